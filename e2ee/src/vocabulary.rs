@@ -1,0 +1,315 @@
+//! The vocabulary between the two ends: what can be asked of a home, and what a home can answer.
+//!
+//! Every type here can only hold what is meaningful, so that neither end has to validate twice. The wire form is
+//! `macloud.home.v1` (`proto/macloud/home/v1/home.proto`), padded and sealed; see [`crate`].
+
+use macloud_proto::ids::PlayerKey;
+
+/// Longest text that a person said or a home named, in characters; longer input is cut at a character border.
+pub const MAX_TEXT_CHARS: usize = 256;
+
+/// Most players in one answer: Alexa takes at most 300 endpoints per customer.
+pub const MAX_PLAYERS: usize = 300;
+
+/// What is asked of a home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// All players that the owner exposes, with their state. Needs the read scope.
+    ListPlayers,
+    /// Something on one player. [`Action::Read`] needs the read scope, everything else the control scope.
+    OnPlayer {
+        /// Which player.
+        target: Target,
+        /// What to do there.
+        action: Action,
+    },
+}
+
+/// Which player is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Exactly this one, as an endpoint that was discovered.
+    Key(PlayerKey),
+    /// The one that a person named aloud; the home matches the name.
+    Named(String),
+    /// None was named: the one that plays, else the one that played last, else the only one.
+    Unnamed,
+}
+
+/// What can be done on a player.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Report the state and what is playing.
+    Read,
+    /// On (resume what was queued, where a player has no power control) or off (stop, likewise).
+    SetPower(bool),
+    /// To this level.
+    SetVolume(Percent),
+    /// By this much, -100 to 100; the result is clamped to 0 to 100.
+    AdjustVolume(i8),
+    /// Mute or unmute.
+    SetMute(bool),
+    /// Playback control.
+    Transport(Transport),
+    /// Find something and play it.
+    Play {
+        /// What to find.
+        media: MediaQuery,
+        /// Where in the queue it goes.
+        placement: Placement,
+    },
+}
+
+impl Action {
+    /// Whether this changes anything in the home, and so needs the control scope.
+    #[must_use]
+    pub const fn is_control(&self) -> bool {
+        !matches!(self, Self::Read)
+    }
+}
+
+/// Playback control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Resume the queue.
+    Play,
+    /// Pause.
+    Pause,
+    /// Stop.
+    Stop,
+    /// Next item.
+    Next,
+    /// Previous item.
+    Previous,
+    /// The current item from its beginning.
+    StartOver,
+    /// Ten seconds on.
+    FastForward,
+    /// Ten seconds back.
+    Rewind,
+}
+
+/// What to search for, as far as the person said it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaQuery {
+    /// The name of it, or all that was said.
+    pub text: String,
+    /// "by …".
+    pub artist: Option<String>,
+    /// "the album …".
+    pub kind: Option<MediaKind>,
+}
+
+/// Kinds of media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MediaKind {
+    /// A track.
+    Track,
+    /// An album.
+    Album,
+    /// An artist.
+    Artist,
+    /// A playlist.
+    Playlist,
+    /// A radio station.
+    Radio,
+}
+
+/// Where newly found media goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// Now, instead of what was queued.
+    Replace,
+    /// After the current item.
+    Next,
+    /// At the end.
+    Add,
+}
+
+/// A whole number from 0 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percent(u8);
+
+impl Percent {
+    /// Silence.
+    pub const ZERO: Self = Self(0);
+
+    /// `value` if it is 0 to 100.
+    #[must_use]
+    pub const fn new(value: u8) -> Option<Self> {
+        if value <= 100 { Some(Self(value)) } else { None }
+    }
+
+    /// The nearest percent.
+    #[must_use]
+    pub fn clamped(value: i64) -> Self {
+        Self(value.clamp(0, 100) as u8)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn value(self) -> u8 {
+        self.0
+    }
+}
+
+/// What a home answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// To [`Command::ListPlayers`].
+    Players(Vec<Player>),
+    /// To [`Command::OnPlayer`]: done, and this is how the player is now (for changes: as was asked for, where Music
+    /// Assistant has not confirmed it yet).
+    Done {
+        /// The player it was done on.
+        player: Player,
+        /// For [`Action::Play`]: what was found.
+        found: Option<Item>,
+    },
+    /// Not done, and why.
+    Refused(Refusal),
+}
+
+/// A player as the cloud may know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Player {
+    /// Its stable key.
+    pub key: PlayerKey,
+    /// As its owner named it.
+    pub name: String,
+    /// Single speaker or several.
+    pub kind: PlayerKind,
+    /// Maker and model, where known.
+    pub manufacturer: Option<String>,
+    /// Model, where known.
+    pub model: Option<String>,
+    /// What it can do, independent of its state at the moment, so that endpoints do not flap.
+    pub can: Capabilities,
+    /// How it is.
+    pub state: PlayerState,
+}
+
+/// Kinds of players that are exposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlayerKind {
+    /// One speaker.
+    Speaker,
+    /// Two as one.
+    StereoPair,
+    /// A permanent group.
+    Group,
+}
+
+/// What a player can do beyond playback control, which every player can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Real power control. Without it, on and off resume and stop.
+    pub power: bool,
+    /// Absolute volume.
+    pub volume: bool,
+    /// Mute, real or by the connector's remembering the level.
+    pub mute: bool,
+}
+
+/// How a player is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlayerState {
+    /// Music Assistant can reach it.
+    pub available: bool,
+    /// On. For players without power control: playing or paused.
+    pub powered: bool,
+    /// Level, where it has one.
+    pub volume: Option<Percent>,
+    /// Muted, where it can be.
+    pub muted: Option<bool>,
+    /// Playing, paused or stopped.
+    pub playback: Playback,
+    /// What is playing or paused.
+    pub now_playing: Option<Item>,
+}
+
+/// Playback state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Playback {
+    /// Playing.
+    Playing,
+    /// Paused.
+    Paused,
+    /// Stopped or idle.
+    Stopped,
+}
+
+/// Something that plays or was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its title.
+    pub title: String,
+    /// Its artist, or artists joined for speech.
+    pub artist: Option<String>,
+    /// Its album.
+    pub album: Option<String>,
+    /// What it is, where known.
+    pub kind: Option<MediaKind>,
+}
+
+/// Why a home did not do what was asked. Each has its own words for people at the front that speaks to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The key is of no player that is exposed (any more).
+    UnknownPlayer,
+    /// No player has a name like the one that was said; these exist.
+    NoPlayerNamed(Vec<String>),
+    /// Several could be meant; ask which.
+    WhichPlayer(Vec<String>),
+    /// Music Assistant cannot reach the player.
+    PlayerUnavailable(String),
+    /// Nothing was found for the query.
+    MediaNotFound,
+    /// There is nothing queued to play, or nothing that plays.
+    NothingToPlay,
+    /// The player cannot do that.
+    NotSupported,
+    /// The player does something that cannot be interrupted, such as an announcement.
+    PlayerBusy,
+    /// Music Assistant does not answer the connector.
+    MusicAssistantAway,
+    /// Music Assistant is starting.
+    MusicAssistantStarting,
+    /// Music Assistant does not accept the connector's token any more: the owner must connect it again.
+    MusicAssistantRefusesToken,
+    /// Music Assistant took the command and failed.
+    MusicAssistantFailed,
+    /// The command came too late to be carried out in time, and was not.
+    Late,
+    /// The scopes granted to the caller do not cover this.
+    NotGranted,
+    /// The owner pressed "stop now" at the connector.
+    Stopped,
+    /// The connector has too much to do.
+    Busy,
+    /// The connector does not know this command: it is older than the caller.
+    UnknownCommand,
+    /// A fault of the connector.
+    Internal,
+}
+
+/// The scopes granted to a caller, sealed into each command.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scopes {
+    /// `music_assistant.read`.
+    pub read: bool,
+    /// `music_assistant.control`.
+    pub control: bool,
+}
+
+impl Scopes {
+    /// Whether `command` is covered.
+    #[must_use]
+    pub const fn cover(self, command: &Command) -> bool {
+        match command {
+            Command::ListPlayers => self.read,
+            Command::OnPlayer { action, .. } if action.is_control() => self.control,
+            Command::OnPlayer { .. } => self.read,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Proof of possession by DPoP (RFC 9449): a signed statement "I, the holder of this key, make this request now".
+//!
+//! "Now" is proved by a nonce that the server handed out, not by the prover's clock: a home whose clock is wrong by
+//! years still gets in, and a recorded proof is useless once its nonce has aged out. `iat` is therefore not judged.
+
+use serde::{Deserialize, Serialize};
+
+use crate::jose::{Header, JoseError, Jwk, SigningKey, Unverified, sha256_base64url, thumbprint};
+
+/// The claims of a proof.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Claims {
+    jti: String,
+    htm: String,
+    htu: String,
+    iat: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nonce: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ath: Option<String>,
+}
+
+/// What a proof is made for, and what the verifier compares it with.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The HTTP method.
+    pub method: &'a str,
+    /// The URL without query and fragment.
+    pub url: &'a str,
+    /// The access token presented beside the proof, if any.
+    pub access_token: Option<&'a str>,
+}
+
+/// Make a proof. `jti` is random text from the caller (at least 96 bits), `now` is seconds since 1970 by any clock.
+#[must_use]
+pub fn prove(key: &SigningKey, request: Request<'_>, nonce: Option<&str>, jti: &str, now: u64) -> String {
+    let header = Header { typ: Some("dpop+jwt".into()), jwk: Some(Jwk::ed25519(key.public())), ..Header::default() };
+    let claims = Claims {
+        jti: jti.into(),
+        htm: request.method.into(),
+        htu: request.url.into(),
+        iat: now,
+        nonce: nonce.map(Into::into),
+        ath: request.access_token.map(|token| sha256_base64url(token.as_bytes())),
+    };
+    key.sign_jws(header, &claims)
+}
+
+/// Why a proof is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DpopError {
+    /// Not a proof at all, or its signature is wrong.
+    #[error("the DPoP proof is invalid: {0}")]
+    Jose(#[from] JoseError),
+    /// `typ` is not `dpop+jwt`, or no key is embedded.
+    #[error("the DPoP proof lacks typ dpop+jwt or its jwk")]
+    Header,
+    /// Made for another method or URL.
+    #[error("the DPoP proof was made for another method or URL")]
+    Request,
+    /// Made for another access token, or for none.
+    #[error("the DPoP proof was made for another access token")]
+    AccessToken,
+    /// No nonce, or not one that the server accepts now: answer `use_dpop_nonce` with a fresh one.
+    #[error("the DPoP proof needs a current nonce")]
+    Nonce,
+    /// `jti` is empty or over 128 characters.
+    #[error("the DPoP proof's jti is empty or too long")]
+    Jti,
+}
+
+/// A proof that holds.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// The prover's public key.
+    pub key: [u8; 32],
+    /// Its thumbprint, to compare with `cnf.jkt`.
+    pub thumbprint: String,
+    /// The proof's id. The verifier refuses a second use for as long as its nonce is accepted.
+    pub jti: String,
+}
+
+/// Check a proof against the request it came with. `nonce_is_current` says whether a nonce is one the server accepts now.
+///
+/// # Errors
+/// The first rule of RFC 9449 section 4.3 that does not hold.
+pub fn verify(
+    proof: &str,
+    request: Request<'_>,
+    nonce_is_current: impl FnOnce(&str) -> bool,
+) -> Result<Proof, DpopError> {
+    let token = Unverified::parse(proof)?;
+    if token.header().typ.as_deref() != Some("dpop+jwt") {
+        return Err(DpopError::Header);
+    }
+    let key = token.header().jwk.as_ref().ok_or(DpopError::Header)?.public_key()?;
+    let claims: Claims = token.verify(&key)?;
+    if claims.htm != request.method || without_query(&claims.htu) != without_query(request.url) {
+        return Err(DpopError::Request);
+    }
+    if claims.ath != request.access_token.map(|token| sha256_base64url(token.as_bytes())) {
+        return Err(DpopError::AccessToken);
+    }
+    if claims.jti.is_empty() || claims.jti.len() > 128 {
+        return Err(DpopError::Jti);
+    }
+    match &claims.nonce {
+        Some(nonce) if nonce_is_current(nonce) => {}
+        _ => return Err(DpopError::Nonce),
+    }
+    Ok(Proof { key, thumbprint: thumbprint(&key), jti: claims.jti })
+}
+
+fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://relay.example/relay/v1/connect";
+    const REQUEST: Request<'_> = Request { method: "GET", url: URL, access_token: Some("token") };
+
+    fn proof_for(request: Request<'_>, nonce: Option<&str>) -> String {
+        prove(&SigningKey::from_seed(&[5; 32]), request, nonce, "jti-1", 1_700_000_000)
+    }
+
+    #[test]
+    fn a_fresh_proof_holds() {
+        let proof = verify(&proof_for(REQUEST, Some("n")), REQUEST, |nonce| nonce == "n").unwrap();
+        assert_eq!(proof.thumbprint, thumbprint(SigningKey::from_seed(&[5; 32]).public()));
+    }
+
+    #[test]
+    fn each_bound_value_is_checked() {
+        let made = proof_for(REQUEST, Some("n"));
+        let accept = |_: &str| true;
+        let other = |request| verify(&made, request, accept).unwrap_err();
+        assert_eq!(other(Request { method: "POST", ..REQUEST }), DpopError::Request);
+        assert_eq!(other(Request { url: "https://evil.example/relay/v1/connect", ..REQUEST }), DpopError::Request);
+        assert_eq!(other(Request { access_token: Some("stolen"), ..REQUEST }), DpopError::AccessToken);
+        assert_eq!(other(Request { access_token: None, ..REQUEST }), DpopError::AccessToken);
+        assert_eq!(verify(&made, REQUEST, |_| false).unwrap_err(), DpopError::Nonce);
+        assert_eq!(verify(&proof_for(REQUEST, None), REQUEST, accept).unwrap_err(), DpopError::Nonce);
+    }
+
+    #[test]
+    fn an_access_token_is_not_a_proof() {
+        let key = SigningKey::from_seed(&[5; 32]);
+        let jws = key.sign_jws(Header { typ: Some("at+jwt".into()), ..Header::default() }, &serde_json::json!({}));
+        assert_eq!(verify(&jws, REQUEST, |_| true).unwrap_err(), DpopError::Header);
+    }
+}

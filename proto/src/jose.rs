@@ -1,0 +1,268 @@
+//! The part of JOSE that identifies a home: compact JWS (RFC 7515) with Ed25519 (RFC 8037, RFC 8725) and nothing else.
+//!
+//! One algorithm, fixed by the caller's type, never read from the token: `alg` must say `EdDSA` and is otherwise an
+//! error. Signing and verifying are ring's; this module only frames them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+
+/// The longest compact JWS accepted, in characters. Ours are below 1,200.
+pub const MAX_JWS_LEN: usize = 8 * 1024;
+
+/// Why a JWS is refused. Carries nothing of the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JoseError {
+    /// Not three base64url parts, or too long.
+    #[error("not a compact JWS")]
+    Malformed,
+    /// The header or payload is not the JSON that was expected.
+    #[error("the JWS header or payload is not what was expected")]
+    Json,
+    /// `alg` is not `EdDSA`, or `crit` asks for something unknown.
+    #[error("the JWS algorithm is not EdDSA")]
+    Algorithm,
+    /// The embedded or named key is not an Ed25519 public key.
+    #[error("the key is not an Ed25519 public key")]
+    Key,
+    /// The signature does not match.
+    #[error("the JWS signature does not match")]
+    Signature,
+}
+
+/// A JOSE header, as far as these rules use it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Header {
+    /// Always `EdDSA`.
+    pub alg: String,
+    /// What kind of token this is, such as `at+jwt` or `dpop+jwt`; callers compare it (RFC 8725 section 3.11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typ: Option<String>,
+    /// Which key of a set signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+    /// The public key itself, in DPoP proofs only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwk: Option<Jwk>,
+    /// Critical extensions: none are understood, so any is an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crit: Option<serde_json::Value>,
+}
+
+/// An Ed25519 public key as a JWK (RFC 8037).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jwk {
+    /// Always `OKP`.
+    pub kty: String,
+    /// Always `Ed25519`.
+    pub crv: String,
+    /// The 32-byte key in base64url.
+    pub x: String,
+    /// Key id, in key sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+    /// `sig`, in key sets.
+    #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<String>,
+    /// `EdDSA`, in key sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alg: Option<String>,
+}
+
+impl Jwk {
+    /// The JWK of an Ed25519 public key.
+    #[must_use]
+    pub fn ed25519(public: &[u8; 32]) -> Self {
+        Self {
+            kty: "OKP".into(),
+            crv: "Ed25519".into(),
+            x: URL_SAFE_NO_PAD.encode(public),
+            kid: None,
+            usage: None,
+            alg: None,
+        }
+    }
+
+    /// The raw public key.
+    ///
+    /// # Errors
+    /// [`JoseError::Key`] when this is any other kind of key.
+    pub fn public_key(&self) -> Result<[u8; 32], JoseError> {
+        if self.kty != "OKP" || self.crv != "Ed25519" {
+            return Err(JoseError::Key);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(&self.x).map_err(|_| JoseError::Key)?;
+        bytes.try_into().map_err(|_| JoseError::Key)
+    }
+}
+
+/// The JWK thumbprint (RFC 7638) of an Ed25519 public key, in base64url: what `cnf.jkt` holds.
+#[must_use]
+pub fn thumbprint(public: &[u8; 32]) -> String {
+    let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, URL_SAFE_NO_PAD.encode(public));
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, canonical.as_bytes()))
+}
+
+/// SHA-256 in base64url, as `ath` (RFC 9449) and PKCE's S256 (RFC 7636) want it.
+#[must_use]
+pub fn sha256_base64url(text: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, text))
+}
+
+/// An Ed25519 key that signs. Its private half is never shown: no `Debug`, no accessor.
+pub struct SigningKey {
+    pair: Ed25519KeyPair,
+    public: [u8; 32],
+}
+
+impl SigningKey {
+    /// From a 32-byte seed.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).expect("any 32 bytes are an Ed25519 seed");
+        let public = pair.public_key().as_ref().try_into().expect("an Ed25519 public key has 32 bytes");
+        Self { pair, public }
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn public(&self) -> &[u8; 32] {
+        &self.public
+    }
+
+    /// Sign raw bytes.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.pair.sign(message).as_ref().try_into().expect("an Ed25519 signature has 64 bytes")
+    }
+
+    /// A compact JWS over `claims`. `header.alg` is set here.
+    #[must_use]
+    pub fn sign_jws(&self, mut header: Header, claims: &impl Serialize) -> String {
+        header.alg = "EdDSA".into();
+        let mut jws = encode_json(&header);
+        jws.push('.');
+        jws.push_str(&encode_json(claims));
+        let signature = self.sign(jws.as_bytes());
+        jws.push('.');
+        jws.push_str(&URL_SAFE_NO_PAD.encode(signature));
+        jws
+    }
+}
+
+fn encode_json(value: &impl Serialize) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(value).expect("claims are plain structs, which always serialise"))
+}
+
+/// Verify raw bytes.
+///
+/// # Errors
+/// [`JoseError::Signature`].
+pub fn verify(public: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
+    UnparsedPublicKey::new(&ED25519, public).verify(message, signature).map_err(|_| JoseError::Signature)
+}
+
+/// A compact JWS, split and decoded but NOT yet verified: only its header may be looked at, to find the key.
+#[must_use = "an unverified token proves nothing"]
+#[derive(Debug)]
+pub struct Unverified<'a> {
+    header: Header,
+    signed: &'a str,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl<'a> Unverified<'a> {
+    /// Split `jws`.
+    ///
+    /// # Errors
+    /// When it is malformed, too long, or not EdDSA.
+    pub fn parse(jws: &'a str) -> Result<Self, JoseError> {
+        if jws.len() > MAX_JWS_LEN {
+            return Err(JoseError::Malformed);
+        }
+        let (signed, signature) = jws.rsplit_once('.').ok_or(JoseError::Malformed)?;
+        let (header, payload) = signed.split_once('.').ok_or(JoseError::Malformed)?;
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| JoseError::Malformed);
+        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| JoseError::Json)?;
+        if header.alg != "EdDSA" || header.crit.is_some() {
+            return Err(JoseError::Algorithm);
+        }
+        Ok(Self { header, signed, payload: decode(payload)?, signature: decode(signature)? })
+    }
+
+    /// The header, to choose a key by.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The claims, unverified: only to choose a key by, as `iss` of a client assertion does.
+    ///
+    /// # Errors
+    /// [`JoseError::Json`].
+    pub fn peek<T: for<'de> Deserialize<'de>>(&self) -> Result<T, JoseError> {
+        serde_json::from_slice(&self.payload).map_err(|_| JoseError::Json)
+    }
+
+    /// Verify under `public` and hand out the claims.
+    ///
+    /// # Errors
+    /// [`JoseError::Signature`], or [`JoseError::Json`] when the payload is not `T`.
+    pub fn verify<T: for<'de> Deserialize<'de>>(self, public: &[u8; 32]) -> Result<T, JoseError> {
+        verify(public, self.signed.as_bytes(), &self.signature)?;
+        self.peek()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Claims {
+        sub: String,
+    }
+
+    fn signed() -> (SigningKey, String) {
+        let key = SigningKey::from_seed(&[3; 32]);
+        let jws = key.sign_jws(Header { typ: Some("at+jwt".into()), ..Header::default() }, &Claims { sub: "x".into() });
+        (key, jws)
+    }
+
+    #[test]
+    fn what_was_signed_verifies() {
+        let (key, jws) = signed();
+        let claims: Claims = Unverified::parse(&jws).unwrap().verify(key.public()).unwrap();
+        assert_eq!(claims, Claims { sub: "x".into() });
+    }
+
+    #[test]
+    fn every_changed_character_is_refused() {
+        let (key, jws) = signed();
+        for at in 0..jws.len() {
+            let mut changed = jws.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            let verdict = Unverified::parse(&changed).and_then(|t| t.verify::<Claims>(key.public()));
+            assert!(verdict.is_err(), "a change at {at} went unnoticed");
+        }
+    }
+
+    #[test]
+    fn other_algorithms_are_refused_before_any_key_is_used() {
+        for alg in ["none", "HS256", "ES256", "eddsa"] {
+            let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}"}}"#));
+            assert_eq!(Unverified::parse(&format!("{header}.e30.AA")).unwrap_err(), JoseError::Algorithm);
+        }
+    }
+
+    #[test]
+    fn thumbprint_matches_rfc_8037_appendix_a3() {
+        let public = URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
+        let public: [u8; 32] = public.try_into().unwrap();
+        assert_eq!(thumbprint(&public), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+}
