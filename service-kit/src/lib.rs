@@ -1,6 +1,21 @@
-//! What every MA Cloud program shares: clock, randomness, lifecycle, configuration layering, telemetry, health, HTTP
-//! and TLS serving.
+//! What every MA Cloud program shares.
+//!
+//! - [`clock`], [`random`], [`stop`]: time, randomness and being told to stop, as values that tests replace.
+//! - [`config`]: one definition of a setting serves flag, environment variable and TOML file.
+//! - [`telemetry`]: logs, and with feature `server` traces and metrics.
+//! - `http`, `tls`, `health`, `client` (features `server` and `client`): serving and calling, with time limits and bounds everywhere.
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod clock;
+pub mod config;
+#[cfg(feature = "server")]
+pub mod health;
+#[cfg(feature = "server")]
+pub mod http;
+#[cfg(feature = "server")]
+pub mod metrics;
 pub mod random;
 pub mod stop;
+pub mod telemetry;
+pub mod tls;

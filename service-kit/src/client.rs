@@ -1,0 +1,26 @@
+//! The HTTP client that services use: ring, bundled roots, a time limit, and no redirects, so that an answer from
+//! outside cannot send a request with our credentials elsewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A client whose requests take at most `timeout`, connecting included.
+///
+/// # Panics
+/// Never: the configuration is fixed.
+#[must_use]
+pub fn client(timeout: Duration) -> reqwest::Client {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the ring provider supports rustls's default versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .timeout(timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .expect("a fixed configuration builds")
+}

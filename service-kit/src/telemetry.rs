@@ -1,0 +1,92 @@
+//! Logs to standard error (standard output belongs to machine-readable events), and traces to an OTLP collector if one is named.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// How to log.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TelemetryArgs {
+    /// What to log: `error`, `warn`, `info`, `debug`, or per module such as `warn,macloud_relay=debug`.
+    #[arg(long, default_value = "info", global = true)]
+    pub log: String,
+
+    /// Form of the log lines.
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    pub log_format: LogFormat,
+
+    /// Send traces to this OTLP collector over gRPC, such as http://127.0.0.1:4317. Only programs built with serving support do.
+    #[arg(long, global = true)]
+    pub otlp_endpoint: Option<String>,
+}
+
+/// Form of the log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What must live until the program ends, so that the last spans are sent.
+#[derive(Debug, Default)]
+#[must_use = "dropping this ends the sending of traces"]
+pub struct Telemetry {
+    #[cfg(feature = "server")]
+    traces: Option<opentelemetry_sdk::trace::SdkTracerProvider>,
+}
+
+/// Start logging for this process.
+///
+/// # Errors
+/// When the filter cannot be parsed, the collector's address is unusable, or logging was started before.
+pub fn init(args: &TelemetryArgs, service: &'static str) -> anyhow::Result<Telemetry> {
+    let filter = EnvFilter::try_new(&args.log)
+        .map_err(|error| anyhow::anyhow!("--log {:?} is not a valid filter: {error}", args.log))?;
+    let text = (args.log_format == LogFormat::Text)
+        .then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false));
+    let json = (args.log_format == LogFormat::Json)
+        .then(|| tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr));
+    let registry = tracing_subscriber::registry().with(filter).with(text).with(json);
+    #[cfg(feature = "server")]
+    {
+        let traces = args.otlp_endpoint.as_deref().map(|endpoint| tracer_provider(endpoint, service)).transpose()?;
+        let layer = traces.as_ref().map(|provider| {
+            use opentelemetry::trace::TracerProvider as _;
+            tracing_opentelemetry::layer().with_tracer(provider.tracer(service))
+        });
+        registry.with(layer).try_init()?;
+        Ok(Telemetry { traces })
+    }
+    #[cfg(not(feature = "server"))]
+    {
+        let _ = service;
+        registry.try_init()?;
+        Ok(Telemetry::default())
+    }
+}
+
+#[cfg(feature = "server")]
+fn tracer_provider(
+    endpoint: &str,
+    service: &'static str,
+) -> anyhow::Result<opentelemetry_sdk::trace::SdkTracerProvider> {
+    use opentelemetry_otlp::WithExportConfig as _;
+    let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
+    let resource = opentelemetry_sdk::Resource::builder().with_service_name(service).build();
+    Ok(opentelemetry_sdk::trace::SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(resource)
+        .build())
+}
+
+#[cfg(feature = "server")]
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(traces) = self.traces.take() {
+            // The collector may be away; there is nobody left to tell.
+            let _ = traces.shutdown();
+        }
+    }
+}

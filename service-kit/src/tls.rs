@@ -1,0 +1,109 @@
+//! The process's one TLS provider, and (feature `server`) certificates that can be replaced while serving.
+
+/// Make ring the process's TLS provider. Call first thing in `main`; calling again changes nothing.
+pub fn install_provider() {
+    // An error means that a provider is installed already, which is what was asked for.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+#[cfg(feature = "server")]
+pub use server::{Certificate, TlsError, acceptor};
+
+#[cfg(feature = "server")]
+mod server {
+    use std::path::{Path, PathBuf};
+    use std::sync::{Arc, RwLock};
+
+    use rustls::server::{ClientHello, ResolvesServerCert};
+    use rustls::sign::CertifiedKey;
+    use rustls_pki_types::pem::PemObject as _;
+    use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio_rustls::TlsAcceptor;
+
+    /// Why a certificate cannot be served.
+    #[derive(Debug, thiserror::Error)]
+    pub enum TlsError {
+        /// A file cannot be read as PEM.
+        #[error("cannot read {what} from {path}: {source}")]
+        Read {
+            /// Certificate chain or private key.
+            what: &'static str,
+            /// Which file.
+            path: PathBuf,
+            /// What went wrong.
+            source: rustls_pki_types::pem::Error,
+        },
+        /// Key and certificate do not belong together, or the key's kind is not supported.
+        #[error("the certificate and key cannot be used: {0}")]
+        Use(#[from] rustls::Error),
+    }
+
+    /// A certificate chain and key from two PEM files, re-read on [`Certificate::reload`].
+    #[derive(Debug)]
+    pub struct Certificate {
+        chain: PathBuf,
+        key: PathBuf,
+        current: RwLock<Arc<CertifiedKey>>,
+    }
+
+    impl Certificate {
+        /// Read both files.
+        ///
+        /// # Errors
+        /// When one cannot be read, or they do not belong together.
+        pub fn load(chain: &Path, key: &Path) -> Result<Arc<Self>, TlsError> {
+            let current = RwLock::new(Arc::new(read(chain, key)?));
+            Ok(Arc::new(Self { chain: chain.into(), key: key.into(), current }))
+        }
+
+        /// Read the files again; new handshakes use them at once. On error the old certificate stays.
+        ///
+        /// # Errors
+        /// As [`Certificate::load`].
+        pub fn reload(&self) -> Result<(), TlsError> {
+            let fresh = Arc::new(read(&self.chain, &self.key)?);
+            *self.current.write().expect("no code panics while holding this lock") = fresh;
+            Ok(())
+        }
+    }
+
+    impl ResolvesServerCert for Certificate {
+        fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+            Some(self.current.read().expect("no code panics while holding this lock").clone())
+        }
+    }
+
+    fn read(chain: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
+        let certificates = CertificateDer::pem_file_iter(chain)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|source| TlsError::Read { what: "the certificate chain", path: chain.into(), source })?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Read {
+            what: "the private key",
+            path: key.into(),
+            source,
+        })?;
+        let signing = rustls::crypto::ring::sign::any_supported_type(&private)?;
+        let certified = CertifiedKey::new(certificates, signing);
+        certified.keys_match()?;
+        Ok(certified)
+    }
+
+    /// An acceptor for TLS 1.3, and 1.2 with AEAD suites: Amazon's account linking client is known to fail on hosts that
+    /// offer 1.3 alone. Paths that must not be reached below 1.3 check [`crate::http::Peer`].
+    ///
+    /// # Panics
+    /// Never: the provider supports both versions.
+    #[must_use]
+    pub fn acceptor(certificate: Arc<Certificate>) -> TlsAcceptor {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .expect("the ring provider supports TLS 1.2 and 1.3")
+            .with_no_client_auth()
+            .with_cert_resolver(certificate);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // One ticket: a connector resumes once per reconnect, and each ticket costs bytes on every handshake.
+        config.send_tls13_tickets = 1;
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
