@@ -1,0 +1,291 @@
+//! The command line of `ma-cloud`. Every flag is also an environment variable (`MACLOUD_…`) and a line of the TOML file
+//! that `--config` names.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use macloud_service_kit::telemetry::TelemetryArgs;
+
+/// Voice control for Music Assistant: the whole cloud in one program.
+#[derive(Debug, Parser)]
+#[command(name = "ma-cloud", version, about, max_term_width = 110)]
+pub struct Cli {
+    /// Read settings from this TOML file. Flags and environment variables win over it.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// How to log.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What `ma-cloud` can do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the cloud: accounts, relay and Alexa skill on one address, with SQLite in the data directory.
+    Serve(Box<ServeArgs>),
+    /// Manage people and OAuth clients. Works beside a running `serve`.
+    Admin(AdminArgs),
+    /// Run a simulated Music Assistant alone: its protocol on one port, its control API on another.
+    Home(HomeArgs),
+    /// Show the whole chain on this machine, then stay up with a page where you can talk to it.
+    Demo(DemoArgs),
+}
+
+/// Where the data lies.
+#[derive(Debug, Args, Clone)]
+pub struct DataArgs {
+    /// Where the database and the keys are kept. Made on first use, readable by its owner only.
+    #[arg(long, value_name = "DIR", default_value = "ma-cloud-data")]
+    pub data_dir: PathBuf,
+}
+
+/// Settings of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub data: DataArgs,
+
+    /// Address for people, Alexa and connectors. Port 0 takes a free one; the bound address is printed on standard output.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// Address for metrics and health, for operators only.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub admin_listen: SocketAddr,
+
+    /// The URL under which the outside reaches `--listen`, without a path. Default: http://ADDRESS:PORT, on loopback only.
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+
+    /// Certificate chain (PEM) to serve TLS with. Without it, put a TLS proxy in front or stay on loopback.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Private key (PEM) of the certificate.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// A proxy in front of this program ends TLS: listen on plain HTTP although the address is not loopback.
+    #[arg(long)]
+    pub behind_proxy: bool,
+
+    /// Limits and lives.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+
+    /// Alexa.
+    #[command(flatten)]
+    pub alexa: AlexaArgs,
+}
+
+/// Limits and lives, each with its unit in the name.
+#[derive(Debug, Args, Clone)]
+pub struct LimitArgs {
+    /// Life of Alexa's access tokens, in seconds. Amazon's minimum is 360.
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    pub access_token_seconds: u64,
+
+    /// Life of the tokens with which homes dial in, in seconds.
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    pub instance_token_seconds: u64,
+
+    /// A replaced refresh token stays valid at least this long, in seconds.
+    #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
+    pub refresh_overlap_seconds: u64,
+
+    /// Sign-in attempts per minute for one account, and for one address.
+    #[arg(long, default_value_t = 10, value_name = "COUNT")]
+    pub sign_in_per_minute: u32,
+
+    /// New accounts per hour from one address.
+    #[arg(long, default_value_t = 20, value_name = "COUNT")]
+    pub sign_up_per_hour: u32,
+
+    /// Pairing codes tried per minute from one address or account.
+    #[arg(long, default_value_t = 10, value_name = "COUNT")]
+    pub pairing_tries_per_minute: u32,
+
+    /// Commands a home takes per minute.
+    #[arg(long, default_value_t = 600, value_name = "COUNT")]
+    pub commands_per_minute: u32,
+
+    /// Time for one directive inside the skill, in milliseconds. Alexa gives up after 8000.
+    #[arg(long, default_value_t = 6500, value_name = "MILLISECONDS")]
+    pub directive_budget_ms: u64,
+}
+
+/// Settings about Alexa. The outside URLs are settings so that tests can stand in for Amazon.
+#[derive(Debug, Args, Clone)]
+pub struct AlexaArgs {
+    /// Id of the skill whose custom requests are accepted; several may be given. Without one, custom requests are refused.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub alexa_skill_id: Vec<String>,
+
+    /// Client id for Login with Amazon, from the skill's permissions page. Without it, state reports stay off.
+    #[arg(long, value_name = "ID", requires = "lwa_client_secret_file")]
+    pub lwa_client_id: Option<String>,
+
+    /// File that holds the client secret for Login with Amazon.
+    #[arg(long, value_name = "FILE")]
+    pub lwa_client_secret_file: Option<PathBuf>,
+
+    /// Token URL of Login with Amazon.
+    #[arg(long, value_name = "URL", default_value = "https://api.amazon.com/auth/o2/token")]
+    pub lwa_token_url: String,
+
+    /// DANGEROUS, for tests: also trust the roots (PEM) in this file for the signatures of custom requests.
+    #[arg(long, value_name = "FILE")]
+    pub dangerous_request_roots: Option<PathBuf>,
+
+    /// DANGEROUS, for tests: fetch certificate chains from this base instead of Amazon's; the URL rules still judge the original URL.
+    #[arg(long, value_name = "URL")]
+    pub dangerous_certificate_base: Option<String>,
+
+    /// DANGEROUS, for tests: judge the time of custom requests as if it were this many seconds since 1970.
+    #[arg(long, value_name = "SECONDS")]
+    pub dangerous_request_clock: Option<u64>,
+}
+
+/// `ma-cloud admin …`
+#[derive(Debug, Args)]
+pub struct AdminArgs {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub data: DataArgs,
+
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// What to manage.
+    #[command(subcommand)]
+    pub subject: AdminSubject,
+}
+
+/// What can be managed.
+#[derive(Debug, Subcommand)]
+pub enum AdminSubject {
+    /// People.
+    #[command(subcommand)]
+    User(UserVerb),
+    /// OAuth clients, such as your Alexa skill.
+    #[command(subcommand)]
+    Client(ClientVerb),
+}
+
+/// People.
+#[derive(Debug, Subcommand)]
+pub enum UserVerb {
+    /// Add a person.
+    Create {
+        /// Their e-mail address.
+        #[arg(long)]
+        email: String,
+        /// Read the password from standard input, up to the first line end.
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+    /// List people.
+    List,
+    /// Suspend a person: their tokens stop working at once, nothing is deleted.
+    Suspend {
+        /// Their e-mail address.
+        #[arg(long)]
+        email: String,
+    },
+    /// Undo a suspension.
+    Resume {
+        /// Their e-mail address.
+        #[arg(long)]
+        email: String,
+    },
+}
+
+/// OAuth clients.
+#[derive(Debug, Subcommand)]
+pub enum ClientVerb {
+    /// Add a client; its secret is printed once and stored only as a hash.
+    Create {
+        /// Its id, 1 to 100 characters of A-Z a-z 0-9 . _ -
+        #[arg(long)]
+        client_id: String,
+        /// Where codes may be sent. Compared character by character. Give each of Amazon's three.
+        #[arg(long, required = true, value_name = "URI")]
+        redirect_uri: Vec<String>,
+        /// Refuse authorization requests without PKCE.
+        #[arg(long)]
+        require_pkce: bool,
+        /// It cannot keep a secret: no secret is made, PKCE is required, refresh tokens rotate strictly.
+        #[arg(long)]
+        public: bool,
+        /// Life of its access tokens, in seconds, instead of the server's setting.
+        #[arg(long, value_name = "SECONDS")]
+        access_token_seconds: Option<u64>,
+        /// What people see on the consent page.
+        #[arg(long, default_value = "Amazon Alexa")]
+        name: String,
+    },
+    /// List clients.
+    List,
+    /// Delete a client and end every link made through it.
+    Delete {
+        /// Its id.
+        #[arg(long)]
+        client_id: String,
+    },
+}
+
+/// Settings of `home`.
+#[derive(Debug, Args)]
+pub struct HomeArgs {
+    /// Where to speak Music Assistant's protocol.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8095")]
+    pub listen: SocketAddr,
+
+    /// Where to serve the control API: see and change the players as they truly are.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8096")]
+    pub control: SocketAddr,
+
+    /// Music and players from this JSON file instead of the built-in ones.
+    #[arg(long, value_name = "FILE")]
+    pub library: Option<PathBuf>,
+
+    /// Accept this long-lived token, read from a file, instead of the built-in one, which is printed.
+    #[arg(long, value_name = "FILE")]
+    pub ma_token_file: Option<PathBuf>,
+}
+
+/// Settings of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Use this Music Assistant (ws://HOST:8095/ws) instead of the simulated one. It will really play.
+    #[arg(long, value_name = "URL", requires = "ma_token_file")]
+    pub ma_url: Option<String>,
+
+    /// File with a long-lived token for it.
+    #[arg(long, value_name = "FILE", requires = "ma_url")]
+    pub ma_token_file: Option<PathBuf>,
+
+    /// Do the tour and leave: 0 when everything worked, 1 when not.
+    #[arg(long)]
+    pub once: bool,
+
+    /// Print one JSON summary of the tour instead of text.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where to serve the cloud. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+
+    /// Where to serve the simulator page.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8097")]
+    pub simulator_listen: SocketAddr,
+}
