@@ -11,6 +11,36 @@ pub const MAX_TEXT_CHARS: usize = 256;
 /// Most players in one answer: Alexa takes at most 300 endpoints per customer.
 pub const MAX_PLAYERS: usize = 300;
 
+/// `text` as it may cross between the ends: without control characters and those that change a text's direction or hide
+/// in it, cut at [`MAX_TEXT_CHARS`]. Both ends apply it to whatever they send and receive, so that a player's name can
+/// neither forge a line in a log nor dress up as another.
+#[must_use]
+pub fn clean_text(text: &str) -> String {
+    text.chars().filter(|c| !is_unwelcome(*c)).take(MAX_TEXT_CHARS).collect()
+}
+
+fn is_unwelcome(c: char) -> bool {
+    // Zero-width joiners (U+200C, U+200D) stay: Persian words and many emoji need them.
+    c.is_control()
+        || matches!(
+            c,
+            '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// An authentic command that this version does not understand: it comes from a newer caller. To be answered with
+/// [`Refusal::UnknownCommand`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the command is not known to this version")]
+pub struct UnknownCommand;
+
 /// What is asked of a home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -155,6 +185,7 @@ impl Percent {
 
 /// What a home answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made once per command and taken apart at once; never kept in numbers")]
 pub enum Reply {
     /// To [`Command::ListPlayers`].
     Players(Vec<Player>),

@@ -1,0 +1,237 @@
+//! The skill's signing keys, and how a home comes to trust them.
+//!
+//! An offline root signs *key sets*: the public keys of a skill deployment under a version that only grows. A home pins
+//! the root and the first key set at pairing; later sets must come from the same root and never go back. So a stolen
+//! skill key is revoked by a new key set, and an old set cannot be played back to bring it in again.
+
+use std::fmt;
+
+use macloud_proto::jose::{SigningKey, verify};
+use ring::digest::{SHA256, digest};
+
+use crate::envelope::{EnvelopeError, Kind, Reader, SIGNATURE, VERSION};
+
+/// Most keys in a set: the current one, its successor, and room.
+pub const MAX_SKILL_KEYS: usize = 16;
+
+/// A skill deployment's signing key. Its private half is never shown.
+pub struct SkillSigner {
+    key: SigningKey,
+    id: [u8; 8],
+}
+
+impl SkillSigner {
+    /// From a 32-byte seed, which the caller should erase. The key's id is derived from its public half.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        let key = SigningKey::from_seed(seed);
+        let mut text = b"macloud/skill-key/1\0".to_vec();
+        text.extend_from_slice(key.public());
+        let hash = digest(&SHA256, &text);
+        let id = hash.as_ref()[..8].try_into().expect("SHA-256 has 32 bytes");
+        Self { key, id }
+    }
+
+    /// What a key set says about this key. `not_after` is in Unix seconds; zero means that it does not end by itself.
+    #[must_use]
+    pub const fn public_key(&self, not_after: u64) -> SkillPublicKey {
+        SkillPublicKey { id: self.id, public: *self.key.public(), not_after }
+    }
+
+    pub(crate) const fn id(&self) -> [u8; 8] {
+        self.id
+    }
+
+    pub(crate) const fn public(&self) -> &[u8; 32] {
+        self.key.public()
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; SIGNATURE] {
+        self.key.sign(message)
+    }
+}
+
+impl fmt::Debug for SkillSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SkillSigner").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A skill's public key, as it stands in a key set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SkillPublicKey {
+    /// Names the key in a session setup.
+    pub id: [u8; 8],
+    /// The Ed25519 public key.
+    pub public: [u8; 32],
+    /// Unix seconds after which it is no longer accepted; zero for no end.
+    pub not_after: u64,
+}
+
+/// The offline root of a deployment. Needed only when the skill's keys change.
+pub struct KeySetRoot(SigningKey);
+
+impl KeySetRoot {
+    /// From a 32-byte seed, which the caller should erase.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(SigningKey::from_seed(seed))
+    }
+
+    /// What homes pin.
+    #[must_use]
+    pub const fn public(&self) -> &[u8; 32] {
+        self.0.public()
+    }
+
+    /// A key set. Each new one needs a higher `version`, or homes that have seen the old one refuse it.
+    ///
+    /// # Errors
+    /// [`KeySetError::Keys`] when there are none, more than [`MAX_SKILL_KEYS`], or two with one id.
+    pub fn sign_key_set(&self, version: u64, keys: &[SkillPublicKey]) -> Result<Vec<u8>, KeySetError> {
+        check_keys(keys)?;
+        let count = u8::try_from(keys.len()).map_err(|_| KeySetError::Keys)?;
+        let mut signed = vec![VERSION, Kind::KeySet as u8];
+        signed.extend_from_slice(self.public());
+        signed.extend_from_slice(&version.to_be_bytes());
+        signed.push(count);
+        for key in keys {
+            signed.extend_from_slice(&key.id);
+            signed.extend_from_slice(&key.public);
+            signed.extend_from_slice(&key.not_after.to_be_bytes());
+        }
+        let signature = self.0.sign(&signature_message(&signed));
+        signed.extend_from_slice(&signature);
+        Ok(signed)
+    }
+}
+
+impl fmt::Debug for KeySetRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySetRoot").finish_non_exhaustive()
+    }
+}
+
+/// Why a key set is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeySetError {
+    /// Not a signed key set, or of an unknown version of the format.
+    #[error("the key set is not usable: {0}")]
+    Envelope(#[from] EnvelopeError),
+    /// No keys, too many, or two with one id.
+    #[error("the key set holds no keys, too many, or two with one id")]
+    Keys,
+    /// The signature does not match.
+    #[error("the key set is not signed by its root")]
+    Signature,
+    /// Signed by a root other than the one pinned at pairing: only pairing again may change that.
+    #[error("the key set comes from another root than the one pinned at pairing")]
+    OtherRoot,
+    /// Older than one seen before: somebody may be playing back a set with a revoked key.
+    #[error("the key set is older than one seen before")]
+    Older,
+    /// The same version as the pinned one, with other contents: the root was used wrongly.
+    #[error("two different key sets have the same version")]
+    Conflict,
+}
+
+/// What a home pins: the root, the highest version seen, and its keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinnedKeySet {
+    signed: Vec<u8>,
+    root: [u8; 32],
+    version: u64,
+    keys: Vec<SkillPublicKey>,
+}
+
+impl PinnedKeySet {
+    /// Pin a root by the first key set received from it, at pairing. Nothing but the pairing vouches for it.
+    ///
+    /// # Errors
+    /// When `signed` is not a key set with a matching signature.
+    pub fn pin(signed: &[u8]) -> Result<Self, KeySetError> {
+        let mut reader = Reader::of_kind(signed, Kind::KeySet)?;
+        let (root, version, [count]) = (reader.take()?, reader.take_u64()?, reader.take()?);
+        if usize::from(count) > MAX_SKILL_KEYS {
+            return Err(KeySetError::Keys);
+        }
+        let mut keys = Vec::with_capacity(count.into());
+        for _ in 0..count {
+            keys.push(SkillPublicKey { id: reader.take()?, public: reader.take()?, not_after: reader.take_u64()? });
+        }
+        let signature: [u8; SIGNATURE] = reader.take()?;
+        reader.end()?;
+        check_keys(&keys)?;
+        let message = signature_message(&signed[..signed.len() - SIGNATURE]);
+        verify(&root, &message, &signature).map_err(|_| KeySetError::Signature)?;
+        Ok(Self { signed: signed.to_vec(), root, version, keys })
+    }
+
+    /// Take a newer key set of the same root. The one pinned already is accepted again and changes nothing.
+    ///
+    /// # Errors
+    /// When `signed` is not a key set of this root, or goes back. What was pinned then stays.
+    pub fn update(&mut self, signed: &[u8]) -> Result<(), KeySetError> {
+        let newer = Self::pin(signed)?;
+        if newer.root != self.root {
+            return Err(KeySetError::OtherRoot);
+        }
+        match newer.version.cmp(&self.version) {
+            std::cmp::Ordering::Less => Err(KeySetError::Older),
+            std::cmp::Ordering::Equal if newer.signed != self.signed => Err(KeySetError::Conflict),
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Greater => {
+                *self = newer;
+                Ok(())
+            }
+        }
+    }
+
+    /// To store it. These bytes carry their own signature, so that a damaged file is noticed.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.signed.clone()
+    }
+
+    /// From what [`Self::to_bytes`] gave.
+    ///
+    /// # Errors
+    /// When the bytes are damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeySetError> {
+        Self::pin(bytes)
+    }
+
+    /// The pinned root.
+    #[must_use]
+    pub const fn root(&self) -> &[u8; 32] {
+        &self.root
+    }
+
+    /// The highest version seen.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The keys, expired ones included.
+    #[must_use]
+    pub fn keys(&self) -> &[SkillPublicKey] {
+        &self.keys
+    }
+
+    /// The key with this id, unless it has ended by `unix_seconds`.
+    pub(crate) fn in_force(&self, id: [u8; 8], unix_seconds: u64) -> Option<&SkillPublicKey> {
+        self.keys.iter().find(|key| key.id == id && (key.not_after == 0 || unix_seconds <= key.not_after))
+    }
+}
+
+fn check_keys(keys: &[SkillPublicKey]) -> Result<(), KeySetError> {
+    let twice = keys.iter().enumerate().any(|(at, key)| keys[..at].iter().any(|other| other.id == key.id));
+    if keys.is_empty() || keys.len() > MAX_SKILL_KEYS || twice { Err(KeySetError::Keys) } else { Ok(()) }
+}
+
+fn signature_message(unsigned: &[u8]) -> Vec<u8> {
+    let mut message = b"macloud/e2ee/1 key set\0".to_vec();
+    message.extend_from_slice(unsigned);
+    message
+}

@@ -1,0 +1,313 @@
+//! The vocabulary as bytes: `macloud.home.v1` to and from the types of [`crate::vocabulary`].
+//!
+//! Every conversion is total. What an honest but newer peer may send that this version does not know becomes
+//! [`UnknownCommand`] or the most careful known answer; the rules are written in `home.proto`, field by field.
+
+use macloud_proto::ids::PlayerKey;
+use macloud_proto::time::Millis;
+use prost::Message as _;
+use zeroize::Zeroizing;
+
+use crate::padding::MAX_BODY;
+use crate::vocabulary::{
+    Action, Capabilities, Command, Item, MAX_PLAYERS, MediaKind, MediaQuery, Percent, Placement, Playback, Player,
+    PlayerKind, PlayerState, Refusal, Reply, Scopes, Target, Transport, UnknownCommand, clean_text,
+};
+
+/// Messages of `macloud.home.v1`.
+#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]
+pub(crate) mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/macloud.home.v1.rs"));
+}
+
+/// The body of a sealed command.
+pub(crate) fn encode_command(command: &Command, scopes: Scopes) -> Zeroizing<Vec<u8>> {
+    let command = match command {
+        Command::ListPlayers => v1::command_body::Command::ListPlayers(v1::ListPlayers {}),
+        Command::OnPlayer { target, action } => v1::command_body::Command::OnPlayer(v1::OnPlayer {
+            target: Some(target_to_wire(target)),
+            action: Some(action_to_wire(action)),
+        }),
+    };
+    let body = v1::CommandBody { may_read: scopes.read, may_control: scopes.control, command: Some(command) };
+    Zeroizing::new(body.encode_to_vec())
+}
+
+/// What an authentic body of a sealed command says. A body that is not even protobuf grants nothing.
+pub(crate) fn decode_command(body: &[u8]) -> (Scopes, Result<Command, UnknownCommand>) {
+    let Ok(body) = v1::CommandBody::decode(body) else {
+        return (Scopes::default(), Err(UnknownCommand));
+    };
+    let scopes = Scopes { read: body.may_read, control: body.may_control };
+    let command = match body.command {
+        Some(v1::command_body::Command::ListPlayers(_)) => Some(Command::ListPlayers),
+        Some(v1::command_body::Command::OnPlayer(on)) => on_player_from_wire(on),
+        None => None,
+    };
+    (scopes, command.ok_or(UnknownCommand))
+}
+
+/// The body of a sealed reply. What is too long for one frame is shortened: see [`fit`].
+pub(crate) fn encode_reply(reply: &Reply, home_clock: Millis) -> Zeroizing<Vec<u8>> {
+    let reply = match reply {
+        Reply::Players(players) => v1::reply_body::Reply::Players(v1::Players {
+            players: players.iter().take(MAX_PLAYERS).map(player_to_wire).collect(),
+        }),
+        Reply::Done { player, found } => v1::reply_body::Reply::Done(v1::Done {
+            player: Some(player_to_wire(player)),
+            found: found.as_ref().map(item_to_wire),
+        }),
+        Reply::Refused(refusal) => v1::reply_body::Reply::Refused(refusal_to_wire(refusal)),
+    };
+    let mut body = v1::ReplyBody { home_clock_ms: home_clock.0, reply: Some(reply) };
+    fit(&mut body);
+    Zeroizing::new(body.encode_to_vec())
+}
+
+/// What an authentic body of a sealed reply says, and the home's clock when it was sealed. Nothing if it is not protobuf.
+pub(crate) fn decode_reply(body: &[u8]) -> Option<(Millis, Reply)> {
+    let body = v1::ReplyBody::decode(body).ok()?;
+    let reply = match body.reply {
+        Some(v1::reply_body::Reply::Players(list)) => {
+            Reply::Players(list.players.into_iter().filter_map(player_from_wire).take(MAX_PLAYERS).collect())
+        }
+        Some(v1::reply_body::Reply::Done(done)) => match done.player.and_then(player_from_wire) {
+            Some(player) => Reply::Done { player, found: done.found.map(item_from_wire) },
+            None => Reply::Refused(Refusal::Internal),
+        },
+        Some(v1::reply_body::Reply::Refused(refused)) => Reply::Refused(refusal_from_wire(refused)),
+        None => Reply::Refused(Refusal::Internal),
+    };
+    Some((Millis(body.home_clock_ms), reply))
+}
+
+/// Shorten `body` until it can be sealed: a home with hundreds of players and long titles should still be found.
+/// What is playing goes first, then maker and model, then names are cut, then the last players and names are left out.
+fn fit(body: &mut v1::ReplyBody) {
+    let mut steps: [fn(&mut v1::Player); 3] = [
+        |player| player.now_playing = None,
+        |player| (player.manufacturer, player.model) = (None, None),
+        |player| player.name = player.name.chars().take(64).collect(),
+    ];
+    for step in &mut steps {
+        if body.encoded_len() <= MAX_BODY {
+            return;
+        }
+        if let Some(v1::reply_body::Reply::Players(list)) = &mut body.reply {
+            list.players.iter_mut().for_each(step);
+        }
+    }
+    while body.encoded_len() > MAX_BODY {
+        let left_out = match &mut body.reply {
+            Some(v1::reply_body::Reply::Players(list)) => list.players.pop().is_some(),
+            Some(v1::reply_body::Reply::Refused(refused)) => refused.names.pop().is_some(),
+            Some(v1::reply_body::Reply::Done(_)) | None => false,
+        };
+        debug_assert!(left_out, "one player and one item are at most nine texts, which fit");
+        if !left_out {
+            return;
+        }
+    }
+}
+
+fn target_to_wire(target: &Target) -> v1::on_player::Target {
+    match target {
+        Target::Key(key) => v1::on_player::Target::Key(key.as_str().to_owned()),
+        Target::Named(name) => v1::on_player::Target::Named(clean_text(name)),
+        Target::Unnamed => v1::on_player::Target::Unnamed(v1::Unnamed {}),
+    }
+}
+
+fn action_to_wire(action: &Action) -> v1::on_player::Action {
+    use v1::on_player::Action as Wire;
+    match action {
+        Action::Read => Wire::Read(v1::Read {}),
+        Action::SetPower(on) => Wire::SetPower(*on),
+        Action::SetVolume(level) => Wire::SetVolume(level.value().into()),
+        Action::AdjustVolume(by) => Wire::AdjustVolume((*by).clamp(-100, 100).into()),
+        Action::SetMute(muted) => Wire::SetMute(*muted),
+        Action::Transport(transport) => Wire::Transport(transport_to_wire(*transport).into()),
+        Action::Play { media, placement } => Wire::Play(v1::Play {
+            text: clean_text(&media.text),
+            artist: media.artist.as_deref().map(clean_text),
+            kind: media.kind.map(|kind| media_kind_to_wire(kind).into()),
+            placement: placement_to_wire(*placement).into(),
+        }),
+    }
+}
+
+fn on_player_from_wire(on: v1::OnPlayer) -> Option<Command> {
+    let target = match on.target? {
+        v1::on_player::Target::Key(key) => Target::Key(key.parse().ok()?),
+        v1::on_player::Target::Named(name) => Target::Named(clean_text(&name)),
+        v1::on_player::Target::Unnamed(_) => Target::Unnamed,
+    };
+    Some(Command::OnPlayer { target, action: action_from_wire(on.action?)? })
+}
+
+fn action_from_wire(action: v1::on_player::Action) -> Option<Action> {
+    use v1::on_player::Action as Wire;
+    Some(match action {
+        Wire::Read(_) => Action::Read,
+        Wire::SetPower(on) => Action::SetPower(on),
+        Wire::SetVolume(level) => Action::SetVolume(Percent::new(level.try_into().ok()?)?),
+        Wire::AdjustVolume(by) => Action::AdjustVolume(by.try_into().ok().filter(|by| (-100..=100).contains(by))?),
+        Wire::SetMute(muted) => Action::SetMute(muted),
+        Wire::Transport(transport) => Action::Transport(transport_from_wire(transport)?),
+        Wire::Play(play) => Action::Play {
+            placement: placement_from_wire(play.placement)?,
+            media: MediaQuery {
+                text: clean_text(&play.text),
+                artist: play.artist.as_deref().map(clean_text),
+                // "The audiobook …", asked of a home that has no word for it, must not play a song of that name.
+                kind: match play.kind {
+                    None => None,
+                    Some(kind) => Some(media_kind_from_wire(kind)?),
+                },
+            },
+        },
+    })
+}
+
+/// Writes the two directions of one enum from one table, so that they cannot disagree.
+macro_rules! same {
+    ($to:ident, $from:ident: $ours:ident = $wire:ident { $($name:ident = $wire_name:ident),+ $(,)? }) => {
+        const fn $to(value: $ours) -> v1::$wire {
+            match value {
+                $($ours::$name => v1::$wire::$wire_name,)+
+            }
+        }
+
+        fn $from(value: i32) -> Option<$ours> {
+            match v1::$wire::try_from(value).ok()? {
+                v1::$wire::Unspecified => None,
+                $(v1::$wire::$wire_name => Some($ours::$name),)+
+            }
+        }
+    };
+}
+
+same!(transport_to_wire, transport_from_wire: Transport = Transport {
+    Play = Play, Pause = Pause, Stop = Stop, Next = Next, Previous = Previous,
+    StartOver = StartOver, FastForward = FastForward, Rewind = Rewind,
+});
+same!(media_kind_to_wire, media_kind_from_wire: MediaKind = MediaKind {
+    Track = Track, Album = Album, Artist = Artist, Playlist = Playlist, Radio = Radio,
+});
+same!(placement_to_wire, placement_from_wire: Placement = Placement { Replace = Replace, Next = Next, Add = Add });
+same!(player_kind_to_wire, player_kind_from_wire: PlayerKind = PlayerKind {
+    Speaker = Speaker, StereoPair = StereoPair, Group = Group,
+});
+same!(playback_to_wire, playback_from_wire: Playback = Playback {
+    Playing = Playing, Paused = Paused, Stopped = Stopped,
+});
+
+fn player_to_wire(player: &Player) -> v1::Player {
+    let (can, state) = (player.can, &player.state);
+    v1::Player {
+        key: player.key.as_str().to_owned(),
+        name: clean_text(&player.name),
+        kind: player_kind_to_wire(player.kind).into(),
+        manufacturer: player.manufacturer.as_deref().map(clean_text),
+        model: player.model.as_deref().map(clean_text),
+        can_power: can.power,
+        can_volume: can.volume,
+        can_mute: can.mute,
+        available: state.available,
+        powered: state.powered,
+        volume: state.volume.map(|level| level.value().into()),
+        muted: state.muted,
+        playback: playback_to_wire(state.playback).into(),
+        now_playing: state.now_playing.as_ref().map(item_to_wire),
+    }
+}
+
+fn player_from_wire(player: v1::Player) -> Option<Player> {
+    let key: PlayerKey = player.key.parse().ok()?;
+    Some(Player {
+        key,
+        name: clean_text(&player.name),
+        kind: player_kind_from_wire(player.kind).unwrap_or(PlayerKind::Speaker),
+        manufacturer: player.manufacturer.as_deref().map(clean_text),
+        model: player.model.as_deref().map(clean_text),
+        can: Capabilities { power: player.can_power, volume: player.can_volume, mute: player.can_mute },
+        state: PlayerState {
+            available: player.available,
+            powered: player.powered,
+            volume: player.volume.map(|level| Percent::clamped(level.into())),
+            muted: player.muted,
+            playback: playback_from_wire(player.playback).unwrap_or(Playback::Stopped),
+            now_playing: player.now_playing.map(item_from_wire),
+        },
+    })
+}
+
+fn item_to_wire(item: &Item) -> v1::Item {
+    v1::Item {
+        title: clean_text(&item.title),
+        artist: item.artist.as_deref().map(clean_text),
+        album: item.album.as_deref().map(clean_text),
+        kind: item.kind.map(|kind| media_kind_to_wire(kind).into()),
+    }
+}
+
+fn item_from_wire(item: v1::Item) -> Item {
+    Item {
+        title: clean_text(&item.title),
+        artist: item.artist.as_deref().map(clean_text),
+        album: item.album.as_deref().map(clean_text),
+        kind: item.kind.and_then(media_kind_from_wire),
+    }
+}
+
+fn refusal_to_wire(refusal: &Refusal) -> v1::Refused {
+    use v1::refused::Reason;
+    let several = |names: &[String]| names.iter().take(MAX_PLAYERS).map(|name| clean_text(name)).collect();
+    let (reason, names) = match refusal {
+        Refusal::UnknownPlayer => (Reason::UnknownPlayer, vec![]),
+        Refusal::NoPlayerNamed(names) => (Reason::NoPlayerNamed, several(names)),
+        Refusal::WhichPlayer(names) => (Reason::WhichPlayer, several(names)),
+        Refusal::PlayerUnavailable(name) => (Reason::PlayerUnavailable, vec![clean_text(name)]),
+        Refusal::MediaNotFound => (Reason::MediaNotFound, vec![]),
+        Refusal::NothingToPlay => (Reason::NothingToPlay, vec![]),
+        Refusal::NotSupported => (Reason::NotSupported, vec![]),
+        Refusal::PlayerBusy => (Reason::PlayerBusy, vec![]),
+        Refusal::MusicAssistantAway => (Reason::MusicAssistantAway, vec![]),
+        Refusal::MusicAssistantStarting => (Reason::MusicAssistantStarting, vec![]),
+        Refusal::MusicAssistantRefusesToken => (Reason::MusicAssistantRefusesToken, vec![]),
+        Refusal::MusicAssistantFailed => (Reason::MusicAssistantFailed, vec![]),
+        Refusal::Late => (Reason::Late, vec![]),
+        Refusal::NotGranted => (Reason::NotGranted, vec![]),
+        Refusal::Stopped => (Reason::Stopped, vec![]),
+        Refusal::Busy => (Reason::Busy, vec![]),
+        Refusal::UnknownCommand => (Reason::UnknownCommand, vec![]),
+        Refusal::Internal => (Reason::Internal, vec![]),
+    };
+    v1::Refused { reason: reason.into(), names }
+}
+
+fn refusal_from_wire(refused: v1::Refused) -> Refusal {
+    use v1::refused::Reason;
+    let reason = refused.reason();
+    let names: Vec<String> = refused.names.iter().take(MAX_PLAYERS).map(|name| clean_text(name)).collect();
+    match reason {
+        Reason::Unspecified | Reason::Internal => Refusal::Internal,
+        Reason::UnknownPlayer => Refusal::UnknownPlayer,
+        Reason::NoPlayerNamed => Refusal::NoPlayerNamed(names),
+        Reason::WhichPlayer => Refusal::WhichPlayer(names),
+        Reason::PlayerUnavailable => Refusal::PlayerUnavailable(names.into_iter().next().unwrap_or_default()),
+        Reason::MediaNotFound => Refusal::MediaNotFound,
+        Reason::NothingToPlay => Refusal::NothingToPlay,
+        Reason::NotSupported => Refusal::NotSupported,
+        Reason::PlayerBusy => Refusal::PlayerBusy,
+        Reason::MusicAssistantAway => Refusal::MusicAssistantAway,
+        Reason::MusicAssistantStarting => Refusal::MusicAssistantStarting,
+        Reason::MusicAssistantRefusesToken => Refusal::MusicAssistantRefusesToken,
+        Reason::MusicAssistantFailed => Refusal::MusicAssistantFailed,
+        Reason::Late => Refusal::Late,
+        Reason::NotGranted => Refusal::NotGranted,
+        Reason::Stopped => Refusal::Stopped,
+        Reason::Busy => Refusal::Busy,
+        Reason::UnknownCommand => Refusal::UnknownCommand,
+    }
+}
