@@ -19,3 +19,21 @@ impl Millis {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
+
+/// Microseconds by one process's monotonic clock, from an arbitrary start: where a step's share of a millisecond matters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Micros(pub u64);
+
+impl Micros {
+    /// This much later.
+    #[must_use]
+    pub const fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration.as_micros() as u64))
+    }
+
+    /// The time from `earlier` to here; zero if `earlier` is in fact later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}

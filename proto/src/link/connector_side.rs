@@ -1,0 +1,449 @@
+//! One session as the home holds it: a state machine without a socket or a clock.
+//!
+//! What it promises:
+//! - every command is confirmed with Received before it is reported, so the relay knows the home is alive however
+//!   long the execution takes;
+//! - control frames never wait behind replies, replies never behind events; every queue is bounded;
+//! - each command's credit is given back exactly once, when it is replied to or [released](ConnectorSide::release);
+//! - a relay that has been silent for twice its ping interval is given up.
+//!
+//! What it leaves to its driver: when to dial ([`Redial`](super::redial::Redial)), what was executed already
+//! ([`CommandMemory`](super::command_memory::CommandMemory), which outlives a session), and the sealed bodies.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::frame::{Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Welcome};
+use super::{CLOSE_NORMAL, GoodbyeReason, Transmit, VERSION_MAX, VERSION_MIN, close_code};
+use crate::MAX_SEALED_BYTES;
+use crate::ids::CommandId;
+use crate::time::Millis;
+
+/// What a home's session is bounded by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorSettings {
+    /// 16 random bytes made once per installation.
+    pub install_id: [u8; 16],
+    /// The program's version, at most 64 printable ASCII characters; more is cut off.
+    pub software: String,
+    /// Commands taken at once; at least one.
+    pub credit: u32,
+    /// Welcome must arrive within this time of Hello.
+    pub welcome_limit: Duration,
+    /// Bytes handed out but not taken by the socket for this long end the session.
+    pub write_limit: Duration,
+    /// Events that may wait to be sent.
+    pub queue_events: usize,
+    /// Sealed bytes of events that may wait to be sent.
+    pub queue_event_bytes: usize,
+    /// After a goodbye the relay has this long to close before the socket is dropped.
+    pub close_limit: Duration,
+}
+
+impl Default for ConnectorSettings {
+    fn default() -> Self {
+        Self {
+            install_id: [0; 16],
+            software: String::new(),
+            credit: 32,
+            welcome_limit: Duration::from_secs(10),
+            write_limit: Duration::from_secs(10),
+            queue_events: 64,
+            queue_event_bytes: 256 * 1024,
+            close_limit: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Why the session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// This side said goodbye, with this reason and detail.
+    Here(GoodbyeReason, &'static str),
+    /// The relay said goodbye.
+    There(Goodbye),
+    /// The socket ended without a goodbye.
+    Lost,
+    /// The relay was silent for too long, or took nothing for too long.
+    Silent,
+}
+
+/// What a session reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectorEvent {
+    /// The session is up.
+    Welcomed(Welcome),
+    /// The relay has answered a ping after Welcome: the way there and back works. Once per session.
+    Proven,
+    /// A command has arrived and been confirmed. Ask the command memory what to do with it, and end with
+    /// [`ConnectorSide::reply`] or [`ConnectorSide::release`].
+    Command(Command),
+    /// Nobody waits for this command any more. If it has not begun, do not begin it, and release it.
+    Cancelled(CommandId),
+    /// Answer with [`ConnectorSide::pre_key`].
+    PreKeyRequested(u64),
+    /// The node is leaving: dial a new session, and [retire](ConnectorSide::retire) this one once that is welcomed.
+    Draining(Drain),
+    /// The session is over; the socket can be dropped. Always the last event.
+    Ended(Ended),
+}
+
+/// Why something was not taken for sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The session is not up, or is ending.
+    #[error("the session is not open")]
+    NotOpen,
+    /// The body exceeds the protocol's bound.
+    #[error("the body is too large for a frame")]
+    TooLarge,
+    /// The queue of events is full.
+    #[error("too many events wait to be sent")]
+    Full,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct ConnectorSide {
+    settings: ConnectorSettings,
+    phase: Phase,
+    control: VecDeque<Control>,
+    replies: VecDeque<Reply>,
+    events_out: VecDeque<Event>,
+    event_bytes: usize,
+    /// Commands taken and not yet given back, with how often each was sent here.
+    open: HashMap<CommandId, u32>,
+    credit_owed: u32,
+    last_heard: Millis,
+    unflushed_since: Option<Millis>,
+    retire_at: Option<Millis>,
+    reports: VecDeque<ConnectorEvent>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    AwaitingWelcome { until: Millis },
+    Open { ping_interval: Duration, proven: bool },
+    Closing { until: Millis, why: Ended },
+    Closed,
+}
+
+#[derive(Debug)]
+enum Control {
+    Frame(FromConnector),
+    Ping,
+    Close(u16),
+}
+
+impl ConnectorSide {
+    /// A session whose upgrade has just been accepted. Hello is the first thing it sends.
+    #[must_use]
+    pub fn new(mut settings: ConnectorSettings, now: Millis) -> Self {
+        settings.credit = settings.credit.clamp(1, super::frame::MAX_CREDIT);
+        let software = settings.software.chars().filter(|c| matches!(c, ' '..='~'));
+        let hello = Hello {
+            version_min: VERSION_MIN,
+            version_max: VERSION_MAX,
+            install_id: settings.install_id,
+            software: software.take(super::frame::MAX_SOFTWARE).collect(),
+            credit: settings.credit,
+        };
+        Self {
+            phase: Phase::AwaitingWelcome { until: now.plus(settings.welcome_limit) },
+            control: VecDeque::from([Control::Frame(FromConnector::Hello(hello))]),
+            replies: VecDeque::new(),
+            events_out: VecDeque::new(),
+            event_bytes: 0,
+            open: HashMap::new(),
+            credit_owed: 0,
+            last_heard: now,
+            unflushed_since: None,
+            retire_at: None,
+            reports: VecDeque::new(),
+            settings,
+        }
+    }
+
+    /// Whether the relay has welcomed the home and the session has not begun to end.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open { .. })
+    }
+
+    /// Whether the session is over.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// Send the sealed reply to a command of this session. A reply nobody here waits for is sent too: the relay counts
+    /// and drops it.
+    ///
+    /// # Errors
+    /// When the session has ended (keep the reply in the command memory: a retry will ask for it) or the body is too large.
+    pub fn reply(&mut self, id: CommandId, sealed: Bytes, home: Duration) -> Result<(), SendError> {
+        if sealed.len() > MAX_SEALED_BYTES {
+            return Err(SendError::TooLarge);
+        }
+        if !self.is_open() {
+            return Err(SendError::NotOpen);
+        }
+        let home_micros = u32::try_from(home.as_micros()).unwrap_or(u32::MAX);
+        self.replies.push_back(Reply { command_id: id, sealed, home_micros });
+        self.release(id);
+        Ok(())
+    }
+
+    /// A command of this session needs no reply from here: it was cancelled, or is already being executed for another
+    /// delivery of the same id. Gives its credit back.
+    pub fn release(&mut self, id: CommandId) {
+        let Some(deliveries) = self.open.remove(&id) else { return };
+        self.credit_owed += deliveries;
+        // Given back in batches of half the window: fewer frames, and the relay never runs dry meanwhile.
+        if self.credit_owed >= (self.settings.credit / 2).max(1) && self.is_open() {
+            let credit = std::mem::take(&mut self.credit_owed);
+            self.control.push_back(Control::Frame(FromConnector::Credit(credit)));
+        }
+    }
+
+    /// Answer a pre-key request. Nothing is sent when the session has ended or the key exceeds the protocol's bound.
+    pub fn pre_key(&mut self, request_id: u64, signed_pre_key: Bytes) {
+        if self.is_open() && signed_pre_key.len() <= super::frame::MAX_PRE_KEY_BYTES {
+            let answer = PreKeyAnswer { request_id, signed_pre_key };
+            self.control.push_back(Control::Frame(FromConnector::PreKeyAnswer(answer)));
+        }
+    }
+
+    /// Queue a sealed state change.
+    ///
+    /// # Errors
+    /// When the session is not up, the body is too large, or too many wait: events are coalesced by whoever makes them.
+    pub fn event(&mut self, event: Event) -> Result<(), SendError> {
+        if !self.is_open() {
+            return Err(SendError::NotOpen);
+        }
+        if event.sealed.len() > MAX_SEALED_BYTES {
+            return Err(SendError::TooLarge);
+        }
+        let bytes = self.event_bytes + event.sealed.len();
+        if self.events_out.len() >= self.settings.queue_events || bytes > self.settings.queue_event_bytes {
+            return Err(SendError::Full);
+        }
+        self.event_bytes = bytes;
+        self.events_out.push_back(event);
+        Ok(())
+    }
+
+    /// A newer session has taken over: finish the commands taken here, then say goodbye, at `latest` in any case.
+    pub fn retire(&mut self, latest: Millis, now: Millis) {
+        self.retire_at.get_or_insert(latest);
+        self.leave_if_done(now);
+    }
+
+    /// End the session from this side.
+    pub fn close(&mut self, reason: GoodbyeReason, detail: &'static str, now: Millis) {
+        if matches!(self.phase, Phase::Closing { .. } | Phase::Closed) {
+            return;
+        }
+        self.control.clear();
+        // Replies that are ready go out first: their commands were executed, and somebody waits for them.
+        self.flush_replies();
+        let goodbye = Goodbye { reason, detail: detail.into() };
+        self.control.push_back(Control::Frame(FromConnector::Goodbye(goodbye)));
+        self.begin_closing(close_code(reason), Ended::Here(reason, detail), now);
+    }
+
+    /// A binary message arrived.
+    pub fn handle_message(&mut self, message: Bytes, now: Millis) {
+        if matches!(self.phase, Phase::Closing { .. } | Phase::Closed) {
+            return;
+        }
+        self.last_heard = now;
+        match FromRelay::decode(message) {
+            Ok(frame) => self.handle_frame(frame, now),
+            Err(_) => self.close(GoodbyeReason::Protocol, "malformed frame", now),
+        }
+    }
+
+    /// A text message arrived, or one that the WebSocket layer could not read: never allowed.
+    pub fn handle_unreadable(&mut self, now: Millis) {
+        self.close(GoodbyeReason::Protocol, "unreadable message", now);
+    }
+
+    /// A WebSocket ping arrived. The WebSocket layer answers it itself.
+    pub fn handle_ping(&mut self, now: Millis) {
+        self.last_heard = now;
+    }
+
+    /// A WebSocket pong arrived.
+    pub fn handle_pong(&mut self, now: Millis) {
+        self.last_heard = now;
+        if let Phase::Open { proven: proven @ false, .. } = &mut self.phase {
+            *proven = true;
+            self.reports.push_back(ConnectorEvent::Proven);
+        }
+    }
+
+    /// The socket is gone: end of stream, error, or the close frame has been answered.
+    pub fn handle_socket_closed(&mut self) {
+        match std::mem::replace(&mut self.phase, Phase::Closed) {
+            Phase::Closed => {}
+            Phase::Closing { why, .. } => self.end(why),
+            Phase::AwaitingWelcome { .. } | Phase::Open { .. } => self.end(Ended::Lost),
+        }
+    }
+
+    /// Everything handed out so far has been taken by the operating system.
+    pub fn handle_flushed(&mut self) {
+        self.unflushed_since = None;
+    }
+
+    /// The time asked for by [`poll_timeout`](Self::poll_timeout) has come. Calling it early or often is harmless.
+    pub fn handle_timeout(&mut self, now: Millis) {
+        match &self.phase {
+            Phase::Closed => {}
+            Phase::Closing { until, .. } if now >= *until => self.handle_socket_closed(),
+            Phase::Closing { .. } => {}
+            Phase::AwaitingWelcome { until } if now >= *until => self.give_up(),
+            Phase::Open { ping_interval, .. } if now >= self.silent_at(*ping_interval) => self.give_up(),
+            Phase::AwaitingWelcome { .. } | Phase::Open { .. } => {
+                if self.stalled_at().is_some_and(|at| now >= at) {
+                    self.give_up();
+                } else {
+                    self.leave_if_done(now);
+                }
+            }
+        }
+    }
+
+    /// The next thing to send, if the socket has room for it.
+    pub fn poll_transmit(&mut self, now: Millis) -> Option<Transmit> {
+        let transmit = match self.control.pop_front() {
+            Some(Control::Frame(frame)) => Transmit::Binary(frame.encode()),
+            Some(Control::Ping) => Transmit::Ping,
+            Some(Control::Close(code)) => Transmit::Close(code),
+            None => Transmit::Binary(self.next_data(now)?.encode()),
+        };
+        self.unflushed_since.get_or_insert(now);
+        Some(transmit)
+    }
+
+    /// The next thing to report.
+    pub fn poll_event(&mut self) -> Option<ConnectorEvent> {
+        self.reports.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called next. May be earlier than needed, never later.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Millis> {
+        match &self.phase {
+            Phase::Closed => None,
+            Phase::Closing { until, .. } => Some(*until),
+            Phase::AwaitingWelcome { until } => [Some(*until), self.stalled_at()].into_iter().flatten().min(),
+            Phase::Open { ping_interval, .. } => {
+                let times = [Some(self.silent_at(*ping_interval)), self.stalled_at(), self.retire_at];
+                times.into_iter().flatten().min()
+            }
+        }
+    }
+
+    fn silent_at(&self, ping_interval: Duration) -> Millis {
+        self.last_heard.plus(ping_interval * 2)
+    }
+
+    fn stalled_at(&self) -> Option<Millis> {
+        self.unflushed_since.map(|since| since.plus(self.settings.write_limit))
+    }
+
+    fn handle_frame(&mut self, frame: FromRelay, now: Millis) {
+        match (&self.phase, frame) {
+            (_, FromRelay::Goodbye(goodbye)) => self.relay_leaves(goodbye, now),
+            (Phase::AwaitingWelcome { .. }, FromRelay::Welcome(welcome)) => self.begin(welcome, now),
+            (Phase::Open { .. }, frame) => self.handle_open_frame(frame, now),
+            _ => self.close(GoodbyeReason::Protocol, "frame out of order", now),
+        }
+    }
+
+    fn begin(&mut self, welcome: Welcome, now: Millis) {
+        if !(VERSION_MIN..=VERSION_MAX).contains(&welcome.version) {
+            return self.close(GoodbyeReason::Version, "no common protocol version", now);
+        }
+        self.phase = Phase::Open { ping_interval: welcome.ping_interval, proven: false };
+        self.control.push_back(Control::Ping);
+        self.reports.push_back(ConnectorEvent::Welcomed(welcome));
+    }
+
+    fn handle_open_frame(&mut self, frame: FromRelay, now: Millis) {
+        match frame {
+            FromRelay::Command(command) => self.take_command(command, now),
+            FromRelay::PreKeyRequest(id) => self.reports.push_back(ConnectorEvent::PreKeyRequested(id)),
+            FromRelay::Cancel(id) => self.reports.push_back(ConnectorEvent::Cancelled(id)),
+            FromRelay::Drain(drain) => self.reports.push_back(ConnectorEvent::Draining(drain)),
+            FromRelay::Unknown => {}
+            FromRelay::Welcome(_) => self.close(GoodbyeReason::Protocol, "second welcome", now),
+            FromRelay::Goodbye(goodbye) => self.relay_leaves(goodbye, now),
+        }
+    }
+
+    fn relay_leaves(&mut self, goodbye: Goodbye, now: Millis) {
+        self.control.clear();
+        self.begin_closing(CLOSE_NORMAL, Ended::There(goodbye), now);
+    }
+
+    fn take_command(&mut self, command: Command, now: Millis) {
+        let taken: u32 = self.open.values().sum();
+        if taken + self.credit_owed >= self.settings.credit {
+            return self.close(GoodbyeReason::Protocol, "more commands than credit", now);
+        }
+        *self.open.entry(command.command_id).or_default() += 1;
+        self.control.push_back(Control::Frame(FromConnector::Received(command.command_id)));
+        self.reports.push_back(ConnectorEvent::Command(command));
+    }
+
+    fn next_data(&mut self, now: Millis) -> Option<FromConnector> {
+        if !self.is_open() {
+            return None;
+        }
+        if let Some(reply) = self.replies.pop_front() {
+            self.leave_if_done(now);
+            return Some(FromConnector::Reply(reply));
+        }
+        let event = self.events_out.pop_front()?;
+        self.event_bytes -= event.sealed.len();
+        Some(FromConnector::Event(event))
+    }
+
+    fn leave_if_done(&mut self, now: Millis) {
+        let Some(latest) = self.retire_at else { return };
+        let done = self.open.is_empty() && self.replies.is_empty();
+        if self.is_open() && (done || now >= latest) {
+            self.close(GoodbyeReason::Shutdown, "a newer session took over", now);
+        }
+    }
+
+    fn flush_replies(&mut self) {
+        let replies = self.replies.drain(..).map(|reply| Control::Frame(FromConnector::Reply(reply)));
+        self.control.extend(replies);
+    }
+
+    fn begin_closing(&mut self, code: u16, why: Ended, now: Millis) {
+        self.control.push_back(Control::Close(code));
+        self.phase = Phase::Closing { until: now.plus(self.settings.close_limit), why };
+    }
+
+    /// Nothing said now would arrive: drop the socket at once.
+    fn give_up(&mut self) {
+        self.phase = Phase::Closed;
+        self.end(Ended::Silent);
+    }
+
+    fn end(&mut self, why: Ended) {
+        self.control.clear();
+        self.replies.clear();
+        self.events_out.clear();
+        self.open.clear();
+        self.reports.push_back(ConnectorEvent::Ended(why));
+    }
+}

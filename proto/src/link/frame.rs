@@ -1,0 +1,401 @@
+//! One WebSocket message, one [`FromConnector`] or [`FromRelay`]: the border of the link protocol.
+//!
+//! Decoding checks every bound, so that what is behind it has nothing left to validate: ids are ids, bodies fit,
+//! texts are short and printable. Unknown fields are skipped; an unknown kind becomes `Unknown`, and the machine
+//! decides by the version rule whether that is an error. A message of the other direction is always one.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::GoodbyeReason;
+use super::v1::{self, frame::Body};
+use crate::ids::CommandId;
+use crate::{MAX_FRAME_BYTES, MAX_SEALED_BYTES};
+
+/// Why a message is not a frame. The text may be shown to the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Longer than [`MAX_FRAME_BYTES`].
+    #[error("the message is longer than a frame may be")]
+    TooLong,
+    /// Not protobuf, or not of this schema.
+    #[error("the message is not a frame")]
+    Malformed,
+    /// A kind that only the other side may send.
+    #[error("this kind of frame goes the other way")]
+    WrongDirection,
+    /// A field is outside its bounds; names the field.
+    #[error("a field of the frame is out of bounds: {0}")]
+    Field(&'static str),
+}
+
+/// A frame that a connector sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromConnector {
+    /// The first frame.
+    Hello(Hello),
+    /// The command has arrived and is not yet executed.
+    Received(CommandId),
+    /// The sealed reply to a command.
+    Reply(Reply),
+    /// The current signed pre-key.
+    PreKeyAnswer(PreKeyAnswer),
+    /// A sealed state change.
+    Event(Event),
+    /// Room for this many more commands.
+    Credit(u32),
+    /// The last frame.
+    Goodbye(Goodbye),
+    /// A kind this version does not know.
+    Unknown,
+}
+
+/// A frame that a relay sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromRelay {
+    /// The answer to Hello.
+    Welcome(Welcome),
+    /// A sealed command.
+    Command(Command),
+    /// Hand out the current signed pre-key, under this request id.
+    PreKeyRequest(u64),
+    /// Nobody waits for this command any more.
+    Cancel(CommandId),
+    /// The node is leaving.
+    Drain(Drain),
+    /// The last frame.
+    Goodbye(Goodbye),
+    /// A kind this version does not know.
+    Unknown,
+}
+
+/// What a connector introduces itself with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// Lowest link version it speaks.
+    pub version_min: u32,
+    /// Highest link version it speaks; never below `version_min`.
+    pub version_max: u32,
+    /// Tells two installations apart that share one home's key.
+    pub install_id: [u8; 16],
+    /// The program's version, at most [`MAX_SOFTWARE`] printable ASCII characters.
+    pub software: String,
+    /// Commands it takes at once.
+    pub credit: u32,
+}
+
+/// What a relay answers to [`Hello`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Welcome {
+    /// The agreed link version.
+    pub version: u32,
+    /// Grows with every session of this home.
+    pub session_epoch: u64,
+    /// The relay pings after about this much silence.
+    pub ping_interval: Duration,
+    /// The next reconnect is spread over this much unless a drain says otherwise.
+    pub reconnect_window: Duration,
+    /// For the next proof of possession; empty when the relay gives none.
+    pub dpop_nonce: String,
+    /// The relay node.
+    pub node_id: String,
+}
+
+/// A sealed command on its way to the home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The same on every retry.
+    pub command_id: CommandId,
+    /// Time left to answer: a hint, the sealed deadline decides.
+    pub remaining: Duration,
+    /// Opaque here.
+    pub sealed: Bytes,
+    /// W3C trace context, or empty.
+    pub traceparent: String,
+}
+
+/// A sealed reply on its way from the home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The command it answers.
+    pub command_id: CommandId,
+    /// Opaque here.
+    pub sealed: Bytes,
+    /// How long the home says it took.
+    pub home_micros: u32,
+}
+
+/// The home's current signed pre-key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreKeyAnswer {
+    /// From the request.
+    pub request_id: u64,
+    /// Opaque here.
+    pub signed_pre_key: Bytes,
+}
+
+/// A sealed state change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// For removing duplicates at the receiver.
+    pub event_id: [u8; 16],
+    /// Opaque here.
+    pub sealed: Bytes,
+}
+
+/// The relay node is leaving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// Dial this much later.
+    pub reconnect_after: Duration,
+    /// The old socket ends at the latest after this long.
+    pub leaving_in: Duration,
+}
+
+/// Why the other side ends the link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Goodbye {
+    /// For deciding.
+    pub reason: GoodbyeReason,
+    /// For people and logs.
+    pub detail: String,
+}
+
+/// Longest [`Hello::software`].
+pub const MAX_SOFTWARE: usize = 64;
+/// Longest node id.
+pub const MAX_NODE_ID: usize = 64;
+/// Longest DPoP nonce.
+pub const MAX_NONCE: usize = 256;
+/// Longest trace context kept; a longer or unprintable one is dropped rather than breaking the link over telemetry.
+pub const MAX_TRACEPARENT: usize = 64;
+/// Longest goodbye detail kept; the rest is cut off.
+pub const MAX_DETAIL: usize = 200;
+/// Largest signed pre-key. An X-Wing public key has 1216 bytes, a signature 64.
+pub const MAX_PRE_KEY_BYTES: usize = 4 * 1024;
+/// More credit than this at once counts as this much.
+pub const MAX_CREDIT: u32 = 1024;
+
+impl FromConnector {
+    /// Read a message that a connector sent. `sealed` bodies share the message's memory.
+    ///
+    /// # Errors
+    /// See [`FrameError`]; the link ends with it.
+    pub fn decode(message: Bytes) -> Result<Self, FrameError> {
+        Ok(match decode_body(message)? {
+            None => Self::Unknown,
+            Some(Body::Hello(hello)) => Self::Hello(Hello::check(hello)?),
+            Some(Body::Received(received)) => Self::Received(command_id(&received.command_id)?),
+            Some(Body::Reply(reply)) => Self::Reply(Reply {
+                command_id: command_id(&reply.command_id)?,
+                sealed: sealed(reply.sealed)?,
+                home_micros: reply.home_micros,
+            }),
+            Some(Body::PreKeyAnswer(answer)) => Self::PreKeyAnswer(PreKeyAnswer {
+                request_id: answer.request_id,
+                signed_pre_key: at_most(answer.signed_pre_key, MAX_PRE_KEY_BYTES, "signed_pre_key")?,
+            }),
+            Some(Body::Event(event)) => {
+                Self::Event(Event { event_id: sixteen(&event.event_id, "event_id")?, sealed: sealed(event.sealed)? })
+            }
+            Some(Body::Credit(credit)) => Self::Credit(credit.commands.min(MAX_CREDIT)),
+            Some(Body::Goodbye(goodbye)) => Self::Goodbye(Goodbye::check(goodbye)),
+            Some(Body::Welcome(_) | Body::Command(_) | Body::PreKeyRequest(_) | Body::Cancel(_) | Body::Drain(_)) => {
+                return Err(FrameError::WrongDirection);
+            }
+        })
+    }
+
+    /// Write it as one message.
+    #[must_use]
+    pub fn encode(self) -> Bytes {
+        encode_body(match self {
+            Self::Hello(hello) => Some(Body::Hello(v1::Hello {
+                version_min: hello.version_min,
+                version_max: hello.version_max,
+                install_id: Bytes::copy_from_slice(&hello.install_id),
+                software: hello.software,
+                credit: hello.credit,
+            })),
+            Self::Received(id) => Some(Body::Received(v1::Received { command_id: id_bytes(id) })),
+            Self::Reply(reply) => Some(Body::Reply(v1::Reply {
+                command_id: id_bytes(reply.command_id),
+                sealed: reply.sealed,
+                home_micros: reply.home_micros,
+            })),
+            Self::PreKeyAnswer(answer) => Some(Body::PreKeyAnswer(v1::PreKeyAnswer {
+                request_id: answer.request_id,
+                signed_pre_key: answer.signed_pre_key,
+            })),
+            Self::Event(event) => {
+                Some(Body::Event(v1::Event { event_id: Bytes::copy_from_slice(&event.event_id), sealed: event.sealed }))
+            }
+            Self::Credit(commands) => Some(Body::Credit(v1::Credit { commands })),
+            Self::Goodbye(goodbye) => Some(goodbye.into_body()),
+            Self::Unknown => None,
+        })
+    }
+}
+
+impl FromRelay {
+    /// Read a message that a relay sent. `sealed` bodies share the message's memory.
+    ///
+    /// # Errors
+    /// See [`FrameError`]; the link ends with it.
+    pub fn decode(message: Bytes) -> Result<Self, FrameError> {
+        Ok(match decode_body(message)? {
+            None => Self::Unknown,
+            Some(Body::Welcome(welcome)) => Self::Welcome(Welcome::check(welcome)?),
+            Some(Body::Command(command)) => Self::Command(Command {
+                command_id: command_id(&command.command_id)?,
+                remaining: millis(command.remaining_ms),
+                sealed: sealed(command.sealed)?,
+                traceparent: trace_context(command.traceparent),
+            }),
+            Some(Body::PreKeyRequest(request)) => Self::PreKeyRequest(request.request_id),
+            Some(Body::Cancel(cancel)) => Self::Cancel(command_id(&cancel.command_id)?),
+            Some(Body::Drain(drain)) => Self::Drain(Drain {
+                reconnect_after: millis(drain.reconnect_after_ms),
+                leaving_in: millis(drain.leaving_in_ms),
+            }),
+            Some(Body::Goodbye(goodbye)) => Self::Goodbye(Goodbye::check(goodbye)),
+            Some(
+                Body::Hello(_)
+                | Body::Received(_)
+                | Body::Reply(_)
+                | Body::PreKeyAnswer(_)
+                | Body::Event(_)
+                | Body::Credit(_),
+            ) => return Err(FrameError::WrongDirection),
+        })
+    }
+
+    /// Write it as one message.
+    #[must_use]
+    pub fn encode(self) -> Bytes {
+        encode_body(match self {
+            Self::Welcome(welcome) => Some(Body::Welcome(v1::Welcome {
+                version: welcome.version,
+                session_epoch: welcome.session_epoch,
+                ping_interval_ms: whole_millis(welcome.ping_interval),
+                reconnect_window_ms: whole_millis(welcome.reconnect_window),
+                dpop_nonce: welcome.dpop_nonce,
+                node_id: welcome.node_id,
+            })),
+            Self::Command(command) => Some(Body::Command(v1::Command {
+                command_id: id_bytes(command.command_id),
+                remaining_ms: whole_millis(command.remaining),
+                sealed: command.sealed,
+                traceparent: command.traceparent,
+            })),
+            Self::PreKeyRequest(request_id) => Some(Body::PreKeyRequest(v1::PreKeyRequest { request_id })),
+            Self::Cancel(id) => Some(Body::Cancel(v1::Cancel { command_id: id_bytes(id) })),
+            Self::Drain(drain) => Some(Body::Drain(v1::Drain {
+                reconnect_after_ms: whole_millis(drain.reconnect_after),
+                leaving_in_ms: whole_millis(drain.leaving_in),
+            })),
+            Self::Goodbye(goodbye) => Some(goodbye.into_body()),
+            Self::Unknown => None,
+        })
+    }
+}
+
+impl Hello {
+    fn check(raw: v1::Hello) -> Result<Self, FrameError> {
+        if raw.version_min > raw.version_max {
+            return Err(FrameError::Field("version_min"));
+        }
+        Ok(Self {
+            version_min: raw.version_min,
+            version_max: raw.version_max,
+            install_id: sixteen(&raw.install_id, "install_id")?,
+            software: printable(raw.software, MAX_SOFTWARE, "software")?,
+            credit: raw.credit.min(MAX_CREDIT),
+        })
+    }
+}
+
+impl Welcome {
+    fn check(raw: v1::Welcome) -> Result<Self, FrameError> {
+        if !SANE_PING_INTERVAL_MS.contains(&raw.ping_interval_ms) {
+            return Err(FrameError::Field("ping_interval_ms"));
+        }
+        Ok(Self {
+            version: raw.version,
+            session_epoch: raw.session_epoch,
+            ping_interval: millis(raw.ping_interval_ms),
+            reconnect_window: millis(raw.reconnect_window_ms),
+            dpop_nonce: printable(raw.dpop_nonce, MAX_NONCE, "dpop_nonce")?,
+            node_id: printable(raw.node_id, MAX_NODE_ID, "node_id")?,
+        })
+    }
+}
+
+impl Goodbye {
+    /// An unknown reason is kept as unspecified: the link ends either way.
+    fn check(raw: v1::Goodbye) -> Self {
+        let reason = GoodbyeReason::try_from(raw.reason).unwrap_or(GoodbyeReason::Unspecified);
+        let detail = raw.detail.chars().take(MAX_DETAIL).filter(|c| is_printable(*c)).collect();
+        Self { reason, detail }
+    }
+
+    fn into_body(self) -> Body {
+        Body::Goodbye(v1::Goodbye { reason: self.reason.into(), detail: self.detail })
+    }
+}
+
+fn decode_body(message: Bytes) -> Result<Option<Body>, FrameError> {
+    if message.len() > MAX_FRAME_BYTES {
+        return Err(FrameError::TooLong);
+    }
+    v1::Frame::decode(message).map(|frame| frame.body).map_err(|_| FrameError::Malformed)
+}
+
+fn encode_body(body: Option<Body>) -> Bytes {
+    v1::Frame { body }.encode_to_vec().into()
+}
+
+fn command_id(bytes: &Bytes) -> Result<CommandId, FrameError> {
+    CommandId::try_from(&bytes[..]).map_err(|_| FrameError::Field("command_id"))
+}
+
+fn id_bytes(id: CommandId) -> Bytes {
+    Bytes::copy_from_slice(id.as_bytes())
+}
+
+fn sixteen(bytes: &Bytes, field: &'static str) -> Result<[u8; 16], FrameError> {
+    bytes[..].try_into().map_err(|_| FrameError::Field(field))
+}
+
+fn sealed(bytes: Bytes) -> Result<Bytes, FrameError> {
+    at_most(bytes, MAX_SEALED_BYTES, "sealed")
+}
+
+fn at_most(bytes: Bytes, max: usize, field: &'static str) -> Result<Bytes, FrameError> {
+    if bytes.len() > max { Err(FrameError::Field(field)) } else { Ok(bytes) }
+}
+
+fn printable(text: String, max: usize, field: &'static str) -> Result<String, FrameError> {
+    if text.len() <= max && text.chars().all(is_printable) { Ok(text) } else { Err(FrameError::Field(field)) }
+}
+
+fn trace_context(text: String) -> String {
+    printable(text, MAX_TRACEPARENT, "traceparent").unwrap_or_default()
+}
+
+const fn is_printable(c: char) -> bool {
+    matches!(c, ' '..='~')
+}
+
+const fn millis(value: u32) -> Duration {
+    Duration::from_millis(value as u64)
+}
+
+fn whole_millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// A relay that asks for pings outside this range is broken: the connector would redial without end, or never.
+const SANE_PING_INTERVAL_MS: std::ops::RangeInclusive<u32> = 1_000..=600_000;
