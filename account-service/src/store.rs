@@ -1,0 +1,440 @@
+//! The one place that speaks SQL: SQLite (embedded) and PostgreSQL, one text for both.
+//!
+//! Each file below is one aggregate: its statements, its private rows, and functions that give domain values. A
+//! statement keeps to what both databases understand (`$1`, `RETURNING`, `ON CONFLICT`, integer times in seconds since
+//! 1970), and is declared through [`statements!`], so that a test can prepare every one of them on both databases.
+//!
+//! What must happen at most once (redeeming a code, rotating a token, deciding or redeeming a pairing) is one
+//! conditional statement: never read, then write. Transactions are only for what belongs together, hold no lock while
+//! waiting for anything but the database, and can be repeated from their start.
+
+pub(crate) mod accounts;
+pub(crate) mod changes;
+pub(crate) mod clients;
+pub(crate) mod codes;
+pub(crate) mod event_grants;
+pub(crate) mod grants;
+pub(crate) mod housekeeping;
+pub(crate) mod instances;
+pub(crate) mod pairings;
+pub(crate) mod seen_proofs;
+pub(crate) mod signing_keys;
+pub(crate) mod tokens;
+pub(crate) mod web_sessions;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Arguments as _, Executor as _, PgPool, Postgres, SqlSafeStr as _, Sqlite, SqlitePool, Transaction};
+
+/// Which database to use.
+#[derive(Clone)]
+pub enum DatabaseSettings {
+    /// The embedded one, in this file.
+    Sqlite(PathBuf),
+    /// A server.
+    Postgres {
+        /// `postgres://user:password@host/database`.
+        url: String,
+        /// Connections this process may hold.
+        max_connections: u32,
+    },
+}
+
+impl std::fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            // The URL may hold a password.
+            Self::Postgres { max_connections, .. } => {
+                f.debug_struct("Postgres").field("max_connections", max_connections).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+/// Why the store could not do what was asked. Texts name places and codes, never values.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is away, overloaded, or refused. Whoever asks should try again later.
+    #[error("the database did not answer: {}", describe(.0))]
+    Database(#[source] sqlx::Error),
+    /// A row holds what the program never writes.
+    #[error("{table}.{column} holds a value that cannot be")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// The schema could not be brought up to date.
+    #[error("the database could not be migrated: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The embedded database's directory could not be prepared.
+    #[error("the directory of the database cannot be used: {0}")]
+    Directory(#[from] std::io::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// A database's own message may quote values; its code does not.
+fn describe(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(inner) => format!("code {}", inner.code().unwrap_or_default()),
+        sqlx::Error::PoolTimedOut => "no connection became free in time".into(),
+        sqlx::Error::PoolClosed => "the connections are closed".into(),
+        sqlx::Error::Io(inner) => format!("connection: {}", inner.kind()),
+        sqlx::Error::ColumnDecode { index, .. } => format!("column {index} has an unexpected type"),
+        _ => "other".into(),
+    }
+}
+
+/// An open database.
+#[derive(Clone, Debug)]
+pub(crate) enum Db {
+    /// One connection writes, several read: SQLite has one writer anyway, and waiting for it in our own queue is fair.
+    Sqlite { read: SqlitePool, write: SqlitePool },
+    /// A pool.
+    Postgres(PgPool),
+}
+
+/// A transaction that writes. Dropping it undoes it.
+pub(crate) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// A value for a placeholder.
+#[derive(Clone, Copy)]
+pub(crate) enum Value<'a> {
+    Text(Option<&'a str>),
+    Number(Option<i64>),
+    Bytes(Option<&'a [u8]>),
+    Flag(bool),
+}
+
+/// What both databases can decode a row into.
+pub(crate) trait Row:
+    for<'r> sqlx::FromRow<'r, SqliteRow> + for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin
+{
+}
+
+impl<T> Row for T where T: for<'r> sqlx::FromRow<'r, SqliteRow> + for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin {}
+
+/// Declares statements as constants and lists them in `STATEMENTS`, so that none escapes the test that prepares all.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:literal;)*) => {
+        $($(#[$doc])* const $name: &str = $sql;)*
+        /// Every statement of this file, by name.
+        pub(super) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+pub(crate) use statements;
+
+/// `values![a, b]`: the values of `$1`, `$2`, …
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { &[$(crate::store::Value::from($value)),*] };
+}
+pub(crate) use values;
+
+macro_rules! bind {
+    ($arguments:ty, $values:expr) => {{
+        let mut arguments = <$arguments>::default();
+        for value in $values {
+            match *value {
+                Value::Text(text) => arguments.add(text),
+                Value::Number(number) => arguments.add(number),
+                Value::Bytes(bytes) => arguments.add(bytes),
+                Value::Flag(flag) => arguments.add(flag),
+            }
+            .map_err(sqlx::Error::Encode)?;
+        }
+        arguments
+    }};
+}
+
+/// One body for both databases. `$pool` is what executes; `$query` is the bound statement.
+macro_rules! run {
+    ($self:expr, $sqlite:pat => $lite:expr, $postgres:pat => $pg:expr, $kind:ident $(::<$row:ty>)?, $sql:expr, $values:expr, $fetch:ident) => {
+        match $self {
+            $sqlite => sqlx::$kind::<Sqlite, $($row,)? _>($sql, bind!(SqliteArguments, $values)).$fetch($lite).await?,
+            $postgres => sqlx::$kind::<Postgres, $($row,)? _>($sql, bind!(PgArguments, $values)).$fetch($pg).await?,
+        }
+    };
+}
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+impl Db {
+    /// Open, create if need be, and bring the schema up to date.
+    pub(crate) async fn open(settings: &DatabaseSettings) -> Result<Self> {
+        let db = match settings {
+            DatabaseSettings::Sqlite(path) => Self::open_sqlite(path).await?,
+            DatabaseSettings::Postgres { url, max_connections } => {
+                let pool = PgPoolOptions::new()
+                    .max_connections(*max_connections)
+                    .acquire_timeout(ACQUIRE_TIMEOUT)
+                    // A round trip per use that a broken connection's own error makes unnecessary.
+                    .test_before_acquire(false)
+                    .connect(url)
+                    .await?;
+                Self::Postgres(pool)
+            }
+        };
+        db.migrate().await?;
+        Ok(db)
+    }
+
+    async fn open_sqlite(path: &std::path::Path) -> Result<Self> {
+        if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+            std::fs::create_dir_all(directory)?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A rotation that a power cut undoes would leave Alexa with a token that we never issued.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(2));
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options.clone())
+            .await?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options.read_only(true))
+            .await?;
+        Ok(Self::Sqlite { read, write })
+    }
+
+    async fn migrate(&self) -> Result<()> {
+        match self {
+            Self::Sqlite { write, .. } => migrator(SQLITE_MIGRATIONS).run(write).await?,
+            Self::Postgres(pool) => migrator(POSTGRES_MIGRATIONS).run(pool).await?,
+        }
+        Ok(())
+    }
+
+    /// Read all rows.
+    pub(crate) async fn rows<R: Row>(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<R>> {
+        Ok(run!(self, Self::Sqlite { read, .. } => read, Self::Postgres(pool) => pool,
+            query_as_with::<R>, sql, values, fetch_all))
+    }
+
+    /// Read at most one row.
+    pub(crate) async fn optional<R: Row>(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<R>> {
+        Ok(run!(self, Self::Sqlite { read, .. } => read, Self::Postgres(pool) => pool,
+            query_as_with::<R>, sql, values, fetch_optional))
+    }
+
+    /// One statement that writes, as its own transaction; at most one row comes back.
+    pub(crate) async fn write_one<R: Row>(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<R>> {
+        // `fetch_all` runs the statement to its end; a statement abandoned after its first row is not committed.
+        let rows: Vec<R> = run!(self, Self::Sqlite { write, .. } => write, Self::Postgres(pool) => pool,
+            query_as_with::<R>, sql, values, fetch_all);
+        Ok(rows.into_iter().next())
+    }
+
+    /// One statement that writes, as its own transaction; how many rows it touched.
+    pub(crate) async fn write(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64> {
+        Ok(match self {
+            Self::Sqlite { write, .. } => sqlx::query_with::<Sqlite, _>(sql, bind!(SqliteArguments, values))
+                .execute(write)
+                .await?
+                .rows_affected(),
+            Self::Postgres(pool) => sqlx::query_with::<Postgres, _>(sql, bind!(PgArguments, values))
+                .execute(pool)
+                .await?
+                .rows_affected(),
+        })
+    }
+
+    /// Begin a transaction that writes.
+    pub(crate) async fn begin(&self) -> Result<Tx> {
+        Ok(match self {
+            // IMMEDIATE: a transaction that begins by reading could otherwise fail when it comes to write.
+            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Let go of all connections.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// Prepare every statement; the name and error of each that cannot be.
+    pub(crate) async fn prepare_all(&self) -> Vec<(&'static str, String)> {
+        let mut failures = Vec::new();
+        for &(name, sql) in STATEMENTS.iter().flat_map(|list| list.iter()) {
+            let outcome = match self {
+                Self::Sqlite { write, .. } => write.prepare(sql.into_sql_str()).await.map(drop),
+                Self::Postgres(pool) => pool.prepare(sql.into_sql_str()).await.map(drop),
+            };
+            if let Err(error) = outcome {
+                failures.push((name, error.to_string()));
+            }
+        }
+        failures
+    }
+
+    /// Every table and column, sorted: the two databases must agree.
+    pub(crate) async fn columns(&self) -> Result<Vec<(String, String)>> {
+        let sql = match self {
+            Self::Sqlite { .. } => SQLITE_COLUMNS,
+            Self::Postgres(_) => POSTGRES_COLUMNS,
+        };
+        self.rows(sql, values![]).await
+    }
+}
+
+impl Tx {
+    /// All rows.
+    pub(crate) async fn rows<R: Row>(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<R>> {
+        Ok(run!(self, Self::Sqlite(tx) => &mut **tx, Self::Postgres(tx) => &mut **tx,
+            query_as_with::<R>, sql, values, fetch_all))
+    }
+
+    /// At most one row.
+    pub(crate) async fn optional<R: Row>(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<R>> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// How many rows were touched.
+    pub(crate) async fn write(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64> {
+        Ok(match self {
+            Self::Sqlite(tx) => sqlx::query_with::<Sqlite, _>(sql, bind!(SqliteArguments, values))
+                .execute(&mut **tx)
+                .await?
+                .rows_affected(),
+            Self::Postgres(tx) => sqlx::query_with::<Postgres, _>(sql, bind!(PgArguments, values))
+                .execute(&mut **tx)
+                .await?
+                .rows_affected(),
+        })
+    }
+
+    /// Make it last.
+    pub(crate) async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Some(text))
+    }
+}
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(Some(text))
+    }
+}
+impl<'a> From<Option<&'a str>> for Value<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        Self::Text(text)
+    }
+}
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Self::Number(Some(number))
+    }
+}
+impl From<bool> for Value<'_> {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
+}
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Bytes(Some(bytes))
+    }
+}
+impl<'a> From<&'a Vec<u8>> for Value<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::Bytes(Some(bytes))
+    }
+}
+impl<'a> From<Option<&'a [u8]>> for Value<'a> {
+    fn from(bytes: Option<&'a [u8]>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+impl<'a, const N: usize> From<&'a [u8; N]> for Value<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Self::Bytes(Some(bytes))
+    }
+}
+
+/// Text of a column that only ever holds one kind of id.
+pub(crate) fn parse_id<T: std::str::FromStr>(text: &str, table: &'static str, column: &'static str) -> Result<T> {
+    text.parse().map_err(|_| StoreError::Inconsistent { table, column })
+}
+
+/// Bytes of a column that only ever holds this many.
+pub(crate) fn parse_bytes<const N: usize>(
+    bytes: &[u8],
+    table: &'static str,
+    column: &'static str,
+) -> Result<[u8; N]> {
+    bytes.try_into().map_err(|_| StoreError::Inconsistent { table, column })
+}
+
+fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migrations = migrations.iter().map(|&(version, name, sql)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+/// How long a request waits for a connection before it is told to come back.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A released migration is never edited; both lists grow together.
+const SQLITE_MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "first", include_str!("../migrations/sqlite/0001_first.sql"))];
+const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "first", include_str!("../migrations/postgres/0001_first.sql"))];
+
+const STATEMENTS: &[&[(&str, &str)]] = &[
+    accounts::STATEMENTS,
+    changes::STATEMENTS,
+    clients::STATEMENTS,
+    codes::STATEMENTS,
+    event_grants::STATEMENTS,
+    grants::STATEMENTS,
+    housekeeping::STATEMENTS,
+    instances::STATEMENTS,
+    pairings::STATEMENTS,
+    seen_proofs::STATEMENTS,
+    signing_keys::STATEMENTS,
+    tokens::STATEMENTS,
+    web_sessions::STATEMENTS,
+];
+
+const SQLITE_COLUMNS: &str = "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c \
+     WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '_sqlx_migrations' ORDER BY 1, 2";
+const POSTGRES_COLUMNS: &str = "SELECT table_name::text, column_name::text FROM information_schema.columns \
+     WHERE table_schema = 'public' AND table_name <> '_sqlx_migrations' ORDER BY 1 COLLATE \"C\", 2 COLLATE \"C\"";

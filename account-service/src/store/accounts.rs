@@ -1,0 +1,84 @@
+//! People.
+
+use macloud_proto::ids::AccountId;
+
+use super::{Db, Result, Tx, changes, parse_id, statements, values};
+
+statements! {
+    INSERT = "INSERT INTO accounts (id, email, password_hash, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (email) DO NOTHING";
+    BY_EMAIL = "SELECT id, email, password_hash, suspended_at, created_at FROM accounts WHERE email = $1";
+    BY_ID = "SELECT id, email, password_hash, suspended_at, created_at FROM accounts WHERE id = $1";
+    LIST = "SELECT id, email, password_hash, suspended_at, created_at FROM accounts ORDER BY created_at, id";
+    SUSPEND = "UPDATE accounts SET suspended_at = $2 WHERE id = $1 AND suspended_at IS NULL";
+    RESUME = "UPDATE accounts SET suspended_at = NULL WHERE id = $1 AND suspended_at IS NOT NULL";
+}
+
+/// An account. No `Debug`: it holds an address and a password hash.
+pub(crate) struct Account {
+    pub(crate) id: AccountId,
+    pub(crate) email: String,
+    pub(crate) password_hash: String,
+    pub(crate) suspended: bool,
+    pub(crate) created_at: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct AccountRow {
+    id: String,
+    email: String,
+    password_hash: String,
+    suspended_at: Option<i64>,
+    created_at: i64,
+}
+
+impl TryFrom<AccountRow> for Account {
+    type Error = super::StoreError;
+    fn try_from(row: AccountRow) -> Result<Self> {
+        Ok(Self {
+            id: parse_id(&row.id, "accounts", "id")?,
+            email: row.email,
+            password_hash: row.password_hash,
+            suspended: row.suspended_at.is_some(),
+            created_at: row.created_at,
+        })
+    }
+}
+
+/// Whether it was added; no when the address is taken.
+pub(crate) async fn insert(db: &Db, id: &AccountId, email: &str, password_hash: &str, now: i64) -> Result<bool> {
+    Ok(db.write(INSERT, values![id.as_str(), email, password_hash, now]).await? == 1)
+}
+
+pub(crate) async fn by_email(db: &Db, email: &str) -> Result<Option<Account>> {
+    let row: Option<AccountRow> = db.optional(BY_EMAIL, values![email]).await?;
+    row.map(Account::try_from).transpose()
+}
+
+pub(crate) async fn by_id(db: &Db, id: &AccountId) -> Result<Option<Account>> {
+    let row: Option<AccountRow> = db.optional(BY_ID, values![id.as_str()]).await?;
+    row.map(Account::try_from).transpose()
+}
+
+pub(crate) async fn list(db: &Db) -> Result<Vec<Account>> {
+    let rows: Vec<AccountRow> = db.rows(LIST, values![]).await?;
+    rows.into_iter().map(Account::try_from).collect()
+}
+
+/// Whether it changed.
+pub(crate) async fn set_suspended(tx: &mut Tx, id: &AccountId, suspended: bool, now: i64) -> Result<bool> {
+    let changed = if suspended {
+        tx.write(SUSPEND, values![id.as_str(), now]).await?
+    } else {
+        tx.write(RESUME, values![id.as_str()]).await?
+    };
+    if changed == 0 {
+        return Ok(false);
+    }
+    let subject = if suspended {
+        changes::Subject::AccountEnded(id.clone())
+    } else {
+        changes::Subject::HomesChanged(id.clone())
+    };
+    changes::append(tx, &subject, now).await?;
+    Ok(true)
+}

@@ -1,0 +1,88 @@
+//! What the other parts of the cloud must hear of, in the order it was committed.
+
+use macloud_proto::ids::{AccountId, GrantId, InstanceId};
+
+use super::{Db, Result, StoreError, Tx, parse_id, statements, values};
+
+statements! {
+    /// Takes the counter's row lock until the transaction ends: append as its last step.
+    NEXT = "UPDATE change_counter SET last = last + 1 WHERE id = 1 RETURNING last";
+    INSERT = "INSERT INTO changes (sequence, kind, subject, happened_at) VALUES ($1, $2, $3, $4)";
+    LAST = "SELECT last FROM change_counter WHERE id = 1";
+    OLDEST = "SELECT MIN(sequence) FROM changes";
+    AFTER = "SELECT sequence, kind, subject FROM changes WHERE sequence > $1 ORDER BY sequence LIMIT 500";
+}
+
+/// What changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// Its tokens are void.
+    GrantEnded(GrantId),
+    /// Unlinked or paused.
+    InstanceEnded(InstanceId),
+    /// Suspended.
+    AccountEnded(AccountId),
+    /// Paired, renamed, paused or resumed.
+    HomesChanged(AccountId),
+}
+
+/// A change as it was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) sequence: u64,
+    pub(crate) subject: Subject,
+}
+
+impl Subject {
+    fn columns(&self) -> (&'static str, &str) {
+        match self {
+            Self::GrantEnded(id) => ("grant_ended", id.as_str()),
+            Self::InstanceEnded(id) => ("instance_ended", id.as_str()),
+            Self::AccountEnded(id) => ("account_ended", id.as_str()),
+            Self::HomesChanged(id) => ("homes_changed", id.as_str()),
+        }
+    }
+
+    fn from_columns(kind: &str, subject: &str) -> Result<Self> {
+        Ok(match kind {
+            "grant_ended" => Self::GrantEnded(parse_id(subject, "changes", "subject")?),
+            "instance_ended" => Self::InstanceEnded(parse_id(subject, "changes", "subject")?),
+            "account_ended" => Self::AccountEnded(parse_id(subject, "changes", "subject")?),
+            "homes_changed" => Self::HomesChanged(parse_id(subject, "changes", "subject")?),
+            _ => return Err(StoreError::Inconsistent { table: "changes", column: "kind" }),
+        })
+    }
+}
+
+/// Note a change within the transaction that makes it.
+pub(crate) async fn append(tx: &mut Tx, subject: &Subject, now: i64) -> Result<()> {
+    let (sequence,): (i64,) = tx
+        .optional(NEXT, values![])
+        .await?
+        .ok_or(StoreError::Inconsistent { table: "change_counter", column: "id" })?;
+    let (kind, subject) = subject.columns();
+    tx.write(INSERT, values![sequence, kind, subject, now]).await?;
+    Ok(())
+}
+
+/// The newest sequence, 0 when nothing ever changed.
+pub(crate) async fn last(db: &Db) -> Result<u64> {
+    let row: Option<(i64,)> = db.optional(LAST, values![]).await?;
+    Ok(row.map_or(0, |(last,)| last.unsigned_abs()))
+}
+
+/// The oldest sequence still kept, if any is.
+pub(crate) async fn oldest(db: &Db) -> Result<Option<u64>> {
+    let row: Option<(Option<i64>,)> = db.optional(OLDEST, values![]).await?;
+    Ok(row.and_then(|(oldest,)| oldest).map(i64::unsigned_abs))
+}
+
+/// Up to 500 changes after `sequence`, oldest first.
+pub(crate) async fn after(db: &Db, sequence: u64) -> Result<Vec<Change>> {
+    let rows: Vec<(i64, String, String)> = db.rows(AFTER, values![sequence as i64]).await?;
+    rows.into_iter()
+        .map(|(sequence, kind, subject)| {
+            Ok(Change { sequence: sequence.unsigned_abs(), subject: Subject::from_columns(&kind, &subject)? })
+        })
+        .collect()
+}

@@ -1,0 +1,32 @@
+//! What is deleted when its time has come. Each statement may run on several nodes at once and be cut short anywhere.
+
+use super::{Db, Result, statements, values};
+
+statements! {
+    SESSIONS = "DELETE FROM web_sessions WHERE expires_at <= $1";
+    /// Kept a day past their end: a second use of a spent code must still be recognised, to revoke what it issued.
+    CODES = "DELETE FROM codes WHERE expires_at <= $1 - 86400";
+    PAIRINGS = "DELETE FROM pairings WHERE expires_at <= $1 - 3600";
+    PROOFS = "DELETE FROM seen_proofs WHERE expires_at <= $1";
+    CHANGES = "DELETE FROM changes WHERE happened_at <= $1";
+    IDLE_TOKENS = "DELETE FROM token_pairs WHERE refresh_expires_at <= $1";
+    /// Superseded pairs: refused already, and kept for a while only so that a late reuse can be named in the log. Whatever
+    /// makes a pair superseded is younger than it, so nothing that is deleted here is missed by a row that stays.
+    SUPERSEDED_TOKENS = "DELETE FROM token_pairs WHERE issued_at <= $1 AND EXISTS (SELECT 1 FROM token_pairs next \
+              JOIN token_pairs later ON later.parent_hash = next.refresh_hash \
+              WHERE next.parent_hash = token_pairs.refresh_hash AND later.issued_at <= $2)";
+    ENDED_GRANTS = "DELETE FROM grants WHERE ended_at <= $1";
+}
+
+/// Delete what has had its time. How many rows went.
+pub(crate) async fn run(db: &Db, now: i64, overlap_seconds: i64) -> Result<u64> {
+    const DAY: i64 = 24 * 3600;
+    let mut deleted = 0;
+    for sql in [SESSIONS, CODES, PAIRINGS, PROOFS, IDLE_TOKENS] {
+        deleted += db.write(sql, values![now]).await?;
+    }
+    deleted += db.write(CHANGES, values![now - 7 * DAY]).await?;
+    deleted += db.write(SUPERSEDED_TOKENS, values![now - 90 * DAY, now - overlap_seconds]).await?;
+    deleted += db.write(ENDED_GRANTS, values![now - 400 * DAY]).await?;
+    Ok(deleted)
+}

@@ -1,0 +1,115 @@
+//! Pairings under way (RFC 8628): asked for by a connector, decided by a person, redeemed once.
+
+use macloud_proto::ids::AccountId;
+
+use super::{Db, Result, StoreError, Tx, parse_bytes, parse_id, statements, values};
+
+statements! {
+    INSERT = "INSERT INTO pairings (device_code_hash, user_code_hash, identity_key, name, expires_at, poll_interval) \
+              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_code_hash) DO NOTHING";
+    BY_DEVICE_CODE = "SELECT identity_key, name, expires_at, poll_interval, allowed, account_id, redeemed_at FROM pairings WHERE device_code_hash = $1";
+    OPEN_BY_USER_CODE = "SELECT identity_key, name, expires_at, poll_interval, allowed, account_id, redeemed_at FROM pairings \
+                         WHERE user_code_hash = $1 AND decided_at IS NULL AND expires_at > $2";
+    /// The one place where a pairing is decided.
+    DECIDE = "UPDATE pairings SET decided_at = $2, allowed = $3, account_id = $4, name = $5 \
+              WHERE user_code_hash = $1 AND decided_at IS NULL AND expires_at > $2";
+    POLL = "UPDATE pairings SET polled_at = $2 WHERE device_code_hash = $1 AND (polled_at IS NULL OR polled_at + poll_interval <= $2)";
+    SLOW_DOWN = "UPDATE pairings SET polled_at = $2, poll_interval = poll_interval + 5 WHERE device_code_hash = $1";
+    /// The one place where a pairing is redeemed.
+    REDEEM = "UPDATE pairings SET redeemed_at = $2 WHERE device_code_hash = $1 AND redeemed_at IS NULL AND allowed AND expires_at > $2 \
+              RETURNING account_id, name";
+}
+
+/// A pairing.
+#[derive(Debug)]
+pub(crate) struct Pairing {
+    pub(crate) identity_key: [u8; 32],
+    /// Suggested by the connector, or as the person changed it.
+    pub(crate) name: String,
+    pub(crate) expires_at: i64,
+    pub(crate) poll_interval: i64,
+    /// The person's decision, once there is one.
+    pub(crate) allowed: Option<bool>,
+    pub(crate) redeemed: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct PairingRow {
+    identity_key: Vec<u8>,
+    name: String,
+    expires_at: i64,
+    poll_interval: i64,
+    allowed: Option<bool>,
+    redeemed_at: Option<i64>,
+}
+
+impl TryFrom<PairingRow> for Pairing {
+    type Error = StoreError;
+    fn try_from(row: PairingRow) -> Result<Self> {
+        Ok(Self {
+            identity_key: parse_bytes(&row.identity_key, "pairings", "identity_key")?,
+            name: row.name,
+            expires_at: row.expires_at,
+            poll_interval: row.poll_interval,
+            allowed: row.allowed,
+            redeemed: row.redeemed_at.is_some(),
+        })
+    }
+}
+
+/// Whether it was added; no when the user code is taken (draw another).
+pub(crate) async fn insert(
+    db: &Db,
+    device_code: &[u8; 32],
+    user_code: &[u8; 32],
+    identity_key: &[u8; 32],
+    name: &str,
+    expires_at: i64,
+    poll_interval: i64,
+) -> Result<bool> {
+    let added =
+        db.write(INSERT, values![device_code, user_code, identity_key, name, expires_at, poll_interval]).await?;
+    Ok(added == 1)
+}
+
+pub(crate) async fn by_device_code(db: &Db, device_code: &[u8; 32]) -> Result<Option<Pairing>> {
+    let row: Option<PairingRow> = db.optional(BY_DEVICE_CODE, values![device_code]).await?;
+    row.map(Pairing::try_from).transpose()
+}
+
+/// A pairing that still waits for its decision.
+pub(crate) async fn open_by_user_code(db: &Db, user_code: &[u8; 32], now: i64) -> Result<Option<Pairing>> {
+    let row: Option<PairingRow> = db.optional(OPEN_BY_USER_CODE, values![user_code, now]).await?;
+    row.map(Pairing::try_from).transpose()
+}
+
+/// Whether this decision counted; no when somebody decided before, or it was too late.
+pub(crate) async fn decide(
+    db: &Db,
+    user_code: &[u8; 32],
+    account: &AccountId,
+    allowed: bool,
+    name: &str,
+    now: i64,
+) -> Result<bool> {
+    Ok(db.write(DECIDE, values![user_code, now, allowed, account.as_str(), name]).await? == 1)
+}
+
+/// Note a poll. Whether it came no sooner than allowed; if not, the interval grows by five seconds (RFC 8628 section 3.5).
+pub(crate) async fn poll(db: &Db, device_code: &[u8; 32], now: i64) -> Result<bool> {
+    if db.write(POLL, values![device_code, now]).await? == 1 {
+        return Ok(true);
+    }
+    db.write(SLOW_DOWN, values![device_code, now]).await?;
+    Ok(false)
+}
+
+/// Redeem an allowed pairing: the account and the home's name. `None` when it was redeemed before.
+pub(crate) async fn redeem(tx: &mut Tx, device_code: &[u8; 32], now: i64) -> Result<Option<(AccountId, String)>> {
+    let row: Option<(Option<String>, String)> = tx.optional(REDEEM, values![device_code, now]).await?;
+    row.map(|(account, name)| {
+        let account = account.ok_or(StoreError::Inconsistent { table: "pairings", column: "account_id" })?;
+        Ok((parse_id(&account, "pairings", "account_id")?, name))
+    })
+    .transpose()
+}

@@ -1,0 +1,184 @@
+//! Access and refresh tokens, kept as hashes, and the two ways they rotate.
+//!
+//! A row is a pair: an access token and the refresh token issued beside it. A refresh adds a row whose `parent_hash` is
+//! the refresh token used. With overlap nothing is ever updated: whether a token is still good follows from its
+//! descendants, so a refresh is one INSERT and parallel refreshes of one token do not even wait for each other.
+
+use macloud_proto::ids::{AccountId, GrantId};
+
+use super::{Db, Result, Tx, parse_id, statements, values};
+
+statements! {
+    INSERT = "INSERT INTO token_pairs (access_hash, refresh_hash, grant_id, parent_hash, scopes, issued_at, access_expires_at, refresh_expires_at) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    /// A token is refused once a successor of it ("next") was used at or before $9, which is now less the overlap.
+    ROTATE_OVERLAPPING = "INSERT INTO token_pairs (access_hash, refresh_hash, grant_id, parent_hash, scopes, issued_at, access_expires_at, refresh_expires_at) \
+              SELECT $1, $2, old.grant_id, old.refresh_hash, COALESCE($3, g.scopes), $4, $5, $6 \
+              FROM token_pairs old JOIN grants g ON g.id = old.grant_id JOIN accounts a ON a.id = g.account_id \
+              WHERE old.refresh_hash = $7 AND g.client_id = $8 AND old.refresh_expires_at > $4 \
+              AND g.ended_at IS NULL AND a.suspended_at IS NULL \
+              AND NOT EXISTS (SELECT 1 FROM token_pairs next JOIN token_pairs later ON later.parent_hash = next.refresh_hash \
+                              WHERE next.parent_hash = old.refresh_hash AND later.issued_at <= $9) \
+              RETURNING grant_id, scopes";
+    /// The one place where a token with strict rotation is spent.
+    SPEND = "UPDATE token_pairs SET used_at = $3 WHERE refresh_hash = $1 AND used_at IS NULL AND refresh_expires_at > $3 \
+             AND EXISTS (SELECT 1 FROM grants g JOIN accounts a ON a.id = g.account_id \
+                         WHERE g.id = token_pairs.grant_id AND g.client_id = $2 AND g.ended_at IS NULL AND a.suspended_at IS NULL) \
+             RETURNING grant_id";
+    BY_REFRESH = "SELECT g.id AS grant_id, g.client_id, g.account_id, g.scopes AS grant_scopes, g.scopes, p.issued_at, p.access_expires_at, p.refresh_expires_at, \
+                  p.access_ended_at, p.used_at, g.ended_at, a.suspended_at \
+                  FROM token_pairs p JOIN grants g ON g.id = p.grant_id JOIN accounts a ON a.id = g.account_id WHERE p.refresh_hash = $1";
+    BY_ACCESS = "SELECT g.id AS grant_id, g.client_id, g.account_id, g.scopes AS grant_scopes, p.scopes, p.issued_at, p.access_expires_at, p.refresh_expires_at, \
+                 p.access_ended_at, p.used_at, g.ended_at, a.suspended_at \
+                 FROM token_pairs p JOIN grants g ON g.id = p.grant_id JOIN accounts a ON a.id = g.account_id WHERE p.access_hash = $1";
+    END_ACCESS = "UPDATE token_pairs SET access_ended_at = $2 WHERE access_hash = $1 AND access_ended_at IS NULL";
+    SUPERSEDED = "SELECT COUNT(*) FROM token_pairs next JOIN token_pairs later ON later.parent_hash = next.refresh_hash \
+                  WHERE next.parent_hash = $1 AND later.issued_at <= $2";
+}
+
+/// The hashes and lives of a pair that is about to be issued.
+pub(crate) struct NewPair {
+    pub(crate) access_hash: [u8; 32],
+    pub(crate) refresh_hash: [u8; 32],
+    pub(crate) issued_at: i64,
+    pub(crate) access_expires_at: i64,
+    pub(crate) refresh_expires_at: i64,
+}
+
+/// All that is known of a token.
+#[derive(Debug)]
+pub(crate) struct TokenState {
+    pub(crate) grant_id: GrantId,
+    pub(crate) account_id: AccountId,
+    pub(crate) client_id: String,
+    /// What the person allowed.
+    pub(crate) grant_scopes: String,
+    /// What this token may be used for.
+    pub(crate) scopes: String,
+    pub(crate) issued_at: i64,
+    pub(crate) access_expires_at: i64,
+    pub(crate) refresh_expires_at: i64,
+    /// The access token alone was revoked.
+    pub(crate) access_ended: bool,
+    /// Spent, under strict rotation.
+    pub(crate) used: bool,
+    pub(crate) grant_ended: bool,
+    pub(crate) suspended: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct TokenRow {
+    grant_id: String,
+    client_id: String,
+    account_id: String,
+    grant_scopes: String,
+    scopes: String,
+    issued_at: i64,
+    access_expires_at: i64,
+    refresh_expires_at: i64,
+    access_ended_at: Option<i64>,
+    used_at: Option<i64>,
+    ended_at: Option<i64>,
+    suspended_at: Option<i64>,
+}
+
+impl TryFrom<TokenRow> for TokenState {
+    type Error = super::StoreError;
+    fn try_from(row: TokenRow) -> Result<Self> {
+        Ok(Self {
+            grant_id: parse_id(&row.grant_id, "grants", "id")?,
+            account_id: parse_id(&row.account_id, "grants", "account_id")?,
+            client_id: row.client_id,
+            grant_scopes: row.grant_scopes,
+            scopes: row.scopes,
+            issued_at: row.issued_at,
+            access_expires_at: row.access_expires_at,
+            refresh_expires_at: row.refresh_expires_at,
+            access_ended: row.access_ended_at.is_some(),
+            used: row.used_at.is_some(),
+            grant_ended: row.ended_at.is_some(),
+            suspended: row.suspended_at.is_some(),
+        })
+    }
+}
+
+/// Add a pair. `parent` is the refresh token it was got with, if any.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    pair: &NewPair,
+    grant: &GrantId,
+    parent: Option<&[u8; 32]>,
+    scopes: &str,
+) -> Result<()> {
+    let parent = parent.map(<[u8; 32]>::as_slice);
+    tx.write(
+        INSERT,
+        values![
+            &pair.access_hash,
+            &pair.refresh_hash,
+            grant.as_str(),
+            parent,
+            scopes,
+            pair.issued_at,
+            pair.access_expires_at,
+            pair.refresh_expires_at
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Issue `pair` for the refresh token `used`, which stays good. `None` when it is not good (any more): ask [`by_refresh`] why.
+pub(crate) async fn rotate_overlapping(
+    db: &Db,
+    used: &[u8; 32],
+    client_id: &str,
+    pair: &NewPair,
+    narrowed: Option<&str>,
+    overlap_seconds: i64,
+) -> Result<Option<(GrantId, String)>> {
+    let row: Option<(String, String)> = db
+        .write_one(
+            ROTATE_OVERLAPPING,
+            values![
+                &pair.access_hash,
+                &pair.refresh_hash,
+                narrowed,
+                pair.issued_at,
+                pair.access_expires_at,
+                pair.refresh_expires_at,
+                used,
+                client_id,
+                pair.issued_at - overlap_seconds
+            ],
+        )
+        .await?;
+    row.map(|(grant, scopes)| Ok((parse_id(&grant, "token_pairs", "grant_id")?, scopes))).transpose()
+}
+
+/// Spend a refresh token that may be used once. `None` when it is not good (any more).
+pub(crate) async fn spend(tx: &mut Tx, used: &[u8; 32], client_id: &str, now: i64) -> Result<Option<GrantId>> {
+    let row: Option<(String,)> = tx.optional(SPEND, values![used, client_id, now]).await?;
+    row.map(|(grant,)| parse_id(&grant, "token_pairs", "grant_id")).transpose()
+}
+
+pub(crate) async fn by_refresh(db: &Db, hash: &[u8; 32]) -> Result<Option<TokenState>> {
+    let row: Option<TokenRow> = db.optional(BY_REFRESH, values![hash]).await?;
+    row.map(TokenState::try_from).transpose()
+}
+
+pub(crate) async fn by_access(db: &Db, hash: &[u8; 32]) -> Result<Option<TokenState>> {
+    let row: Option<TokenRow> = db.optional(BY_ACCESS, values![hash]).await?;
+    row.map(TokenState::try_from).transpose()
+}
+
+/// End one access token alone.
+pub(crate) async fn end_access(tx: &mut Tx, hash: &[u8; 32], now: i64) -> Result<bool> {
+    Ok(tx.write(END_ACCESS, values![hash, now]).await? == 1)
+}
+
+/// Whether a successor of this refresh token was used at or before `cut`.
+pub(crate) async fn is_superseded(db: &Db, hash: &[u8; 32], cut: i64) -> Result<bool> {
+    let row: Option<(i64,)> = db.optional(SUPERSEDED, values![hash, cut]).await?;
+    Ok(row.is_some_and(|(count,)| count > 0))
+}
