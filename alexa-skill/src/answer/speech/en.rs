@@ -1,0 +1,230 @@
+//! English.
+
+use macloud_e2ee::vocabulary::{Item, Playback, Refusal, Transport};
+use macloud_proto::bus::v1::{not_sent, unknown};
+
+use super::{Heard, Say, Spoken};
+use crate::failure::{Failure, TokenFault};
+
+pub(super) fn speak(say: &Say) -> Spoken {
+    match say {
+        Say::Welcome => asking("Music Assistant is ready.", "What would you like to hear?"),
+        Say::Help => asking(
+            "You can say: play Kind of Blue in the kitchen, pause, next, or what's playing in the kitchen.",
+            "What would you like to hear?",
+        ),
+        Say::Goodbye => saying("Goodbye."),
+        Say::NotUnderstood => {
+            asking("Sorry, I did not get that. Try: play Kind of Blue in the kitchen.", "What would you like to hear?")
+        }
+        Say::WhatToPlay => asking(
+            "",
+            "What would you like to hear? Say play, and then the name of an album, artist, song or playlist.",
+        ),
+        Say::LinkFirst => saying(
+            "Your Music Assistant is not linked yet. I sent a card to the Alexa app: open it and link your account, \
+             then try again.",
+        ),
+        Say::Started { item: Some(item), player } => saying(format!("Playing {} on {}.", title(item), Heard(player))),
+        Say::Started { item: None, player } => saying(format!("Playing on {}.", Heard(player))),
+        Say::Transported(transport, player) => saying(transported(*transport, player)),
+        Say::Done => saying("Done."),
+        Say::NowPlaying { item: Some(item), playback: Playback::Playing, player } => {
+            saying(format!("{} plays {}.", Heard(player), title(item)))
+        }
+        Say::NowPlaying { item: Some(item), playback: Playback::Paused, player } => {
+            saying(format!("{} is paused at {}.", Heard(player), title(item)))
+        }
+        Say::NowPlaying { item: None, playback: Playback::Playing, player } => {
+            saying(format!("{} is playing, but does not say what.", Heard(player)))
+        }
+        Say::NowPlaying { player, .. } => saying(format!("Nothing is playing on {}.", Heard(player))),
+        Say::Failed(failure) => failed(failure),
+    }
+}
+
+fn saying(text: impl Into<String>) -> Spoken {
+    Spoken { text: text.into(), question: None }
+}
+
+fn asking(text: &str, question: &str) -> Spoken {
+    Spoken { text: format!("{text} {question}").trim_start().to_owned(), question: Some(question.to_owned()) }
+}
+
+fn title(item: &Item) -> String {
+    match &item.artist {
+        Some(artist) if artist != &item.title => format!("{} by {}", Heard(&item.title), Heard(artist)),
+        _ => Heard(&item.title).to_string(),
+    }
+}
+
+fn transported(transport: Transport, player: &str) -> String {
+    let player = Heard(player);
+    match transport {
+        Transport::Play => format!("Resuming on {player}."),
+        Transport::Pause => format!("Paused {player}."),
+        Transport::Stop => format!("Stopped {player}."),
+        Transport::Next => format!("Next on {player}."),
+        Transport::Previous => format!("Previous on {player}."),
+        Transport::StartOver => format!("From the beginning on {player}."),
+        Transport::FastForward => format!("Skipping ahead on {player}."),
+        Transport::Rewind => format!("Skipping back on {player}."),
+    }
+}
+
+/// One sentence for the cause, one for the remedy.
+fn failed(failure: &Failure) -> Spoken {
+    match failure {
+        Failure::InvalidDirective(_) | Failure::OutOfRange { .. } => saying("Sorry, I can't do that with a player."),
+        Failure::Token(TokenFault::Expired) => saying(
+            "The link to your Music Assistant account has expired. Try again in a minute. If it stays like this, link \
+             your account again in the Alexa app.",
+        ),
+        Failure::Token(TokenFault::Invalid) => saying(
+            "The link to your Music Assistant account is no longer valid. I sent a card to the Alexa app: open it and \
+             link your account again.",
+        ),
+        Failure::Token(TokenFault::Suspended) => {
+            saying("Your Music Assistant account is suspended. Sign in on the website to see why.")
+        }
+        Failure::ScopeMissing => link_again(),
+        Failure::NoSuchEndpoint => discover_again(),
+        Failure::NoHome => saying(
+            "No Music Assistant is paired with your account yet. Start the connector beside your Music Assistant and \
+             follow what it shows.",
+        ),
+        Failure::HomePaused => {
+            saying("Remote control is stopped for your home. Allow it again on the website, under my homes.")
+        }
+        Failure::AccountsAway | Failure::BusAway => {
+            saying("The service has a problem at the moment. It is not your speakers. Please try again in a minute.")
+        }
+        Failure::NotSent(reason) => not_sent(*reason),
+        Failure::Unknown(reason) => unknown(*reason),
+        Failure::TimeUp => slow(),
+        Failure::HomeUntrusted => saying(
+            "The connector in your home is not the one that was paired. If you set it up anew, pair it again on the \
+             website.",
+        ),
+        Failure::SessionBroken | Failure::UnexpectedReply | Failure::GrantNotAccepted => saying(
+            "I could not set up a secure connection to your home. Please try again. If it stays like this, update the \
+             connector.",
+        ),
+        Failure::Refused(refusal) => refused(refusal),
+    }
+}
+
+fn not_sent(reason: not_sent::Reason) -> Spoken {
+    use not_sent::Reason;
+    match reason {
+        Reason::NotConnected => saying(
+            "I can't reach your home. Check that the machine with the Music Assistant connector is on and has \
+             internet, then try again.",
+        ),
+        Reason::Busy => busy(),
+        Reason::RateLimited => saying("That was too much at once. Please wait a few seconds and try again."),
+        Reason::Draining | Reason::LinkLost => {
+            saying("The connection to your home was lost for a moment. Please try again.")
+        }
+        Reason::Deadline => slow(),
+        Reason::Cancelled | Reason::Invalid | Reason::Unspecified => {
+            saying("The service has a problem at the moment. Please try again in a minute.")
+        }
+    }
+}
+
+fn unknown(reason: unknown::Reason) -> Spoken {
+    use unknown::Reason;
+    match reason {
+        Reason::Deadline | Reason::Unspecified => slow(),
+        Reason::LinkLost => saying(
+            "The connection to your home broke before it answered. Check whether it was done, and try again if not.",
+        ),
+        Reason::Unresponsive => saying(
+            "Your home does not respond. Check its internet connection and the machine with the Music Assistant \
+             connector, then try again.",
+        ),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Spoken {
+    match refusal {
+        Refusal::NoPlayerNamed(names) if names.is_empty() => {
+            saying("There is no player that I may use. Choose some in the connector's settings at home.")
+        }
+        Refusal::NoPlayerNamed(names) => {
+            saying(format!("There is no player with that name. You have {}.", list(names, "and")))
+        }
+        Refusal::WhichPlayer(names) if names.is_empty() => {
+            saying("Several players could be meant. Please say the player's full name.")
+        }
+        Refusal::WhichPlayer(names) => asking(
+            "Several players could be meant.",
+            &format!("Which one: {}? Please ask again with its name.", list(names, "or")),
+        ),
+        Refusal::PlayerUnavailable(name) => saying(format!(
+            "Music Assistant can't reach {}. Check that the speaker is on and connected.",
+            if name.is_empty() { "the speaker".to_owned() } else { Heard(name).to_string() }
+        )),
+        Refusal::MediaNotFound => {
+            saying("I could not find that in Music Assistant. Try it with the artist's name, or in other words.")
+        }
+        Refusal::NothingToPlay => saying("Nothing is queued there. Tell me what to play."),
+        Refusal::NotSupported => saying("That player can't do that."),
+        Refusal::PlayerBusy => saying("The player can't be interrupted at the moment. Try again in a few seconds."),
+        Refusal::MusicAssistantAway => saying(
+            "Your home is connected, but Music Assistant does not answer. Check that it is running, then try again.",
+        ),
+        Refusal::MusicAssistantStarting => saying("Music Assistant is just starting. Try again in a minute."),
+        Refusal::MusicAssistantRefusesToken => saying(
+            "Music Assistant does not accept its connector any more. Open the connector's page at home and connect it \
+             to Music Assistant again.",
+        ),
+        Refusal::MusicAssistantFailed => {
+            saying("Music Assistant could not do that. Its log at home says why. Please try again.")
+        }
+        Refusal::Late => slow(),
+        Refusal::Stopped => {
+            saying("Remote control is switched off at the connector in your home. Switch it on again there.")
+        }
+        Refusal::Busy => busy(),
+        Refusal::UnknownCommand => {
+            saying("The connector in your home is too old for that. Please update it, then try again.")
+        }
+        Refusal::Internal => {
+            saying("The connector in your home failed. Please try again. If it stays like this, restart it.")
+        }
+        Refusal::UnknownPlayer => discover_again(),
+        Refusal::NotGranted => link_again(),
+    }
+}
+
+fn link_again() -> Spoken {
+    saying(
+        "Your account link does not allow this. Link your account again in the Alexa app, and allow controlling \
+         players.",
+    )
+}
+
+fn discover_again() -> Spoken {
+    saying("I don't know that player any more. Say: Alexa, discover devices.")
+}
+
+fn slow() -> Spoken {
+    saying("Your home took too long to answer. Please try again. If it stays like this, check its internet connection.")
+}
+
+fn busy() -> Spoken {
+    saying("Your home has too much to do at the moment. Please try again in a few seconds.")
+}
+
+/// The first few, so that nobody listens to thirty names.
+fn list(names: &[String], and: &str) -> String {
+    const MOST: usize = 5;
+    let shown: Vec<String> = names.iter().take(MOST).map(|name| Heard(name).to_string()).collect();
+    match shown.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} {and} {last}", first.join(", ")),
+    }
+}

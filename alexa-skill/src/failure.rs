@@ -1,0 +1,91 @@
+//! Everything that can go wrong on the way of a directive, in one type.
+//!
+//! The steps return it, and the two answers (an Alexa error type, a spoken sentence) are each one exhaustive match over
+//! it: `answer::error` and `answer::speech`. Nothing here carries content, a name or a token, except the names inside a
+//! [`Refusal`], which only the spoken answer uses.
+
+use macloud_e2ee::vocabulary::Refusal;
+use macloud_proto::bus::v1::{not_sent, unknown};
+
+/// Why a directive or request was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The directive is none that our endpoints take, or lacks what it must have. Names the rule.
+    InvalidDirective(&'static str),
+    /// A number outside what the directive allows.
+    OutOfRange {
+        /// Smallest allowed.
+        minimum: i64,
+        /// Largest allowed.
+        maximum: i64,
+    },
+    /// What an access token turned out to be.
+    Token(TokenFault),
+    /// The grant does not include the scope that this needs.
+    ScopeMissing,
+    /// The endpoint belongs to no home of this account, or has no form of ours.
+    NoSuchEndpoint,
+    /// The account has no home yet.
+    NoHome,
+    /// The owner pressed "stop now" on the home's page.
+    HomePaused,
+    /// The account service does not answer.
+    AccountsAway,
+    /// No relay node can be reached.
+    BusAway,
+    /// The bus did not send the command.
+    NotSent(not_sent::Reason),
+    /// The bus sent the command and got no reply.
+    Unknown(unknown::Reason),
+    /// The whole time for this directive is over.
+    TimeUp,
+    /// The home's pre-key is not signed by the identity key of its pairing, or cannot be read.
+    HomeUntrusted,
+    /// The home keeps asking for a new session, or its reply cannot be opened.
+    SessionBroken,
+    /// The home answered something else than was asked for.
+    UnexpectedReply,
+    /// The home says no.
+    Refused(Refusal),
+    /// The event gateway's grant could not be exchanged or stored.
+    GrantNotAccepted,
+}
+
+/// What is wrong with an access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenFault {
+    /// Past its lifetime.
+    Expired,
+    /// Unknown, malformed, revoked, or its account is gone.
+    Invalid,
+    /// Its account is suspended.
+    Suspended,
+}
+
+impl Failure {
+    /// A short fixed word for metrics and traces.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::InvalidDirective(_) => "invalid_directive",
+            Self::OutOfRange { .. } => "out_of_range",
+            Self::Token(TokenFault::Expired) => "token_expired",
+            Self::Token(TokenFault::Invalid) => "token_invalid",
+            Self::Token(TokenFault::Suspended) => "account_suspended",
+            Self::ScopeMissing => "scope_missing",
+            Self::NoSuchEndpoint => "no_such_endpoint",
+            Self::NoHome => "no_home",
+            Self::HomePaused => "home_paused",
+            Self::AccountsAway => "accounts_away",
+            Self::BusAway => "bus_away",
+            Self::NotSent(_) => "not_sent",
+            Self::Unknown(_) => "unknown",
+            Self::TimeUp => "time_up",
+            Self::HomeUntrusted => "home_untrusted",
+            Self::SessionBroken => "session_broken",
+            Self::UnexpectedReply => "unexpected_reply",
+            Self::Refused(_) => "refused",
+            Self::GrantNotAccepted => "grant_not_accepted",
+        }
+    }
+}

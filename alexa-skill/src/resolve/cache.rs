@@ -1,0 +1,209 @@
+//! What is remembered of resolved tokens, under hashes of them, and which look-ups are under way.
+//!
+//! Plain data behind one lock that is held for moments: no waiting happens in here.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use macloud_proto::ids::{AccountId, GrantId, InstanceId};
+
+use super::Access;
+
+type Hash = [u8; 32];
+
+/// `L` is a handle on a look-up that is under way.
+pub(super) struct Cache<L> {
+    state: Mutex<State<L>>,
+    most: usize,
+    longest_unwatched_ms: u64,
+}
+
+struct State<L> {
+    entries: HashMap<Hash, Entry>,
+    under_way: HashMap<Hash, L>,
+    /// Counts invalidations, so that an answer from before one is not kept after it.
+    generation: u64,
+    watched: Watched,
+}
+
+struct Entry {
+    access: Arc<Access>,
+    kept_at: u64,
+    until: u64,
+}
+
+/// Whether pushed changes arrive.
+#[derive(Clone, Copy)]
+enum Watched {
+    Yes,
+    /// Not since this time.
+    NotSince(u64),
+}
+
+impl<L> Cache<L> {
+    pub(super) fn new(most: usize, longest_unwatched: Duration) -> Self {
+        let state =
+            State { entries: HashMap::new(), under_way: HashMap::new(), generation: 0, watched: Watched::NotSince(0) };
+        Self { state: Mutex::new(state), most, longest_unwatched_ms: longest_unwatched.as_millis() as u64 }
+    }
+
+    pub(super) fn find(&self, hash: &Hash, now: u64) -> Option<Arc<Access>> {
+        let state = self.state();
+        let entry = state.entries.get(hash).filter(|entry| now < entry.until)?;
+        // Unwatched: trusted for seconds after the loss, or after the answer where that came later.
+        let trusted = match state.watched {
+            Watched::Yes => true,
+            Watched::NotSince(lost) => now < lost.max(entry.kept_at).saturating_add(self.longest_unwatched_ms),
+        };
+        trusted.then(|| Arc::clone(&entry.access))
+    }
+
+    /// Join the look-up that is under way for `hash`, or begin one.
+    pub(super) fn join<S>(&self, hash: &Hash, alive: impl Fn(&L) -> Option<S>, begin: impl FnOnce() -> (S, L)) -> S {
+        let mut state = self.state();
+        if let Some(running) = state.under_way.get(hash).and_then(&alive) {
+            return running;
+        }
+        if state.under_way.len() >= MOST_UNDER_WAY {
+            // Those that everyone stopped waiting for.
+            state.under_way.retain(|_, running| alive(running).is_some());
+        }
+        let (strong, weak) = begin();
+        state.under_way.insert(*hash, weak);
+        strong
+    }
+
+    /// The look-up is over.
+    pub(super) fn leave(&self, hash: &Hash) {
+        self.state().under_way.remove(hash);
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.state().generation
+    }
+
+    /// Remember an answer, unless something was invalidated since `asked_in`.
+    pub(super) fn keep(&self, hash: Hash, access: &Arc<Access>, asked_in: u64, now: u64, valid_for: Duration) {
+        let mut state = self.state();
+        if state.generation != asked_in {
+            return;
+        }
+        if state.entries.len() >= self.most && !state.entries.contains_key(&hash) {
+            state.make_room(now);
+        }
+        let until = now.saturating_add(valid_for.as_millis() as u64);
+        state.entries.insert(hash, Entry { access: Arc::clone(access), kept_at: now, until });
+    }
+
+    /// Pushed changes arrive from now on. What was missed is not known, so nothing older is trusted.
+    pub(super) fn watched(&self) {
+        let mut state = self.state();
+        state.watched = Watched::Yes;
+        state.forget(|_| true);
+    }
+
+    /// Pushed changes do not arrive any more.
+    pub(super) fn unwatched(&self, now: u64) {
+        self.state().watched = Watched::NotSince(now);
+    }
+
+    pub(super) fn forget_grant(&self, grant: &GrantId) {
+        self.state().forget(|access| access.grant == *grant);
+    }
+
+    /// Forget an account; the homes it was known to have.
+    pub(super) fn forget_account(&self, account: &AccountId) -> Vec<InstanceId> {
+        let mut state = self.state();
+        let known = state.entries.values().filter(|entry| entry.access.account == *account);
+        let homes = known.flat_map(|entry| entry.access.homes.iter().map(|home| home.instance.clone())).collect();
+        state.forget(|access| access.account == *account);
+        homes
+    }
+
+    pub(super) fn forget_home(&self, instance: &InstanceId) {
+        self.state().forget(|access| access.homes.iter().any(|home| home.instance == *instance));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<L>> {
+        // Nothing in here panics half-way, so what a poisoned lock guards is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<L> State<L> {
+    fn forget(&mut self, which: impl Fn(&Access) -> bool) {
+        self.generation += 1;
+        self.entries.retain(|_, entry| !which(&entry.access));
+        // A look-up that is under way may carry what was true before: whoever comes now starts another.
+        self.under_way.clear();
+    }
+
+    /// Outlived entries first; if there are none, any few, so that the next insertions are cheap again.
+    fn make_room(&mut self, now: u64) {
+        self.entries.retain(|_, entry| now < entry.until);
+        let surplus = self.entries.len() / 16 + 1;
+        let any: Vec<Hash> = self.entries.keys().take(surplus).copied().collect();
+        for hash in any {
+            self.entries.remove(&hash);
+        }
+    }
+}
+
+/// From here on, abandoned look-ups are swept out before another begins.
+const MOST_UNDER_WAY: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use macloud_e2ee::vocabulary::Scopes;
+
+    const MINUTES: Duration = Duration::from_secs(300);
+
+    fn cache(most: usize) -> Cache<()> {
+        Cache::new(most, Duration::from_secs(3))
+    }
+
+    fn access() -> Arc<Access> {
+        let (account, grant) = (AccountId::from_bytes(&[1; 16]), GrantId::from_bytes(&[2; 16]));
+        Arc::new(Access { account, grant, scopes: Scopes::default(), homes: Vec::new() })
+    }
+
+    #[test]
+    fn unwatched_answers_are_trusted_for_seconds_only() {
+        let cache = cache(9);
+        cache.watched();
+        cache.keep([1; 32], &access(), cache.generation(), 0, MINUTES);
+        assert!(cache.find(&[1; 32], 200_000).is_some());
+        cache.unwatched(200_000);
+        assert!(cache.find(&[1; 32], 202_999).is_some());
+        assert!(cache.find(&[1; 32], 203_000).is_none());
+        cache.keep([1; 32], &access(), cache.generation(), 210_000, MINUTES);
+        assert!(cache.find(&[1; 32], 212_999).is_some());
+        assert!(cache.find(&[1; 32], 213_000).is_none());
+        cache.watched();
+        assert!(cache.find(&[1; 32], 210_001).is_none(), "what was missed meanwhile is not known");
+    }
+
+    #[test]
+    fn an_answer_from_before_a_revocation_is_not_kept_after_it() {
+        let cache = cache(9);
+        cache.watched();
+        let asked_in = cache.generation();
+        cache.forget_grant(&GrantId::from_bytes(&[2; 16]));
+        cache.keep([1; 32], &access(), asked_in, 0, MINUTES);
+        assert!(cache.find(&[1; 32], 1).is_none());
+    }
+
+    #[test]
+    fn the_number_of_entries_is_bounded() {
+        let cache = cache(10);
+        cache.watched();
+        for token in 0..100 {
+            cache.keep([token; 32], &access(), cache.generation(), 0, MINUTES);
+        }
+        assert!(cache.state().entries.len() <= 10);
+        assert!(cache.find(&[99; 32], 1).is_some());
+        assert!(cache.find(&[99; 32], 300_000).is_none());
+    }
+}

@@ -1,0 +1,96 @@
+//! Keeps the stream of pushed changes open, and empties what they touch.
+
+use std::time::Duration;
+
+use macloud_proto::accounts::v1::change::Subject;
+use macloud_proto::accounts::v1::{Change, WatchChangesRequest};
+use macloud_proto::ids::InstanceId;
+use macloud_service_kit::random;
+use macloud_service_kit::stop::Stop;
+
+use super::Resolver;
+
+/// What else must hear of changes: whoever keeps sessions with homes.
+pub trait HomesForgotten: Send + Sync {
+    /// Drop what is kept for this home.
+    fn forget(&self, instance: &InstanceId);
+
+    /// Drop everything: some changes were missed.
+    fn forget_all(&self);
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+impl Resolver {
+    /// Follow changes until `stop`. Nothing else makes cached answers trusted for longer than seconds.
+    pub async fn watch(&self, homes: &dyn HomesForgotten, stop: &Stop) {
+        let mut since = 0;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            tokio::select! {
+                // Stopping first: a change that arrives with it helps nobody any more.
+                biased;
+                () = stop.soft() => return,
+                was_live = self.follow(&mut since, homes) => {
+                    self.cache.unwatched(self.clock.monotonic_millis());
+                    pause = if was_live { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+                }
+            }
+            let jittered = Duration::from_millis(random::up_to(pause.as_millis() as u64));
+            tokio::select! {
+                biased;
+                () = stop.soft() => return,
+                () = tokio::time::sleep(jittered) => {}
+            }
+        }
+    }
+
+    /// One stream from its opening to its end; whether it was live.
+    async fn follow(&self, since: &mut u64, homes: &dyn HomesForgotten) -> bool {
+        let mut live = false;
+        let opened = self.accounts.clone().watch_changes(WatchChangesRequest { since: *since }).await;
+        let Ok(mut changes) = opened.map(tonic::Response::into_inner) else { return live };
+        while let Ok(Some(change)) = changes.message().await {
+            *since = change.sequence.max(*since);
+            live |= matches!(change.subject, Some(Subject::Start(_)));
+            self.apply(change, homes);
+        }
+        tracing::warn!("the stream of account changes ended");
+        live
+    }
+
+    fn apply(&self, change: Change, homes: &dyn HomesForgotten) {
+        match change.subject {
+            Some(Subject::Start(start)) => {
+                self.cache.watched();
+                if start.gap {
+                    homes.forget_all();
+                }
+            }
+            Some(Subject::GrantEnded(grant)) => {
+                if let Ok(grant) = grant.parse() {
+                    self.cache.forget_grant(&grant);
+                }
+            }
+            Some(Subject::InstanceEnded(instance)) => {
+                if let Ok(instance) = instance.parse() {
+                    self.cache.forget_home(&instance);
+                    homes.forget(&instance);
+                }
+            }
+            Some(Subject::AccountEnded(account) | Subject::HomesChanged(account)) => {
+                if let Ok(account) = account.parse() {
+                    for instance in self.cache.forget_account(&account) {
+                        homes.forget(&instance);
+                    }
+                }
+            }
+            // Of a newer account service: what it touches is not known, so nothing is trusted.
+            None => {
+                self.cache.watched();
+                homes.forget_all();
+            }
+        }
+    }
+}
