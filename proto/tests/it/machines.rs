@@ -1,0 +1,537 @@
+//! Single rules of the two machines, each told in the fewest steps.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use macloud_proto::ids::CommandId;
+use macloud_proto::link::connector_side::{ConnectorEvent, ConnectorSettings, ConnectorSide};
+use macloud_proto::link::frame::{FromConnector, FromRelay, Hello, PreKeyAnswer, Reply};
+use macloud_proto::link::relay_side::{
+    Dropped, Ended, NotSent, Outcome, RelayEvent, RelaySettings, RelaySide, Submission, Unknown,
+};
+use macloud_proto::link::{GoodbyeReason, Transmit};
+use macloud_proto::time::{Micros, Millis};
+
+use crate::world::Seeded;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+/// A relay's machine with a hand-held clock.
+struct Bench {
+    machine: RelaySide<u64>,
+    now: Micros,
+    random: Seeded,
+}
+
+impl Bench {
+    fn fresh(settings: RelaySettings) -> Self {
+        let mut random = Seeded(1);
+        Self { machine: RelaySide::new(settings, Micros(0), &mut random), now: Micros(0), random }
+    }
+
+    /// Greeted, with this much credit, and nothing left to send.
+    fn open(settings: RelaySettings, credit: u32) -> Self {
+        let mut bench = Self::fresh(settings);
+        bench.arrives(hello(1, 1, credit));
+        assert!(matches!(bench.machine.poll_event(), Some(RelayEvent::Hello(_))));
+        bench.machine.welcome(1, "nonce".into(), "node".into(), SECOND);
+        assert!(matches!(bench.sent()[..], [FromRelay::Welcome(_)]));
+        bench
+    }
+
+    fn arrives(&mut self, frame: FromConnector) {
+        self.machine.handle_message(frame.encode(), self.now);
+    }
+
+    fn submit(&mut self, token: u64, deadline: Duration) {
+        self.submit_sized(token, deadline, 10);
+    }
+
+    fn submit_sized(&mut self, token: u64, deadline: Duration, size: usize) {
+        let submission = Submission {
+            command_id: id(token),
+            sealed: vec![0; size].into(),
+            traceparent: String::new(),
+            arrived: self.now,
+            deadline: self.now.plus(deadline),
+        };
+        self.machine.submit(token, submission, self.now);
+    }
+
+    fn transmits(&mut self) -> Vec<Transmit> {
+        let sent = std::iter::from_fn(|| self.machine.poll_transmit(self.now)).collect();
+        self.machine.handle_flushed();
+        sent
+    }
+
+    fn sent(&mut self) -> Vec<FromRelay> {
+        let frames = self.transmits().into_iter().filter_map(|transmit| match transmit {
+            Transmit::Binary(bytes) => Some(FromRelay::decode(bytes).unwrap()),
+            Transmit::Ping | Transmit::Close(_) => None,
+        });
+        frames.collect()
+    }
+
+    fn answers(&mut self) -> Vec<(u64, Outcome)> {
+        let events = std::iter::from_fn(|| self.machine.poll_event());
+        let answers = events.filter_map(|event| match event {
+            RelayEvent::Answered { token, outcome, .. } => Some((token, outcome)),
+            _ => None,
+        });
+        answers.collect()
+    }
+
+    /// Let this much time pass, waking the machine only when it asks for it.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now.plus(time);
+        while let Some(at) = self.machine.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.machine.handle_timeout(self.now, &mut self.random);
+        }
+        self.now = end;
+    }
+
+    fn ended(&mut self) -> Option<Ended> {
+        self.machine.handle_socket_closed();
+        std::iter::from_fn(|| self.machine.poll_event()).find_map(|event| match event {
+            RelayEvent::Ended(ended) => Some(ended),
+            _ => None,
+        })
+    }
+}
+
+fn id(token: u64) -> CommandId {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&token.to_le_bytes());
+    CommandId::from_bytes(bytes)
+}
+
+fn hello(version_min: u32, version_max: u32, credit: u32) -> FromConnector {
+    FromConnector::Hello(Hello { version_min, version_max, install_id: [0; 16], software: String::new(), credit })
+}
+
+fn reply(token: u64) -> FromConnector {
+    FromConnector::Reply(Reply { command_id: id(token), sealed: Bytes::from_static(b"r"), home_micros: 5 })
+}
+
+fn delivered(token: u64) -> (u64, Outcome) {
+    (token, Outcome::Delivered(Bytes::from_static(b"r")))
+}
+
+#[test]
+fn hello_must_come_first_and_in_time() {
+    let mut silent = Bench::fresh(RelaySettings::default());
+    silent.pass(SECOND * 10);
+    assert_eq!(silent.ended(), Some(Ended::Here(GoodbyeReason::Protocol, "no hello in time")));
+    let mut rude = Bench::fresh(RelaySettings::default());
+    rude.arrives(FromConnector::Credit(1));
+    assert_eq!(rude.ended(), Some(Ended::Here(GoodbyeReason::Protocol, "frame out of order")));
+    let mut unknown = Bench::fresh(RelaySettings::default());
+    unknown.arrives(FromConnector::Unknown);
+    assert_eq!(unknown.ended(), Some(Ended::Here(GoodbyeReason::Protocol, "frame out of order")));
+}
+
+#[test]
+fn versions_must_overlap() {
+    for (min, max, fits) in [(1, 1, true), (1, 7, true), (0, 1, true), (2, 7, false), (0, 0, false)] {
+        let mut bench = Bench::fresh(RelaySettings::default());
+        bench.arrives(hello(min, max, 1));
+        let welcomed = matches!(bench.machine.poll_event(), Some(RelayEvent::Hello(_)));
+        assert_eq!(welcomed, fits, "{min} to {max}");
+        if !fits {
+            assert!(matches!(bench.ended(), Some(Ended::Here(GoodbyeReason::Version, _))));
+        }
+    }
+}
+
+#[test]
+fn an_unknown_kind_is_counted_and_ignored_after_welcome() {
+    let mut bench = Bench::open(RelaySettings::default(), 1);
+    bench.arrives(FromConnector::Unknown);
+    assert_eq!(bench.machine.poll_event(), Some(RelayEvent::Dropped(Dropped::UnknownFrame)));
+    assert!(bench.machine.is_open());
+}
+
+#[test]
+fn a_command_waits_for_credit_and_control_passes_it() {
+    let mut bench = Bench::open(RelaySettings::default(), 1);
+    bench.submit(1, SECOND * 6);
+    bench.submit(2, SECOND * 6);
+    assert!(matches!(&bench.sent()[..], [FromRelay::Command(command)] if command.command_id == id(1)));
+    bench.machine.fetch_pre_key(9, false, bench.now.plus(SECOND), bench.now);
+    assert!(matches!(bench.sent()[..], [FromRelay::PreKeyRequest(_)]));
+    bench.arrives(FromConnector::Credit(1));
+    assert!(matches!(&bench.sent()[..], [FromRelay::Command(command)] if command.command_id == id(2)));
+}
+
+#[test]
+fn the_queue_is_bounded_in_count_and_bytes() {
+    let settings = RelaySettings { queue_commands: 3, queue_bytes: 100_000, ..RelaySettings::default() };
+    let mut bench = Bench::open(settings, 0);
+    for token in 0..4 {
+        bench.submit(token, SECOND);
+    }
+    assert_eq!(bench.answers(), [(3, Outcome::NotSent(NotSent::Busy))]);
+    let mut bench = Bench::open(RelaySettings { queue_bytes: 100_000, ..RelaySettings::default() }, 0);
+    bench.submit_sized(0, SECOND, 60_000);
+    bench.submit_sized(1, SECOND, 60_000);
+    bench.submit_sized(2, SECOND, 40_000);
+    assert_eq!(bench.answers(), [(1, Outcome::NotSent(NotSent::Busy))]);
+}
+
+#[test]
+fn deadlines_are_kept_in_the_queue_and_after_writing() {
+    let mut bench = Bench::open(RelaySettings::default(), 1);
+    bench.submit(1, SECOND);
+    bench.sent();
+    bench.submit(2, SECOND);
+    bench.arrives(FromConnector::Received(id(1)));
+    bench.pass(SECOND);
+    let answers = bench.answers();
+    assert!(answers.contains(&(1, Outcome::Unknown(Unknown::Deadline))), "{answers:?}");
+    assert!(answers.contains(&(2, Outcome::NotSent(NotSent::Deadline))), "{answers:?}");
+    assert_eq!(bench.sent(), [FromRelay::Cancel(id(1))]);
+}
+
+#[test]
+fn late_and_stray_replies_are_dropped_and_counted() {
+    let mut bench = Bench::open(RelaySettings::default(), 2);
+    bench.submit(1, SECOND);
+    bench.submit(2, SECOND * 6);
+    bench.sent();
+    bench.arrives(reply(2));
+    assert_eq!(bench.answers(), [delivered(2)]);
+    bench.arrives(reply(2));
+    assert_eq!(bench.machine.poll_event(), Some(RelayEvent::Dropped(Dropped::StrayReply)));
+    bench.pass(SECOND);
+    assert_eq!(bench.answers(), [(1, Outcome::Unknown(Unknown::Deadline))]);
+    bench.arrives(reply(1));
+    assert_eq!(bench.machine.poll_event(), Some(RelayEvent::Dropped(Dropped::LateReply)));
+}
+
+#[test]
+fn an_unconfirmed_command_causes_a_ping_and_then_eviction() {
+    let mut bench = Bench::open(RelaySettings::default(), 2);
+    bench.submit(1, SECOND * 6);
+    bench.sent();
+    bench.pass(MS * 1499);
+    assert_eq!(bench.transmits(), []);
+    bench.pass(MS);
+    assert_eq!(bench.transmits(), [Transmit::Ping]);
+    bench.pass(MS * 999);
+    assert_eq!(bench.answers(), []);
+    bench.pass(MS);
+    assert_eq!(bench.answers(), [(1, Outcome::Unknown(Unknown::Unresponsive))]);
+    assert_eq!(bench.ended(), Some(Ended::Here(GoodbyeReason::Unresponsive, "no answer to a ping")));
+}
+
+#[test]
+fn a_home_that_answers_the_probe_keeps_its_time() {
+    let mut bench = Bench::open(RelaySettings::default(), 2);
+    bench.submit(1, SECOND * 6);
+    bench.sent();
+    bench.pass(MS * 1500);
+    bench.machine.handle_ping_or_pong(bench.now);
+    bench.pass(SECOND * 4);
+    assert!(bench.machine.is_open());
+    bench.arrives(reply(1));
+    assert_eq!(bench.answers(), [delivered(1)]);
+}
+
+#[test]
+fn a_dead_home_fails_a_pre_key_fetch_as_quickly_as_a_command() {
+    let mut bench = Bench::open(RelaySettings::default(), 2);
+    bench.machine.fetch_pre_key(1, false, bench.now.plus(SECOND * 6), bench.now);
+    bench.sent();
+    bench.pass(MS * 2500);
+    assert_eq!(bench.answers(), [(1, Outcome::Unknown(Unknown::Unresponsive))]);
+}
+
+#[test]
+fn silence_is_broken_by_pings_at_drawn_times() {
+    let mut bench = Bench::open(RelaySettings::default(), 1);
+    let mut waits = Vec::new();
+    for _ in 0..20 {
+        let before = bench.now;
+        while !bench.transmits().contains(&Transmit::Ping) {
+            bench.pass(MS * 100);
+        }
+        waits.push(bench.now.since(before));
+        bench.machine.handle_ping_or_pong(bench.now);
+    }
+    assert!(waits.iter().all(|wait| (SECOND * 19..=SECOND * 31).contains(wait)), "{waits:?}");
+    assert!(waits.iter().max().unwrap().abs_diff(*waits.iter().min().unwrap()) > SECOND);
+}
+
+#[test]
+fn a_home_that_only_talks_is_pinged_too() {
+    let mut bench = Bench::open(RelaySettings::default(), 1);
+    let mut pinged = false;
+    for _ in 0..40 {
+        bench.arrives(FromConnector::Credit(0));
+        bench.pass(SECOND);
+        pinged |= bench.transmits().contains(&Transmit::Ping);
+    }
+    assert!(pinged);
+}
+
+#[test]
+fn a_home_that_does_not_read_is_closed_as_slow() {
+    let settings = RelaySettings { write_limit: MS * 500, ..RelaySettings::default() };
+    let mut bench = Bench::open(settings, 2);
+    bench.submit(1, SECOND * 6);
+    assert!(bench.machine.poll_transmit(bench.now).is_some());
+    bench.submit(2, SECOND * 6);
+    bench.pass(MS * 500);
+    let unresponsive = Outcome::Unknown(Unknown::Unresponsive);
+    assert_eq!(bench.answers(), [(2, Outcome::NotSent(NotSent::LinkLost)), (1, unresponsive)]);
+    assert_eq!(bench.ended(), Some(Ended::Here(GoodbyeReason::Slow, "does not read")));
+}
+
+#[test]
+fn cancelling_tells_the_home_only_what_it_has_seen() {
+    let mut bench = Bench::open(RelaySettings::default(), 1);
+    bench.submit(1, SECOND * 6);
+    bench.sent();
+    bench.submit(2, SECOND * 6);
+    bench.machine.cancel(id(2));
+    bench.machine.cancel(id(1));
+    bench.machine.cancel(id(1));
+    assert_eq!(bench.answers(), [(2, Outcome::NotSent(NotSent::Cancelled))]);
+    assert_eq!(bench.sent(), [FromRelay::Cancel(id(1))]);
+    bench.arrives(reply(1));
+    assert_eq!(bench.answers(), [delivered(1)]);
+}
+
+#[test]
+fn a_command_already_on_its_way_is_not_sent_twice() {
+    let mut bench = Bench::open(RelaySettings::default(), 4);
+    bench.submit(1, SECOND * 6);
+    bench.submit(1, SECOND * 6);
+    assert_eq!(bench.answers(), [(1, Outcome::NotSent(NotSent::Invalid))]);
+    assert_eq!(bench.sent().len(), 1);
+}
+
+#[test]
+fn pre_keys_are_shared_cached_and_given_back() {
+    let mut bench = Bench::open(RelaySettings::default(), 1);
+    let fetch = |bench: &mut Bench, token, fresh| {
+        let deadline = bench.now.plus(SECOND * 2);
+        bench.machine.fetch_pre_key(token, fresh, deadline, bench.now);
+    };
+    fetch(&mut bench, 1, false);
+    fetch(&mut bench, 2, true);
+    assert_eq!(bench.sent(), [FromRelay::PreKeyRequest(1)]);
+    let key = Bytes::from_static(b"key");
+    bench.arrives(FromConnector::PreKeyAnswer(PreKeyAnswer { request_id: 1, signed_pre_key: key.clone() }));
+    assert_eq!(bench.answers(), [(1, Outcome::PreKey(key.clone())), (2, Outcome::PreKey(key.clone()))]);
+    fetch(&mut bench, 3, false);
+    assert_eq!(bench.answers(), [(3, Outcome::PreKey(key.clone()))]);
+    fetch(&mut bench, 4, true);
+    assert_eq!(bench.sent(), [FromRelay::PreKeyRequest(2)]);
+    bench.arrives(FromConnector::PreKeyAnswer(PreKeyAnswer { request_id: 1, signed_pre_key: key }));
+    assert_eq!(bench.machine.poll_event(), Some(RelayEvent::Dropped(Dropped::StrayPreKey)));
+    let key = Bytes::from_static(b"newer key");
+    bench.arrives(FromConnector::PreKeyAnswer(PreKeyAnswer { request_id: 2, signed_pre_key: key.clone() }));
+    assert_eq!(bench.answers(), [(4, Outcome::PreKey(key))]);
+    bench.pass(SECOND * 3);
+    fetch(&mut bench, 5, false);
+    assert!(bench.sent().contains(&FromRelay::PreKeyRequest(3)));
+}
+
+#[test]
+fn a_home_over_its_rate_is_refused_with_the_time_to_wait() {
+    let settings = RelaySettings { commands_per_minute: Some(2), ..RelaySettings::default() };
+    let mut bench = Bench::open(settings, 10);
+    for token in 0..3 {
+        bench.submit(token, SECOND);
+    }
+    assert_eq!(bench.answers(), [(2, Outcome::NotSent(NotSent::RateLimited(SECOND * 30)))]);
+}
+
+#[test]
+fn a_drained_session_keeps_working_until_the_node_leaves() {
+    let mut bench = Bench::open(RelaySettings::default(), 4);
+    bench.machine.drain(SECOND, SECOND * 10, bench.now);
+    assert!(matches!(bench.sent()[..], [FromRelay::Drain(_)]));
+    bench.submit(1, SECOND * 6);
+    assert!(matches!(bench.sent()[..], [FromRelay::Command(_)]));
+    bench.arrives(reply(1));
+    assert_eq!(bench.answers(), [delivered(1)]);
+    bench.pass(SECOND * 10);
+    assert_eq!(bench.ended(), Some(Ended::Here(GoodbyeReason::Drained, "the node is leaving")));
+}
+
+#[test]
+fn goodbye_is_the_last_frame_and_close_follows_it() {
+    let mut bench = Bench::open(RelaySettings::default(), 4);
+    bench.submit(1, SECOND * 6);
+    bench.machine.close(GoodbyeReason::Revoked, "unlinked", bench.now);
+    let sent = bench.transmits();
+    assert!(matches!(&sent[..], [Transmit::Binary(_), Transmit::Close(1008)]), "{sent:?}");
+    assert_eq!(bench.answers(), [(1, Outcome::NotSent(NotSent::LinkLost))]);
+    bench.submit(2, SECOND * 6);
+    assert_eq!(bench.answers(), [(2, Outcome::NotSent(NotSent::LinkLost))]);
+    bench.pass(SECOND);
+    assert!(bench.machine.is_closed());
+}
+
+#[test]
+fn timing_says_where_the_time_went() {
+    let mut bench = Bench::open(RelaySettings::default(), 0);
+    bench.submit(1, SECOND * 6);
+    bench.pass(MS * 10);
+    bench.arrives(FromConnector::Credit(1));
+    bench.sent();
+    bench.pass(MS * 20);
+    bench.arrives(FromConnector::Received(id(1)));
+    bench.pass(MS * 30);
+    bench.arrives(reply(1));
+    let Some(RelayEvent::Answered { timing, .. }) = bench.machine.poll_event() else { panic!("no answer") };
+    assert_eq!((timing.queued, timing.received, timing.replied), (MS * 10, MS * 20, MS * 50));
+    assert_eq!(timing.home, Duration::from_micros(5));
+}
+
+fn connector() -> (ConnectorSide, RelaySide<u64>) {
+    let mut random = Seeded(1);
+    let settings = ConnectorSettings { credit: 4, ..ConnectorSettings::default() };
+    let mut home = ConnectorSide::new(settings, Millis(0));
+    let mut relay = RelaySide::new(RelaySettings::default(), Micros(0), &mut random);
+    exchange(&mut home, &mut relay, Millis(0));
+    relay.welcome(1, String::new(), String::new(), SECOND);
+    exchange(&mut home, &mut relay, Millis(0));
+    (home, relay)
+}
+
+/// Carry everything there and back until nothing moves.
+fn exchange(home: &mut ConnectorSide, relay: &mut RelaySide<u64>, now: Millis) {
+    let micros = Micros(now.0 * 1000);
+    loop {
+        let (up, down) = (home.poll_transmit(now), relay.poll_transmit(micros));
+        home.handle_flushed();
+        relay.handle_flushed();
+        if up.is_none() && down.is_none() {
+            return;
+        }
+        match up {
+            Some(Transmit::Binary(bytes)) => relay.handle_message(bytes, micros),
+            Some(Transmit::Ping) => {
+                relay.handle_ping_or_pong(micros);
+                home.handle_pong(now);
+            }
+            Some(Transmit::Close(_)) => relay.handle_socket_closed(),
+            None => {}
+        }
+        match down {
+            Some(Transmit::Binary(bytes)) => home.handle_message(bytes, now),
+            Some(Transmit::Ping) => {
+                home.handle_ping(now);
+                relay.handle_ping_or_pong(micros);
+            }
+            Some(Transmit::Close(_)) => home.handle_socket_closed(),
+            None => {}
+        }
+    }
+}
+
+fn reports(home: &mut ConnectorSide) -> Vec<ConnectorEvent> {
+    std::iter::from_fn(|| home.poll_event()).collect()
+}
+
+fn command(relay: &mut RelaySide<u64>, token: u64) {
+    let submission = Submission {
+        command_id: id(token),
+        sealed: Bytes::from_static(b"s"),
+        traceparent: String::new(),
+        arrived: Micros(0),
+        deadline: Micros(6_000_000),
+    };
+    relay.submit(token, submission, Micros(0));
+}
+
+#[test]
+fn an_echo_after_welcome_proves_the_link_once() {
+    let (mut home, _) = connector();
+    let proven = reports(&mut home).iter().filter(|event| **event == ConnectorEvent::Proven).count();
+    assert_eq!(proven, 1);
+    home.handle_pong(Millis(5));
+    assert_eq!(reports(&mut home), []);
+}
+
+#[test]
+fn credit_comes_back_when_commands_are_done() {
+    let (mut home, mut relay) = connector();
+    for token in 0..100 {
+        command(&mut relay, token);
+        exchange(&mut home, &mut relay, Millis(0));
+        assert!(reports(&mut home).iter().any(|event| matches!(event, ConnectorEvent::Command(_))), "{token}");
+        if token % 3 == 0 {
+            home.release(id(token));
+        } else {
+            home.reply(id(token), Bytes::from_static(b"r"), MS).unwrap();
+        }
+        exchange(&mut home, &mut relay, Millis(0));
+    }
+}
+
+#[test]
+fn a_retired_session_finishes_its_commands_first() {
+    let (mut home, mut relay) = connector();
+    command(&mut relay, 1);
+    exchange(&mut home, &mut relay, Millis(0));
+    home.retire(Millis(5_000), Millis(10));
+    assert!(home.is_open());
+    home.reply(id(1), Bytes::from_static(b"r"), MS).unwrap();
+    exchange(&mut home, &mut relay, Millis(20));
+    assert!(home.is_closed() && relay.is_closed());
+    let answered = std::iter::from_fn(|| relay.poll_event())
+        .any(|event| matches!(event, RelayEvent::Answered { outcome: Outcome::Delivered(_), .. }));
+    assert!(answered);
+}
+
+#[test]
+fn a_retired_session_does_not_wait_for_ever() {
+    let (mut home, mut relay) = connector();
+    command(&mut relay, 1);
+    exchange(&mut home, &mut relay, Millis(0));
+    home.retire(Millis(5_000), Millis(10));
+    assert_eq!(home.poll_timeout(), Some(Millis(5_000)));
+    home.handle_timeout(Millis(5_000));
+    assert!(!home.is_open());
+}
+
+#[test]
+fn a_silent_relay_is_given_up_after_two_intervals() {
+    let (mut home, _) = connector();
+    reports(&mut home);
+    assert_eq!(home.poll_timeout(), Some(Millis(60_000)));
+    home.handle_timeout(Millis(59_999));
+    assert!(home.is_open());
+    home.handle_timeout(Millis(60_000));
+    assert_eq!(reports(&mut home), [ConnectorEvent::Ended(macloud_proto::link::connector_side::Ended::Silent)]);
+}
+
+#[test]
+fn events_wait_behind_replies_and_are_bounded() {
+    let (mut home, mut relay) = connector();
+    let event = || macloud_proto::link::frame::Event { event_id: [0; 16], sealed: vec![0; 50_000].into() };
+    for _ in 0..5 {
+        home.event(event()).unwrap();
+    }
+    assert_eq!(home.event(event()), Err(macloud_proto::link::connector_side::SendError::Full));
+    command(&mut relay, 1);
+    let Some(Transmit::Binary(bytes)) = relay.poll_transmit(Micros(0)) else { panic!("no command") };
+    home.handle_message(bytes, Millis(0));
+    home.reply(id(1), Bytes::new(), MS).unwrap();
+    let mut kinds = Vec::new();
+    while let Some(Transmit::Binary(bytes)) = home.poll_transmit(Millis(0)) {
+        kinds.push(match FromConnector::decode(bytes).unwrap() {
+            FromConnector::Received(_) => 'r',
+            FromConnector::Reply(_) => 'R',
+            FromConnector::Event(_) => 'e',
+            _ => '?',
+        });
+    }
+    assert_eq!(kinds.into_iter().collect::<String>(), "rReeeee");
+}
