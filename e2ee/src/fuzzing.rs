@@ -25,3 +25,21 @@ pub fn padded(bytes: &[u8]) {
         assert_eq!(padding::pad(body, 0).as_deref().map(|padded| padding::unpad(padded) == Some(body)), Some(true));
     }
 }
+
+/// Bodies to start from.
+#[must_use]
+pub fn sample_bodies() -> Vec<Vec<u8>> {
+    use crate::vocabulary::{Action, Command, MediaKind, MediaQuery, Placement, Refusal, Reply, Scopes, Target};
+    let media = MediaQuery { text: "Kind of Blue".into(), artist: Some("Miles".into()), kind: Some(MediaKind::Album) };
+    let action = Action::Play { media, placement: Placement::Next };
+    let play = Command::OnPlayer { target: Target::Named("Kitchen".into()), action };
+    let volume = Command::OnPlayer { target: Target::Unnamed, action: Action::AdjustVolume(-10) };
+    let both = Scopes { read: true, control: true };
+    let which = Reply::Refused(Refusal::WhichPlayer(vec!["Kitchen".into(), "Kitchen 2".into()]));
+    vec![
+        wire::encode_command(&play, both).to_vec(),
+        wire::encode_command(&volume, both).to_vec(),
+        wire::encode_command(&Command::ListPlayers, both).to_vec(),
+        wire::encode_reply(&which, macloud_proto::time::Millis(7)).to_vec(),
+    ]
+}

@@ -311,3 +311,136 @@ fn refusal_from_wire(refused: v1::Refused) -> Refusal {
         Reason::UnknownCommand => Refusal::UnknownCommand,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::encoding::{WireType, encode_key, encode_varint};
+
+    use super::*;
+
+    fn understood(on: v1::OnPlayer) -> Result<Command, UnknownCommand> {
+        let body = v1::CommandBody {
+            may_read: true,
+            may_control: false,
+            command: Some(v1::command_body::Command::OnPlayer(on)),
+        };
+        let (scopes, command) = decode_command(&body.encode_to_vec());
+        assert_eq!(scopes, Scopes { read: true, control: false }, "an unknown command keeps its scopes");
+        command
+    }
+
+    fn on(action: Option<v1::on_player::Action>) -> v1::OnPlayer {
+        v1::OnPlayer { target: Some(v1::on_player::Target::Unnamed(v1::Unnamed {})), action }
+    }
+
+    fn play(kind: Option<i32>, placement: i32) -> v1::on_player::Action {
+        v1::on_player::Action::Play(v1::Play { text: "x".into(), artist: None, kind, placement })
+    }
+
+    #[test]
+    fn what_is_not_fully_understood_is_an_unknown_command() {
+        use v1::on_player::Action as Wire;
+        let unknown = [
+            None,
+            Some(Wire::SetVolume(101)),
+            Some(Wire::SetVolume(u32::MAX)),
+            Some(Wire::AdjustVolume(101)),
+            Some(Wire::AdjustVolume(-101)),
+            Some(Wire::AdjustVolume(i32::MIN)),
+            Some(Wire::Transport(0)),
+            Some(Wire::Transport(99)),
+            Some(Wire::Transport(-1)),
+            Some(play(None, 0)),
+            Some(play(None, 7)),
+            Some(play(Some(0), 1)),
+            Some(play(Some(6), 1)),
+        ];
+        for action in unknown {
+            assert_eq!(understood(on(action.clone())), Err(UnknownCommand), "{action:?}");
+        }
+        assert!(understood(on(Some(play(Some(5), 1)))).is_ok());
+        let no_target = v1::OnPlayer { target: None, action: Some(Wire::Read(v1::Read {})) };
+        assert_eq!(understood(no_target), Err(UnknownCommand));
+        let target = Some(v1::on_player::Target::Key("no key".into()));
+        let bad_key = v1::OnPlayer { target, action: Some(Wire::Read(v1::Read {})) };
+        assert_eq!(understood(bad_key), Err(UnknownCommand));
+    }
+
+    #[test]
+    fn a_command_or_action_with_a_number_of_the_future_is_unknown() {
+        let field = |number: u32, bytes: &[u8]| {
+            let mut out = vec![];
+            encode_key(number, WireType::LengthDelimited, &mut out);
+            encode_varint(bytes.len() as u64, &mut out);
+            out.extend_from_slice(bytes);
+            out
+        };
+        assert_eq!(decode_command(&field(9, b"anything")).1, Err(UnknownCommand));
+        let mut on_player = field(3, b"");
+        on_player.extend_from_slice(&field(42, b"an action of the future"));
+        assert_eq!(decode_command(&field(4, &on_player)).1, Err(UnknownCommand));
+        assert_eq!(decode_command(&[]).1, Err(UnknownCommand));
+        assert_eq!(decode_command(b"\xff\xff\xff"), (Scopes::default(), Err(UnknownCommand)));
+    }
+
+    #[test]
+    fn fields_of_the_future_in_a_known_command_are_skipped() {
+        let mut body = encode_command(&Command::ListPlayers, Scopes::default()).to_vec();
+        encode_key(99, WireType::Varint, &mut body);
+        encode_varint(1, &mut body);
+        assert_eq!(decode_command(&body).1, Ok(Command::ListPlayers));
+    }
+
+    fn understood_reply(reply: Option<v1::reply_body::Reply>) -> Reply {
+        decode_reply(&v1::ReplyBody { home_clock_ms: 5, reply }.encode_to_vec()).unwrap().1
+    }
+
+    #[test]
+    fn unknown_answers_become_the_careful_known_ones() {
+        use v1::reply_body::Reply as Wire;
+        let internal = Reply::Refused(Refusal::Internal);
+        assert_eq!(understood_reply(None), internal);
+        assert_eq!(understood_reply(Some(Wire::Done(v1::Done::default()))), internal);
+        for reason in [0, 19, -1] {
+            assert_eq!(understood_reply(Some(Wire::Refused(v1::Refused { reason, names: vec![] }))), internal);
+        }
+        let nameless = v1::Refused { reason: v1::refused::Reason::PlayerUnavailable.into(), names: vec![] };
+        let nameless = understood_reply(Some(Wire::Refused(nameless)));
+        assert_eq!(nameless, Reply::Refused(Refusal::PlayerUnavailable(String::new())));
+        assert_eq!(decode_reply(b"\xff"), None);
+    }
+
+    #[test]
+    fn unknown_states_of_a_player_become_the_careful_known_ones() {
+        let key = PlayerKey::from_bytes(&[1; 15]);
+        let now_playing = Some(v1::Item { title: "x".into(), kind: Some(77), ..Default::default() });
+        let known = v1::Player {
+            key: key.as_str().into(),
+            kind: 55,
+            playback: 66,
+            volume: Some(4_000_000_000),
+            now_playing,
+            ..Default::default()
+        };
+        let keyless = v1::Player { key: "?".into(), ..known.clone() };
+        let players = v1::Players { players: vec![keyless, known] };
+        let Reply::Players(players) = understood_reply(Some(v1::reply_body::Reply::Players(players))) else {
+            panic!("players are players")
+        };
+        let [player] = &players[..] else { panic!("the one without a key is left out: {players:?}") };
+        assert_eq!((player.kind, player.state.playback), (PlayerKind::Speaker, Playback::Stopped));
+        assert_eq!(player.state.volume, Percent::new(100));
+        assert_eq!(player.state.now_playing.as_ref().and_then(|item| item.kind), None);
+    }
+
+    #[test]
+    fn more_players_than_allowed_are_cut() {
+        let player =
+            |at: u16| v1::Player { key: PlayerKey::derive("s", &at.to_string()).as_str().into(), ..Default::default() };
+        let players = v1::Players { players: (0..400).map(player).collect() };
+        let Reply::Players(players) = understood_reply(Some(v1::reply_body::Reply::Players(players))) else {
+            panic!("players are players")
+        };
+        assert_eq!(players.len(), MAX_PLAYERS);
+    }
+}
