@@ -1,0 +1,409 @@
+//! A command, carried out on Music Assistant.
+//!
+//! Music Assistant answers "success" to much that it does not do: commands to players that are gone, mute where there
+//! is none, levels off the scale, nonsense modes. So everything is checked here first, against the last known state,
+//! and only commands and values that are known to be right are sent.
+
+pub mod names;
+pub mod ranking;
+pub mod report;
+pub mod volume;
+pub mod words;
+
+mod find;
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use macloud_e2ee::vocabulary::{
+    Action, Command, MAX_PLAYERS, MediaQuery, Percent, Placement, Playback, PlayerState, Refusal, Reply, Target,
+    Transport,
+};
+
+use crate::music_assistant::message::ErrorCode;
+use crate::music_assistant::model::{Activity, Player};
+use crate::music_assistant::{CONTROL_LIMIT, CallError, Condition, MusicAssistant, PLAY_LIMIT};
+use names::Match;
+use volume::{Change, Volumes};
+
+/// Music Assistant confirms a change by an event a quarter of a second later. To skip is answered with what plays
+/// then, if it comes this soon.
+const EVENT_LIMIT: Duration = Duration::from_millis(400);
+
+/// Of the time for search and play, this much is kept for playing.
+const FOR_PLAYING: Duration = Duration::from_millis(1500);
+
+/// Searches at once. They are the slow ones; everything else has its own lane and never waits for them.
+const SEARCHES: usize = 4;
+
+/// Everything else at once. A home speaks to a few speakers at a time.
+const CONTROLS: usize = 32;
+
+/// Forward or back.
+const SKIP_SECONDS: i64 = 10;
+
+/// Carries out commands. Shared by all commands of the home.
+pub struct Executor {
+    ma: MusicAssistant,
+    volumes: Volumes,
+    searches: Semaphore,
+    controls: Semaphore,
+}
+
+impl Executor {
+    /// On this Music Assistant.
+    #[must_use]
+    pub fn new(ma: MusicAssistant) -> Self {
+        Self { ma, volumes: Volumes::default(), searches: Semaphore::new(SEARCHES), controls: Semaphore::new(CONTROLS) }
+    }
+
+    /// Carry out `command` within `remaining`. Scopes have been checked. Dropping the future stops waiting; what was
+    /// already sent to Music Assistant happens.
+    pub async fn execute(&self, command: Command, remaining: Duration) -> Reply {
+        if remaining.is_zero() {
+            return Reply::Refused(Refusal::Late);
+        }
+        let outcome = match command {
+            Command::ListPlayers => self.list_players(),
+            Command::OnPlayer { target, action } => self.on_player(&target, action, remaining).await,
+        };
+        outcome.unwrap_or_else(Reply::Refused)
+    }
+
+    fn list_players(&self) -> Result<Reply, Refusal> {
+        let ready = self.ready();
+        let directory = self.ma.directory();
+        let players: Vec<_> = directory
+            .exposed()
+            .filter_map(|player| report::player(&directory, player, ready.is_ok()))
+            .take(MAX_PLAYERS)
+            .collect();
+        // "No players" would make an assistant forget them all. Say so only when it is certain.
+        if players.is_empty() {
+            ready?;
+            if self.ma.is_settling() {
+                return Err(Refusal::MusicAssistantStarting);
+            }
+        }
+        Ok(Reply::Players(players))
+    }
+
+    async fn on_player(&self, target: &Target, action: Action, remaining: Duration) -> Result<Reply, Refusal> {
+        self.ready()?;
+        let player = self.choose(target)?;
+        if action == Action::Read {
+            return self.done(&player.id, |_| {});
+        }
+        self.reachable(&player)?;
+        let lane = if matches!(action, Action::Play { .. }) { &self.searches } else { &self.controls };
+        let _permit = lane.try_acquire().map_err(|_| Refusal::Busy)?;
+        let limit = remaining.min(if matches!(action, Action::Play { .. }) { PLAY_LIMIT } else { CONTROL_LIMIT });
+        match action {
+            Action::Read => self.done(&player.id, |_| {}),
+            Action::SetPower(on) => self.set_power(&player, on, limit).await,
+            Action::SetVolume(level) => self.set_volume(&player, Change::To(level.value()), limit).await,
+            Action::AdjustVolume(step) => self.set_volume(&player, Change::By(step), limit).await,
+            Action::SetMute(muted) => self.set_mute(&player, muted, limit).await,
+            Action::Transport(transport) => self.transport(&player, transport, limit).await,
+            Action::Play { media, placement } => self.play(&player, &media, placement, limit).await,
+        }
+    }
+
+    /// Whether Music Assistant can be asked at all.
+    fn ready(&self) -> Result<(), Refusal> {
+        match self.ma.condition() {
+            Condition::Ready { .. } => Ok(()),
+            Condition::Connecting | Condition::Starting | Condition::TokenDoubted => {
+                Err(Refusal::MusicAssistantStarting)
+            }
+            Condition::NoToken | Condition::TokenRefused => Err(Refusal::MusicAssistantRefusesToken),
+            Condition::Unreachable { .. }
+            | Condition::NotMusicAssistant
+            | Condition::TooOld { .. }
+            | Condition::SetUpNeeded => Err(Refusal::MusicAssistantAway),
+        }
+    }
+
+    fn choose(&self, target: &Target) -> Result<Player, Refusal> {
+        let directory = self.ma.directory();
+        match target {
+            Target::Key(key) => match directory.by_key(key) {
+                Some(player) => Ok(player.clone()),
+                None if self.ma.is_settling() => Err(Refusal::MusicAssistantStarting),
+                None => Err(Refusal::UnknownPlayer),
+            },
+            Target::Named(name) => choose_named(name, &directory.exposed().collect::<Vec<_>>()),
+            Target::Unnamed => {
+                let all: Vec<&Player> = directory.exposed().filter(|player| player.available).collect();
+                let playing: Vec<&Player> = all
+                    .iter()
+                    .copied()
+                    .filter(|player| player.activity == Activity::Playing && player.synced_to.is_none())
+                    // A group and its members play the same: the group stands for them.
+                    .filter(|player| player.active_group.as_ref().is_none_or(|group| directory.player(group).is_none()))
+                    .collect();
+                match playing.as_slice() {
+                    [one] => Ok((*one).clone()),
+                    [] => match (directory.last_played(&all), all.as_slice()) {
+                        (Some(last), _) => Ok(last.clone()),
+                        (None, [only]) => Ok((*only).clone()),
+                        (None, []) => Err(Refusal::NoPlayerNamed(Vec::new())),
+                        (None, _) => Err(Refusal::WhichPlayer(names_of(&all))),
+                    },
+                    _ => Err(Refusal::WhichPlayer(names_of(&playing))),
+                }
+            }
+        }
+    }
+
+    fn reachable(&self, player: &Player) -> Result<(), Refusal> {
+        let leader = self.leader(player);
+        if player.available && leader.available {
+            return Ok(());
+        }
+        // Right after a start the players come one by one; that is not worth worrying anybody.
+        if self.ma.is_settling() {
+            return Err(Refusal::MusicAssistantStarting);
+        }
+        let name = if player.available { &leader.name } else { &player.name };
+        Err(Refusal::PlayerUnavailable(report::cut(name)))
+    }
+
+    /// The player whose queue is heard on this one.
+    fn leader(&self, player: &Player) -> Player {
+        self.ma.directory().leader_of(&player.id).unwrap_or(player).clone()
+    }
+
+    async fn set_power(&self, player: &Player, on: bool, limit: Duration) -> Result<Reply, Refusal> {
+        if player.power_control {
+            let args = json!({ "player_id": player.id, "powered": on });
+            self.send(player, "players/cmd/power", args, limit).await?;
+            return self.done(&player.id, |state| {
+                state.powered = on;
+                if !on {
+                    stopped(state, Playback::Stopped);
+                }
+            });
+        }
+        let active = self.leader(player).activity;
+        match (on, active) {
+            (true, Activity::Playing) => self.done(&player.id, |_| {}),
+            (true, _) => self.transport(player, Transport::Play, limit).await,
+            // Stopping what is idle is harmless, and what looks idle may just be starting.
+            (false, _) => self.transport(player, Transport::Stop, limit).await,
+        }
+    }
+
+    async fn set_volume(&self, player: &Player, change: Change, limit: Duration) -> Result<Reply, Refusal> {
+        if !report::has_volume(player) {
+            return Err(Refusal::NotSupported);
+        }
+        let level = self.send_level(player, change, limit).await?;
+        self.done(&player.id, |state| {
+            state.volume = Some(Percent::clamped(level.into()));
+            if !player.mute_control {
+                state.muted = Some(level == 0);
+            }
+        })
+    }
+
+    async fn set_mute(&self, player: &Player, muted: bool, limit: Duration) -> Result<Reply, Refusal> {
+        if player.mute_control {
+            let args = json!({ "player_id": player.id, "muted": muted });
+            self.send(player, "players/cmd/volume_mute", args, limit).await?;
+            return self.done(&player.id, |state| state.muted = Some(muted));
+        }
+        let change = if muted { Change::Silence } else { Change::Restore };
+        self.set_volume(player, change, limit).await
+    }
+
+    /// Returns the level that is, or by a later request will be, set.
+    async fn send_level(&self, player: &Player, change: Change, limit: Duration) -> Result<u8, Refusal> {
+        let deadline = Instant::now() + limit;
+        let ticket = self.volumes.ask(&player.id, change, player.level());
+        let turn = self.volumes.turn(&player.id, &ticket);
+        let Ok(turn) = tokio::time::timeout_at(deadline, turn).await else { return Err(Refusal::Busy) };
+        let Some(_turn) = turn else { return Ok(ticket.level) };
+        let command = if player.has_group_volume() { "players/cmd/group_volume" } else { "players/cmd/volume_set" };
+        let args = json!({ "player_id": player.id, "volume_level": ticket.level });
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.send(player, command, args, left).await {
+            Ok(()) => Ok(ticket.level),
+            Err(refusal) => {
+                self.volumes.failed(&player.id);
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn transport(&self, player: &Player, transport: Transport, limit: Duration) -> Result<Reply, Refusal> {
+        let leader = self.leader(player);
+        let (queued, current, own_source) = {
+            let directory = self.ma.directory();
+            let queue = directory.queue(&leader.id);
+            (
+                queue.is_some_and(|queue| queue.items > 0),
+                queue.and_then(|queue| queue.current.clone()),
+                directory.plays_own_source(&leader),
+            )
+        };
+        let something = queued || own_source || leader.activity != Activity::Idle;
+        if !something && !matches!(transport, Transport::Pause | Transport::Stop) {
+            return Err(Refusal::NothingToPlay);
+        }
+        not_announcing(player, &leader)?;
+        let id = &leader.id;
+        let (command, args) = match transport {
+            Transport::Play => ("players/cmd/play", json!({ "player_id": id })),
+            Transport::Pause => ("players/cmd/pause", json!({ "player_id": id })),
+            Transport::Stop => ("players/cmd/stop", json!({ "player_id": id })),
+            Transport::Next => ("players/cmd/next", json!({ "player_id": id })),
+            Transport::Previous => ("players/cmd/previous", json!({ "player_id": id })),
+            Transport::StartOver => ("players/cmd/seek", json!({ "player_id": id, "position": 0 })),
+            Transport::FastForward => ("player_queues/skip", json!({ "queue_id": id, "seconds": SKIP_SECONDS })),
+            Transport::Rewind => ("player_queues/skip", json!({ "queue_id": id, "seconds": -SKIP_SECONDS })),
+        };
+        self.send(player, command, args, limit).await?;
+        if matches!(transport, Transport::Next | Transport::Previous) {
+            let moved = |directory: &crate::music_assistant::directory::Directory| {
+                directory.queue(id).is_some_and(|queue| queue.current != current)
+            };
+            self.ma.wait_until(EVENT_LIMIT.min(limit), moved).await;
+        }
+        self.done(&player.id, |state| match transport {
+            Transport::Play => playing(state),
+            // Some players stop where they were told to pause: silence is what was asked for.
+            Transport::Pause => stopped(state, Playback::Paused),
+            Transport::Stop => stopped(state, Playback::Stopped),
+            _ => {}
+        })
+    }
+
+    async fn play(
+        &self,
+        player: &Player,
+        query: &MediaQuery,
+        placement: Placement,
+        limit: Duration,
+    ) -> Result<Reply, Refusal> {
+        let deadline = Instant::now() + limit;
+        not_announcing(player, &self.leader(player))?;
+        let media = find::find(&self.ma, query, deadline - FOR_PLAYING.min(limit / 2)).await?;
+        // The search took a while; who leads and who can be reached may have changed.
+        let leader = self.leader(player);
+        self.reachable(player)?;
+        let option = match placement {
+            Placement::Replace => "replace",
+            Placement::Next => "next",
+            Placement::Add => "add",
+        };
+        let args = json!({ "queue_id": leader.id, "media": media.uri, "option": option });
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.send(player, "player_queues/play_media", args, left).await?;
+        let found = report::item(&media);
+        let reply = self.done(&player.id, |state| {
+            if placement == Placement::Replace {
+                playing(state);
+                state.now_playing = None;
+            }
+        })?;
+        Ok(match reply {
+            Reply::Done { player, .. } => Reply::Done { player, found: Some(found) },
+            other => other,
+        })
+    }
+
+    async fn send(
+        &self,
+        player: &Player,
+        command: &'static str,
+        args: serde_json::Value,
+        limit: Duration,
+    ) -> Result<(), Refusal> {
+        match self.ma.call(command, args, limit).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(command, player.id = %player.id, "Music Assistant did not do {command}: {error}");
+                Err(refusal_of(error, &player.name))
+            }
+        }
+    }
+
+    /// The player as it is now, with what was asked for where Music Assistant has not confirmed it yet.
+    fn done(&self, id: &str, as_asked: impl FnOnce(&mut PlayerState)) -> Result<Reply, Refusal> {
+        let directory = self.ma.directory();
+        let player = directory.player(id).ok_or(Refusal::UnknownPlayer)?;
+        let mut player = report::player(&directory, player, true).ok_or(Refusal::UnknownPlayer)?;
+        as_asked(&mut player.state);
+        Ok(Reply::Done { player, found: None })
+    }
+}
+
+fn choose_named(name: &str, players: &[&Player]) -> Result<Player, Refusal> {
+    let names: Vec<&str> = players.iter().map(|player| player.name.as_str()).collect();
+    let several = match names::find(name, &names) {
+        Match::One(at) => return Ok(players[at].clone()),
+        Match::Several(several) => several,
+        Match::None => return Err(Refusal::NoPlayerNamed(names_of(players))),
+    };
+    let mut several: Vec<&Player> = several.into_iter().map(|at| players[at]).collect();
+    // Of several with the same name, the one that is there is meant.
+    if several.iter().any(|player| player.available) {
+        several.retain(|player| player.available);
+    }
+    match several.as_slice() {
+        [one] => Ok((*one).clone()),
+        _ => Err(Refusal::WhichPlayer(names_of(&several))),
+    }
+}
+
+fn names_of(players: &[&Player]) -> Vec<String> {
+    players.iter().take(MAX_PLAYERS).map(|player| report::cut(&player.name)).collect()
+}
+
+fn not_announcing(player: &Player, leader: &Player) -> Result<(), Refusal> {
+    // Music Assistant ignores queue commands during an announcement, with success.
+    if player.announcing || leader.announcing { Err(Refusal::PlayerBusy) } else { Ok(()) }
+}
+
+fn playing(state: &mut PlayerState) {
+    state.playback = Playback::Playing;
+    state.powered = true;
+}
+
+fn stopped(state: &mut PlayerState, asked: Playback) {
+    if state.playback == Playback::Playing {
+        state.playback = asked;
+    }
+    if asked == Playback::Stopped {
+        state.playback = Playback::Stopped;
+        state.powered = false;
+        state.now_playing = None;
+    }
+}
+
+/// What a person may learn of a failed request.
+fn refusal_of(error: CallError, player: &str) -> Refusal {
+    match error {
+        CallError::Away | CallError::Lost => Refusal::MusicAssistantAway,
+        CallError::Busy => Refusal::Busy,
+        CallError::TimedOut | CallError::TooLarge => Refusal::MusicAssistantFailed,
+        CallError::Refused(code) => match code {
+            // Rights are the token's too: the remedy is another token.
+            ErrorCode::FORBIDDEN => Refusal::MusicAssistantRefusesToken,
+            code if code.refuses_token() => Refusal::MusicAssistantRefusesToken,
+            ErrorCode::QUEUE_EMPTY => Refusal::NothingToPlay,
+            ErrorCode::UNSUPPORTED | ErrorCode::INVALID_COMMAND => Refusal::NotSupported,
+            ErrorCode::UNAVAILABLE => Refusal::PlayerUnavailable(report::cut(player)),
+            ErrorCode::NOT_FOUND => Refusal::MediaNotFound,
+            ErrorCode(13..=15) => Refusal::MediaNotFound,
+            ErrorCode(17 | 24 | 25) => Refusal::Busy,
+            ErrorCode(19) => Refusal::NotSupported,
+            ErrorCode::SET_UP_REQUIRED => Refusal::MusicAssistantAway,
+            ErrorCode(_) => Refusal::MusicAssistantFailed,
+        },
+    }
+}

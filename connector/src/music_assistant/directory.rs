@@ -1,0 +1,302 @@
+//! The players and queues of the home as last seen, and the questions asked of them.
+//!
+//! What was once known is kept while Music Assistant is away or starting: an empty or unavailable list then says nothing
+//! about the home, and must never make its speakers vanish from anybody's account.
+
+use std::collections::{BTreeMap, HashMap};
+
+use macloud_proto::ids::PlayerKey;
+use serde_json::Value;
+
+use super::model::{Activity, Player, Queue};
+
+/// Longest chain of "follows" that is walked to find who leads.
+const MAX_CHAIN: usize = 8;
+
+/// Everything known of the home.
+#[derive(Debug, Default)]
+pub struct Directory {
+    server_id: Option<String>,
+    players: BTreeMap<String, Player>,
+    queues: HashMap<String, Queue>,
+    by_key: HashMap<PlayerKey, String>,
+    /// Players in the order in which they were last seen playing, the latest last.
+    last_played: Vec<String>,
+}
+
+impl Directory {
+    /// Say which server is spoken to. Another one, or the same one with its data wiped, has other players, whatever
+    /// their ids.
+    pub fn meet(&mut self, server_id: &str) {
+        if self.server_id.as_deref() != Some(server_id) {
+            *self = Self { server_id: Some(server_id.into()), ..Self::default() };
+        }
+    }
+
+    /// Take over what `players/all` says. While `settling`, players that are missing are kept. Always `true`: changed.
+    pub fn load_players(&mut self, players: &Value, settling: bool) -> bool {
+        let listed: Vec<Player> = list(players).iter().filter_map(Player::read).collect();
+        if settling {
+            for (id, player) in &mut self.players {
+                player.available &= listed.iter().any(|listed| listed.id == *id);
+            }
+        } else {
+            self.players.retain(|id, _| listed.iter().any(|player| player.id == *id));
+        }
+        for player in listed {
+            self.put(player);
+        }
+        self.index();
+        true
+    }
+
+    /// Take over what `player_queues/all` says. Always `true`: changed.
+    pub fn load_queues(&mut self, queues: &Value, settling: bool) -> bool {
+        if !settling {
+            self.queues.clear();
+        }
+        for queue in list(queues).iter().filter_map(Queue::read) {
+            self.queues.insert(queue.id.clone(), queue);
+        }
+        true
+    }
+
+    /// Take over one event. `false` when it says nothing about players or queues.
+    pub fn apply(&mut self, event: &str, object: Option<&str>, data: &Value, settling: bool) -> bool {
+        match event {
+            "player_added" | "player_updated" => {
+                let Some(player) = Player::read(data) else { return false };
+                let is_new = !self.players.contains_key(&player.id);
+                self.put(player);
+                if is_new {
+                    self.index();
+                }
+            }
+            "player_removed" => {
+                let Some(id) = object else { return false };
+                if settling {
+                    let Some(player) = self.players.get_mut(id) else { return false };
+                    player.available = false;
+                } else {
+                    self.players.remove(id);
+                    self.queues.remove(id);
+                    self.index();
+                }
+            }
+            "queue_added" | "queue_updated" | "queue_items_updated" => {
+                let Some(queue) = Queue::read(data) else { return false };
+                self.queues.insert(queue.id.clone(), queue);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether anything was ever learned about the home.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.players.is_empty()
+    }
+
+    /// The player of this id.
+    #[must_use]
+    pub fn player(&self, id: &str) -> Option<&Player> {
+        self.players.get(id)
+    }
+
+    /// The exposed player of this key.
+    #[must_use]
+    pub fn by_key(&self, key: &PlayerKey) -> Option<&Player> {
+        self.players.get(self.by_key.get(key)?).filter(|player| player.is_exposed())
+    }
+
+    /// The stable key of a player. `None` only before the first server was seen.
+    #[must_use]
+    pub fn key_of(&self, player: &Player) -> Option<PlayerKey> {
+        Some(PlayerKey::derive(self.server_id.as_deref()?, &player.id))
+    }
+
+    /// All players that people may speak to, in a stable order.
+    pub fn exposed(&self) -> impl Iterator<Item = &Player> {
+        self.players.values().filter(|player| player.is_exposed())
+    }
+
+    /// Of `players`, the one that was last seen playing.
+    #[must_use]
+    pub fn last_played<'a>(&'a self, players: &[&'a Player]) -> Option<&'a Player> {
+        self.last_played.iter().rev().find_map(|id| players.iter().copied().find(|player| player.id == *id))
+    }
+
+    /// The player whose queue is heard on player `id`: itself, unless it follows another or plays for a group.
+    ///
+    /// Some servers report two synchronised players as each following the other. Of such a circle the one whose queue
+    /// has something leads, else the one that was asked for.
+    #[must_use]
+    pub fn leader_of(&self, id: &str) -> Option<&Player> {
+        let asked = self.players.get(id)?;
+        let mut seen = vec![asked];
+        let mut at = asked;
+        while let Some(next) = at.synced_to.as_ref().or(at.active_group.as_ref()).filter(|next| **next != at.id) {
+            if let Some(start) = seen.iter().position(|player| player.id == *next) {
+                let circle = &seen[start..];
+                let queued = |player: &&&Player| self.queue(&player.id).is_some_and(|queue| queue.items > 0);
+                return Some(circle.iter().find(queued).copied().unwrap_or(asked));
+            }
+            let Some(player) = self.players.get(next) else { break };
+            if seen.len() >= MAX_CHAIN {
+                return Some(asked);
+            }
+            seen.push(player);
+            at = player;
+        }
+        Some(at)
+    }
+
+    /// The queue of this id.
+    #[must_use]
+    pub fn queue(&self, id: &str) -> Option<&Queue> {
+        self.queues.get(id)
+    }
+
+    /// Whether `player` takes its sound from its own input rather than from a queue of Music Assistant.
+    #[must_use]
+    pub fn plays_own_source(&self, player: &Player) -> bool {
+        player
+            .active_source
+            .as_ref()
+            .is_some_and(|source| !self.queues.contains_key(source) && !self.players.contains_key(source))
+    }
+
+    fn put(&mut self, player: Player) {
+        let was_playing = self.players.get(&player.id).is_some_and(|known| known.activity == Activity::Playing);
+        if player.activity == Activity::Playing && !was_playing && player.synced_to.is_none() {
+            self.last_played.retain(|id| *id != player.id);
+            self.last_played.push(player.id.clone());
+        }
+        self.players.insert(player.id.clone(), player);
+    }
+
+    fn index(&mut self) {
+        let Some(server_id) = &self.server_id else { return };
+        self.by_key = self.players.keys().map(|id| (PlayerKey::derive(server_id, id), id.clone())).collect();
+        let players = &self.players;
+        self.last_played.retain(|id| players.contains_key(id));
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn player(id: &str, extra: Value) -> Value {
+        let mut value = json!({"player_id": id, "type": "player", "name": id, "available": true});
+        value.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        value
+    }
+
+    fn load(directory: &mut Directory, server_id: &str, players: &Value, queues: &Value, settling: bool) {
+        directory.meet(server_id);
+        directory.load_players(players, settling);
+        directory.load_queues(queues, settling);
+    }
+
+    fn directory(players: Vec<Value>, queues: Vec<Value>) -> Directory {
+        let mut directory = Directory::default();
+        load(&mut directory, "server", &Value::Array(players), &Value::Array(queues), false);
+        directory
+    }
+
+    #[test]
+    fn an_empty_list_while_settling_deletes_nothing() {
+        let mut directory = directory(vec![player("a", json!({}))], vec![]);
+        load(&mut directory, "server", &json!([]), &json!([]), true);
+        assert!(!directory.player("a").unwrap().available);
+        assert_eq!(directory.exposed().count(), 1);
+        load(&mut directory, "server", &json!([]), &json!([]), false);
+        assert!(directory.is_empty());
+    }
+
+    #[test]
+    fn a_new_server_id_is_a_new_home() {
+        let mut directory = directory(vec![player("a", json!({}))], vec![]);
+        let key = directory.key_of(directory.player("a").unwrap()).unwrap();
+        load(&mut directory, "wiped", &json!([player("b", json!({}))]), &json!([]), true);
+        assert!(directory.player("a").is_none());
+        assert!(directory.by_key(&key).is_none());
+    }
+
+    #[test]
+    fn a_rename_keeps_the_key() {
+        let mut directory = directory(vec![player("a", json!({}))], vec![]);
+        let key = directory.key_of(directory.player("a").unwrap()).unwrap();
+        assert!(directory.apply("player_updated", Some("a"), &player("a", json!({"name": "Study"})), false));
+        assert_eq!(directory.by_key(&key).unwrap().name, "Study");
+    }
+
+    #[test]
+    fn removal_waits_until_the_server_has_settled() {
+        let mut directory = directory(vec![player("a", json!({}))], vec![]);
+        assert!(directory.apply("player_removed", Some("a"), &Value::Null, true));
+        assert!(directory.player("a").is_some());
+        assert!(directory.apply("player_removed", Some("a"), &Value::Null, false));
+        assert!(directory.player("a").is_none());
+    }
+
+    #[test]
+    fn unknown_events_change_nothing() {
+        let mut directory = directory(vec![], vec![]);
+        for (event, data) in
+            [("queue_time_updated", json!(12)), ("dashboard_added", json!({})), ("player_updated", json!(5))]
+        {
+            assert!(!directory.apply(event, Some("a"), &data, false));
+        }
+    }
+
+    #[test]
+    fn leaders_are_found_through_sync_and_groups() {
+        let directory = directory(
+            vec![
+                player("lead", json!({"group_members": ["lead", "child"]})),
+                player("child", json!({"synced_to": "lead"})),
+                player("member", json!({"active_group": "group"})),
+                player("group", json!({"type": "group"})),
+                player("orphan", json!({"synced_to": "gone"})),
+                player("self", json!({"synced_to": "self"})),
+            ],
+            vec![],
+        );
+        for (asked, leads) in
+            [("lead", "lead"), ("child", "lead"), ("member", "group"), ("orphan", "orphan"), ("self", "self")]
+        {
+            assert_eq!(directory.leader_of(asked).unwrap().id, leads);
+        }
+    }
+
+    #[test]
+    fn a_circle_of_followers_is_led_by_the_one_with_a_queue() {
+        let players = vec![player("a", json!({"synced_to": "b"})), player("b", json!({"synced_to": "a"}))];
+        let queues = vec![json!({"queue_id": "a", "items": 0}), json!({"queue_id": "b", "items": 3})];
+        let directory = directory(players.clone(), queues);
+        assert_eq!(directory.leader_of("a").unwrap().id, "b");
+        assert_eq!(directory.leader_of("b").unwrap().id, "b");
+        let silent = self::directory(players, vec![]);
+        assert_eq!(silent.leader_of("a").unwrap().id, "a");
+    }
+
+    #[test]
+    fn the_last_player_heard_is_remembered() {
+        let mut directory = directory(vec![player("a", json!({})), player("b", json!({}))], vec![]);
+        for id in ["a", "b", "a"] {
+            directory.apply("player_updated", Some(id), &player(id, json!({"state": "playing"})), false);
+            directory.apply("player_updated", Some(id), &player(id, json!({"state": "idle"})), false);
+        }
+        let all: Vec<&Player> = directory.exposed().collect();
+        assert_eq!(directory.last_played(&all).unwrap().id, "a");
+    }
+}

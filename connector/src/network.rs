@@ -1,0 +1,312 @@
+//! Opening connections: to the relay, to the account service, and to Music Assistant.
+//!
+//! TLS is 1.3 with the roots that browsers trust, plus those of one extra file for people who run their own authority.
+//! Plain connections go to this machine only, unless the configuration allows more.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use url::{Host, Url};
+
+/// What this program calls itself in requests.
+pub const USER_AGENT: &str = concat!("ma-connector/", env!("CARGO_PKG_VERSION"));
+
+/// Per address of a name; a name may have several, some of them unreachable.
+const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+
+/// From the first byte of TLS to the end of the WebSocket handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
+/// A connection whose peer does not acknowledge what was sent is given up after this: well before a person would.
+const USER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// First TCP keep-alive probe after this much silence. The protocols above have probes of their own.
+const KEEPALIVE: Duration = Duration::from_secs(45);
+
+/// Why a connection could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The address is not one that can be dialled.
+    #[error("{0}")]
+    Address(&'static str),
+    /// A plain connection to another machine was not allowed.
+    #[error(
+        "the address is not encrypted and not on this machine; use an encrypted one, or allow plain connections in the configuration"
+    )]
+    Plain,
+    /// Nobody answers there.
+    #[error("no connection: {0}")]
+    Connect(io::Error),
+    /// The peer did not go on in time.
+    #[error("no answer in time")]
+    TimedOut,
+    /// TLS failed: a wrong name, an unknown authority, an old version.
+    #[error("the encrypted connection failed: {0}")]
+    Tls(io::Error),
+    /// The peer answered the upgrade with something else.
+    #[error("the server refused the connection with HTTP status {}", .0.status().as_u16())]
+    Refused(Box<Response<Option<Vec<u8>>>>),
+    /// The upgrade failed otherwise.
+    #[error("not a WebSocket server: {0}")]
+    WebSocket(Box<tungstenite::Error>),
+}
+
+/// Opens connections under one set of rules.
+#[derive(Clone)]
+pub struct Dialer {
+    tls: Arc<ClientConfig>,
+    allow_plain: bool,
+}
+
+/// An open WebSocket.
+pub type WebSocket = WebSocketStream<Stream>;
+
+impl Dialer {
+    /// With the usual roots and, if given, those in a PEM file. `allow_plain` extends plain connections beyond this machine.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds no certificate.
+    pub fn new(extra_authorities: Option<&Path>, allow_plain: bool) -> io::Result<Self> {
+        Ok(Self { tls: Arc::new(client_config(extra_authorities)?), allow_plain })
+    }
+
+    /// Whether `url` may be used under these rules.
+    ///
+    /// # Errors
+    /// [`DialError::Plain`], or [`DialError::Address`] for other schemes.
+    pub fn check(&self, url: &Url) -> Result<(), DialError> {
+        match url.scheme() {
+            "https" | "wss" => Ok(()),
+            "http" | "ws" if self.allow_plain || is_loopback(url) => Ok(()),
+            "http" | "ws" => Err(DialError::Plain),
+            _ => Err(DialError::Address("the address must begin with https, wss, http or ws")),
+        }
+    }
+
+    /// An HTTP client under these rules: no redirects, and a limit for each whole request.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn http_client(&self, limit: Duration) -> reqwest::Result<reqwest::Client> {
+        reqwest::Client::builder()
+            .tls_backend_preconfigured((*self.tls).clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(limit)
+            .connect_timeout(limit)
+            .user_agent(USER_AGENT)
+            .pool_max_idle_per_host(0)
+            .no_proxy()
+            .build()
+    }
+
+    /// Open a WebSocket. `request` carries URL and headers.
+    ///
+    /// # Errors
+    /// Any [`DialError`]; nothing stays open then.
+    pub async fn websocket(
+        &self,
+        url: &Url,
+        request: Request<()>,
+        config: WebSocketConfig,
+    ) -> Result<(WebSocket, Response<Option<Vec<u8>>>), DialError> {
+        self.check(url)?;
+        let stream = tcp(url).await?;
+        let opening = async {
+            let stream = self.secure(url, stream).await?;
+            tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await.map_err(
+                |error| match error {
+                    tungstenite::Error::Http(response) => DialError::Refused(response),
+                    other => DialError::WebSocket(Box::new(other)),
+                },
+            )
+        };
+        timeout(HANDSHAKE_LIMIT, Box::pin(opening)).await.map_err(|_| DialError::TimedOut)?
+    }
+
+    async fn secure(&self, url: &Url, stream: TcpStream) -> Result<Stream, DialError> {
+        if matches!(url.scheme(), "http" | "ws") {
+            return Ok(Stream::Plain(stream));
+        }
+        let name = match url.host() {
+            Some(Host::Domain(name)) => ServerName::try_from(name.to_owned()).ok(),
+            Some(Host::Ipv4(address)) => Some(ServerName::from(IpAddr::V4(address))),
+            Some(Host::Ipv6(address)) => Some(ServerName::from(IpAddr::V6(address))),
+            None => None,
+        };
+        let name = name.ok_or(DialError::Address("the address has no valid host name"))?;
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.map_err(DialError::Tls)?;
+        Ok(Stream::Tls(Box::new(stream)))
+    }
+}
+
+/// A GET request that asks for a WebSocket at `url`.
+///
+/// # Errors
+/// [`DialError::Address`] when `url` has no host.
+pub fn upgrade_request(url: &Url) -> Result<http::request::Builder, DialError> {
+    let host = url.host_str().ok_or(DialError::Address("the address has no host name"))?;
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    Ok(Request::builder()
+        .uri(url.as_str())
+        .header("Host", host)
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", tungstenite::handshake::client::generate_key())
+        .header("User-Agent", USER_AGENT))
+}
+
+/// Whether `url` names this machine.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+async fn tcp(url: &Url) -> Result<TcpStream, DialError> {
+    let addresses = url_addresses(url).await?;
+    let mut last = DialError::Address("the host name has no address");
+    for address in addresses {
+        match timeout(CONNECT_LIMIT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                tune(&stream);
+                return Ok(stream);
+            }
+            Ok(Err(error)) => last = DialError::Connect(error),
+            Err(_) => last = DialError::TimedOut,
+        }
+    }
+    Err(last)
+}
+
+async fn url_addresses(url: &Url) -> Result<Vec<SocketAddr>, DialError> {
+    let port = url.port_or_known_default().ok_or(DialError::Address("the address has no port"))?;
+    match url.host() {
+        Some(Host::Ipv4(address)) => Ok(vec![(address, port).into()]),
+        Some(Host::Ipv6(address)) => Ok(vec![(address, port).into()]),
+        Some(Host::Domain(name)) => {
+            let found = timeout(CONNECT_LIMIT, tokio::net::lookup_host((name, port)));
+            Ok(found.await.map_err(|_| DialError::TimedOut)?.map_err(DialError::Connect)?.collect())
+        }
+        None => Err(DialError::Address("the address has no host name")),
+    }
+}
+
+/// Best effort: a system that knows none of these options still works, only notices a dead peer later.
+fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let socket = socket2::SockRef::from(stream);
+    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
+}
+
+fn client_config(extra_authorities: Option<&Path>) -> io::Result<ClientConfig> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    if let Some(path) = extra_authorities {
+        let unreadable =
+            |error: rustls::pki_types::pem::Error| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
+        let mut added = 0;
+        for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
+            roots.add(certificate.map_err(unreadable)?).map_err(io::Error::other)?;
+            added += 1;
+        }
+        if added == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file holds no certificate"));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(io::Error::other)?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// A TCP connection, encrypted or not.
+#[derive(Debug)]
+pub enum Stream {
+    /// Not encrypted.
+    Plain(TcpStream),
+    /// TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_connections_stay_on_this_machine_unless_allowed() {
+        let strict = Dialer::new(None, false).unwrap();
+        let lax = Dialer::new(None, true).unwrap();
+        for (url, allowed) in [
+            ("wss://relay.example/x", true),
+            ("https://cloud.example", true),
+            ("ws://127.0.0.1:1/x", true),
+            ("ws://[::1]:1/x", true),
+            ("http://localhost:8080", true),
+            ("ws://relay.example/x", false),
+            ("http://192.168.1.2", false),
+            ("http://localhost.example", false),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(strict.check(&url).is_ok(), allowed, "{url}");
+            assert!(lax.check(&url).is_ok(), "{url}");
+        }
+        assert!(lax.check(&Url::parse("ftp://localhost/").unwrap()).is_err());
+    }
+}

@@ -1,0 +1,6 @@
+//! The connector against a scripted Music Assistant, account service and relay.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod execution;
+mod music_assistant;
+mod scripted;
