@@ -1,11 +1,146 @@
 //! The Alexa skill backend of MA Cloud: directives and requests in, sealed commands out.
 //!
-//! The modules are the steps that a directive takes; [`journey`](crate) tells them in order.
+//! The modules are the steps that a directive takes, and `journey.rs` tells them in order: [`verify`] (with the borders
+//! [`directive`] and [`request`]), [`resolve`], [`translate`], [`seal`], [`dispatch`], [`answer`]. [`failure`] is
+//! everything that can go wrong on the way.
+//!
+//! A [`Skill`] needs two gRPC channels, one to the account service and one or more to relays; a program serves its
+//! [`Skill::router`] and runs [`Skill::run`] beside it.
 
 pub mod answer;
+mod choose;
+pub mod config;
 pub mod directive;
+pub mod dispatch;
 pub mod failure;
+pub mod grant;
+mod http;
+mod journey;
+mod metrics;
+pub mod passage;
 pub mod request;
 pub mod resolve;
+pub mod seal;
 pub mod token;
+pub mod trace;
 pub mod translate;
+pub mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use macloud_e2ee::keys::SkillSigner;
+use macloud_service_kit::clock::SharedClock;
+use macloud_service_kit::stop::Stop;
+use tokio_util::task::TaskTracker;
+use tonic::transport::Channel;
+
+pub use config::SkillConfig;
+use dispatch::{Bus, BusChannels};
+use grant::Grants;
+use journey::Steps;
+use metrics::Metrics;
+use passage::Carrier;
+use resolve::Resolver;
+use seal::Sessions;
+use verify::Verifier;
+
+/// A skill backend. Cheap to clone.
+#[derive(Clone)]
+pub struct Skill(Arc<Inner>);
+
+pub(crate) struct Inner {
+    steps: Steps,
+    /// Directives and requests that are being answered.
+    working: TaskTracker,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConfigError {
+    /// An extra root of the request verifier is no certificate.
+    #[error("an extra trust root of the request verifier is no certificate")]
+    ExtraRoot,
+}
+
+impl Skill {
+    /// Over these channels; `signer` is what homes know this deployment by. Nothing is opened before [`Skill::run`].
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub fn new(
+        config: SkillConfig,
+        accounts: Channel,
+        bus: impl Into<BusChannels>,
+        signer: SkillSigner,
+        clock: SharedClock,
+    ) -> Result<Self, ConfigError> {
+        let carrier = Carrier {
+            sessions: Arc::new(Sessions::new(signer, config.most_sessions, clock.clone())),
+            bus: Bus::new(bus, config.bus),
+            clock: clock.clone(),
+        };
+        let steps = Steps {
+            verifier: Verifier::new(config.verify, clock.clone()).map_err(|_| ConfigError::ExtraRoot)?,
+            resolver: Resolver::new(accounts.clone(), config.resolve, clock.clone()),
+            carrier,
+            grants: Grants::new(config.events, accounts),
+            metrics: Metrics::new(),
+            observer: config.observer,
+            clock,
+            deadline: config.deadline,
+        };
+        Ok(Self(Arc::new(Inner { steps, working: TaskTracker::new() })))
+    }
+
+    /// `/alexa/v1/smart-home` and `/alexa/v1/custom`.
+    pub fn router(&self) -> axum::Router {
+        http::router(Arc::clone(&self.0))
+    }
+
+    /// Whether commands can be sent: a stream to a relay is open.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.steps.carrier.bus.is_open()
+    }
+
+    /// How many sessions with homes are kept.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.0.steps.carrier.sessions.count()
+    }
+
+    /// Keep streams to relays open and follow account changes, until `stop`. After a soft stop, what is being answered
+    /// still gets its answer.
+    pub async fn run(&self, stop: Stop) {
+        let steps = &self.0.steps;
+        let (bus_stop, watch_stop) = (Stop::new(), Stop::new());
+        let finish = async {
+            stop.soft().await;
+            tokio::select! {
+                () = stop.hard() => {}
+                () = self.answered() => {}
+            }
+            watch_stop.stop_hard();
+            bus_stop.stop_hard();
+        };
+        let sessions: &Sessions = &steps.carrier.sessions;
+        tokio::join!(steps.carrier.bus.run(bus_stop.clone()), steps.resolver.watch(sessions, &watch_stop), finish);
+    }
+
+    /// Nothing is being answered any more, or it took longer than any deadline.
+    async fn answered(&self) {
+        // Requests that the server had accepted when it was told to stop are still on their way here.
+        tokio::time::sleep(ARRIVING).await;
+        self.0.working.close();
+        let _ = tokio::time::timeout(self.0.steps.deadline + ARRIVING, self.0.working.wait()).await;
+    }
+}
+
+impl std::fmt::Debug for Skill {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Skill").field("ready", &self.is_ready()).finish_non_exhaustive()
+    }
+}
+
+const ARRIVING: Duration = Duration::from_millis(200);

@@ -85,13 +85,13 @@ impl Default for ResolveConfig {
     }
 }
 
-type LookUp = Shared<BoxFuture<'static, Result<Arc<Access>, Failure>>>;
+type Looking = BoxFuture<'static, Result<Arc<Access>, Failure>>;
 
 /// Looks tokens up.
 #[derive(Clone)]
 pub struct Resolver {
     accounts: AccountsClient<Channel>,
-    cache: Arc<Cache<WeakShared<BoxFuture<'static, Result<Arc<Access>, Failure>>>>>,
+    cache: Arc<Cache<WeakShared<Looking>>>,
     config: ResolveConfig,
     clock: SharedClock,
 }
@@ -114,7 +114,7 @@ impl Resolver {
         if let Some(access) = self.cache.find(&hash, now) {
             return Ok(access);
         }
-        let look_up: LookUp = self.cache.join(&hash, WeakShared::upgrade, || {
+        let look_up: Shared<Looking> = self.cache.join(&hash, WeakShared::upgrade, || {
             let look_up = self.clone().look_up(token.clone(), hash).boxed().shared();
             let weak = look_up.downgrade().unwrap_or_else(|| unreachable!("a new future has not been polled"));
             (look_up, weak)

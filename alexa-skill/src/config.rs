@@ -1,0 +1,57 @@
+//! How a skill backend is set up.
+
+use std::time::Duration;
+
+use crate::dispatch::BusConfig;
+use crate::grant::EventsConfig;
+use crate::resolve::ResolveConfig;
+use crate::trace::Observer;
+use crate::verify::VerifyConfig;
+
+/// Settings of a skill backend; the default ones are meant for production, but refuse every request of the custom part
+/// until [`VerifyConfig::application_ids`] names the skill.
+#[derive(Clone)]
+pub struct SkillConfig {
+    /// The whole time for one directive or request. Alexa waits 8 s, the forwarder 7.
+    pub deadline: Duration,
+    /// Looking tokens up.
+    pub resolve: ResolveConfig,
+    /// Believing requests of the custom part.
+    pub verify: VerifyConfig,
+    /// The command bus.
+    pub bus: BusConfig,
+    /// At most this many sessions with homes are kept.
+    pub most_sessions: usize,
+    /// What state reports to Alexa's event gateway need. Off when absent.
+    pub events: Option<EventsConfig>,
+    /// Told of each directive's way, after its answer is made.
+    pub observer: Option<Observer>,
+}
+
+impl Default for SkillConfig {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_millis(6500),
+            resolve: ResolveConfig::default(),
+            verify: VerifyConfig::default(),
+            bus: BusConfig::default(),
+            most_sessions: 100_000,
+            events: None,
+            observer: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for SkillConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SkillConfig")
+            .field("deadline", &self.deadline)
+            .field("resolve", &self.resolve)
+            .field("verify", &self.verify)
+            .field("bus", &self.bus)
+            .field("most_sessions", &self.most_sessions)
+            .field("events", &self.events)
+            .field("observer", &self.observer.is_some())
+            .finish()
+    }
+}

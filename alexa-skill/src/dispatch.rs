@@ -1,0 +1,224 @@
+//! Dispatch: a sealed command onto the bus, and exactly one answer back before its deadline.
+//!
+//! [`Bus`] keeps a few long-lived streams to relay nodes open ([`lane`]), puts calls on them ([`stream`]), and
+//! remembers which node holds a home, so that in the steady state a command needs no hop between nodes. A call whose
+//! caller goes away is cancelled. A broken stream fails its calls at once, never silently.
+
+mod lane;
+mod stream;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use macloud_proto::bus::v1::{self, call, not_sent, unknown};
+use macloud_proto::ids::{CommandId, InstanceId};
+use macloud_service_kit::stop::Stop;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+use tonic::transport::Channel;
+
+use crate::failure::Failure;
+use crate::trace::RelayTiming;
+use lane::Lane;
+use stream::Stream;
+
+/// How the bus is used.
+#[derive(Debug, Clone)]
+pub struct BusConfig {
+    /// Streams to each channel. Two, so that one that breaks does not stop everything.
+    pub streams_per_channel: usize,
+    /// The longest that one call may take.
+    pub budget: Duration,
+    /// How long a call waits for a stream while none is open.
+    pub patience: Duration,
+}
+
+impl Default for BusConfig {
+    fn default() -> Self {
+        Self { streams_per_channel: 2, budget: Duration::from_secs(6), patience: Duration::from_millis(900) }
+    }
+}
+
+/// The channels to relay nodes: one in a single process or behind a balancer, one for each node in a cluster.
+#[derive(Debug, Clone)]
+pub struct BusChannels(pub Vec<Channel>);
+
+impl From<Channel> for BusChannels {
+    fn from(channel: Channel) -> Self {
+        Self(vec![channel])
+    }
+}
+
+impl From<Vec<Channel>> for BusChannels {
+    fn from(channels: Vec<Channel>) -> Self {
+        Self(channels)
+    }
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What came back, or why nothing did.
+    pub outcome: Outcome,
+    /// The node that holds the home; empty when none does.
+    pub node: String,
+    /// What the relay measured.
+    pub timing: Option<RelayTiming>,
+}
+
+/// What came back, or why nothing did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The home's sealed reply.
+    Delivered(Bytes),
+    /// The home's signed pre-key.
+    PreKey(Bytes),
+    /// Nothing reached the home.
+    NotSent(not_sent::Reason),
+    /// It was written to the home, and no reply came.
+    Unknown(unknown::Reason),
+}
+
+/// The command bus as a caller uses it. Cheap to clone.
+#[derive(Clone)]
+pub struct Bus(Arc<Inner>);
+
+struct Inner {
+    channels: Vec<Channel>,
+    streams: RwLock<Vec<Option<Arc<Stream>>>>,
+    /// Counts changes of `streams`.
+    changed: watch::Sender<u64>,
+    next: AtomicUsize,
+    owners: Mutex<HashMap<InstanceId, Arc<str>>>,
+    config: BusConfig,
+}
+
+impl Bus {
+    /// Over these channels. Nothing is opened before [`Bus::run`].
+    #[must_use]
+    pub fn new(channels: impl Into<BusChannels>, config: BusConfig) -> Self {
+        let BusChannels(channels) = channels.into();
+        let lanes = channels.len() * config.streams_per_channel.max(1);
+        Self(Arc::new(Inner {
+            channels,
+            streams: RwLock::new(vec![None; lanes]),
+            changed: watch::Sender::new(0),
+            next: AtomicUsize::new(0),
+            owners: Mutex::new(HashMap::new()),
+            config,
+        }))
+    }
+
+    /// Keep streams open until `stop`.
+    pub async fn run(&self, stop: Stop) {
+        let mut lanes = JoinSet::new();
+        let places = self.0.streams.read().unwrap_or_else(PoisonError::into_inner).len();
+        for place in 0..places {
+            let channel = self.0.channels[place / self.0.config.streams_per_channel.max(1)].clone();
+            lanes.spawn(Lane::new(self.clone(), place, channel).keep_open(stop.clone()));
+        }
+        while lanes.join_next().await.is_some() {}
+    }
+
+    /// Whether a stream is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.pick(None).is_some()
+    }
+
+    /// Send a sealed command. Safe to cancel: the relay is then told that nobody waits.
+    ///
+    /// # Errors
+    /// [`Failure::BusAway`] when no stream opens in time.
+    pub async fn dispatch(
+        &self,
+        instance: &InstanceId,
+        command_id: CommandId,
+        sealed: Bytes,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let command_id = Bytes::copy_from_slice(command_id.as_bytes());
+        self.call(instance, call::Body::Dispatch(v1::Dispatch { command_id, sealed }), deadline).await
+    }
+
+    /// Ask the home for its pre-key; `fresh` past the relay's short cache.
+    ///
+    /// # Errors
+    /// As [`Bus::dispatch`].
+    pub async fn fetch_pre_key(
+        &self,
+        instance: &InstanceId,
+        fresh: bool,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        self.call(instance, call::Body::FetchPreKey(v1::FetchPreKey { fresh }), deadline).await
+    }
+
+    async fn call(&self, instance: &InstanceId, body: call::Body, deadline: Instant) -> Result<Answer, Failure> {
+        let now = Instant::now();
+        let deadline = deadline.min(now + self.0.config.budget);
+        let stream = self.open_stream(instance, deadline.min(now + self.0.config.patience)).await?;
+        let answer = stream.call(instance, body, deadline).await;
+        self.learn_owner(instance, &answer);
+        Ok(answer)
+    }
+
+    async fn open_stream(&self, instance: &InstanceId, until: Instant) -> Result<Arc<Stream>, Failure> {
+        let mut changed = self.0.changed.subscribe();
+        loop {
+            let owner = self.owners().get(instance).cloned();
+            if let Some(stream) = self.pick(owner.as_deref()) {
+                return Ok(stream);
+            }
+            match timeout_at(until, changed.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err(Failure::BusAway),
+            }
+        }
+    }
+
+    /// A stream to the node that holds the home; else the next one with room; else the next one.
+    fn pick(&self, owner: Option<&str>) -> Option<Arc<Stream>> {
+        let streams = self.0.streams.read().unwrap_or_else(PoisonError::into_inner);
+        let usable: Vec<&Arc<Stream>> = streams.iter().flatten().filter(|stream| stream.takes_calls()).collect();
+        if usable.is_empty() {
+            return None;
+        }
+        let turn = self.0.next.fetch_add(1, Ordering::Relaxed) % usable.len();
+        let in_turn = || usable[turn..].iter().chain(&usable[..turn]).copied();
+        let owners = owner.and_then(|node| in_turn().find(|stream| stream.node() == node && stream.has_room()));
+        let free = || in_turn().find(|stream| stream.has_room());
+        owners.or_else(free).or_else(|| in_turn().next()).map(Arc::clone)
+    }
+
+    fn learn_owner(&self, instance: &InstanceId, answer: &Answer) {
+        if self.0.channels.len() < 2 {
+            return;
+        }
+        let mut owners = self.owners();
+        if answer.node.is_empty() {
+            owners.remove(instance);
+        } else if owners.get(instance).is_none_or(|node| **node != *answer.node) {
+            if owners.len() >= MOST_OWNERS {
+                // A hint, cheaply learnt again.
+                owners.clear();
+            }
+            owners.insert(instance.clone(), answer.node.as_str().into());
+        }
+    }
+
+    fn owners(&self) -> std::sync::MutexGuard<'_, HashMap<InstanceId, Arc<str>>> {
+        self.0.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, place: usize, stream: Option<Arc<Stream>>) {
+        self.0.streams.write().unwrap_or_else(PoisonError::into_inner)[place] = stream;
+        self.0.changed.send_modify(|count| *count += 1);
+    }
+}
+
+const MOST_OWNERS: usize = 200_000;

@@ -1,0 +1,139 @@
+//! Keeps one place for a stream filled: opens it, reads it, opens the next when it breaks or its node is leaving.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use macloud_proto::bus::v1::command_bus_client::CommandBusClient;
+use macloud_proto::bus::v1::{FromRelay, from_relay};
+use macloud_service_kit::random;
+use macloud_service_kit::stop::Stop;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+use super::Bus;
+use super::stream::Stream;
+
+pub(super) struct Lane {
+    bus: Bus,
+    place: usize,
+    channel: Channel,
+}
+
+/// Why reading a stream ended.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    Broken,
+    /// The node is leaving; calls in flight may still be answered.
+    Draining,
+}
+
+impl Lane {
+    pub(super) const fn new(bus: Bus, place: usize, channel: Channel) -> Self {
+        Self { bus, place, channel }
+    }
+
+    pub(super) async fn keep_open(self, stop: Stop) {
+        let mut leaving = JoinSet::new();
+        let mut pause = FIRST_PAUSE;
+        while !stop.is_stopping() {
+            let opened = tokio::select! {
+                biased;
+                () = stop.soft() => break,
+                opened = self.open() => opened,
+            };
+            if let Some((stream, mut incoming)) = opened {
+                pause = FIRST_PAUSE;
+                self.bus.publish(self.place, Some(Arc::clone(&stream)));
+                let ended = tokio::select! {
+                    // Reading comes to its own end when the relay leaves; stopping is left to `finish`.
+                    ended = read(&stream, &mut incoming, false) => ended,
+                    () = stop.soft() => Ended::Draining,
+                };
+                self.bus.publish(self.place, None);
+                match ended {
+                    Ended::Broken => stream.broke(),
+                    Ended::Draining => {
+                        leaving.spawn(finish(stream, incoming));
+                    }
+                }
+            } else {
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            tokio::select! {
+                biased;
+                () = stop.soft() => break,
+                () = sleep(Duration::from_micros(random::up_to(pause.as_micros() as u64))) => {}
+            }
+            while leaving.try_join_next().is_some() {}
+        }
+        // Whoever waits for an answer on a stream that is leaving gets it, unless the program leaves now.
+        tokio::select! {
+            () = stop.hard() => {}
+            () = async { while leaving.join_next().await.is_some() {} } => {}
+        }
+    }
+
+    async fn open(&self) -> Option<(Arc<Stream>, Streaming<FromRelay>)> {
+        let (outgoing, messages) = mpsc::channel(OUTGOING);
+        let mut client = CommandBusClient::new(self.channel.clone());
+        let opening = async {
+            let mut incoming = client.link(ReceiverStream::new(messages)).await?.into_inner();
+            let first = incoming.message().await?;
+            Ok::<_, tonic::Status>((first, incoming))
+        };
+        match timeout(OPENING, opening).await {
+            Ok(Ok((Some(FromRelay { body: Some(from_relay::Body::Opened(opened)) }), incoming))) => {
+                Some((Arc::new(Stream::new(opened, outgoing)), incoming))
+            }
+            Ok(Ok(_)) => {
+                tracing::warn!("a relay did not begin its stream as agreed");
+                None
+            }
+            Ok(Err(status)) => {
+                tracing::warn!(code = ?status.code(), "cannot open a stream to a relay");
+                None
+            }
+            Err(_) => {
+                tracing::warn!("a relay does not open a stream in time");
+                None
+            }
+        }
+    }
+}
+
+/// Read until the stream ends, or its node says that it is leaving; when `leaving`, until no call is in flight.
+async fn read(stream: &Stream, incoming: &mut Streaming<FromRelay>, leaving: bool) -> Ended {
+    while !(leaving && stream.is_idle()) {
+        let Ok(Some(message)) = incoming.message().await else { return Ended::Broken };
+        match message.body {
+            Some(from_relay::Body::Answer(answer)) => stream.answered(answer),
+            Some(from_relay::Body::Credit(credit)) => stream.credited(credit.calls),
+            Some(from_relay::Body::Draining(_)) if !leaving => {
+                stream.drain();
+                return Ended::Draining;
+            }
+            // Twice, or of a newer relay.
+            Some(from_relay::Body::Draining(_) | from_relay::Body::Opened(_)) | None => {}
+        }
+    }
+    Ended::Draining
+}
+
+/// A stream that takes no new calls: wait for those in flight, each of which has a deadline of its own.
+async fn finish(stream: Arc<Stream>, mut incoming: Streaming<FromRelay>) {
+    stream.drain();
+    let _ = timeout(LONGEST_CALL, read(&stream, &mut incoming, true)).await;
+    stream.broke();
+}
+
+/// Messages that wait to be written; more wait in their callers.
+const OUTGOING: usize = 128;
+const OPENING: Duration = Duration::from_secs(3);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The bus takes no longer deadline.
+const LONGEST_CALL: Duration = Duration::from_secs(30);

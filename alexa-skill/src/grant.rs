@@ -1,0 +1,227 @@
+//! Accept a grant for Alexa's event gateway: exchange its code at Login with Amazon, seal the tokens, have them kept.
+//!
+//! Events are opt-in, because they let the state of players leave a home unasked. While they are off, a grant is
+//! accepted without being exchanged or kept: refusing it would make linking fail ("unable to link"), and keeping a
+//! token that nobody uses would be a needless risk. While they are on, a grant that cannot be exchanged or kept is refused,
+//! because Alexa would otherwise wait for events that never come.
+
+use std::time::Duration;
+
+use macloud_proto::accounts::v1::StoreEventGrantRequest;
+use macloud_proto::accounts::v1::accounts_client::AccountsClient;
+use macloud_proto::ids::AccountId;
+use macloud_service_kit::client::client;
+use macloud_service_kit::random;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use serde::{Deserialize, Serialize};
+use tonic::transport::Channel;
+use url::Url;
+
+use crate::directive::GrantCode;
+use crate::failure::Failure;
+
+/// What events need. Without it they are off.
+#[derive(Clone)]
+pub struct EventsConfig {
+    /// Login with Amazon's token endpoint.
+    pub token_url: Url,
+    /// From the skill's permissions page; not the client of account linking.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+    /// NA, EU or FE: whose event gateway this deployment's customers have.
+    pub region: Region,
+    /// Seals the tokens, so that the account service and its database cannot use them.
+    pub seal_key: [u8; 32],
+}
+
+impl std::fmt::Debug for EventsConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventsConfig")
+            .field("token_url", &self.token_url.as_str())
+            .field("client_id", &self.client_id)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where Login with Amazon exchanges codes.
+pub const LOGIN_WITH_AMAZON: &str = "https://api.amazon.com/auth/o2/token";
+
+/// The parts of the world that Alexa's event gateways serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Region {
+    /// North America.
+    NorthAmerica,
+    /// Europe and India.
+    Europe,
+    /// The far east and Australia.
+    FarEast,
+}
+
+impl Region {
+    /// NA, EU or FE.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NorthAmerica => "NA",
+            Self::Europe => "EU",
+            Self::FarEast => "FE",
+        }
+    }
+}
+
+/// Two tries must fit into the directive's time, with the account service's share.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_millis(2300);
+const MAX_ANSWER_BYTES: usize = 16 * 1024;
+
+/// Accepts grants.
+pub(crate) struct Grants {
+    events: Option<Exchange>,
+    accounts: AccountsClient<Channel>,
+}
+
+struct Exchange {
+    config: EventsConfig,
+    http: reqwest::Client,
+}
+
+/// What Login with Amazon gave, as it is sealed.
+#[derive(Serialize, Deserialize)]
+pub struct EventTokens {
+    /// For the event gateway.
+    pub access_token: String,
+    /// For the next one.
+    pub refresh_token: String,
+    /// Seconds that the access token lives.
+    pub expires_in: u64,
+}
+
+impl std::fmt::Debug for EventTokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EventTokens(…)")
+    }
+}
+
+impl Grants {
+    pub(crate) fn new(config: Option<EventsConfig>, accounts: Channel) -> Self {
+        let events = config.map(|config| Exchange { config, http: client(EXCHANGE_TIMEOUT) });
+        Self { events, accounts: AccountsClient::new(accounts) }
+    }
+
+    pub(crate) const fn events_are_on(&self) -> bool {
+        self.events.is_some()
+    }
+
+    /// Repeatable: a later grant of the same account replaces what was kept.
+    pub(crate) async fn accept(&self, account: &AccountId, code: GrantCode) -> Result<(), Failure> {
+        let Some(exchange) = &self.events else { return Ok(()) };
+        let tokens = match exchange.redeem(&code).await {
+            Err(Trouble::Passing) => exchange.redeem(&code).await,
+            result => result,
+        };
+        let tokens = tokens.map_err(|_| Failure::GrantNotAccepted)?;
+        let region = exchange.config.region;
+        let sealed = seal(&exchange.config.seal_key, account, region, &tokens).ok_or(Failure::GrantNotAccepted)?;
+        let request = StoreEventGrantRequest {
+            account_id: account.to_string(),
+            region: region.label().to_owned(),
+            sealed: sealed.into(),
+        };
+        let stored = self.accounts.clone().store_event_grant(request).await;
+        stored.map(|_| ()).map_err(|status| {
+            tracing::warn!(code = ?status.code(), "the account service cannot keep an event grant");
+            Failure::GrantNotAccepted
+        })
+    }
+}
+
+/// Why a code was not exchanged.
+enum Trouble {
+    /// Trying again may help.
+    Passing,
+    /// It will not.
+    Final,
+}
+
+impl Exchange {
+    async fn redeem(&self, code: &GrantCode) -> Result<EventTokens, Trouble> {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", &code.0),
+            ("client_id", &self.config.client_id),
+            ("client_secret", &self.config.client_secret),
+        ];
+        let sent = self.http.post(self.config.token_url.clone()).form(&form).send().await;
+        let mut response = sent.map_err(|error| {
+            tracing::warn!(error = %error.without_url(), "Login with Amazon does not answer");
+            Trouble::Passing
+        })?;
+        let status = response.status();
+        if !status.is_success() {
+            tracing::warn!(status = status.as_u16(), "Login with Amazon refuses an authorization code");
+            return Err(if status.is_client_error() { Trouble::Final } else { Trouble::Passing });
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|_| Trouble::Passing)? {
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(Trouble::Final);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        serde_json::from_slice(&body).map_err(|_| Trouble::Final)
+    }
+}
+
+const VERSION: u8 = 1;
+
+/// `version, nonce, ciphertext`; bound to the account and region, so that nobody's grant can stand in for another's.
+fn seal(key: &[u8; 32], account: &AccountId, region: Region, tokens: &EventTokens) -> Option<Vec<u8>> {
+    let mut plain = serde_json::to_vec(tokens).ok()?;
+    let nonce: [u8; NONCE_LEN] = random::bytes();
+    let aad = Aad::from(bound_to(account, region));
+    aead(key)?.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut plain).ok()?;
+    let mut sealed = vec![VERSION];
+    sealed.extend_from_slice(&nonce);
+    sealed.extend_from_slice(&plain);
+    Some(sealed)
+}
+
+/// What a kept grant holds. `None` when it was sealed with another key, for another account or region, or changed.
+#[must_use]
+pub fn unseal(key: &[u8; 32], account: &AccountId, region: Region, sealed: &[u8]) -> Option<EventTokens> {
+    let (&VERSION, rest) = sealed.split_first()? else { return None };
+    let (nonce, ciphertext) = rest.split_at_checked(NONCE_LEN)?;
+    let mut plain = ciphertext.to_vec();
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let plain = aead(key)?.open_in_place(nonce, Aad::from(bound_to(account, region)), &mut plain).ok()?;
+    serde_json::from_slice(plain).ok()
+}
+
+fn bound_to(account: &AccountId, region: Region) -> Vec<u8> {
+    format!("macloud/event-grant/1\0{account}\0{}", region.label()).into_bytes()
+}
+
+fn aead(key: &[u8; 32]) -> Option<LessSafeKey> {
+    UnboundKey::new(&CHACHA20_POLY1305, key).ok().map(LessSafeKey::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_grant_opens_for_its_account_and_region_only() {
+        let (key, account) = ([7; 32], AccountId::from_bytes(&[1; 16]));
+        let tokens = EventTokens { access_token: "a".into(), refresh_token: "r".into(), expires_in: 3600 };
+        let sealed = seal(&key, &account, Region::Europe, &tokens).unwrap();
+        let opened = unseal(&key, &account, Region::Europe, &sealed).unwrap();
+        assert_eq!((opened.access_token.as_str(), opened.refresh_token.as_str()), ("a", "r"));
+        assert!(unseal(&key, &account, Region::FarEast, &sealed).is_none());
+        assert!(unseal(&key, &AccountId::from_bytes(&[2; 16]), Region::Europe, &sealed).is_none());
+        assert!(unseal(&[8; 32], &account, Region::Europe, &sealed).is_none());
+        for cut in 0..sealed.len() {
+            assert!(unseal(&key, &account, Region::Europe, &sealed[..cut]).is_none());
+        }
+    }
+}

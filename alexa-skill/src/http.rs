@@ -1,0 +1,107 @@
+//! The two routes that Alexa calls, with bounds on what a stranger can send.
+//!
+//! A directive is always answered with HTTP 200 and an event, also when it fails; other statuses are for what is no
+//! directive. On the custom route, whatever is not believed is answered with 400 and nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::Inner;
+
+/// Alexa's own limit for a message.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// From the end of the head to the end of the body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Milliseconds that a forwarder still has, so that we answer before it gives up.
+const REMAINING: &str = "x-macloud-remaining-ms";
+
+pub(crate) fn router(skill: Arc<Inner>) -> Router {
+    Router::new()
+        .route("/alexa/v1/smart-home", post(smart_home).fallback(only_post))
+        .route("/alexa/v1/custom", post(custom).fallback(only_post))
+        .with_state(skill)
+}
+
+async fn smart_home(State(skill): State<Arc<Inner>>, request: Request) -> Response {
+    let _token = skill.working.token();
+    let (head, body) = request.into_parts();
+    if !is_json(&head.headers) {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return problem(status, "unsupported_media_type", "Send the directive as application/json.");
+    }
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(problem) => return problem,
+    };
+    match skill.steps.directive(&body, remaining(&head.headers)).await {
+        Ok(event) => answer(&event),
+        Err(malformed) => problem(StatusCode::BAD_REQUEST, "malformed_directive", &malformed.to_string()),
+    }
+}
+
+async fn custom(State(skill): State<Arc<Inner>>, request: Request) -> Response {
+    let _token = skill.working.token();
+    let (head, body) = request.into_parts();
+    let Ok(body) = read(body).await else { return StatusCode::BAD_REQUEST.into_response() };
+    match skill.steps.request(&head.headers, &body).await {
+        Ok(response) => answer(&response),
+        Err(_) => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
+
+async fn only_post() -> Response {
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Use POST.");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+async fn read(body: Body) -> Result<bytes::Bytes, Response> {
+    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) if is_too_long(&error) => {
+            Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "A directive has at most 256 KiB."))
+        }
+        Ok(Err(_)) => Err(problem(StatusCode::BAD_REQUEST, "incomplete_body", "The body broke off.")),
+        Err(_) => Err(problem(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")),
+    }
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = content_type.split(';').next().unwrap_or("").trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+fn remaining(headers: &HeaderMap) -> Duration {
+    let millis = headers.get(REMAINING).and_then(|value| value.to_str().ok()?.parse().ok());
+    millis.map_or(Duration::MAX, Duration::from_millis)
+}
+
+fn answer(body: &Value) -> Response {
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], axum::Json(body)).into_response()
+}
+
+fn problem(status: StatusCode, error: &str, description: &str) -> Response {
+    (status, axum::Json(json!({"error": error, "error_description": description}))).into_response()
+}

@@ -1,0 +1,275 @@
+//! The way of a directive, and of a spoken request, a line per step; the steps live in the modules of their names.
+//!
+//! 1. *verify*: is it a directive at all; is the request really Alexa's?
+//! 2. *resolve*: whose token, which scopes, which homes?
+//! 3. *translate*: what does it mean in our words?
+//! 4. *seal*: the command, for that home only.
+//! 5. *dispatch*: onto the bus, and the sealed reply back.
+//! 6. *answer*: the reply, or what went wrong, in Alexa's words.
+//!
+//! Whatever happens, there is one answer before the deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use http::HeaderMap;
+use macloud_e2ee::vocabulary::{Command, Item, Player, Reply};
+use macloud_service_kit::clock::SharedClock;
+use macloud_service_kit::random;
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use crate::answer::event::{self, Stamp};
+use crate::answer::speech::{Locale, Say};
+use crate::answer::{discovery, response};
+use crate::choose;
+use crate::directive::{self, Arrived, Ask, Directive, Kind, Malformed};
+use crate::failure::{Failure, TokenFault};
+use crate::grant::Grants;
+use crate::metrics::Metrics;
+use crate::passage::Carrier;
+use crate::request::CustomRequest;
+use crate::resolve::{Access, Home, Resolver};
+use crate::trace::{Front, HopTrace, Observer, Stopwatch};
+use crate::translate::intent::{Turn, turn};
+use crate::translate::{self, Work};
+use crate::verify::{Refused, Verifier};
+
+/// Everything that the steps need.
+pub(crate) struct Steps {
+    pub(crate) verifier: Verifier,
+    pub(crate) resolver: Resolver,
+    pub(crate) carrier: Carrier,
+    pub(crate) grants: Grants,
+    pub(crate) metrics: Metrics,
+    pub(crate) observer: Option<Observer>,
+    pub(crate) clock: SharedClock,
+    pub(crate) deadline: Duration,
+}
+
+/// What a directive came to.
+enum Outcome {
+    GrantAccepted,
+    Discovered(Vec<(Home, Vec<Player>)>),
+    Reported(Player),
+    Done(Player),
+}
+
+impl Steps {
+    /// The way of a directive. The caller has `within` to answer.
+    pub(crate) async fn directive(&self, body: &[u8], within: Duration) -> Result<Value, Malformed> {
+        let (mut watch, mut trace) = (Stopwatch::start(), HopTrace::new(Front::SmartHome));
+        let deadline = Instant::now() + self.deadline.min(within);
+        let arrived = directive::parse(body)?;
+        trace.verify = watch.lap();
+        let (reply_to, outcome) = match arrived {
+            Arrived::Refuse(reply_to, failure) => (reply_to, Err(failure)),
+            Arrived::Directive(Directive { reply_to, token, ask }) => {
+                let carried_out = async {
+                    let access = self.resolve(&token, &ask).await;
+                    trace.resolve = watch.lap();
+                    let Some(access) = access? else { return Ok(Outcome::GrantAccepted) };
+                    let work = translate::directive(ask, &access);
+                    trace.translate = watch.lap();
+                    self.carry_out(work?, &access, reply_to.kind, deadline, &mut trace).await
+                };
+                let outcome = timeout_at(deadline, carried_out).await.unwrap_or(Err(Failure::TimeUp));
+                (reply_to, outcome)
+            }
+        };
+        watch.lap();
+        let stamp = self.stamp();
+        let result = outcome.as_ref().map_or_else(Failure::label, |_| "ok");
+        let event = match outcome {
+            Ok(Outcome::GrantAccepted) => event::grant_accepted(&stamp),
+            Ok(Outcome::Discovered(homes)) => event::discovered(&stamp, discovery::endpoints(homes)),
+            Ok(Outcome::Reported(player)) => event::state_report(&stamp, &reply_to, &player),
+            Ok(Outcome::Done(player)) => event::response(&stamp, &reply_to, &player),
+            Err(failure) => event::failed(&stamp, &reply_to, &failure),
+        };
+        trace.answer = watch.lap();
+        self.told(trace, reply_to.kind.label(), result, &watch);
+        Ok(event)
+    }
+
+    /// The way of a spoken request.
+    pub(crate) async fn request(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
+        let (mut watch, mut trace) = (Stopwatch::start(), HopTrace::new(Front::Custom));
+        let deadline = Instant::now() + self.deadline;
+        let request = self.verifier.verify(headers, body).await.inspect_err(|refused| {
+            tracing::info!(reason = %refused, "a request of the custom part is refused");
+            self.metrics.refused();
+        })?;
+        trace.verify = watch.lap();
+        let locale = Locale::nearest(&request.locale);
+        let (kind, said) = self.turn(request, deadline, &mut watch, &mut trace).await;
+        watch.lap();
+        let result = match &said {
+            Some(Say::Failed(failure)) => failure.label(),
+            Some(Say::LinkFirst) => "not_linked",
+            _ => "ok",
+        };
+        let response = said.map_or_else(response::silence, |say| response::speaking(locale, &say));
+        trace.answer = watch.lap();
+        self.told(trace, kind, result, &watch);
+        Ok(response)
+    }
+
+    /// What to say to a request, if anything may be said.
+    async fn turn(
+        &self,
+        request: CustomRequest,
+        deadline: Instant,
+        watch: &mut Stopwatch,
+        trace: &mut HopTrace,
+    ) -> (&'static str, Option<Say>) {
+        let CustomRequest { token, ask, .. } = request;
+        let turn = turn(ask);
+        trace.translate = watch.lap();
+        let (target, action) = match turn {
+            Turn::Silence => return ("silence", None),
+            Turn::Say(Say::Goodbye) => return ("talk", Some(Say::Goodbye)),
+            // Whoever opens the skill without having linked it could do nothing with a welcome.
+            Turn::Say(_) if token.is_none() => return ("talk", Some(Say::LinkFirst)),
+            Turn::Say(say) => return ("talk", Some(say)),
+            Turn::Do { target, action } => (target, action),
+        };
+        let Some(token) = token else { return ("do", Some(Say::LinkFirst)) };
+        let command = Command::OnPlayer { target, action: action.clone() };
+        let done = async {
+            let access = self.resolver.resolve(&token).await;
+            trace.resolve = watch.lap();
+            let access = access?;
+            let (home, command) = choose::home(&self.carrier, &access, command, deadline, trace).await?;
+            self.on_player(&home, &command, &access, deadline, trace).await
+        };
+        let said = match timeout_at(deadline, done).await.unwrap_or(Err(Failure::TimeUp)) {
+            Ok((player, found)) => Say::done(&action, player, found),
+            Err(failure) => Say::Failed(failure),
+        };
+        ("do", Some(said))
+    }
+
+    /// `None` where nothing but the token's being valid matters, which cannot be found out now.
+    async fn resolve(&self, token: &crate::token::AccessToken, ask: &Ask) -> Result<Option<Arc<Access>>, Failure> {
+        match (self.resolver.resolve(token).await, ask) {
+            // A grant that is not kept anyway must not spoil the linking when the account service is away for a moment.
+            (Err(Failure::AccountsAway), Ask::AcceptGrant(_)) if !self.grants.events_are_on() => Ok(None),
+            // A token is minutes old when its grant comes; one that has expired says nothing against the account.
+            (Err(Failure::Token(TokenFault::Expired)), Ask::AcceptGrant(_)) if !self.grants.events_are_on() => Ok(None),
+            (resolved, _) => resolved.map(Some),
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        work: Work,
+        access: &Access,
+        kind: Kind,
+        deadline: Instant,
+        trace: &mut HopTrace,
+    ) -> Result<Outcome, Failure> {
+        match work {
+            Work::KeepGrant(code) => self.grants.accept(&access.account, code).await.map(|()| Outcome::GrantAccepted),
+            Work::ListPlayers => self.list_players(access, deadline, trace).await.map(Outcome::Discovered),
+            Work::Command { home, command } => {
+                let (player, _) = self.on_player(&home, &command, access, deadline, trace).await?;
+                Ok(if kind == Kind::ReportState { Outcome::Reported(player) } else { Outcome::Done(player) })
+            }
+        }
+    }
+
+    /// One command to one home: seal, dispatch, and back.
+    async fn on_player(
+        &self,
+        home: &Home,
+        command: &Command,
+        access: &Access,
+        deadline: Instant,
+        trace: &mut HopTrace,
+    ) -> Result<(Player, Option<Item>), Failure> {
+        let (reply, passage) = self.carrier.carry(home, command, access.scopes, deadline).await;
+        trace.passed(passage);
+        match reply? {
+            Reply::Done { player, found } => Ok((player, found)),
+            Reply::Players(_) => Err(Failure::UnexpectedReply),
+            Reply::Refused(refusal) => Err(Failure::Refused(refusal)),
+        }
+    }
+
+    /// All homes at once; those that do not answer in time are left out.
+    async fn list_players(
+        &self,
+        access: &Access,
+        deadline: Instant,
+        trace: &mut HopTrace,
+    ) -> Result<Vec<(Home, Vec<Player>)>, Failure> {
+        // Some time is kept for the answer, so that one slow home does not hide the others.
+        let deadline = deadline - SHARE_OF_ANSWER.min(deadline.saturating_duration_since(Instant::now()));
+        let homes: Vec<&Home> = access.homes.iter().filter(|home| !home.paused).collect();
+        if homes.is_empty() {
+            return access.homes.first().map_or(Ok(Vec::new()), |_| Err(Failure::HomePaused));
+        }
+        let asked = homes.iter().map(|home| {
+            let carried = self.carrier.carry(home, &Command::ListPlayers, access.scopes, deadline);
+            timeout_at(deadline, carried)
+        });
+        let answered = join_all(asked).await;
+        let mut there = Vec::new();
+        let mut failures = Vec::new();
+        for (home, answer) in homes.into_iter().zip(answered) {
+            let result = match answer {
+                Ok((result, passage)) => {
+                    trace.passed(passage);
+                    result
+                }
+                Err(_) => Err(Failure::TimeUp),
+            };
+            match result {
+                Ok(Reply::Players(players)) => there.push((home.clone(), players)),
+                Ok(_) => failures.push(Failure::UnexpectedReply),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        if there.is_empty() { Err(nobody_there(failures)) } else { Ok(there) }
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp { message_id: event::uuid(random::bytes()), unix_millis: self.clock.unix_millis() }
+    }
+
+    fn told(&self, mut trace: HopTrace, kind: &'static str, result: &'static str, watch: &Stopwatch) {
+        trace.kind = kind;
+        trace.result = result;
+        trace.total = watch.total();
+        tracing::debug!(
+            front = trace.front.label(),
+            directive.kind = kind,
+            result,
+            total_ms = trace.total.as_millis() as u64,
+            "answered"
+        );
+        self.metrics.answered(&trace);
+        if let Some(observer) = &self.observer {
+            observer(&trace);
+        }
+    }
+}
+
+/// For discovery, no home being there is what matters, unless all of them have the same thing to say about the link.
+fn nobody_there(failures: Vec<Failure>) -> Failure {
+    use macloud_e2ee::vocabulary::Refusal;
+    use macloud_proto::bus::v1::not_sent;
+    let mut failures = failures.into_iter();
+    let first = failures.next().unwrap_or(Failure::NoHome);
+    let about_link = matches!(first, Failure::Refused(Refusal::NotGranted | Refusal::Stopped));
+    if about_link && failures.all(|other| other == first) {
+        first
+    } else {
+        Failure::NotSent(not_sent::Reason::NotConnected)
+    }
+}
+
+/// Making the answer of the largest discovery takes a few milliseconds.
+const SHARE_OF_ANSWER: Duration = Duration::from_millis(250);

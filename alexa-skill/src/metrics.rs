@@ -1,0 +1,55 @@
+//! What is counted: directives by kind and result, and how long they took.
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram};
+
+use crate::trace::HopTrace;
+
+/// The instruments of this crate.
+pub(crate) struct Metrics {
+    directives: Counter<u64>,
+    seconds: Histogram<f64>,
+    set_ups: Counter<u64>,
+    refused: Counter<u64>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let meter = opentelemetry::global::meter("macloud.skill");
+        Self {
+            directives: meter
+                .u64_counter("macloud.skill.directives")
+                .with_description("Directives and requests answered, by way in, kind and result")
+                .build(),
+            seconds: meter
+                .f64_histogram("macloud.skill.duration")
+                .with_unit("s")
+                .with_description("From a directive's arrival to its answer")
+                .with_boundaries(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 6.5])
+                .build(),
+            set_ups: meter
+                .u64_counter("macloud.skill.session_set_ups")
+                .with_description("Sealed sessions set up with homes")
+                .build(),
+            refused: meter
+                .u64_counter("macloud.skill.refused_requests")
+                .with_description("Requests of the custom part that failed verification")
+                .build(),
+        }
+    }
+
+    pub(crate) fn answered(&self, trace: &HopTrace) {
+        let kind = [KeyValue::new("front", trace.front.label()), KeyValue::new("kind", trace.kind)];
+        self.seconds.record(trace.total.as_secs_f64(), &kind);
+        let [front, kind] = kind;
+        self.directives.add(1, &[front, kind, KeyValue::new("result", trace.result)]);
+        let set_ups: u32 = trace.passages.iter().map(|passage| passage.sessions_set_up).sum();
+        if set_ups > 0 {
+            self.set_ups.add(set_ups.into(), &[]);
+        }
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.add(1, &[]);
+    }
+}
