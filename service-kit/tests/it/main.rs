@@ -1,0 +1,4 @@
+//! Serving and calling, over real sockets.
+#![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+
+mod serving;

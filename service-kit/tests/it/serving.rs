@@ -1,0 +1,126 @@
+//! The HTTP server: TLS versions, certificates that change, bounds, and stopping.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Extension;
+use axum::routing::get;
+use macloud_service_kit::http::{Peer, Security, Server, ServerLimits};
+use macloud_service_kit::stop::Stop;
+use macloud_service_kit::tls::Certificate;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+fn router() -> Router {
+    let tell = |Extension(peer): Extension<Peer>| async move {
+        match peer.security {
+            Security::Plain => "plain",
+            Security::Tls12 => "1.2",
+            Security::Tls13 => "1.3",
+        }
+    };
+    let slow = || async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        "finished"
+    };
+    Router::new().route("/", get(tell)).route("/slow", get(slow))
+}
+
+struct Files(PathBuf);
+
+impl Files {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("macloud-tls-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let files = Self(dir);
+        files.renew();
+        files
+    }
+
+    /// A new self-signed certificate for localhost; its DER.
+    fn renew(&self) -> Vec<u8> {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(self.0.join("cert.pem"), made.cert.pem()).unwrap();
+        std::fs::write(self.0.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+        made.cert.der().to_vec()
+    }
+
+    fn load(&self) -> Arc<Certificate> {
+        Certificate::load(&self.0.join("cert.pem"), &self.0.join("key.pem")).unwrap()
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+async fn start(certificate: Option<Arc<Certificate>>, limits: ServerLimits) -> (SocketAddr, Stop) {
+    macloud_service_kit::tls::install_provider();
+    let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), certificate).await.unwrap().with_limits(limits);
+    let address = server.local_addr().unwrap();
+    let stop = Stop::new();
+    tokio::spawn(server.serve(router(), stop.clone()));
+    (address, stop)
+}
+
+async fn fetch(address: SocketAddr, root: &[u8], newest: reqwest::tls::Version) -> Result<String, reqwest::Error> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rustls_pki_types::CertificateDer::from(root.to_vec())).unwrap();
+    let versions: &[&rustls::SupportedProtocolVersion] =
+        if newest == reqwest::tls::Version::TLS_1_2 { &[&rustls::version::TLS12] } else { &[&rustls::version::TLS13] };
+    let tls = rustls::ClientConfig::builder_with_protocol_versions(versions)
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .resolve("localhost", address)
+        .no_proxy()
+        .build()
+        .unwrap();
+    client.get(format!("https://localhost:{}/", address.port())).send().await?.text().await
+}
+
+#[tokio::test]
+async fn both_tls_versions_are_served_and_told_apart_and_a_renewed_certificate_is_used_at_once() {
+    use reqwest::tls::Version;
+    let files = Files::new("reload");
+    let first = files.renew();
+    let certificate = files.load();
+    let (address, _stop) = start(Some(certificate.clone()), ServerLimits::default()).await;
+    assert_eq!(fetch(address, &first, Version::TLS_1_3).await.unwrap(), "1.3");
+    assert_eq!(fetch(address, &first, Version::TLS_1_2).await.unwrap(), "1.2");
+    let second = files.renew();
+    assert!(fetch(address, &second, Version::TLS_1_3).await.is_err());
+    certificate.reload().unwrap();
+    assert_eq!(fetch(address, &second, Version::TLS_1_3).await.unwrap(), "1.3");
+    std::fs::write(files.0.join("key.pem"), "rubbish").unwrap();
+    assert!(certificate.reload().is_err());
+    assert_eq!(fetch(address, &second, Version::TLS_1_3).await.unwrap(), "1.3", "the old certificate stays");
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_finished_at_a_soft_stop_and_new_ones_are_refused() {
+    let (address, stop) = start(None, ServerLimits::default()).await;
+    let client = macloud_service_kit::client::client(Duration::from_secs(5));
+    let slow = tokio::spawn(client.get(format!("http://{address}/slow")).send());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    stop.stop_soft();
+    assert_eq!(slow.await.unwrap().unwrap().text().await.unwrap(), "finished");
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn whoever_dawdles_over_a_request_head_is_cut_off() {
+    let limits = ServerLimits { header_timeout: Duration::from_millis(100), ..ServerLimits::default() };
+    let (address, _stop) = start(None, limits).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "the connection is still open");
+}
