@@ -75,7 +75,8 @@ pub struct OpenFailure {
     /// Why, for this home's own log. Nothing of it is told to the sender.
     pub reason: OpenError,
     /// What to send back as the reply: "set up again, here is the current pre-key", signed but not sealed. Where there
-    /// is none, nothing should be sent back.
+    /// is none, nothing should be sent back. Either way nothing was carried out, so the command's id must not be
+    /// remembered as answered: the skill seals the same command anew, usually under the same id.
     pub answer: Option<Vec<u8>>,
 }
 

@@ -78,8 +78,9 @@ pub enum SealError {
 pub enum Answer {
     /// The home's reply.
     Reply(Reply),
-    /// The home does not have the session (any more), and has not carried out the command. Establish another with this
-    /// pre-key and seal the command once more; if that is answered so again, give up.
+    /// The home does not have the session (any more), and did not open these bytes. Establish another with this pre-key
+    /// and seal the command once more; if that is answered so again, give up. Bytes that had been sent before without
+    /// an answer may have been carried out then, before the home restarted: do not repeat those blindly.
     SetUpAgain {
         /// For [`Session::establish`].
         signed_pre_key: Vec<u8>,

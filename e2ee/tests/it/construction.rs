@@ -196,3 +196,24 @@ fn open(key: &[u8; 32], sequence: u64, aad: &[u8], sealed: &[u8]) -> Vec<u8> {
     assert!(padded[2 + length..].iter().all(|byte| *byte == 0));
     padded[2..2 + length].to_vec()
 }
+
+#[test]
+fn the_document_shows_the_bytes_of_our_vectors() {
+    let document = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/PROTOCOL.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let vector = read();
+    let mut shown = 0;
+    for excerpt in document.split("<!-- vector ").skip(1) {
+        let (name, rest) = excerpt.split_once(" -->\n```\n").unwrap();
+        let (lines, _) = rest.split_once("\n```").unwrap();
+        let (_, bytes) = vector.iter().find(|(vector, _)| vector.starts_with(name)).unwrap();
+        for line in lines.lines() {
+            let mut words = line.split_whitespace();
+            let at: usize = words.next().unwrap().parse().unwrap();
+            let field = words.next().unwrap().trim_end_matches('…');
+            assert!(field.len() >= 2 && bytes[2 * at..].starts_with(field), "vector {name}: {line}");
+            shown += 1;
+        }
+    }
+    assert_eq!(shown, 39);
+}
