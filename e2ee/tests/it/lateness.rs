@@ -97,6 +97,15 @@ fn no_command_is_given_longer_than_the_limit() {
 }
 
 #[test]
+fn a_deadline_far_ahead_counts_as_the_limit() {
+    let mut ends = Ends::new();
+    let session = ends.establish();
+    let leapt = ends.skill_now().plus(Duration::from_secs(3600));
+    let (sealed, _) = session.seal(command_id(1), &pause(), BOTH, SIX_SECONDS, leapt).unwrap();
+    assert_eq!(ends.open(1, &sealed).unwrap().remaining, MAX_REMAINING, "the home does not rely on the skill's clock");
+}
+
+#[test]
 fn a_clock_reading_that_the_home_has_not_given_yet_is_refused() {
     let mut ends = Ends::new();
     ends.wait(Duration::from_secs(10));
