@@ -320,6 +320,12 @@ impl ReplySealer {
     }
 }
 
+const _: () = {
+    const fn moved_between_threads<T: Send>() {}
+    moved_between_threads::<Home>();
+    moved_between_threads::<ReplySealer>();
+};
+
 impl fmt::Debug for Home {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Home")
