@@ -1,0 +1,135 @@
+//! Who may dial in. Everything is checked before anything is spent on the socket, the cheap checks first: a stale nonce
+//! costs a hash, and only a proof made for a current nonce is worth verifying two signatures.
+
+use axum::http::{HeaderMap, header};
+use macloud_proto::dpop;
+use macloud_proto::instance_token::{self, Claims, InstanceTokenError};
+use macloud_proto::jose::Unverified;
+
+pub(crate) mod keys;
+pub(crate) mod nonces;
+pub(crate) mod replays;
+pub(crate) mod revoked;
+
+use keys::{KeysUnavailable, SigningKeys};
+use nonces::Nonces;
+use replays::{Replay, Replays};
+use revoked::Revoked;
+
+/// Why a home is not admitted: what it may learn. Each is one HTTP answer, see `handshake`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No `Authorization: DPoP`, or more than one.
+    NoToken,
+    /// The proof needs a current nonce, which comes with the answer.
+    Nonce,
+    /// The proof does not hold, or was used before.
+    Proof(&'static str),
+    /// The token is not accepted: get another one.
+    Token(&'static str),
+    /// The home was unlinked or paused after the token was made.
+    Revoked,
+    /// Not now: the account service is away and its keys are not known, or too much is going on.
+    Unavailable(&'static str),
+}
+
+/// The checks and what they remember.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) nonces: Nonces,
+    pub(crate) replays: Replays,
+    pub(crate) keys: SigningKeys,
+    pub(crate) revoked: Revoked,
+    pub(crate) connect_urls: Vec<String>,
+}
+
+impl Admission {
+    /// Judge the headers of a dial-in at `unix_seconds`.
+    pub(crate) async fn admit(&self, headers: &HeaderMap, unix_seconds: u64) -> Result<Claims, Refusal> {
+        let token = access_token(headers)?;
+        let proof = single(headers, "dpop").ok_or(Refusal::Nonce)?;
+        self.check_nonce(proof)?;
+        let claims = self.check_token(token, unix_seconds).await?;
+        let proof = self.check_proof(proof, token)?;
+        if proof.thumbprint != claims.cnf.jkt {
+            return Err(Refusal::Token("the token is bound to another key"));
+        }
+        // Only a proof that holds is worth remembering; two at once still find each other here.
+        match self.replays.first_use(&proof.key, &proof.jti, self.nonces.period()) {
+            Replay::First => {}
+            Replay::Again => return Err(Refusal::Proof("the proof was used before")),
+            Replay::Full => return Err(Refusal::Unavailable("too many dial-ins")),
+        }
+        if self.revoked.refuses(&claims.sub, claims.iat) {
+            return Err(Refusal::Revoked);
+        }
+        Ok(claims)
+    }
+
+    /// Look at the nonce before any signature is verified.
+    fn check_nonce(&self, proof: &str) -> Result<(), Refusal> {
+        #[derive(serde::Deserialize)]
+        struct Nonce {
+            #[serde(default)]
+            nonce: String,
+        }
+        let unverified = Unverified::parse(proof).map_err(|_| Refusal::Proof("not a DPoP proof"))?;
+        let Nonce { nonce } = unverified.peek().map_err(|_| Refusal::Proof("not a DPoP proof"))?;
+        if self.nonces.accepts(&nonce) { Ok(()) } else { Err(Refusal::Nonce) }
+    }
+
+    async fn check_token(&self, token: &str, unix_seconds: u64) -> Result<Claims, Refusal> {
+        let keys = self.keys.current().await.map_err(|KeysUnavailable| UNAVAILABLE)?;
+        let verdict = instance_token::verify(token, &keys.set, &keys.issuer, unix_seconds);
+        let verdict = match verdict {
+            Err(InstanceTokenError::UnknownKey) => match self.keys.newer_than(&keys).await {
+                Some(keys) => instance_token::verify(token, &keys.set, &keys.issuer, unix_seconds),
+                None => verdict,
+            },
+            other => other,
+        };
+        verdict.map_err(|error| match error {
+            InstanceTokenError::Expired => Refusal::Token("the token has expired"),
+            InstanceTokenError::UnknownKey => Refusal::Token("the token names an unknown key"),
+            InstanceTokenError::Jose(_) | InstanceTokenError::NotOurs => Refusal::Token("the token is invalid"),
+        })
+    }
+
+    fn check_proof(&self, proof: &str, token: &str) -> Result<dpop::Proof, Refusal> {
+        let verify = |url: &String| {
+            let request = dpop::Request { method: "GET", url, access_token: Some(token) };
+            dpop::verify(proof, request, |nonce| self.nonces.accepts(nonce))
+        };
+        // Usually one URL; while a public name changes, two.
+        let mut verdict = Err(dpop::DpopError::Request);
+        for url in &self.connect_urls {
+            verdict = verify(url);
+            if !matches!(verdict, Err(dpop::DpopError::Request)) {
+                break;
+            }
+        }
+        verdict.map_err(|error| match error {
+            dpop::DpopError::Nonce => Refusal::Nonce,
+            dpop::DpopError::Request => Refusal::Proof("the proof was made for another URL"),
+            dpop::DpopError::AccessToken => Refusal::Proof("the proof was made for another token"),
+            dpop::DpopError::Jose(_) | dpop::DpopError::Header | dpop::DpopError::Jti => {
+                Refusal::Proof("the proof is invalid")
+            }
+        })
+    }
+}
+
+fn access_token(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let value = single(headers, header::AUTHORIZATION.as_str()).ok_or(Refusal::NoToken)?;
+    let (scheme, token) = value.split_once(' ').ok_or(Refusal::NoToken)?;
+    if scheme.eq_ignore_ascii_case("DPoP") { Ok(token.trim_start()) } else { Err(Refusal::NoToken) }
+}
+
+/// The header's value if it is there once: two of a kind are a smuggling attempt, not a choice.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() { None } else { value.to_str().ok() }
+}
+
+const UNAVAILABLE: Refusal = Refusal::Unavailable("the account service is unavailable");

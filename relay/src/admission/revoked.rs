@@ -1,0 +1,70 @@
+//! Homes whose tokens are refused although they verify: unlinked or paused since the token was made.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use macloud_proto::ids::InstanceId;
+
+#[derive(Debug)]
+pub(crate) struct Revoked {
+    max_token_life_seconds: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When each home ended, seconds since 1970.
+    ended: HashMap<InstanceId, u64>,
+    /// Tokens of any home made at or before this are refused: changes were missed.
+    distrust_until: Option<u64>,
+    last_swept: u64,
+}
+
+impl Revoked {
+    pub(crate) fn new(max_token_life: Duration) -> Self {
+        Self { max_token_life_seconds: max_token_life.as_secs(), state: Mutex::default() }
+    }
+
+    /// The home ended at `now` (seconds since 1970): its tokens made until then are refused until they have expired.
+    pub(crate) fn end(&self, instance: &InstanceId, now: u64) {
+        let mut state = self.state.lock().expect("no code panics while holding this lock");
+        state.ended.insert(instance.clone(), now);
+        if now.saturating_sub(state.last_swept) >= SWEEP_SECONDS {
+            let life = self.max_token_life_seconds;
+            state.ended.retain(|_, ended| now.saturating_sub(*ended) <= life);
+            state.last_swept = now;
+        }
+    }
+
+    /// Changes were missed until `now`: every home needs a token made after that.
+    pub(crate) fn distrust_all(&self, now: u64) {
+        self.state.lock().expect("no code panics while holding this lock").distrust_until = Some(now);
+    }
+
+    pub(crate) fn refuses(&self, instance: &InstanceId, issued_at: u64) -> bool {
+        let state = self.state.lock().expect("no code panics while holding this lock");
+        let ended = state.ended.get(instance).copied();
+        ended.into_iter().chain(state.distrust_until).any(|until| issued_at <= until)
+    }
+}
+
+const SWEEP_SECONDS: u64 = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn older_tokens_are_refused_newer_ones_not() {
+        let revoked = Revoked::new(Duration::from_secs(900));
+        let (home, other) = (InstanceId::from_bytes(&[1; 16]), InstanceId::from_bytes(&[2; 16]));
+        revoked.end(&home, 1000);
+        assert!(revoked.refuses(&home, 999) && revoked.refuses(&home, 1000) && !revoked.refuses(&home, 1001));
+        assert!(!revoked.refuses(&other, 1));
+        revoked.end(&other, 2000);
+        assert!(!revoked.refuses(&home, 1), "forgotten once every such token has expired");
+        revoked.distrust_all(3000);
+        assert!(revoked.refuses(&home, 2999) && !revoked.refuses(&home, 3001));
+    }
+}

@@ -1,0 +1,80 @@
+//! What the account service revokes, followed live: the socket of an unlinked home is closed within a fraction of a
+//! second, and its tokens are refused from then on.
+
+use std::time::Duration;
+
+use macloud_proto::accounts::v1::{Change, Start, WatchChangesRequest, change};
+use macloud_proto::ids::InstanceId;
+use macloud_proto::link::GoodbyeReason;
+use macloud_proto::random::between;
+use macloud_service_kit::random;
+
+use crate::drain;
+use crate::node::Node;
+use crate::session::Input;
+
+/// Follow for ever, from where it was left when the stream breaks. Cancelling it loses nothing: `since` starts anew, and
+/// the first message says whether something was missed.
+pub(crate) async fn follow(node: &Node) {
+    let mut since = 0;
+    let mut ceiling = FIRST_WAIT;
+    loop {
+        match follow_once(node, &mut since).await {
+            Ok(()) => tracing::info!("the account service ended the stream of changes"),
+            Err(status) => tracing::warn!(code = ?status.code(), "cannot follow the account service's changes"),
+        }
+        if node.following() {
+            ceiling = FIRST_WAIT;
+        }
+        node.set_following(false);
+        tokio::time::sleep(between(Duration::ZERO, ceiling, &mut random::fill)).await;
+        ceiling = (ceiling * 2).min(LONGEST_WAIT);
+    }
+}
+
+async fn follow_once(node: &Node, since: &mut u64) -> Result<(), tonic::Status> {
+    let mut accounts = node.accounts.clone();
+    let mut changes = accounts.watch_changes(WatchChangesRequest { since: *since }).await?.into_inner();
+    while let Some(Change { sequence, subject }) = changes.message().await? {
+        *since = sequence;
+        node.set_following(true);
+        match subject {
+            Some(change::Subject::Start(Start { gap: true })) => distrust_all(node).await,
+            Some(change::Subject::InstanceEnded(instance)) => end(node, &instance).await,
+            // The account service names each home of an ended account; tokens and names of homes are not kept here.
+            Some(
+                change::Subject::Start(_)
+                | change::Subject::GrantEnded(_)
+                | change::Subject::AccountEnded(_)
+                | change::Subject::HomesChanged(_),
+            )
+            | None => {}
+        }
+    }
+    Ok(())
+}
+
+async fn end(node: &Node, instance: &str) {
+    let Ok(instance) = instance.parse::<InstanceId>() else {
+        return tracing::error!("the account service ended something that is no instance id");
+    };
+    // Refused first: a home that is just dialling in looks here after it has entered the table.
+    node.admission.revoked.end(&instance, node.unix_seconds());
+    if let Some(session) = node.sessions.find(&instance) {
+        let _ = session.inbox.send(Input::Close(GoodbyeReason::Revoked, "the home was unlinked or paused")).await;
+        tracing::info!(instance.id = %instance, "home revoked");
+    }
+}
+
+/// Changes were missed and nobody knows which: every home proves itself again with a token made from now on, spread
+/// out, and make before break.
+async fn distrust_all(node: &Node) {
+    tracing::warn!("changes were missed; every home is asked to dial in again");
+    node.admission.revoked.distrust_all(node.unix_seconds());
+    drain::ask_all_to_move(node, PROVE_AGAIN).await;
+}
+
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Every home needs a new token from the account service, which has just been away.
+const PROVE_AGAIN: Duration = Duration::from_secs(120);

@@ -1,0 +1,74 @@
+//! What a relay node is bounded by. Plain values: `main.rs` and `standalone` decide where they come from.
+
+use std::time::Duration;
+
+use macloud_proto::link::relay_side::RelaySettings;
+
+/// Settings of one relay node.
+#[derive(Debug, Clone)]
+pub struct RelayConfig {
+    /// Names this node in answers, in Welcome and to operators. At most 64 printable ASCII characters.
+    pub node_id: String,
+    /// The URL under which homes reach [`CONNECT_PATH`](crate::CONNECT_PATH), with scheme `https` or `http`: what a
+    /// home's proof of possession must name. Several while a name changes.
+    pub connect_urls: Vec<String>,
+    /// Bounds of each home's session: hello, ping, probe and write times, queue bounds, pre-key cache.
+    pub link: RelaySettings,
+    /// Upper bound of commands a minute for each home, whatever its token allows.
+    pub max_commands_per_minute: u32,
+    /// Homes between the start of their admission and their Welcome. Beyond it: 503 with Retry-After.
+    pub max_handshakes: usize,
+    /// Homes connected at a time. Beyond it: 503 with Retry-After.
+    pub max_connections: usize,
+    /// How long a nonce for proofs is the newest one; it is accepted for as long again.
+    pub nonce_period: Duration,
+    /// Proof ids remembered in each nonce period, so that none is used twice. Beyond it: 503 with Retry-After.
+    pub max_remembered_proofs: usize,
+    /// The signing keys are fetched again for an unknown key id at most this often.
+    pub key_refresh_interval: Duration,
+    /// A call to the account service may take this long.
+    pub accounts_timeout: Duration,
+    /// The longest life of an instance token: how long a revoked home's tokens must be remembered.
+    pub max_token_life: Duration,
+    /// The window over which homes spread their reconnects when this node vanishes: what Welcome announces.
+    pub reconnect_window: Duration,
+    /// Bytes of the WebSocket library's read buffer, kept for each connection all the time.
+    pub read_buffer_bytes: usize,
+    /// Bytes that are gathered for one write to the socket. Frames of one wake-up share a system call and a TLS record.
+    pub write_buffer_bytes: usize,
+    /// Calls that may be in flight on one bus stream.
+    pub bus_credit: u32,
+    /// Calls that may wait for a session's task, before its own queue bound counts.
+    pub inbox_calls: usize,
+    /// When stopping softly: sessions end at the latest after this long.
+    pub drain_grace: Duration,
+    /// When stopping softly: this many homes a second are asked to dial elsewhere.
+    pub drain_homes_per_second: u32,
+}
+
+impl Default for RelayConfig {
+    fn default() -> Self {
+        Self {
+            node_id: "relay".into(),
+            connect_urls: Vec::new(),
+            link: RelaySettings::default(),
+            max_commands_per_minute: 6_000,
+            max_handshakes: 512,
+            max_connections: 100_000,
+            nonce_period: Duration::from_secs(120),
+            max_remembered_proofs: 200_000,
+            key_refresh_interval: Duration::from_secs(10),
+            accounts_timeout: Duration::from_secs(3),
+            max_token_life: Duration::from_secs(3600),
+            reconnect_window: Duration::from_secs(5),
+            // The library's default of 128 KiB costs ten times the memory of everything else together.
+            read_buffer_bytes: 2 * 1024,
+            write_buffer_bytes: 4 * 1024,
+            bus_credit: 256,
+            inbox_calls: 128,
+            drain_grace: Duration::from_secs(20),
+            // A TLS handshake costs the next node a third of a millisecond of processor time.
+            drain_homes_per_second: 1_500,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Leaving without anybody noticing: take nothing new, ask the homes to move one after the other, answer what is in
+//! flight, leave.
+
+use std::time::Duration;
+
+use macloud_proto::link::GoodbyeReason;
+use macloud_proto::random::between;
+use macloud_service_kit::random;
+use macloud_service_kit::stop::Stop;
+
+use crate::node::Node;
+use crate::session::Input;
+
+/// Drain the node. Returns when every session has ended: moved, drained, or closed by a hard stop.
+pub(crate) async fn drain(node: &Node, stop: &Stop) {
+    node.draining.send_replace(true);
+    let grace = node.config.drain_grace;
+    tracing::info!(connections = node.sessions.all().len(), grace_ms = grace.as_millis() as u64, "draining");
+    node.tasks.close();
+    tokio::select! {
+        // The hard stop first: it must not wait for a thousand homes to be told to move.
+        biased;
+        () = stop.hard() => {}
+        () = async {
+            ask_all_to_move(node, grace).await;
+            node.tasks.wait().await;
+        } => return,
+    }
+    for session in node.sessions.all() {
+        let _ = session.inbox.try_send(Input::Close(GoodbyeReason::Shutdown, "the node is stopping"));
+    }
+    let _ = tokio::time::timeout(node.config.link.close_limit * 2, node.tasks.wait()).await;
+}
+
+/// Ask every home to dial in anew, spread so that the next node can take them, and end what is left after `within`.
+pub(crate) async fn ask_all_to_move(node: &Node, within: Duration) {
+    let sessions = node.sessions.all();
+    let rate = node.config.drain_homes_per_second.max(1);
+    let spread = Duration::from_secs_f64(sessions.len() as f64 / f64::from(rate)).min(within / 2);
+    for session in sessions {
+        let reconnect_after = between(Duration::ZERO, spread, &mut random::fill);
+        let _ = session.inbox.send(Input::Drain { reconnect_after, leaving_in: within }).await;
+    }
+}

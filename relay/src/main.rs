@@ -1,0 +1,243 @@
+//! The relay as a process of its own: wires settings, listeners and the library, and nothing else.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use macloud_relay::presence::MemoryPresence;
+use macloud_relay::{CONNECT_PATH, Relay, RelayConfig};
+use macloud_service_kit::health::Health;
+use macloud_service_kit::http::Server;
+use macloud_service_kit::metrics::Metrics;
+use macloud_service_kit::stop::Stop;
+use macloud_service_kit::telemetry::{self, TelemetryArgs};
+use macloud_service_kit::tls::{self, Certificate};
+use macloud_service_kit::{clock, config};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tonic::transport::{Certificate as Ca, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
+
+/// Holds the connections of homes and forwards sealed commands to them.
+#[derive(Debug, Parser)]
+#[command(name = "macloud-relay", version)]
+struct Args {
+    /// Read settings from this TOML file; flags and environment variables win over it.
+    #[arg(long)]
+    config: Option<PathBuf>,
+
+    /// Where homes dial in.
+    #[arg(long, default_value = "0.0.0.0:8443")]
+    listen: SocketAddr,
+
+    /// The URL homes know this service by, such as https://relay.example.org. Repeat it while a name changes.
+    #[arg(long, required = true)]
+    public_url: Vec<String>,
+
+    /// PEM certificate chain for `--listen`. Without it plain HTTP is served: only on loopback, or behind a proxy.
+    #[arg(long, requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+
+    /// PEM private key for `--listen`.
+    #[arg(long, requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+
+    /// TLS ends at a proxy in front of `--listen`.
+    #[arg(long)]
+    behind_proxy: bool,
+
+    /// Where other services of this cloud reach the command bus.
+    #[arg(long, default_value = "127.0.0.1:8444")]
+    bus_listen: SocketAddr,
+
+    /// The account service's gRPC address, such as http://127.0.0.1:8445, or https with `--internal-ca`.
+    #[arg(long)]
+    accounts: String,
+
+    /// PEM certificate authority of the services of this cloud. With it the bus demands client certificates.
+    #[arg(long, requires_all = ["internal_certificate", "internal_key"])]
+    internal_ca: Option<PathBuf>,
+
+    /// This service's PEM certificate chain among the others.
+    #[arg(long)]
+    internal_certificate: Option<PathBuf>,
+
+    /// Its PEM private key.
+    #[arg(long)]
+    internal_key: Option<PathBuf>,
+
+    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    #[arg(long, default_value = "127.0.0.1:8446")]
+    admin_listen: SocketAddr,
+
+    /// Names this node in answers and logs.
+    #[arg(long, default_value = "relay-1")]
+    node_id: String,
+
+    /// Homes connected at a time.
+    #[arg(long, default_value_t = RelayConfig::default().max_connections)]
+    max_connections: usize,
+
+    /// Homes between dial-in and welcome at a time.
+    #[arg(long, default_value_t = RelayConfig::default().max_handshakes)]
+    max_handshakes: usize,
+
+    /// Upper bound of commands a minute for each home.
+    #[arg(long, default_value_t = RelayConfig::default().max_commands_per_minute)]
+    max_commands_per_minute: u32,
+
+    /// After a stop signal homes get this many seconds to move elsewhere.
+    #[arg(long, default_value_t = RelayConfig::default().drain_grace.as_secs())]
+    drain_seconds: u64,
+
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args: Args = config::parse("MACLOUD", std::env::args_os()).unwrap_or_else(|error| error.exit());
+    tls::install_provider();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(args))
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let _telemetry = telemetry::init(&args.telemetry, "macloud-relay")?;
+    let metrics = Metrics::install()?;
+    let health = Health::new();
+    let clock = clock::system();
+    let presence = Arc::new(MemoryPresence::new(clock.clone()));
+    let relay = Relay::new(args.relay_config(), args.accounts_channel()?, clock, presence);
+
+    let homes = Server::bind(args.listen, args.certificate()?).await.context("cannot bind --listen")?;
+    let admin = Server::bind(args.admin_listen, None).await.context("cannot bind --admin-listen")?;
+    let bus = TcpListener::bind(args.bus_listen).await.context("cannot bind --bus-listen")?;
+    announce(&homes, &bus, &admin)?;
+
+    let stop = stop_on_signals()?;
+    tokio::spawn(watch_health(relay.clone(), health.clone(), stop.clone()));
+    // Everything a drain needs goes on until the drain is over.
+    let until_drained = Stop::new();
+    let homes = tokio::spawn(homes.serve(relay.router(), stop.clone()));
+    let admin = tokio::spawn(admin.serve(health.router().merge(metrics.router()), until_drained.clone()));
+    let bus = tokio::spawn(serve_bus(relay.clone(), bus, args.bus_tls()?, until_drained.clone()));
+    relay.run(stop).await;
+    until_drained.stop_hard();
+    homes.await?;
+    admin.await?;
+    bus.await?
+}
+
+/// The first SIGTERM or SIGINT asks everyone to finish, the second to leave now.
+fn stop_on_signals() -> anyhow::Result<Stop> {
+    let stop = Stop::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let told = stop.clone();
+    tokio::spawn(async move {
+        for asked in [Stop::stop_soft, Stop::stop_hard] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            asked(&told);
+        }
+    });
+    Ok(stop)
+}
+
+/// One JSON line that says where everything listens, for whoever started this with port 0.
+fn announce(homes: &Server, bus: &TcpListener, admin: &Server) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let line = serde_json::json!({
+        "event": "listening",
+        "address": homes.local_addr()?,
+        "bus": bus.local_addr()?,
+        "admin": admin.local_addr()?,
+    });
+    writeln!(std::io::stdout(), "{line}")?;
+    Ok(())
+}
+
+async fn watch_health(relay: Relay, health: Health, stop: Stop) {
+    loop {
+        health.set("account_changes", relay.follows_changes());
+        health.set("not_draining", !stop.is_stopping());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn serve_bus(
+    relay: Relay,
+    listener: TcpListener,
+    tls: Option<ServerTlsConfig>,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let mut server = tonic::transport::Server::builder().tcp_nodelay(true);
+    if let Some(tls) = tls {
+        server = server.tls_config(tls)?;
+    }
+    let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+    let serving = server.add_service(relay.bus()).serve_with_incoming(incoming);
+    tokio::select! {
+        result = serving => Ok(result?),
+        // After the drain there is no answer left to wait for; streams of callers would stay open for ever.
+        () = stop.hard() => Ok(()),
+    }
+}
+
+impl Args {
+    fn relay_config(&self) -> RelayConfig {
+        let url = |public: &String| format!("{}{CONNECT_PATH}", public.trim_end_matches('/'));
+        RelayConfig {
+            node_id: self.node_id.clone(),
+            connect_urls: self.public_url.iter().map(url).collect(),
+            max_connections: self.max_connections,
+            max_handshakes: self.max_handshakes,
+            max_commands_per_minute: self.max_commands_per_minute,
+            drain_grace: Duration::from_secs(self.drain_seconds),
+            ..RelayConfig::default()
+        }
+    }
+
+    fn certificate(&self) -> anyhow::Result<Option<Arc<Certificate>>> {
+        match (&self.tls_certificate, &self.tls_key) {
+            (Some(chain), Some(key)) => Ok(Some(Certificate::load(chain, key)?)),
+            _ if self.behind_proxy || self.listen.ip().is_loopback() => Ok(None),
+            _ => bail!("--listen is not loopback: give --tls-certificate and --tls-key, or say --behind-proxy"),
+        }
+    }
+
+    fn accounts_channel(&self) -> anyhow::Result<Channel> {
+        let mut endpoint = Endpoint::from_shared(self.accounts.clone())
+            .context("--accounts is not a URL")?
+            .connect_timeout(Duration::from_secs(3))
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_while_idle(true);
+        if let Some((ca, identity)) = self.internal()? {
+            endpoint = endpoint.tls_config(ClientTlsConfig::new().ca_certificate(ca).identity(identity))?;
+        }
+        Ok(endpoint.connect_lazy())
+    }
+
+    /// The bus has no authentication of its own: client certificates, or nobody from outside this machine.
+    fn bus_tls(&self) -> anyhow::Result<Option<ServerTlsConfig>> {
+        match self.internal()? {
+            Some((ca, identity)) => Ok(Some(ServerTlsConfig::new().identity(identity).client_ca_root(ca))),
+            None if self.bus_listen.ip().is_loopback() => Ok(None),
+            None => {
+                bail!("--bus-listen is not loopback: give --internal-ca, --internal-certificate and --internal-key")
+            }
+        }
+    }
+
+    fn internal(&self) -> anyhow::Result<Option<(Ca, Identity)>> {
+        let (Some(ca), Some(chain), Some(key)) = (&self.internal_ca, &self.internal_certificate, &self.internal_key)
+        else {
+            return Ok(None);
+        };
+        let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+        Ok(Some((Ca::from_pem(read(ca)?), Identity::from_pem(read(chain)?, read(key)?))))
+    }
+}

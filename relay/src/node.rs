@@ -1,0 +1,163 @@
+//! The node: everything its tasks share, and what a program does with it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::routing::get;
+use macloud_proto::accounts::v1::accounts_client::AccountsClient;
+use macloud_proto::bus::v1::command_bus_server::CommandBusServer;
+use macloud_proto::time::Micros;
+use macloud_service_kit::clock::SharedClock;
+use macloud_service_kit::stop::Stop;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use tonic::transport::Channel;
+
+use crate::admission::Admission;
+use crate::admission::keys::SigningKeys;
+use crate::admission::nonces::Nonces;
+use crate::admission::replays::Replays;
+use crate::admission::revoked::Revoked;
+use crate::bus::Bus;
+use crate::config::RelayConfig;
+use crate::metrics::Metrics;
+use crate::presence::Presence;
+use crate::sessions::Sessions;
+use crate::{CONNECT_PATH, changes, drain, handshake};
+
+/// One relay node. Cheap to clone; all clones are the same node.
+#[derive(Debug, Clone)]
+pub struct Relay {
+    node: Arc<Node>,
+}
+
+/// What the node's tasks share.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) config: RelayConfig,
+    pub(crate) clock: ClockDebug,
+    pub(crate) admission: Admission,
+    pub(crate) sessions: Sessions,
+    pub(crate) presence: Arc<dyn Presence>,
+    pub(crate) accounts: AccountsClient<Channel>,
+    pub(crate) metrics: Metrics,
+    pub(crate) handshakes: Arc<Semaphore>,
+    pub(crate) connections: Arc<Semaphore>,
+    /// Sessions. They end by themselves, by revocation, by takeover, or by the drain that `run` ends with.
+    pub(crate) tasks: TaskTracker,
+    /// Told to bus streams; they belong to their callers and end with them.
+    pub(crate) draining: watch::Sender<bool>,
+    following: AtomicBool,
+    started: Instant,
+}
+
+/// A clock that does not get in the way of `derive(Debug)`.
+pub(crate) struct ClockDebug(pub(crate) SharedClock);
+
+impl std::fmt::Debug for ClockDebug {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+impl Relay {
+    /// A node that is not running yet: its routes answer, but revocations are only followed by [`Relay::run`].
+    ///
+    /// `accounts` reaches the account service; it may connect lazily.
+    #[must_use]
+    pub fn new(config: RelayConfig, accounts: Channel, clock: SharedClock, presence: Arc<dyn Presence>) -> Self {
+        let accounts = AccountsClient::new(accounts);
+        let admission = Admission {
+            nonces: Nonces::new(clock.clone(), config.nonce_period),
+            replays: Replays::new(config.max_remembered_proofs),
+            keys: SigningKeys::new(accounts.clone(), config.accounts_timeout, config.key_refresh_interval),
+            revoked: Revoked::new(config.max_token_life),
+            connect_urls: config.connect_urls.clone(),
+        };
+        let node = Node {
+            admission,
+            sessions: Sessions::default(),
+            presence,
+            accounts,
+            metrics: Metrics::new(),
+            handshakes: Arc::new(Semaphore::new(config.max_handshakes)),
+            connections: Arc::new(Semaphore::new(config.max_connections)),
+            tasks: TaskTracker::new(),
+            draining: watch::Sender::new(false),
+            following: AtomicBool::new(false),
+            started: Instant::now(),
+            clock: ClockDebug(clock),
+            config,
+        };
+        Self { node: Arc::new(node) }
+    }
+
+    /// The route homes dial in on. Serve it with upgrades enabled, over HTTP/1.1.
+    pub fn router(&self) -> Router {
+        Router::new().route(CONNECT_PATH, get(handshake::connect)).with_state(self.node.clone())
+    }
+
+    /// The command bus, to be served to callers that are trusted: it has no authentication of its own.
+    #[must_use]
+    pub fn bus(&self) -> CommandBusServer<Bus> {
+        // A call is a sealed body and little else.
+        let max = macloud_proto::MAX_SEALED_BYTES * 2;
+        CommandBusServer::new(Bus::new(self.node.clone())).max_decoding_message_size(max)
+    }
+
+    /// Follow the account service's changes until a soft stop; then drain, and return when every session has ended.
+    /// A hard stop ends the sessions at once. Cancelling this leaves the sessions running and deaf to revocations.
+    pub async fn run(&self, stop: Stop) {
+        let drained = async {
+            stop.soft().await;
+            drain::drain(&self.node, &stop).await;
+        };
+        // Following never ends by itself, and goes on while the node drains: homes can be unlinked then too.
+        tokio::select! {
+            () = drained => {}
+            () = changes::follow(&self.node) => {}
+        }
+    }
+
+    /// Homes connected to this node now.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        self.node.sessions.all().len()
+    }
+
+    /// Whether the account service's changes arrive: without them revocations are late. A condition of readiness.
+    #[must_use]
+    pub fn follows_changes(&self) -> bool {
+        self.node.following()
+    }
+}
+
+impl Node {
+    /// This node's monotonic time.
+    pub(crate) fn now(&self) -> Micros {
+        Micros(self.started.elapsed().as_micros() as u64)
+    }
+
+    /// The instant of a time by [`Node::now`], for timers.
+    pub(crate) fn instant(&self, at: Micros) -> Instant {
+        self.started + at.since(Micros(0))
+    }
+
+    pub(crate) fn unix_seconds(&self) -> u64 {
+        self.clock.0.unix_seconds()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    pub(crate) fn following(&self) -> bool {
+        self.following.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_following(&self, following: bool) {
+        self.following.store(following, Ordering::Relaxed);
+    }
+}

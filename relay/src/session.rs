@@ -1,0 +1,402 @@
+//! One home's connection: a task that owns the socket and the link's state machine, and obeys the machine.
+
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::{Sink, SinkExt as _, Stream as _};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use macloud_proto::ids::{CommandId, InstanceId};
+use macloud_proto::instance_token::Claims;
+use macloud_proto::link::frame::Hello;
+use macloud_proto::link::relay_side::{Ended, NotSent, Outcome, RelayEvent, RelaySide, Submission, Timing};
+use macloud_proto::link::{GoodbyeReason, Transmit};
+use macloud_proto::time::Micros;
+use macloud_service_kit::random;
+use tokio::sync::mpsc;
+use tokio::time::Sleep;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+
+use crate::dispatch::{Ask, PendingCall};
+use crate::handshake::Room;
+use crate::node::Node;
+use crate::sessions::{Entered, SessionHandle};
+
+/// What the rest of the node tells a session.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// Send this, and say what became of it.
+    Call(Box<PendingCall>),
+    /// The caller of this command does not wait any more.
+    Cancel(CommandId),
+    /// Ask the home to dial elsewhere.
+    Drain { reconnect_after: Duration, leaving_in: Duration },
+    /// End the session.
+    Close(GoodbyeReason, &'static str),
+}
+
+/// Start the session of an admitted home; it begins when the upgrade's answer has been sent.
+pub(crate) fn spawn(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims, room: Room) {
+    let tasks = node.tasks.clone();
+    // Boxed, so that what is only needed to begin does not stay in the task for the connection's whole life.
+    tasks.spawn(Box::pin(async move {
+        let upgraded = match tokio::time::timeout(node.config.link.hello_limit, upgrade).await {
+            Ok(Ok(upgraded)) => upgraded,
+            Ok(Err(error)) => return tracing::debug!(%error, "the upgrade failed"),
+            Err(_) => return tracing::debug!("the upgrade took too long"),
+        };
+        begin(node, upgraded, claims, room).await;
+    }));
+}
+
+async fn begin(node: Arc<Node>, upgraded: Upgraded, claims: Claims, room: Room) {
+    let Room { handshake, connection } = room;
+    let (mut driver, inbox) = Driver::new(node.clone(), upgraded, &claims).await;
+    let hello = match driver.run().await {
+        Step::Hello(hello) => hello,
+        Step::Ended(ended) => {
+            return tracing::debug!(instance.id = %claims.sub, ?ended, "ended before hello");
+        }
+    };
+    let epoch = claim(&node, &claims).await;
+    let guard = Registered { node: node.clone(), claims, epoch };
+    guard.enter(&mut driver, hello, inbox).await;
+    drop(handshake);
+    if let Step::Ended(ended) = driver.run().await {
+        tracing::info!(instance.id = %guard.claims.sub, session.epoch = epoch, ?ended, "home disconnected");
+    }
+    guard.leave(driver).await;
+    drop(connection);
+}
+
+/// The session's epoch. When the shared store is away, the home is taken in all the same, under a local one: connected
+/// homes matter more than a perfect directory.
+async fn claim(node: &Node, claims: &Claims) -> u64 {
+    let claim = node.presence.claim(&claims.sub, &node.config.node_id);
+    if let Ok(Ok(epoch)) = tokio::time::timeout(PRESENCE_LIMIT, claim).await {
+        return epoch;
+    }
+    tracing::warn!(instance.id = %claims.sub, "presence is unavailable; the session is known to this node only");
+    node.clock.0.unix_millis()
+}
+
+/// A session that is in the tables, until it leaves.
+struct Registered {
+    node: Arc<Node>,
+    claims: Claims,
+    epoch: u64,
+}
+
+impl Registered {
+    /// Take the home's place and greet it, then tell the session that had the place before.
+    async fn enter(&self, driver: &mut Driver, hello: Hello, inbox: mpsc::Sender<Input>) {
+        let (node, instance) = (&self.node, &self.claims.sub);
+        let handle = SessionHandle { epoch: self.epoch, install_id: hello.install_id, inbox };
+        let install_id = handle.install_id;
+        let entered = node.sessions.enter(instance, handle);
+        driver.registered = Some(self.epoch);
+        node.metrics.connected(1);
+        let now = node.now();
+        if matches!(entered, Entered::TooOld) {
+            return driver.machine.close(GoodbyeReason::Replaced, "a newer session took over", now);
+        }
+        // Looked at again, since the home may have been revoked between its admission and its place in the table.
+        if node.admission.revoked.refuses(instance, self.claims.iat) {
+            return driver.machine.close(GoodbyeReason::Revoked, "the home was unlinked or paused", now);
+        }
+        let nonce = node.admission.nonces.newest();
+        driver.machine.welcome(self.epoch, nonce, node.config.node_id.clone(), node.config.reconnect_window);
+        if node.is_draining() {
+            // It was let in just before, and the round of asking has passed it by.
+            driver.machine.drain(Duration::ZERO, node.config.drain_grace, now);
+        }
+        tracing::info!(instance.id = %instance, session.epoch = self.epoch, software = hello.software, "home connected");
+        if let Entered::Replaced(old) = entered {
+            let same = old.install_id == install_id;
+            node.metrics.takeover(same);
+            let detail = if same { "a newer session took over" } else { "another installation took over" };
+            if !same {
+                tracing::warn!(instance.id = %instance, "two installations use one home's key");
+            }
+            // Its task takes from its inbox at all times, so this does not wait for long.
+            let _ = old.inbox.send(Input::Close(GoodbyeReason::Replaced, detail)).await;
+        }
+    }
+
+    async fn leave(&self, mut driver: Driver) {
+        self.node.sessions.leave(&self.claims.sub, self.epoch);
+        driver.answer_inbox();
+        drop(driver);
+        let release = self.node.presence.release(&self.claims.sub, self.epoch);
+        let _ = tokio::time::timeout(PRESENCE_LIMIT, release).await;
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.node.sessions.leave(&self.claims.sub, self.epoch);
+        self.node.metrics.connected(-1);
+    }
+}
+
+/// Where the driver hands over to whoever runs it.
+#[derive(Debug)]
+enum Step {
+    Hello(Hello),
+    Ended(Ended),
+}
+
+/// Socket and machine.
+struct Driver {
+    node: Arc<Node>,
+    instance: InstanceId,
+    machine: RelaySide<Box<PendingCall>>,
+    socket: WebSocketStream<TokioIo<Upgraded>>,
+    inbox: mpsc::Receiver<Input>,
+    timer: Pin<Box<Sleep>>,
+    timer_at: Option<Micros>,
+    unflushed: bool,
+    unreadable: bool,
+    /// The epoch under which the session is in the table.
+    registered: Option<u64>,
+}
+
+impl Driver {
+    async fn new(node: Arc<Node>, upgraded: Upgraded, claims: &Claims) -> (Self, mpsc::Sender<Input>) {
+        let config = &node.config;
+        let commands_per_minute = claims.limits.commands_per_minute.min(config.max_commands_per_minute);
+        let mut settings = config.link.clone();
+        settings.commands_per_minute = Some(commands_per_minute);
+        let machine = RelaySide::new(settings, node.now(), &mut random::fill);
+        let socket = websocket(upgraded, config.read_buffer_bytes, config.write_buffer_bytes).await;
+        let (sender, inbox) = mpsc::channel(config.inbox_calls);
+        let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
+        let driver = Self {
+            instance: claims.sub.clone(),
+            machine,
+            socket,
+            inbox,
+            timer,
+            timer_at: None,
+            unflushed: false,
+            unreadable: false,
+            registered: None,
+            node,
+        };
+        (driver, sender)
+    }
+
+    /// Run until there is something to decide. Safe to cancel.
+    async fn run(&mut self) -> Step {
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+        loop {
+            let now = self.node.now();
+            // Calls and closings before frames, so that a home which talks without end cannot keep them out.
+            let more = self.poll_inbox(context, now) | self.poll_socket(context, now);
+            self.poll_timer(context, now);
+            self.poll_write(context, now);
+            if let Some(step) = self.report() {
+                return Poll::Ready(step);
+            }
+            if self.set_timer(context) {
+                continue;
+            }
+            if more {
+                // Enough for one turn: let other connections have theirs.
+                context.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        }
+    }
+
+    /// Whether there may be more than was taken in this turn.
+    fn poll_inbox(&mut self, context: &mut Context<'_>, now: Micros) -> bool {
+        for _ in 0..INPUTS_A_TURN {
+            match self.inbox.poll_recv(context) {
+                Poll::Ready(Some(input)) => self.take(input, now),
+                Poll::Ready(None) | Poll::Pending => return false,
+            }
+        }
+        true
+    }
+
+    fn take(&mut self, input: Input, now: Micros) {
+        match input {
+            Input::Call(call) => self.submit(call, now),
+            Input::Cancel(id) => self.machine.cancel(id),
+            Input::Drain { reconnect_after, leaving_in } => self.machine.drain(reconnect_after, leaving_in, now),
+            Input::Close(reason, detail) => self.machine.close(reason, detail, now),
+        }
+    }
+
+    fn submit(&mut self, mut call: Box<PendingCall>, now: Micros) {
+        call.mark_given();
+        let (arrived, deadline) = (call.arrived, call.deadline);
+        match call.ask.clone() {
+            Ask::PreKey { fresh } => self.machine.fetch_pre_key(call, fresh, deadline, now),
+            Ask::Command { command_id, sealed } => {
+                let traceparent = call.traceparent.clone();
+                let submission = Submission { command_id, sealed, traceparent, arrived, deadline };
+                self.machine.submit(call, submission, now);
+            }
+        }
+    }
+
+    /// Whether there may be more than was read in this turn.
+    fn poll_socket(&mut self, context: &mut Context<'_>, now: Micros) -> bool {
+        for _ in 0..MESSAGES_A_TURN {
+            if self.unreadable || self.machine.is_closed() {
+                return false;
+            }
+            match Pin::new(&mut self.socket).poll_next(context) {
+                Poll::Ready(Some(Ok(message))) => self.read(message, now),
+                Poll::Ready(Some(Err(error))) => self.read_failed(&error, now),
+                Poll::Ready(None) => self.machine.handle_socket_closed(),
+                Poll::Pending => return false,
+            }
+        }
+        true
+    }
+
+    fn read(&mut self, message: Message, now: Micros) {
+        match message {
+            Message::Binary(bytes) => self.machine.handle_message(bytes, now),
+            Message::Text(_) => self.machine.handle_text(now),
+            Message::Ping(_) | Message::Pong(_) => self.machine.handle_ping_or_pong(now),
+            // The library answers it and then reports the end.
+            Message::Close(_) | Message::Frame(_) => {}
+        }
+    }
+
+    fn read_failed(&mut self, error: &WsError, now: Micros) {
+        self.unreadable = true;
+        match error {
+            WsError::Capacity(_) => self.machine.handle_unreadable("message too long", now),
+            WsError::Utf8(_) => self.machine.handle_text(now),
+            WsError::Protocol(error) if !is_plain_end(error) => self.machine.handle_unreadable("not RFC 6455", now),
+            _ => self.machine.handle_socket_closed(),
+        }
+    }
+
+    fn poll_timer(&mut self, context: &mut Context<'_>, now: Micros) {
+        if self.timer_at.is_some() && self.timer.as_mut().poll(context).is_ready() {
+            self.timer_at = None;
+            self.machine.handle_timeout(now, &mut random::fill);
+        }
+    }
+
+    /// Hand the machine's frames to the socket while it takes them, then flush once.
+    fn poll_write(&mut self, context: &mut Context<'_>, now: Micros) {
+        while !self.machine.is_closed() {
+            match self.socket.poll_ready_unpin(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return self.machine.handle_socket_closed(),
+                Poll::Pending => return,
+            }
+            let Some(transmit) = self.machine.poll_transmit(now) else { break };
+            self.unflushed = true;
+            if Pin::new(&mut self.socket).start_send(to_message(transmit)).is_err() {
+                return self.machine.handle_socket_closed();
+            }
+        }
+        if self.unflushed {
+            match Pin::new(&mut self.socket).poll_flush(context) {
+                Poll::Ready(Ok(())) => {
+                    self.unflushed = false;
+                    self.machine.handle_flushed();
+                }
+                Poll::Ready(Err(_)) => self.machine.handle_socket_closed(),
+                Poll::Pending => {}
+            }
+        }
+    }
+
+    /// Pass on what the machine reports, until there is something for whoever runs this.
+    fn report(&mut self) -> Option<Step> {
+        self.leave_early();
+        while let Some(event) = self.machine.poll_event() {
+            match event {
+                RelayEvent::Hello(hello) => return Some(Step::Hello(hello)),
+                RelayEvent::Answered { token, outcome, timing } => token.settle(outcome, timing),
+                // No bus subscription carries events yet: counted, so that a home that sends them is seen.
+                RelayEvent::HomeEvent(_) => self.node.metrics.event_dropped(),
+                RelayEvent::Dropped(what) => self.node.metrics.dropped(what),
+                RelayEvent::Ended(ended) => return Some(Step::Ended(ended)),
+            }
+        }
+        None
+    }
+
+    /// A session that has begun to end takes no more calls: leave the table before the answers go out, so that a retry
+    /// finds the session that came after, or none.
+    fn leave_early(&mut self) {
+        if !self.machine.is_open()
+            && let Some(epoch) = self.registered.take()
+        {
+            self.node.sessions.leave(&self.instance, epoch);
+        }
+    }
+
+    /// Arm the timer for the machine. Whether its time has come already.
+    fn set_timer(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(at) = self.machine.poll_timeout() else { return false };
+        // A timer that is set for earlier stays: re-arming for every command would cost more than one early wake-up.
+        if self.timer_at.is_some_and(|set| set <= at) {
+            return false;
+        }
+        self.timer_at = Some(at);
+        let instant = self.node.instant(at);
+        self.timer.as_mut().reset(instant);
+        self.timer.as_mut().poll(context).is_ready()
+    }
+
+    /// Calls that arrived when nobody looked any more.
+    fn answer_inbox(&mut self) {
+        self.inbox.close();
+        while let Ok(input) = self.inbox.try_recv() {
+            if let Input::Call(call) = input {
+                call.settle(Outcome::NotSent(NotSent::LinkLost), Timing::default());
+            }
+        }
+    }
+}
+
+async fn websocket(upgraded: Upgraded, read: usize, write: usize) -> WebSocketStream<TokioIo<Upgraded>> {
+    let frame = macloud_proto::MAX_FRAME_BYTES;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(read)
+        .write_buffer_size(write)
+        // What was gathered, one frame beyond, and room for the library's own pongs.
+        .max_write_buffer_size(write + 2 * frame)
+        .max_message_size(Some(frame))
+        .max_frame_size(Some(frame));
+    // There is no handshake left to make, so this is ready at once.
+    WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await
+}
+
+fn to_message(transmit: Transmit) -> Message {
+    match transmit {
+        Transmit::Binary(bytes) => Message::Binary(bytes),
+        Transmit::Ping => Message::Ping(bytes::Bytes::new()),
+        Transmit::Close(code) => Message::Close(Some(CloseFrame { code: code.into(), reason: "".into() })),
+    }
+}
+
+/// A socket that simply ended, as opposed to one that spoke nonsense.
+fn is_plain_end(error: &tokio_tungstenite::tungstenite::error::ProtocolError) -> bool {
+    use tokio_tungstenite::tungstenite::error::ProtocolError;
+    matches!(error, ProtocolError::ResetWithoutClosingHandshake | ProtocolError::SendAfterClosing)
+}
+
+const INPUTS_A_TURN: usize = 64;
+const MESSAGES_A_TURN: usize = 64;
+/// The presence store may delay a session's begin and end by this much, not more.
+const PRESENCE_LIMIT: Duration = Duration::from_secs(2);

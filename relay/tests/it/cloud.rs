@@ -1,0 +1,555 @@
+//! A relay with everything around it.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt as _, Stream, StreamExt as _};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use macloud_proto::accounts::v1::accounts_server::{Accounts, AccountsServer};
+use macloud_proto::accounts::v1::{self as accounts, change};
+use macloud_proto::bus::v1::command_bus_client::CommandBusClient;
+use macloud_proto::bus::v1::{self as bus, FromRelay as BusFromRelay, ToRelay, answer, call, from_relay, to_relay};
+use macloud_proto::dpop;
+use macloud_proto::ids::{CommandId, InstanceId};
+use macloud_proto::instance_token::{self, Claims, Confirmation, Limits, RELAY_AUDIENCE};
+use macloud_proto::jose::{Jwk, SigningKey, thumbprint};
+use macloud_proto::link::frame::{FromConnector, FromRelay, Hello, Reply, Welcome};
+use macloud_relay::presence::MemoryPresence;
+use macloud_relay::{CONNECT_PATH, Relay, RelayConfig};
+use macloud_service_kit::clock::ManualClock;
+use macloud_service_kit::random;
+use macloud_service_kit::stop::Stop;
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tonic::transport::{Channel, Endpoint, Server};
+use tonic::{Request, Response, Status, Streaming};
+
+pub(crate) const NOW: u64 = 1_795_000_000;
+pub(crate) const ISSUER: &str = "https://cloud.example";
+pub(crate) const URL: &str = "https://cloud.example/relay/v1/connect";
+
+pub(crate) struct Cloud {
+    pub(crate) relay: Relay,
+    pub(crate) accounts: FakeAccounts,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) stop: Stop,
+    pub(crate) run: JoinHandle<()>,
+    pub(crate) bus: CommandBusClient<Channel>,
+}
+
+impl Cloud {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut RelayConfig)) -> Self {
+        let accounts = FakeAccounts::new();
+        let clock = ManualClock::at(NOW);
+        let mut config =
+            RelayConfig { node_id: "relay-1".into(), connect_urls: vec![URL.into()], ..RelayConfig::default() };
+        change(&mut config);
+        let presence = Arc::new(MemoryPresence::new(clock.clone()));
+        let relay = Relay::new(config, accounts.serve(), clock.clone(), presence);
+        let bus = CommandBusClient::new(in_process(Server::builder().add_service(relay.bus())));
+        let stop = Stop::new();
+        let run = tokio::spawn({
+            let (relay, stop) = (relay.clone(), stop.clone());
+            async move { relay.run(stop).await }
+        });
+        let cloud = Self { relay, accounts, clock, stop, run, bus };
+        until(|| cloud.relay.follows_changes()).await;
+        cloud
+    }
+
+    /// A new connection to the relay's web server.
+    pub(crate) fn connection(&self) -> DuplexStream {
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let router = self.relay.router();
+        let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            tower::ServiceExt::oneshot(router.clone(), request)
+        });
+        tokio::spawn(async move {
+            let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+            let _ = builder.serve_connection_with_upgrades(TokioIo::new(server), service).await;
+        });
+        client
+    }
+
+    /// One dial-in with exactly these credentials.
+    pub(crate) async fn dial_with(&self, dial: Dial) -> Result<Socket, Refused> {
+        let connection = self.connection();
+        match tokio_tungstenite::client_async(dial.into_request(), connection).await {
+            Ok((socket, _)) => Ok(socket),
+            Err(WsError::Http(response)) => Err(Refused::from(*response)),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// The nonce a home gets when it has none.
+    pub(crate) async fn nonce(&self, home: &HomeKey) -> String {
+        let refused = self.dial_with(Dial::of(home, home.token(), None)).await.unwrap_err();
+        assert_eq!((refused.status, refused.error.as_str()), (401, "use_dpop_nonce"));
+        refused.nonce.unwrap()
+    }
+
+    pub(crate) async fn try_dial(&self, home: &HomeKey) -> Result<Socket, Refused> {
+        let nonce = self.nonce(home).await;
+        self.dial_with(Dial::of(home, home.token(), Some(&nonce))).await
+    }
+
+    /// A welcomed home.
+    pub(crate) async fn home(&self, home: &HomeKey) -> Home {
+        self.home_with(home, 32).await
+    }
+
+    pub(crate) async fn home_with(&self, home: &HomeKey, credit: u32) -> Home {
+        let socket = self.try_dial(home).await.unwrap();
+        Home::greet(socket, credit).await
+    }
+
+    /// One command through the unary front.
+    pub(crate) async fn command(&self, home: &HomeKey, id: u8, remaining: Duration) -> answer::Outcome {
+        self.unary(dispatch(home, id, remaining)).await.unwrap().outcome.unwrap()
+    }
+
+    pub(crate) async fn unary(&self, call: bus::Call) -> Result<bus::Answer, Status> {
+        self.bus.clone().dispatch(call).await.map(Response::into_inner)
+    }
+
+    /// The same in the background.
+    pub(crate) fn command_later(&self, home: &HomeKey, id: u8, remaining: Duration) -> JoinHandle<answer::Outcome> {
+        let mut bus = self.bus.clone();
+        let call = dispatch(home, id, remaining);
+        tokio::spawn(async move { bus.dispatch(call).await.unwrap().into_inner().outcome.unwrap() })
+    }
+
+    /// An open stream, with its first message.
+    pub(crate) async fn stream(&self) -> (BusStream, bus::Opened) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let answers = self.bus.clone().link(UnboundedReceiverStream::new(receiver)).await.unwrap().into_inner();
+        let mut stream = BusStream { calls: sender, answers };
+        let Some(from_relay::Body::Opened(opened)) = stream.next().await else { panic!("not opened") };
+        (stream, opened)
+    }
+}
+
+pub(crate) type Socket = WebSocketStream<DuplexStream>;
+
+pub(crate) fn dispatch(home: &HomeKey, id: u8, remaining: Duration) -> bus::Call {
+    let body = bus::Dispatch { command_id: vec![id; 16].into(), sealed: vec![id; 100].into() };
+    call_with(home, remaining, call::Body::Dispatch(body))
+}
+
+pub(crate) fn fetch_pre_key(home: &HomeKey, fresh: bool) -> bus::Call {
+    call_with(home, Duration::from_secs(5), call::Body::FetchPreKey(bus::FetchPreKey { fresh }))
+}
+
+fn call_with(home: &HomeKey, remaining: Duration, body: call::Body) -> bus::Call {
+    bus::Call {
+        correlation: 0,
+        instance_id: home.instance.to_string(),
+        remaining_ms: remaining.as_millis() as u32,
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
+        body: Some(body),
+    }
+}
+
+pub(crate) fn not_sent(reason: bus::not_sent::Reason) -> answer::Outcome {
+    answer::Outcome::NotSent(bus::NotSent { reason: reason.into(), retry_after_ms: 0 })
+}
+
+pub(crate) fn unknown(reason: bus::unknown::Reason) -> answer::Outcome {
+    answer::Outcome::Unknown(bus::Unknown { reason: reason.into() })
+}
+
+pub(crate) fn delivered(id: u8) -> answer::Outcome {
+    answer::Outcome::Delivered(bus::Delivered { sealed: vec![id ^ 0xff; 50].into() })
+}
+
+pub(crate) fn id(byte: u8) -> CommandId {
+    CommandId::from_bytes([byte; 16])
+}
+
+/// Let everything that can happen without time passing happen, until this holds.
+pub(crate) async fn until(holds: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if holds() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it never held");
+}
+
+/// A caller's stream.
+pub(crate) struct BusStream {
+    pub(crate) calls: mpsc::UnboundedSender<ToRelay>,
+    pub(crate) answers: Streaming<BusFromRelay>,
+}
+
+impl BusStream {
+    pub(crate) fn call(&self, correlation: u64, mut call: bus::Call) {
+        call.correlation = correlation;
+        self.calls.send(ToRelay { body: Some(to_relay::Body::Call(call)) }).unwrap();
+    }
+
+    pub(crate) fn cancel(&self, correlation: u64) {
+        self.calls.send(ToRelay { body: Some(to_relay::Body::Cancel(bus::Cancel { correlation })) }).unwrap();
+    }
+
+    pub(crate) async fn next(&mut self) -> Option<from_relay::Body> {
+        self.answers.message().await.unwrap().map(|message| message.body.unwrap())
+    }
+
+    pub(crate) async fn answer(&mut self) -> (u64, answer::Outcome) {
+        match self.next().await {
+            Some(from_relay::Body::Answer(answer)) => (answer.correlation, answer.outcome.unwrap()),
+            other => panic!("{other:?} instead of an answer"),
+        }
+    }
+}
+
+/// A home's identity.
+pub(crate) struct HomeKey {
+    pub(crate) key: SigningKey,
+    pub(crate) instance: InstanceId,
+}
+
+impl HomeKey {
+    pub(crate) fn new(number: u8) -> Self {
+        Self { key: SigningKey::from_seed(&[number; 32]), instance: InstanceId::from_bytes(&[number; 16]) }
+    }
+
+    pub(crate) fn claims(&self) -> Claims {
+        Claims {
+            iss: ISSUER.into(),
+            aud: RELAY_AUDIENCE.into(),
+            sub: self.instance.clone(),
+            client_id: self.instance.clone(),
+            iat: NOW - 10,
+            exp: NOW + 900,
+            jti: "t".into(),
+            cnf: Confirmation { jkt: thumbprint(self.key.public()) },
+            limits: Limits { commands_per_minute: 600 },
+        }
+    }
+
+    pub(crate) fn token(&self) -> String {
+        instance_token::sign(&account_key(1), "k1", &self.claims())
+    }
+}
+
+/// The account service's signing key of this generation.
+pub(crate) fn account_key(generation: u8) -> SigningKey {
+    SigningKey::from_seed(&[0xA0 + generation; 32])
+}
+
+/// The parts of a dial-in's request, each of which a test may spoil.
+#[derive(Clone)]
+pub(crate) struct Dial {
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+impl Dial {
+    pub(crate) fn of(home: &HomeKey, token: String, nonce: Option<&str>) -> Self {
+        Self::with_proof(token.clone(), prove(home, URL, &token, nonce))
+    }
+
+    pub(crate) fn with_proof(token: String, proof: String) -> Self {
+        let headers = vec![
+            ("authorization", format!("DPoP {token}")),
+            ("dpop", proof),
+            ("host", "cloud.example".into()),
+            ("connection", "Upgrade".into()),
+            ("upgrade", "websocket".into()),
+            ("sec-websocket-version", "13".into()),
+            ("sec-websocket-key", generate_key()),
+            ("sec-websocket-protocol", "macloud.link.v1".into()),
+        ];
+        Self { headers }
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(header, _)| *header != name);
+        self
+    }
+
+    pub(crate) fn set(self, name: &'static str, value: &str) -> Self {
+        let mut changed = self.without(name);
+        changed.headers.push((name, value.into()));
+        changed
+    }
+
+    pub(crate) fn into_request(self) -> http::Request<()> {
+        let mut request = http::Request::get(format!("ws://cloud.example{CONNECT_PATH}"));
+        for (name, value) in self.headers {
+            request = request.header(name, value);
+        }
+        request.body(()).unwrap()
+    }
+
+    /// As bytes, for requests that no WebSocket client would send.
+    pub(crate) fn raw(&self) -> String {
+        let lines: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        format!("GET {CONNECT_PATH} HTTP/1.1\r\n{lines}\r\n")
+    }
+}
+
+pub(crate) fn prove(home: &HomeKey, url: &str, token: &str, nonce: Option<&str>) -> String {
+    let request = dpop::Request { method: "GET", url, access_token: Some(token) };
+    let jti: String = random::bytes::<12>().iter().map(|byte| format!("{byte:02x}")).collect();
+    dpop::prove(&home.key, request, nonce, &jti, 0)
+}
+
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) status: u16,
+    pub(crate) error: String,
+    pub(crate) nonce: Option<String>,
+    pub(crate) challenge: String,
+    pub(crate) retry_after: Option<u64>,
+}
+
+impl From<http::Response<Option<Vec<u8>>>> for Refused {
+    fn from(response: http::Response<Option<Vec<u8>>>) -> Self {
+        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let body: serde_json::Value = serde_json::from_slice(response.body().as_deref().unwrap()).unwrap();
+        Self {
+            status: response.status().as_u16(),
+            error: body["error"].as_str().unwrap().into(),
+            nonce: header("dpop-nonce"),
+            challenge: header("www-authenticate").unwrap_or_default(),
+            retry_after: header("retry-after").map(|seconds| seconds.parse().unwrap()),
+        }
+    }
+}
+
+/// A home that does what the test says.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) socket: Socket,
+    pub(crate) welcome: Welcome,
+}
+
+impl Home {
+    pub(crate) async fn greet(socket: Socket, credit: u32) -> Self {
+        Self::greet_as(socket, credit, [7; 16]).await
+    }
+
+    pub(crate) async fn greet_as(mut socket: Socket, credit: u32, install_id: [u8; 16]) -> Self {
+        let hello = Hello { version_min: 1, version_max: 1, install_id, software: "test".into(), credit };
+        socket.send(Message::Binary(FromConnector::Hello(hello).encode())).await.unwrap();
+        match next_frame(&mut socket).await {
+            Some(FromRelay::Welcome(welcome)) => Self { socket, welcome },
+            other => panic!("{other:?} instead of a welcome"),
+        }
+    }
+
+    pub(crate) async fn send(&mut self, frame: FromConnector) {
+        self.socket.send(Message::Binary(frame.encode())).await.unwrap();
+    }
+
+    pub(crate) async fn next(&mut self) -> Option<FromRelay> {
+        next_frame(&mut self.socket).await
+    }
+
+    /// The id of the next frame, which is a command.
+    pub(crate) async fn command(&mut self) -> CommandId {
+        match self.next().await {
+            Some(FromRelay::Command(command)) => command.command_id,
+            other => panic!("{other:?} instead of a command"),
+        }
+    }
+
+    pub(crate) async fn received(&mut self, id: CommandId) {
+        self.send(FromConnector::Received(id)).await;
+    }
+
+    /// Reply with the inverse of the id's bytes.
+    pub(crate) async fn reply(&mut self, id: CommandId) {
+        let sealed = Bytes::from(vec![id.as_bytes()[0] ^ 0xff; 50]);
+        self.send(FromConnector::Reply(Reply { command_id: id, sealed, home_micros: 77 })).await;
+    }
+
+    /// Answer every command at once, until the socket ends.
+    pub(crate) fn serve(mut self) -> JoinHandle<u32> {
+        tokio::spawn(async move {
+            let mut served = 0;
+            while let Some(frame) = self.next().await {
+                if let FromRelay::Command(command) = frame {
+                    self.received(command.command_id).await;
+                    self.reply(command.command_id).await;
+                    self.send(FromConnector::Credit(1)).await;
+                    served += 1;
+                }
+            }
+            served
+        })
+    }
+}
+
+/// The next frame, or nothing when the socket has ended.
+pub(crate) async fn next_frame(socket: &mut Socket) -> Option<FromRelay> {
+    loop {
+        match socket.next().await? {
+            Ok(Message::Binary(bytes)) => return Some(FromRelay::decode(bytes).unwrap()),
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => {}
+            Ok(other) => panic!("{other:?} is not of the protocol"),
+            Err(_) => return None,
+        }
+    }
+}
+
+/// The goodbye's reason, after anything else.
+pub(crate) async fn goodbye(socket: &mut Socket) -> macloud_proto::link::GoodbyeReason {
+    loop {
+        match next_frame(socket).await {
+            Some(FromRelay::Goodbye(goodbye)) => return goodbye.reason,
+            Some(_) => {}
+            None => panic!("ended without a goodbye"),
+        }
+    }
+}
+
+/// An account service that knows keys and changes, and nothing else.
+#[derive(Clone, Default)]
+pub(crate) struct FakeAccounts {
+    state: Arc<AccountsState>,
+}
+
+#[derive(Default)]
+struct AccountsState {
+    generations: Mutex<Vec<u8>>,
+    key_fetches: AtomicU32,
+    watches: AtomicU32,
+    sequence: AtomicU64,
+    away: std::sync::atomic::AtomicBool,
+    gap: std::sync::atomic::AtomicBool,
+    last_since: AtomicU64,
+    watchers: Mutex<Vec<mpsc::UnboundedSender<Result<accounts::Change, Status>>>>,
+}
+
+impl FakeAccounts {
+    fn new() -> Self {
+        let accounts = Self::default();
+        accounts.publish_keys(&[1]);
+        accounts
+    }
+
+    fn serve(&self) -> Channel {
+        in_process(Server::builder().add_service(AccountsServer::new(self.clone())))
+    }
+
+    pub(crate) fn publish_keys(&self, generations: &[u8]) {
+        *self.state.generations.lock().unwrap() = generations.into();
+    }
+
+    pub(crate) fn key_fetches(&self) -> u32 {
+        self.state.key_fetches.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn watches(&self) -> u32 {
+        self.state.watches.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn last_since(&self) -> u64 {
+        self.state.last_since.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_away(&self, away: bool) {
+        self.state.away.store(away, Ordering::SeqCst);
+    }
+
+    pub(crate) fn change(&self, subject: change::Subject) {
+        let sequence = self.state.sequence.fetch_add(1, Ordering::SeqCst) + 1;
+        let change = accounts::Change { sequence, subject: Some(subject) };
+        self.state.watchers.lock().unwrap().retain(|watcher| watcher.send(Ok(change.clone())).is_ok());
+    }
+
+    pub(crate) fn end(&self, home: &HomeKey) {
+        self.change(change::Subject::InstanceEnded(home.instance.to_string()));
+    }
+
+    pub(crate) fn break_streams(&self, gap_next: bool) {
+        self.state.gap.store(gap_next, Ordering::SeqCst);
+        self.state.watchers.lock().unwrap().clear();
+    }
+
+    fn check(&self) -> Result<(), Status> {
+        if self.state.away.load(Ordering::SeqCst) { Err(Status::unavailable("away")) } else { Ok(()) }
+    }
+}
+
+#[tonic::async_trait]
+impl Accounts for FakeAccounts {
+    type WatchChangesStream = UnboundedReceiverStream<Result<accounts::Change, Status>>;
+
+    async fn resolve_access(
+        &self,
+        _: Request<accounts::ResolveAccessRequest>,
+    ) -> Result<Response<accounts::ResolveAccessAnswer>, Status> {
+        Err(Status::unimplemented("not asked by a relay"))
+    }
+
+    async fn store_event_grant(
+        &self,
+        _: Request<accounts::StoreEventGrantRequest>,
+    ) -> Result<Response<accounts::StoreEventGrantAnswer>, Status> {
+        Err(Status::unimplemented("not asked by a relay"))
+    }
+
+    async fn watch_changes(
+        &self,
+        request: Request<accounts::WatchChangesRequest>,
+    ) -> Result<Response<Self::WatchChangesStream>, Status> {
+        self.check()?;
+        self.state.watches.fetch_add(1, Ordering::SeqCst);
+        self.state.last_since.store(request.into_inner().since, Ordering::SeqCst);
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let gap = self.state.gap.load(Ordering::SeqCst);
+        let start = change::Subject::Start(accounts::Start { gap });
+        let sequence = self.state.sequence.load(Ordering::SeqCst);
+        sender.send(Ok(accounts::Change { sequence, subject: Some(start) })).unwrap();
+        self.state.watchers.lock().unwrap().push(sender);
+        Ok(Response::new(UnboundedReceiverStream::new(receiver)))
+    }
+
+    async fn signing_keys(
+        &self,
+        _: Request<accounts::SigningKeysRequest>,
+    ) -> Result<Response<accounts::SigningKeysAnswer>, Status> {
+        self.check()?;
+        self.state.key_fetches.fetch_add(1, Ordering::SeqCst);
+        let jwk = |generation: &u8| {
+            let kid = Some(format!("k{generation}"));
+            Jwk { kid, ..Jwk::ed25519(account_key(*generation).public()) }
+        };
+        let keys: Vec<_> = self.state.generations.lock().unwrap().iter().map(jwk).collect();
+        let jwk_set = serde_json::json!({ "keys": keys }).to_string();
+        Ok(Response::new(accounts::SigningKeysAnswer { jwk_set, issuer: ISSUER.into() }))
+    }
+}
+
+/// A channel to a gRPC service in this process, without any socket.
+fn in_process(router: tonic::transport::server::Router) -> Channel {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let incoming = UnboundedReceiverStream::new(receiver).map(Ok::<DuplexStream, std::io::Error>);
+    tokio::spawn(router.serve_with_incoming(assert_stream(incoming)));
+    let connect = tower::service_fn(move |_: http::Uri| {
+        let (client, server) = tokio::io::duplex(1024 * 1024);
+        let sent = sender.send(server).map_err(|_| std::io::Error::other("the service has ended"));
+        std::future::ready(sent.map(|()| TokioIo::new(client)))
+    });
+    Endpoint::from_static("http://in-process").connect_with_connector_lazy(connect)
+}
+
+fn assert_stream<S: Stream>(stream: S) -> S {
+    stream
+}

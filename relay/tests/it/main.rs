@@ -1,0 +1,12 @@
+//! The relay in one process: real HTTP, WebSocket and gRPC over in-memory pipes, in virtual time, between an account
+//! service and homes that are made of a few lines each.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap")]
+
+mod admission;
+mod bus;
+mod cloud;
+mod drain;
+mod liveness;
+mod loopback;
+mod revocation;
+mod sessions;

@@ -1,0 +1,115 @@
+//! What the account service ends, ends here at once.
+
+use std::time::Duration;
+
+use macloud_proto::bus::v1::{not_sent, unknown};
+use macloud_proto::instance_token;
+use macloud_proto::link::GoodbyeReason;
+use macloud_proto::link::frame::FromRelay;
+use tokio::time::Instant;
+
+use crate::cloud::{self, Cloud, Dial, Home, HomeKey, NOW, account_key, delivered, goodbye, until};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn an_unlinked_home_is_closed_at_once_and_does_not_come_back() {
+    let cloud = Cloud::start().await;
+    let (key, other) = (HomeKey::new(1), HomeKey::new(2));
+    let mut home = cloud.home(&key).await;
+    cloud.home(&other).await.serve();
+    let written = cloud.command_later(&key, 1, SECOND * 5);
+    home.command().await;
+    let before = Instant::now();
+    cloud.accounts.end(&key);
+    assert_eq!(goodbye(&mut home.socket).await, GoodbyeReason::Revoked);
+    assert_eq!(written.await.unwrap(), cloud::unknown(unknown::Reason::LinkLost));
+    assert!(before.elapsed() < Duration::from_millis(200));
+    assert_eq!(cloud.command(&key, 2, SECOND).await, cloud::not_sent(not_sent::Reason::NotConnected));
+    let refused = cloud.try_dial(&key).await.unwrap_err();
+    assert_eq!((refused.status, refused.error.as_str()), (401, "invalid_token"));
+    assert_eq!(cloud.command(&other, 3, SECOND).await, delivered(3), "other homes are not concerned");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_home_that_was_resumed_comes_back_with_a_new_token() {
+    let cloud = Cloud::start().await;
+    let key = HomeKey::new(1);
+    cloud.home(&key).await;
+    cloud.accounts.end(&key);
+    until(|| cloud.relay.connected() == 0).await;
+    cloud.clock.advance(SECOND * 2);
+    let mut claims = key.claims();
+    claims.iat = NOW + 1;
+    let token = instance_token::sign(&account_key(1), "k1", &claims);
+    let nonce = cloud.nonce(&key).await;
+    let socket = cloud.dial_with(Dial::of(&key, token, Some(&nonce))).await.unwrap();
+    Home::greet(socket, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_home_revoked_between_admission_and_hello_is_not_welcomed() {
+    let cloud = Cloud::start().await;
+    let key = HomeKey::new(1);
+    let mut socket = cloud.try_dial(&key).await.unwrap();
+    let other = HomeKey::new(2);
+    let mut witness = cloud.home(&other).await;
+    cloud.accounts.end(&key);
+    cloud.accounts.end(&other);
+    // Changes arrive in order, so the first one has been seen when the second one shows.
+    assert_eq!(goodbye(&mut witness.socket).await, GoodbyeReason::Revoked);
+    let hello = macloud_proto::link::frame::Hello {
+        version_min: 1,
+        version_max: 1,
+        install_id: [0; 16],
+        software: String::new(),
+        credit: 1,
+    };
+    let hello = macloud_proto::link::frame::FromConnector::Hello(hello).encode();
+    futures_util::SinkExt::send(&mut socket, tokio_tungstenite::tungstenite::Message::Binary(hello)).await.unwrap();
+    match cloud::next_frame(&mut socket).await {
+        Some(FromRelay::Goodbye(goodbye)) => assert_eq!(goodbye.reason, GoodbyeReason::Revoked),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_stream_is_taken_up_where_it_was_left() {
+    let cloud = Cloud::start().await;
+    let (first, second) = (HomeKey::new(1), HomeKey::new(2));
+    let mut one = cloud.home(&first).await;
+    let mut two = cloud.home(&second).await;
+    cloud.accounts.end(&first);
+    assert_eq!(goodbye(&mut one.socket).await, GoodbyeReason::Revoked);
+    let watches = cloud.accounts.watches();
+    cloud.accounts.break_streams(false);
+    tokio::time::sleep(SECOND).await;
+    assert_eq!((cloud.accounts.watches(), cloud.accounts.last_since()), (watches + 1, 1));
+    cloud.accounts.end(&second);
+    assert_eq!(goodbye(&mut two.socket).await, GoodbyeReason::Revoked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_service_that_is_away_is_asked_again_and_again_but_not_without_pause() {
+    let cloud = Cloud::start().await;
+    cloud.accounts.set_away(true);
+    cloud.accounts.break_streams(false);
+    tokio::time::sleep(SECOND * 60).await;
+    assert!(!cloud.relay.follows_changes());
+    cloud.accounts.set_away(false);
+    tokio::time::sleep(SECOND * 6).await;
+    assert!(cloud.relay.follows_changes());
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_gap_every_home_proves_itself_again() {
+    let cloud = Cloud::start().await;
+    let key = HomeKey::new(1);
+    let mut home = cloud.home(&key).await;
+    cloud.accounts.break_streams(true);
+    assert!(matches!(home.next().await, Some(FromRelay::Drain(_))));
+    let refused = cloud.try_dial(&key).await.unwrap_err();
+    assert_eq!(refused.error, "invalid_token", "a token from before the gap proves nothing");
+    home.serve();
+    assert_eq!(cloud.command(&key, 1, SECOND).await, delivered(1), "and until then it works");
+}
