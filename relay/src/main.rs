@@ -110,6 +110,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let presence = Arc::new(MemoryPresence::new(clock.clone()));
     let relay = Relay::new(args.relay_config(), args.accounts_channel()?, clock, presence);
 
+    let bus_tls = args.bus_tls()?;
     let homes = Server::bind(args.listen, args.certificate()?).await.context("cannot bind --listen")?;
     let admin = Server::bind(args.admin_listen, None).await.context("cannot bind --admin-listen")?;
     let bus = TcpListener::bind(args.bus_listen).await.context("cannot bind --bus-listen")?;
@@ -121,7 +122,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let until_drained = Stop::new();
     let homes = tokio::spawn(homes.serve(relay.router(), stop.clone()));
     let admin = tokio::spawn(admin.serve(health.router().merge(metrics.router()), until_drained.clone()));
-    let bus = tokio::spawn(serve_bus(relay.clone(), bus, args.bus_tls()?, until_drained.clone()));
+    let bus = tokio::spawn(serve_bus(relay.clone(), bus, bus_tls, until_drained.clone()));
     relay.run(stop).await;
     until_drained.stop_hard();
     homes.await?;

@@ -4,9 +4,12 @@
 
 mod admission;
 mod bus;
+mod chaos;
 mod cloud;
+mod cost;
 mod drain;
 mod liveness;
 mod loopback;
+mod process;
 mod revocation;
 mod sessions;
