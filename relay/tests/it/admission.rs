@@ -215,3 +215,18 @@ async fn two_headers_where_one_belongs_are_refused() {
     dial.headers.push(("authorization", "DPoP other".into()));
     assert_eq!(cloud.dial_with(dial).await.unwrap_err().status, 401);
 }
+
+#[tokio::test(start_paused = true)]
+async fn old_tls_is_refused_before_anything_is_looked_at() {
+    use macloud_service_kit::http::{Peer, Security};
+    let cloud = Cloud::start().await;
+    let home = HomeKey::new(1);
+    let nonce = cloud.nonce(&home).await;
+    for (security, refused) in [(Security::Tls12, true), (Security::Tls13, false), (Security::Plain, false)] {
+        let request = Dial::of(&home, home.token(), Some(&nonce)).into_request();
+        let mut request = request.map(|()| axum::body::Body::empty());
+        request.extensions_mut().insert(Peer { addr: ([127, 0, 0, 1], 1).into(), security });
+        let answer = tower::ServiceExt::oneshot(cloud.relay.router(), request).await.unwrap();
+        assert_eq!(answer.status() == http::StatusCode::FORBIDDEN, refused, "{security:?}");
+    }
+}

@@ -51,3 +51,72 @@ fn it_does_not_open_what_it_cannot_protect() {
         assert!(said.contains(remedy), "{said}");
     }
 }
+
+/// A certificate authority and what it has signed, as files.
+struct Authority {
+    certificate: rcgen::Certificate,
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap();
+        Self { certificate, issuer: rcgen::Issuer::new(params, key) }
+    }
+
+    /// Chain and key, both PEM.
+    fn sign(&self) -> (String, String) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+}
+
+#[tokio::test]
+async fn the_bus_demands_a_certificate_of_this_cloud() {
+    use macloud_proto::bus::v1::command_bus_client::CommandBusClient;
+    use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+
+    macloud_service_kit::tls::install_provider();
+    let (ours, strangers) = (Authority::new(), Authority::new());
+    let (chain, key) = ours.sign();
+    let folder = std::env::temp_dir().join(format!("macloud-relay-test-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let authority = file("ca.pem", &ours.certificate.pem());
+    let (chain_file, key_file) = (file("chain.pem", &chain), file("key.pem", &key));
+    let mut child = relay(&BASE)
+        .args(["--listen", "127.0.0.1:0", "--bus-listen", "0.0.0.0:0", "--admin-listen", "127.0.0.1:0"])
+        .args(["--internal-ca", &authority, "--internal-certificate", &chain_file, "--internal-key", &key_file])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let port = line["bus"].as_str().unwrap().rsplit_once(':').unwrap().1.to_owned();
+    let dispatch = async |identity: Option<(String, String)>| {
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ours.certificate.pem()));
+        if let Some((chain, key)) = identity {
+            tls = tls.identity(Identity::from_pem(chain, key));
+        }
+        let endpoint = Endpoint::from_shared(format!("https://localhost:{port}")).unwrap().tls_config(tls).unwrap();
+        let mut bus = CommandBusClient::new(endpoint.connect_lazy());
+        let home = crate::cloud::HomeKey::new(1);
+        bus.dispatch(crate::cloud::dispatch(&home, 1, std::time::Duration::from_secs(1))).await
+    };
+    assert!(dispatch(Some(ours.sign())).await.is_ok());
+    assert!(dispatch(None).await.is_err());
+    assert!(dispatch(Some(strangers.sign())).await.is_err());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+}
