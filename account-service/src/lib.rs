@@ -1,1 +1,174 @@
-//! account-service
+//! The account service of MA Cloud: people's accounts and homes, the OAuth 2.0 / OpenID Connect server that Alexa
+//! links to, and its web pages.
+//!
+//! - [`AccountService`] is the whole of it: [`open`](AccountService::open), [`router`](AccountService::router) for
+//!   people and clients, [`accounts_rpc`](AccountService::accounts_rpc) for the other parts of the cloud,
+//!   [`run`](AccountService::run) for what happens by itself, and the operator's functions (`create_user`, `create_client`, …).
+//! - `oauth` is the protocol: each endpoint is a file that tells its story from request to answer.
+//! - `web` is what people see: pages that work without JavaScript.
+//! - `store` is the only place with SQL.
+//!
+//! What it promises: a code is redeemed once and a strict token rotated once, whatever runs in parallel; a database that
+//! is away is "try again later", never "not authorised"; no token, code, password or cookie is kept in clear.
+
+mod admin;
+mod config;
+mod form;
+mod oauth;
+mod passwords;
+mod rate_limits;
+mod rpc;
+mod secrets;
+mod shared;
+mod signing;
+mod store;
+mod web;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use macloud_proto::accounts::v1::accounts_server::AccountsServer;
+use macloud_service_kit::clock::SharedClock;
+use macloud_service_kit::stop::Stop;
+
+pub use crate::admin::{AdminError, CreatedClient, NewClient, User};
+pub use crate::config::{Config, InvalidRate, Limits, Lives, Rate};
+pub use crate::passwords::PasswordRule;
+pub use crate::rpc::AccountsRpc;
+pub use crate::secrets::KeyFileError;
+pub use crate::signing::SigningError;
+pub use crate::store::clients::{Client, Rotation};
+pub use crate::store::{DatabaseSettings, StoreError};
+
+use crate::shared::Shared;
+
+/// The account service. Cheap to clone; all clones are one service.
+#[derive(Clone)]
+pub struct AccountService {
+    shared: Arc<Shared>,
+}
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Not an origin, or plain http to somewhere else than this machine.
+    #[error("the public URL must be https://host (or http://127.0.0.1:port), in lower case, without path")]
+    PublicUrl,
+    /// The key file.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The signing keys.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+}
+
+impl AccountService {
+    /// Open the database (creating and migrating it), the key file and the signing keys.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(config: Config, database: &DatabaseSettings, clock: SharedClock) -> Result<Self, OpenError> {
+        Ok(Self { shared: Shared::open(config, database, clock).await? })
+    }
+
+    /// Everything that people and OAuth clients reach.
+    pub fn router(&self) -> Router {
+        let router = oauth::router(self.shared.clone()).merge(web::router(self.shared.clone()));
+        web::with_headers(router, self.shared.clone())
+    }
+
+    /// The page for paths that nobody serves, to be the fallback of whatever [`router`](Self::router) is merged into.
+    #[must_use]
+    pub fn not_found(&self) -> axum::response::Response {
+        web::not_found(&self.shared)
+    }
+
+    /// What the other parts of the cloud ask.
+    #[must_use]
+    pub fn accounts_rpc(&self) -> AccountsServer<AccountsRpc> {
+        AccountsRpc::server(self.shared.clone())
+    }
+
+    /// What happens by itself until a soft stop: hearing of other processes' changes, and deleting what has had its time.
+    pub async fn run(&self, stop: Stop) {
+        tokio::select! {
+            () = stop.soft() => {}
+            () = self.hear_of_changes() => {}
+            () = self.keep_house() => {}
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn check_database(&self) -> Result<(), StoreError> {
+        store::changes::last(&self.shared.db).await.map(drop)
+    }
+
+    /// Let go of the database.
+    pub async fn close(&self) {
+        self.shared.db.close().await;
+    }
+
+    /// Prepare every SQL statement: the names and errors of those that cannot be. Also every table and column, sorted.
+    ///
+    /// # Errors
+    /// The database's.
+    #[doc(hidden)]
+    pub async fn check_schema(&self) -> Result<(Vec<(&'static str, String)>, Vec<(String, String)>), StoreError> {
+        Ok((self.shared.db.prepare_all().await, self.shared.db.columns().await?))
+    }
+
+    /// Delete now what has had its time: how many rows went.
+    ///
+    /// # Errors
+    /// The database's, or the key file's.
+    pub async fn housekeep(&self) -> Result<u64, OpenError> {
+        let shared = &self.shared;
+        let overlap = shared.config.lives.rotation_overlap_seconds.into();
+        let deleted = store::housekeeping::run(&shared.db, shared.now(), overlap).await?;
+        shared.signing.retire(&shared.db, &shared.master).await?;
+        Ok(deleted)
+    }
+
+    /// Changes of this process wake their watchers at once; those of others are found here.
+    async fn hear_of_changes(&self) {
+        let mut known = None;
+        loop {
+            match store::changes::last(&self.shared.db).await {
+                Ok(last) => {
+                    if known != Some(last) {
+                        known = Some(last);
+                        self.shared.wake_watchers();
+                    }
+                    tokio::time::sleep(CHANGE_POLL).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read the change log: trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+
+    async fn keep_house(&self) {
+        loop {
+            match self.housekeep().await {
+                Ok(0) => {}
+                Ok(deleted) => tracing::debug!(deleted, "deleted what has had its time"),
+                Err(error) => tracing::warn!(%error, "housekeeping did not finish: it will be tried again"),
+            }
+            tokio::time::sleep(HOUSEKEEPING_EVERY).await;
+        }
+    }
+}
+
+/// A revocation on another node must reach the watchers of this one within 200 ms.
+const CHANGE_POLL: Duration = Duration::from_millis(150);
+/// Also how often rotated signing keys are noticed.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);

@@ -250,14 +250,12 @@ impl Db {
     /// One statement that writes, as its own transaction; how many rows it touched.
     pub(crate) async fn write(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64> {
         Ok(match self {
-            Self::Sqlite { write, .. } => sqlx::query_with::<Sqlite, _>(sql, bind!(SqliteArguments, values))
-                .execute(write)
-                .await?
-                .rows_affected(),
-            Self::Postgres(pool) => sqlx::query_with::<Postgres, _>(sql, bind!(PgArguments, values))
-                .execute(pool)
-                .await?
-                .rows_affected(),
+            Self::Sqlite { write, .. } => {
+                sqlx::query_with::<Sqlite, _>(sql, bind!(SqliteArguments, values)).execute(write).await?.rows_affected()
+            }
+            Self::Postgres(pool) => {
+                sqlx::query_with::<Postgres, _>(sql, bind!(PgArguments, values)).execute(pool).await?.rows_affected()
+            }
         })
     }
 
@@ -302,7 +300,9 @@ impl Db {
             Self::Sqlite { .. } => SQLITE_COLUMNS,
             Self::Postgres(_) => POSTGRES_COLUMNS,
         };
-        self.rows(sql, values![]).await
+        let mut columns: Vec<(String, String)> = self.rows(sql, values![]).await?;
+        columns.sort();
+        Ok(columns)
     }
 }
 
@@ -394,11 +394,7 @@ pub(crate) fn parse_id<T: std::str::FromStr>(text: &str, table: &'static str, co
 }
 
 /// Bytes of a column that only ever holds this many.
-pub(crate) fn parse_bytes<const N: usize>(
-    bytes: &[u8],
-    table: &'static str,
-    column: &'static str,
-) -> Result<[u8; N]> {
+pub(crate) fn parse_bytes<const N: usize>(bytes: &[u8], table: &'static str, column: &'static str) -> Result<[u8; N]> {
     bytes.try_into().map_err(|_| StoreError::Inconsistent { table, column })
 }
 
@@ -413,8 +409,7 @@ fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A released migration is never edited; both lists grow together.
-const SQLITE_MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "first", include_str!("../migrations/sqlite/0001_first.sql"))];
+const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/sqlite/0001_first.sql"))];
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] =
     &[(1, "first", include_str!("../migrations/postgres/0001_first.sql"))];
 
@@ -435,6 +430,6 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
 ];
 
 const SQLITE_COLUMNS: &str = "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c \
-     WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '_sqlx_migrations' ORDER BY 1, 2";
+     WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '_sqlx_migrations'";
 const POSTGRES_COLUMNS: &str = "SELECT table_name::text, column_name::text FROM information_schema.columns \
-     WHERE table_schema = 'public' AND table_name <> '_sqlx_migrations' ORDER BY 1 COLLATE \"C\", 2 COLLATE \"C\"";
+     WHERE table_schema = 'public' AND table_name <> '_sqlx_migrations'";

@@ -7,8 +7,8 @@ use super::{Db, Result, StoreError, Tx, parse_bytes, parse_id, statements, value
 statements! {
     INSERT = "INSERT INTO pairings (device_code_hash, user_code_hash, identity_key, name, expires_at, poll_interval) \
               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_code_hash) DO NOTHING";
-    BY_DEVICE_CODE = "SELECT identity_key, name, expires_at, poll_interval, allowed, account_id, redeemed_at FROM pairings WHERE device_code_hash = $1";
-    OPEN_BY_USER_CODE = "SELECT identity_key, name, expires_at, poll_interval, allowed, account_id, redeemed_at FROM pairings \
+    BY_DEVICE_CODE = "SELECT identity_key, name, expires_at, allowed, account_id, redeemed_at FROM pairings WHERE device_code_hash = $1";
+    OPEN_BY_USER_CODE = "SELECT identity_key, name, expires_at, allowed, account_id, redeemed_at FROM pairings \
                          WHERE user_code_hash = $1 AND decided_at IS NULL AND expires_at > $2";
     /// The one place where a pairing is decided.
     DECIDE = "UPDATE pairings SET decided_at = $2, allowed = $3, account_id = $4, name = $5 \
@@ -27,7 +27,6 @@ pub(crate) struct Pairing {
     /// Suggested by the connector, or as the person changed it.
     pub(crate) name: String,
     pub(crate) expires_at: i64,
-    pub(crate) poll_interval: i64,
     /// The person's decision, once there is one.
     pub(crate) allowed: Option<bool>,
     pub(crate) redeemed: bool,
@@ -38,7 +37,6 @@ struct PairingRow {
     identity_key: Vec<u8>,
     name: String,
     expires_at: i64,
-    poll_interval: i64,
     allowed: Option<bool>,
     redeemed_at: Option<i64>,
 }
@@ -50,7 +48,6 @@ impl TryFrom<PairingRow> for Pairing {
             identity_key: parse_bytes(&row.identity_key, "pairings", "identity_key")?,
             name: row.name,
             expires_at: row.expires_at,
-            poll_interval: row.poll_interval,
             allowed: row.allowed,
             redeemed: row.redeemed_at.is_some(),
         })

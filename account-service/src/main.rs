@@ -1,0 +1,162 @@
+//! The account service as a process of its own: settings in, listeners out.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use macloud_account_service::{AccountService, Config, DatabaseSettings, Limits, Lives};
+use macloud_service_kit::health::Health;
+use macloud_service_kit::http::Server;
+use macloud_service_kit::metrics::Metrics;
+use macloud_service_kit::stop::Stop;
+use macloud_service_kit::telemetry::{self, TelemetryArgs};
+use macloud_service_kit::{clock, config, tls};
+use tokio_stream::wrappers::TcpListenerStream;
+
+/// The account service of MA Cloud. Every flag can also be given as MACLOUD_FLAG_NAME or as a line of --config.
+#[derive(Debug, clap::Parser)]
+#[command(name = "macloud-account-service", version)]
+struct Args {
+    /// TOML file with settings.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where people and OAuth clients connect.
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    listen: SocketAddr,
+    /// Where the other parts of the cloud connect (gRPC). Keep it inside.
+    #[arg(long, default_value = "127.0.0.1:9081")]
+    rpc_listen: SocketAddr,
+    /// Where operators look: /metrics, /healthz, /readyz.
+    #[arg(long, default_value = "127.0.0.1:9181")]
+    admin_listen: SocketAddr,
+    /// The address that people and clients use, such as https://cloud.example.
+    #[arg(long)]
+    public_url: String,
+    /// The relay's address as homes dial it. By default /relay/v1/connect under the public URL.
+    #[arg(long)]
+    relay_url: Option<String>,
+    /// The PostgreSQL database. Without it, SQLite in the data directory.
+    #[arg(long)]
+    database_url: Option<String>,
+    /// Connections to PostgreSQL.
+    #[arg(long, default_value_t = 16)]
+    database_connections: u32,
+    /// For the SQLite database and, by default, the key file.
+    #[arg(long, default_value = "data")]
+    data_dir: PathBuf,
+    /// The key file. Processes that share a database share its content.
+    #[arg(long)]
+    account_key_file: Option<PathBuf>,
+    /// The skill deployment's signed key set (base64url in a file), handed to homes at pairing.
+    #[arg(long)]
+    skill_key_set_file: Option<PathBuf>,
+    /// Plan limit of homes.
+    #[arg(long, default_value_t = 600)]
+    commands_per_minute: u32,
+    #[command(flatten)]
+    lives: Lives,
+    #[command(flatten)]
+    limits: Limits,
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
+}
+
+impl Args {
+    fn settings(&self) -> anyhow::Result<(Config, DatabaseSettings)> {
+        let key_file = self.account_key_file.clone().unwrap_or_else(|| self.data_dir.join("account.key"));
+        let mut config = Config::new(&self.public_url, key_file);
+        config.relay_url.clone_from(&self.relay_url);
+        config.lives = self.lives.clone();
+        config.limits = self.limits.clone();
+        config.commands_per_minute = self.commands_per_minute;
+        if let Some(path) = &self.skill_key_set_file {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let key_set = URL_SAFE_NO_PAD.decode(text.trim());
+            config.skill_key_set = Some(key_set.with_context(|| format!("{} is not base64url", path.display()))?);
+        }
+        let database = match &self.database_url {
+            Some(url) => DatabaseSettings::Postgres { url: url.clone(), max_connections: self.database_connections },
+            None => DatabaseSettings::Sqlite(self.data_dir.join("accounts.db")),
+        };
+        Ok((config, database))
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args: Args = match config::parse("MACLOUD", std::env::args_os()) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
+    tls::install_provider();
+    let _telemetry = telemetry::init(&args.telemetry, "account-service")?;
+    let metrics = Metrics::install()?;
+    let (config, database) = args.settings()?;
+    let service = AccountService::open(config, &database, clock::system()).await?;
+
+    let stop = Stop::new();
+    let health = Health::new();
+    let web = Server::bind(args.listen, None).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let admin = Server::bind(args.admin_listen, None)
+        .await
+        .with_context(|| format!("cannot listen on {}", args.admin_listen))?;
+    let rpc = tokio::net::TcpListener::bind(args.rpc_listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", args.rpc_listen))?;
+    announce(web.local_addr()?, rpc.local_addr()?, admin.local_addr()?);
+
+    let not_found = service.clone();
+    let router = service.router().fallback(move || async move { not_found.not_found() });
+    let rpc_stop = stop.clone();
+    let serve_rpc = tonic::transport::Server::builder()
+        .add_service(service.accounts_rpc())
+        .serve_with_incoming_shutdown(TcpListenerStream::new(rpc), async move { rpc_stop.soft().await });
+    let work = async {
+        let (_, rpc_ended, _, _) = tokio::join!(
+            web.serve(router, stop.clone()),
+            serve_rpc,
+            admin.serve(metrics.router().merge(health.router()), stop.clone()),
+            service.run(stop.clone()),
+        );
+        rpc_ended.context("the gRPC listener failed")
+    };
+    let signals = async {
+        wait_for_signal().await;
+        stop.stop_soft();
+        wait_for_signal().await;
+        stop.stop_hard();
+    };
+    tokio::select! {
+        ended = work => ended?,
+        () = signals => {}
+    }
+    service.close().await;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "standard output is where machines read the addresses")]
+fn announce(listen: SocketAddr, rpc: SocketAddr, admin: SocketAddr) {
+    println!(
+        "{}",
+        serde_json::json!({ "event": "listening", "address": listen, "rpc_address": rpc, "admin_address": admin })
+    );
+}
+
+async fn wait_for_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,266 @@
+//! `/oauth/authorize` and the consent page: from a client's wish to a person's decision to a code.
+//!
+//! Nothing is kept between the steps: the request travels as its own query string through sign-in and consent, and is
+//! checked from scratch each time. So `state` comes back byte for byte, and any node can take any step.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use macloud_proto::ids::GrantId;
+use macloud_service_kit::random;
+
+use super::scopes;
+use crate::form::{Form, encode};
+use crate::secrets::{Kind, Secret};
+use crate::shared::Shared;
+use crate::store::clients::Client;
+use crate::store::codes::{self, Code};
+use crate::store::web_sessions::Session;
+use crate::store::{grants, instances};
+use crate::web::visitor::Visitor;
+use crate::web::{self, PageError, consent, see_other};
+
+/// GET.
+pub(super) async fn by_link(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let visitor = Visitor::of(&shared, request.headers()).await;
+    web::answer(&shared, begin(&shared, visitor, query.as_bytes()).await)
+}
+
+/// POST, as OpenID Connect wants it: the same request as a form.
+pub(super) async fn by_form(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let visitor = Visitor::of(&shared, &parts.headers).await;
+    let outcome = match Form::read_text(&parts.headers, body).await {
+        Ok(text) => begin(&shared, visitor, &text).await,
+        Err(error) => Err(error.into()),
+    };
+    web::answer(&shared, outcome)
+}
+
+/// POST `/oauth/consent`: the buttons of the consent page.
+pub(super) async fn decide(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let outcome = async {
+        let posted = web::posted(&shared, request, consent::FORM).await?;
+        let text = posted.form.value("request").unwrap_or_default().to_owned();
+        let wish = match Wish::parse(&shared, text.as_bytes()).await? {
+            Ok(wish) => wish,
+            Err(refusal) => return Ok(see_other(&refusal)),
+        };
+        let Some(session) = posted.visitor.session else { return Ok(sign_in_first(&wish, false)) };
+        match posted.form.value("decision") {
+            Some("allow") => Ok(see_other(&issue_code(&shared, &wish, &session).await?)),
+            Some("deny") => Ok(see_other(&wish.refusal(&shared, "access_denied", "The person declined"))),
+            _ => Err(PageError::BadRequest("Please choose one of the two buttons.")),
+        }
+    };
+    web::answer(&shared, outcome.await)
+}
+
+/// What a client wishes, checked: client and redirect URI are known to belong together.
+struct Wish {
+    client: Arc<Client>,
+    redirect_uri: String,
+    state: Option<String>,
+    scopes: String,
+    challenge: Option<String>,
+    nonce: Option<String>,
+    prompt: Prompt,
+    max_age: Option<i64>,
+    form: Form,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Prompt {
+    AsNeeded,
+    None,
+    Login,
+}
+
+async fn begin(shared: &Shared, visitor: Result<Visitor, PageError>, text: &[u8]) -> Result<Response, PageError> {
+    let visitor = visitor?;
+    let wish = match Wish::parse(shared, text).await? {
+        Ok(wish) => wish,
+        Err(refusal) => return Ok(see_other(&refusal)),
+    };
+    let now = shared.now();
+    let fresh = |session: &Session| match wish.max_age {
+        Some(0) => false,
+        Some(seconds) => now - session.signed_in_at <= seconds,
+        None => true,
+    };
+    let session = visitor.session.clone();
+    match (wish.prompt, session) {
+        (Prompt::None, session) => {
+            let Some(session) = session.filter(fresh) else {
+                return Ok(see_other(&wish.refusal(shared, "login_required", "Nobody is signed in")));
+            };
+            let given = grants::scopes_given(&shared.db, &session.account_id, &wish.client.id).await?;
+            if given.iter().any(|given| scopes::covers(given, &wish.scopes)) {
+                Ok(see_other(&issue_code(shared, &wish, &session).await?))
+            } else {
+                Ok(see_other(&wish.refusal(shared, "consent_required", "The person has to be asked")))
+            }
+        }
+        (Prompt::Login, _) => Ok(sign_in_first(&wish, true)),
+        (Prompt::AsNeeded, None) => Ok(sign_in_first(&wish, false)),
+        (Prompt::AsNeeded, Some(session)) if !fresh(&session) => Ok(sign_in_first(&wish, true)),
+        (Prompt::AsNeeded, Some(session)) => {
+            let homes = instances::of_account(&shared.db, &session.account_id).await?;
+            let names = homes.into_iter().map(|home| home.name).collect();
+            let question = consent::Question {
+                app: &wish.client.name,
+                allows: scopes::explain(&wish.scopes),
+                email: &session.email,
+                homes: names,
+                request: wish.form.to_query_without(&[]),
+                origin: origin(&wish.redirect_uri),
+            };
+            Ok(consent::page_for(shared, &visitor, &question))
+        }
+    }
+}
+
+/// Send the browser to sign in and come back. Whoever must sign in anew has done so when it comes back, so the
+/// parameters that demanded it are dropped; left in, `max_age=1` would ask again and again.
+fn sign_in_first(wish: &Wish, again: bool) -> Response {
+    let drop: &[&str] = if again { &["prompt", "max_age"] } else { &[] };
+    let next = format!("/oauth/authorize?{}", wish.form.to_query_without(drop));
+    let again = if again { "&again=1" } else { "" };
+    see_other(&format!("/sign-in?next={}{again}", encode(&next)))
+}
+
+/// A code for this person's consent, as the URL to send the browser to.
+async fn issue_code(shared: &Shared, wish: &Wish, session: &Session) -> Result<String, PageError> {
+    let secret = Secret::new(Kind::Code);
+    let code = Code {
+        grant_id: GrantId::from_bytes(&random::bytes()),
+        account_id: session.account_id.clone(),
+        redirect_uri: wish.redirect_uri.clone(),
+        challenge: wish.challenge.clone(),
+        nonce: wish.nonce.clone(),
+        scopes: wish.scopes.clone(),
+        signed_in_at: session.signed_in_at,
+    };
+    let expires_at = shared.now() + i64::from(shared.config.lives.code_seconds);
+    codes::insert(&shared.db, &secret.hash(), &wish.client.id, &code, expires_at).await?;
+    Ok(wish.redirect(shared, &[("code", secret.as_str())]))
+}
+
+impl Wish {
+    /// Check a request. The inner error is the URL to send the browser back to with a refusal; the outer one is for
+    /// requests that must not send the browser anywhere, because who asks or where to is not certain.
+    async fn parse(shared: &Shared, text: &[u8]) -> Result<Result<Self, String>, PageError> {
+        let form = Form::parse(text)?;
+        let client_id = form.value("client_id").ok_or(UNKNOWN_APP)?;
+        let client = shared.client(client_id).await?.ok_or(UNKNOWN_APP)?;
+        let redirect_uri = form.value("redirect_uri").unwrap_or_default().to_owned();
+        if !client.redirect_uris.contains(&redirect_uri) {
+            return Err(PageError::BadRequest(
+                "The app that sent you here gave an address to return to that it has not registered. Nothing was shared.",
+            ));
+        }
+        let mut wish = Self {
+            client,
+            redirect_uri,
+            state: form.value("state").map(str::to_owned),
+            scopes: String::new(),
+            challenge: None,
+            nonce: form.value("nonce").map(str::to_owned),
+            prompt: Prompt::AsNeeded,
+            max_age: None,
+            form,
+        };
+        match wish.check() {
+            Ok(()) => Ok(Ok(wish)),
+            Err((error, description)) => Ok(Err(wish.refusal(shared, error, description))),
+        }
+    }
+
+    fn check(&mut self) -> Result<(), (&'static str, &'static str)> {
+        let form = &self.form;
+        if form.value("request").is_some() {
+            return Err(("request_not_supported", "Request objects are not supported"));
+        }
+        if form.value("request_uri").is_some() {
+            return Err(("request_uri_not_supported", "Request objects are not supported"));
+        }
+        match form.value("response_type") {
+            Some("code") => {}
+            Some(_) => return Err(("unsupported_response_type", "Only the response type code is supported")),
+            None => return Err(("invalid_request", "response_type is missing")),
+        }
+        if form.value("response_mode").is_some_and(|mode| mode != "query") {
+            return Err(("invalid_request", "Only the response mode query is supported"));
+        }
+        self.challenge = challenge(form, self.client.require_pkce)?;
+        if self.nonce.as_ref().is_some_and(|nonce| nonce.len() > MAX_NONCE) {
+            return Err(("invalid_request", "nonce is too long"));
+        }
+        self.scopes = scopes::grantable(form.value("scope").unwrap_or_default())
+            .ok_or(("invalid_scope", "No known scope was asked for"))?;
+        self.prompt = prompt(form.value("prompt").unwrap_or_default())?;
+        if let Some(max_age) = form.value("max_age") {
+            let seconds: u32 =
+                max_age.parse().map_err(|_| ("invalid_request", "max_age is not a number of seconds"))?;
+            self.max_age = Some(seconds.into());
+        }
+        Ok(())
+    }
+
+    fn refusal(&self, shared: &Shared, error: &str, description: &str) -> String {
+        self.redirect(shared, &[("error", error), ("error_description", description)])
+    }
+
+    /// The registered URI, byte for byte, with our parameters behind it, and `iss` (RFC 9207).
+    fn redirect(&self, shared: &Shared, parameters: &[(&str, &str)]) -> String {
+        let mut url = self.redirect_uri.clone();
+        let mut separator = if url.contains('?') { '&' } else { '?' };
+        let state = self.state.as_deref().map(|state| ("state", state));
+        for (name, value) in parameters.iter().copied().chain(state).chain([("iss", shared.issuer.as_str())]) {
+            url.push(separator);
+            url.push_str(&format!("{name}={}", encode(value)));
+            separator = '&';
+        }
+        url
+    }
+}
+
+/// PKCE (RFC 7636), S256 only.
+fn challenge(form: &Form, required: bool) -> Result<Option<String>, (&'static str, &'static str)> {
+    match (form.value("code_challenge"), form.value("code_challenge_method")) {
+        (None, None) if required => Err(("invalid_request", "code_challenge is missing")),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(("invalid_request", "code_challenge is missing")),
+        (Some(challenge), Some("S256")) => {
+            let well_formed =
+                challenge.len() == 43 && challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+            if well_formed {
+                Ok(Some(challenge.to_owned()))
+            } else {
+                Err(("invalid_request", "code_challenge is not a SHA-256 in base64url"))
+            }
+        }
+        (Some(_), _) => Err(("invalid_request", "code_challenge_method must be S256")),
+    }
+}
+
+fn prompt(text: &str) -> Result<Prompt, (&'static str, &'static str)> {
+    let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+    if words.contains(&"none") {
+        return if words.len() == 1 { Ok(Prompt::None) } else { Err(("invalid_request", "prompt=none stands alone")) };
+    }
+    // We always ask for consent, so `consent` asks for nothing more.
+    let login = words.iter().any(|word| ["login", "select_account"].contains(word));
+    Ok(if login { Prompt::Login } else { Prompt::AsNeeded })
+}
+
+/// For `form-action`: without it, browsers block the redirect that answers the consent form.
+fn origin(redirect_uri: &str) -> String {
+    url::Url::parse(redirect_uri).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+}
+
+const UNKNOWN_APP: PageError =
+    PageError::BadRequest("The app that sent you here is not known to us. Nothing was shared.");
+const MAX_NONCE: usize = 512;

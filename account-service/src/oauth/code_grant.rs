@@ -1,0 +1,98 @@
+//! Redeeming an authorization code.
+
+use macloud_proto::ids::GrantId;
+use macloud_proto::jose::sha256_base64url;
+use serde_json::Value;
+
+use super::error::OAuthError;
+use super::id_token;
+use super::issue::Issue;
+use super::scopes;
+use crate::form::Form;
+use crate::secrets::{Kind, lookup_hash};
+use crate::shared::Shared;
+use crate::store::clients::Client;
+use crate::store::codes::{self, Code};
+use crate::store::{accounts, grants, tokens};
+
+const REFUSED: OAuthError = OAuthError::InvalidGrant("The code is unknown, expired, used, or another client's");
+
+/// The tokens for `code`, once.
+pub(super) async fn redeem(shared: &Shared, client: &Client, form: &Form) -> Result<Value, OAuthError> {
+    let code = form.value("code").ok_or(OAuthError::InvalidRequest("code is missing"))?;
+    let hash = lookup_hash(Kind::Code, code).ok_or(REFUSED)?;
+    let mut tx = shared.db.begin().await?;
+    let Some(code) = codes::redeem(&mut tx, &hash, &client.id, shared.now()).await? else {
+        drop(tx);
+        revoke_if_reused(shared, &hash, client).await?;
+        return Err(REFUSED);
+    };
+    if let Err(refusal) = check(&code, form) {
+        // The code is spent all the same: whoever holds it without its verifier must not try again.
+        tx.commit().await?;
+        return Err(refusal);
+    }
+    let issue = Issue::new(shared, client);
+    grants::insert(
+        &mut tx,
+        &code.grant_id,
+        &code.account_id,
+        &client.id,
+        &code.scopes,
+        code.signed_in_at,
+        shared.now(),
+    )
+    .await?;
+    tokens::insert(&mut tx, &issue.pair, &code.grant_id, None, &code.scopes).await?;
+    tx.commit().await?;
+    tracing::info!(grant.id = %code.grant_id, client.id = %client.id, "linked");
+    let id_token = id_token_for(shared, client, &code).await?;
+    Ok(issue.into_answer(&code.scopes, id_token))
+}
+
+/// What the code was bound to when it was asked for.
+fn check(code: &Code, form: &Form) -> Result<(), OAuthError> {
+    if form.value("redirect_uri") != Some(&code.redirect_uri) {
+        return Err(OAuthError::InvalidGrant("redirect_uri is not the one of the authorization request"));
+    }
+    match (&code.challenge, form.value("code_verifier")) {
+        (None, None) => Ok(()),
+        (Some(challenge), Some(verifier)) if verifier_matches(verifier, challenge) => Ok(()),
+        (Some(_), _) => Err(OAuthError::InvalidGrant("code_verifier is missing or wrong")),
+        (None, Some(_)) => Err(OAuthError::InvalidGrant("The authorization request had no code_challenge")),
+    }
+}
+
+fn verifier_matches(verifier: &str, challenge: &str) -> bool {
+    let well_formed = (43..=128).contains(&verifier.len())
+        && verifier.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
+    well_formed && sha256_base64url(verifier.as_bytes()) == challenge
+}
+
+/// A second use of a code means that two parties have it: end what the first use gave (RFC 6749 section 4.1.2).
+async fn revoke_if_reused(shared: &Shared, hash: &[u8; 32], client: &Client) -> Result<(), OAuthError> {
+    let Some(grant) = codes::grant_of_spent(&shared.db, hash, &client.id).await? else { return Ok(()) };
+    tracing::warn!(grant.id = %grant, client.id = %client.id, "a code was used twice: what it gave is revoked");
+    end_grant(shared, &grant).await
+}
+
+/// End a grant and tell those who cache its tokens.
+pub(super) async fn end_grant(shared: &Shared, grant: &GrantId) -> Result<(), OAuthError> {
+    let mut tx = shared.db.begin().await?;
+    grants::end(&mut tx, grant, shared.now()).await?;
+    Ok(shared.commit(tx).await?)
+}
+
+async fn id_token_for(shared: &Shared, client: &Client, code: &Code) -> Result<Option<String>, OAuthError> {
+    if !scopes::contains(&code.scopes, "openid") {
+        return Ok(None);
+    }
+    let account = accounts::by_id(&shared.db, &code.account_id).await?.ok_or(REFUSED)?;
+    let subject = id_token::Subject {
+        account: &account.id,
+        email: &account.email,
+        signed_in_at: code.signed_in_at,
+        nonce: code.nonce.as_deref(),
+    };
+    Ok(Some(id_token::sign(shared, &client.id, &code.scopes, &subject)))
+}

@@ -1,0 +1,168 @@
+//! Asking about tokens and ending them: revocation (RFC 7009), introspection (RFC 7662) and userinfo (OpenID Connect).
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::error::OAuthError;
+use super::{client_auth, scopes};
+use crate::form::Form;
+use crate::secrets::{Kind, lookup_hash};
+use crate::shared::Shared;
+use crate::store::changes::{self, Subject};
+use crate::store::tokens::{self, TokenState};
+use crate::store::{grants, tokens as store_tokens};
+
+/// A token of either kind. The prefix says which, so a `token_type_hint` adds nothing.
+async fn find(shared: &Shared, text: &str) -> Result<Option<(Kind, TokenState)>, OAuthError> {
+    if let Some(hash) = lookup_hash(Kind::Access, text) {
+        return Ok(tokens::by_access(&shared.db, &hash).await?.map(|state| (Kind::Access, state)));
+    }
+    if let Some(hash) = lookup_hash(Kind::Refresh, text) {
+        return Ok(tokens::by_refresh(&shared.db, &hash).await?.map(|state| (Kind::Refresh, state)));
+    }
+    Ok(None)
+}
+
+/// POST `/oauth/revoke`. A refresh token ends its whole grant, an access token only itself. Unknown tokens are no error.
+pub(super) async fn revoke(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    match try_revoke(&shared, request).await {
+        Ok(()) => super::json(&json!({})),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn try_revoke(shared: &Shared, request: Request) -> Result<(), OAuthError> {
+    let (parts, body) = request.into_parts();
+    let form = Form::read(&parts.headers, body).await?;
+    let client = client_auth::authenticate(shared, &parts.headers, &form).await?;
+    let text = form.value("token").ok_or(OAuthError::InvalidRequest("token is missing"))?;
+    let Some((kind, state)) = find(shared, text).await?.filter(|(_, state)| state.client_id == client.id) else {
+        return Ok(());
+    };
+    let now = shared.now();
+    let mut tx = shared.db.begin().await?;
+    if kind == Kind::Refresh {
+        grants::end(&mut tx, &state.grant_id, now).await?;
+        tracing::info!(grant.id = %state.grant_id, client.id = %client.id, "the client revoked its grant");
+    } else if let Some(hash) = lookup_hash(Kind::Access, text)
+        && store_tokens::end_access(&mut tx, &hash, now).await?
+    {
+        // The grant lives on; this only makes everyone ask again about its tokens.
+        changes::append(&mut tx, &Subject::GrantEnded(state.grant_id.clone()), now).await?;
+    }
+    Ok(shared.commit(tx).await?)
+}
+
+/// POST `/oauth/introspect`, for the client that the token was issued to.
+pub(super) async fn introspect(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    match try_introspect(&shared, request).await {
+        Ok(answer) => super::json(&answer),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn try_introspect(shared: &Shared, request: Request) -> Result<Value, OAuthError> {
+    let (parts, body) = request.into_parts();
+    let form = Form::read(&parts.headers, body).await?;
+    let client = client_auth::authenticate(shared, &parts.headers, &form).await?;
+    if client.is_public() {
+        return Err(OAuthError::InvalidClient("Introspection needs a client with a secret"));
+    }
+    let text = form.value("token").ok_or(OAuthError::InvalidRequest("token is missing"))?;
+    let inactive = json!({ "active": false });
+    let Some((kind, state)) = find(shared, text).await? else { return Ok(inactive) };
+    if state.client_id != client.id || !is_active(shared, kind, text, &state).await? {
+        return Ok(inactive);
+    }
+    let (expires_at, scope, token_type) = match kind {
+        Kind::Access => (state.access_expires_at, &state.scopes, "Bearer"),
+        _ => (state.refresh_expires_at, &state.grant_scopes, "refresh_token"),
+    };
+    Ok(json!({
+        "active": true,
+        "client_id": state.client_id,
+        "sub": state.account_id,
+        "scope": scope,
+        "exp": expires_at,
+        "iat": state.issued_at,
+        "iss": shared.issuer,
+        "token_type": token_type,
+    }))
+}
+
+async fn is_active(shared: &Shared, kind: Kind, text: &str, state: &TokenState) -> Result<bool, OAuthError> {
+    let now = shared.now();
+    if state.grant_ended || state.suspended {
+        return Ok(false);
+    }
+    if kind == Kind::Access {
+        return Ok(!state.access_ended && state.access_expires_at > now);
+    }
+    let Some(hash) = lookup_hash(Kind::Refresh, text) else { return Ok(false) };
+    let cut = now - i64::from(shared.config.lives.rotation_overlap_seconds);
+    Ok(!state.used && state.refresh_expires_at > now && !tokens::is_superseded(&shared.db, &hash, cut).await?)
+}
+
+/// GET or POST `/oauth/userinfo`. The token comes in the Authorization header and nowhere else.
+pub(super) async fn userinfo(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    match try_userinfo(&shared, &headers).await {
+        Ok(answer) => super::json(&answer),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// RFC 6750 section 3.
+enum BearerRefusal {
+    Missing,
+    Invalid,
+    Insufficient,
+    Other(OAuthError),
+}
+
+impl BearerRefusal {
+    fn into_response(self) -> Response {
+        let (status, challenge) = match self {
+            Self::Missing => (StatusCode::UNAUTHORIZED, "Bearer realm=\"MA Cloud\""),
+            Self::Invalid => (StatusCode::UNAUTHORIZED, "Bearer realm=\"MA Cloud\", error=\"invalid_token\""),
+            Self::Insufficient => {
+                (StatusCode::FORBIDDEN, "Bearer realm=\"MA Cloud\", error=\"insufficient_scope\", scope=\"openid\"")
+            }
+            Self::Other(error) => return error.into_response(),
+        };
+        let error = if status == StatusCode::FORBIDDEN { "insufficient_scope" } else { "invalid_token" };
+        let mut response = super::json(&json!({ "error": error }));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        response
+    }
+}
+
+async fn try_userinfo(shared: &Shared, headers: &HeaderMap) -> Result<Value, BearerRefusal> {
+    let header = headers.get(header::AUTHORIZATION).ok_or(BearerRefusal::Missing)?;
+    let (scheme, token) = header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(BearerRefusal::Invalid)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(BearerRefusal::Missing);
+    }
+    let hash = lookup_hash(Kind::Access, token.trim()).ok_or(BearerRefusal::Invalid)?;
+    let state = tokens::by_access(&shared.db, &hash).await.map_err(|error| BearerRefusal::Other(error.into()))?;
+    let state = state.ok_or(BearerRefusal::Invalid)?;
+    let active = is_active(shared, Kind::Access, token, &state).await.map_err(BearerRefusal::Other)?;
+    if !active {
+        return Err(BearerRefusal::Invalid);
+    }
+    if !scopes::contains(&state.scopes, "openid") {
+        return Err(BearerRefusal::Insufficient);
+    }
+    let mut answer = json!({ "sub": state.account_id });
+    if scopes::contains(&state.scopes, "email") {
+        let identity = grants::identity(&shared.db, &state.grant_id).await;
+        let identity = identity.map_err(|error| BearerRefusal::Other(error.into()))?.ok_or(BearerRefusal::Invalid)?;
+        answer["email"] = identity.email.into();
+        answer["email_verified"] = false.into();
+    }
+    Ok(answer)
+}

@@ -1,0 +1,46 @@
+//! A fresh pair of tokens, and the answer that carries it.
+
+use serde_json::{Value, json};
+
+use crate::secrets::{Kind, Secret};
+use crate::shared::Shared;
+use crate::store::clients::Client;
+use crate::store::tokens::NewPair;
+
+/// The next pair for a client: the secrets for the answer, their hashes for the database.
+pub(super) struct Issue {
+    access: Secret,
+    refresh: Secret,
+    expires_in: i64,
+    pub(super) pair: NewPair,
+}
+
+impl Issue {
+    pub(super) fn new(shared: &Shared, client: &Client) -> Self {
+        let (access, refresh) = (Secret::new(Kind::Access), Secret::new(Kind::Refresh));
+        let now = shared.now();
+        let pair = NewPair {
+            access_hash: access.hash(),
+            refresh_hash: refresh.hash(),
+            issued_at: now,
+            access_expires_at: now + client.access_token_seconds,
+            refresh_expires_at: now + i64::from(shared.config.lives.refresh_idle_seconds),
+        };
+        Self { access, refresh, expires_in: client.access_token_seconds, pair }
+    }
+
+    /// The token endpoint's answer (RFC 6749 section 5.1).
+    pub(super) fn into_answer(self, scopes: &str, id_token: Option<String>) -> Value {
+        let mut answer = json!({
+            "access_token": self.access.as_str(),
+            "token_type": "Bearer",
+            "expires_in": self.expires_in,
+            "refresh_token": self.refresh.as_str(),
+            "scope": scopes,
+        });
+        if let Some(id_token) = id_token {
+            answer["id_token"] = id_token.into();
+        }
+        answer
+    }
+}

@@ -1,0 +1,60 @@
+//! What this server offers, for programs: one document under two names (OpenID Connect Discovery, RFC 8414), and the keys.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::json;
+
+use super::scopes;
+use crate::shared::Shared;
+
+pub(super) async fn document(State(shared): State<Arc<Shared>>) -> Response {
+    let auth_methods = ["client_secret_basic", "client_secret_post", "none"];
+    let document = json!({
+        "issuer": shared.issuer,
+        "authorization_endpoint": shared.url("/oauth/authorize"),
+        "token_endpoint": shared.url("/oauth/token"),
+        "jwks_uri": shared.url("/oauth/jwks"),
+        "userinfo_endpoint": shared.url("/oauth/userinfo"),
+        "revocation_endpoint": shared.url("/oauth/revoke"),
+        "introspection_endpoint": shared.url("/oauth/introspect"),
+        "device_authorization_endpoint": shared.url("/oauth/device_authorization"),
+        "account_management_uri": shared.url("/apps"),
+        "scopes_supported": scopes::known(),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": [
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            super::pairing::GRANT_TYPE,
+        ],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none", "private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": ["EdDSA"],
+        "revocation_endpoint_auth_methods_supported": auth_methods,
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "dpop_signing_alg_values_supported": ["EdDSA"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["EdDSA"],
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "email", "email_verified"],
+        "prompt_values_supported": ["none", "login", "consent"],
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+    });
+    public(&document.to_string(), "application/json")
+}
+
+pub(super) async fn jwks(State(shared): State<Arc<Shared>>) -> Response {
+    public(&shared.signing.jwk_set(), "application/jwk-set+json")
+}
+
+/// Readable by programs of any origin; kept for a minute, well below the time a key is published before its use.
+fn public(body: &str, content_type: &'static str) -> Response {
+    let headers =
+        [("content-type", content_type), ("cache-control", "public, max-age=60"), ("access-control-allow-origin", "*")];
+    (headers, body.to_owned()).into_response()
+}

@@ -1,0 +1,116 @@
+//! Refreshing, under one of two rules.
+//!
+//! *Overlap*, for confidential clients such as Alexa, which refresh in parallel and sometimes lose an answer: a refresh
+//! token stays good until a successor of it has been used, and for a while after. One that is older is refused for
+//! itself alone. Who refreshes has proved itself with the client secret, so RFC 9700 does not ask for rotation at all here.
+//!
+//! *Strict*, for public clients: a refresh token is spent by its use, and a second use ends the whole authorization
+//! (RFC 9700 section 4.14).
+
+use macloud_proto::ids::GrantId;
+use serde_json::Value;
+
+use super::code_grant::end_grant;
+use super::error::OAuthError;
+use super::issue::Issue;
+use super::{id_token, scopes};
+use crate::form::Form;
+use crate::secrets::{Kind, lookup_hash};
+use crate::shared::Shared;
+use crate::store::clients::{Client, Rotation};
+use crate::store::{grants, tokens};
+
+const REFUSED: OAuthError = OAuthError::InvalidGrant("The refresh token is unknown, expired or revoked");
+
+/// The next pair of tokens.
+pub(super) async fn refresh(shared: &Shared, client: &Client, form: &Form) -> Result<Value, OAuthError> {
+    let used = form.value("refresh_token").ok_or(OAuthError::InvalidRequest("refresh_token is missing"))?;
+    let used = lookup_hash(Kind::Refresh, used).ok_or(REFUSED)?;
+    let narrowed = match form.value("scope") {
+        Some(asked) => Some(narrow(shared, client, &used, asked).await?),
+        None => None,
+    };
+    let issue = Issue::new(shared, client);
+    let outcome = match client.rotation {
+        Rotation::Overlap => {
+            let overlap = shared.config.lives.rotation_overlap_seconds.into();
+            tokens::rotate_overlapping(&shared.db, &used, &client.id, &issue.pair, narrowed.as_deref(), overlap).await?
+        }
+        Rotation::Strict => rotate_strictly(shared, client, &used, &issue, narrowed).await?,
+    };
+    let Some((grant, granted)) = outcome else { return Err(refusal(shared, client, &used).await?) };
+    let id_token = id_token_for(shared, client, &grant, &granted).await?;
+    Ok(issue.into_answer(&granted, id_token))
+}
+
+/// A refresh may ask for less than was granted, never for more.
+async fn narrow(shared: &Shared, client: &Client, used: &[u8; 32], asked: &str) -> Result<String, OAuthError> {
+    let state = tokens::by_refresh(&shared.db, used).await?.filter(|state| state.client_id == client.id);
+    let granted = state.ok_or(REFUSED)?.grant_scopes;
+    if !scopes::covers(&granted, asked) {
+        return Err(OAuthError::InvalidScope("More was asked for than was granted"));
+    }
+    scopes::grantable(asked).ok_or(OAuthError::InvalidScope("No known scope was asked for"))
+}
+
+async fn rotate_strictly(
+    shared: &Shared,
+    client: &Client,
+    used: &[u8; 32],
+    issue: &Issue,
+    narrowed: Option<String>,
+) -> Result<Option<(GrantId, String)>, OAuthError> {
+    // What was granted never changes, so this read decides nothing that the statement below must decide.
+    let Some(state) = tokens::by_refresh(&shared.db, used).await? else { return Ok(None) };
+    let granted = narrowed.unwrap_or(state.grant_scopes);
+    let mut tx = shared.db.begin().await?;
+    let Some(grant) = tokens::spend(&mut tx, used, &client.id, shared.now()).await? else { return Ok(None) };
+    tokens::insert(&mut tx, &issue.pair, &grant, Some(used), &granted).await?;
+    tx.commit().await?;
+    Ok(Some((grant, granted)))
+}
+
+/// Why a token was not good. Decided after the fact, for the log and for strict rotation's revocation.
+async fn refusal(shared: &Shared, client: &Client, used: &[u8; 32]) -> Result<OAuthError, OAuthError> {
+    let Some(state) = tokens::by_refresh(&shared.db, used).await? else { return Ok(REFUSED) };
+    let grant = &state.grant_id;
+    let cut = shared.now() - i64::from(shared.config.lives.rotation_overlap_seconds);
+    if state.client_id != client.id {
+        tracing::warn!(grant.id = %grant, client.id = %client.id, "a client presented another client's refresh token");
+    } else if state.grant_ended {
+        tracing::info!(grant.id = %grant, "refused a refresh: the grant has ended");
+    } else if state.suspended {
+        // Not `invalid_grant`: that would unlink for good, and a suspension may be lifted.
+        return Ok(OAuthError::AccessDenied("The account is suspended"));
+    } else if state.refresh_expires_at <= shared.now() {
+        tracing::info!(grant.id = %grant, "refused a refresh: the token was not used for too long");
+    } else if state.used {
+        tracing::warn!(grant.id = %grant, client.id = %client.id, "a spent refresh token came back: the grant is revoked");
+        end_grant(shared, grant).await?;
+    } else if tokens::is_superseded(&shared.db, used, cut).await? {
+        tracing::warn!(grant.id = %grant, client.id = %client.id, "an old refresh token came back: it alone is refused");
+    } else {
+        // Good after all: something of ours went wrong between the two looks, and that must not unlink anybody.
+        return Ok(OAuthError::Unavailable);
+    }
+    Ok(REFUSED)
+}
+
+async fn id_token_for(
+    shared: &Shared,
+    client: &Client,
+    grant: &GrantId,
+    granted: &str,
+) -> Result<Option<String>, OAuthError> {
+    if !scopes::contains(granted, "openid") {
+        return Ok(None);
+    }
+    let identity = grants::identity(&shared.db, grant).await?.ok_or(REFUSED)?;
+    let subject = id_token::Subject {
+        account: &identity.account_id,
+        email: &identity.email,
+        signed_in_at: identity.signed_in_at,
+        nonce: None,
+    };
+    Ok(Some(id_token::sign(shared, &client.id, granted, &subject)))
+}

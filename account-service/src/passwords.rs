@@ -1,0 +1,160 @@
+//! Passwords: Argon2id, with a bounded number of hashes at once.
+//!
+//! A hash costs some 30 ms of a core and 19 MiB. As many run at once as there are cores; who would have to wait too long
+//! is told to come back, so that a flood of sign-ins slows sign-ins and nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use macloud_service_kit::random;
+use tokio::sync::Semaphore;
+
+/// Hashes and verifies.
+#[derive(Clone)]
+pub(crate) struct Passwords {
+    turns: Arc<Semaphore>,
+    wait: Duration,
+    /// Verified when the account is unknown, so that both cases cost the same.
+    decoy: Arc<str>,
+}
+
+/// Why a password was not hashed or compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PasswordError {
+    /// Too many others are signing in.
+    #[error("too many sign-ins at once")]
+    Busy,
+    /// The stored hash cannot be read, or hashing failed.
+    #[error("a password hash is unusable")]
+    Unusable,
+}
+
+/// Why a new password is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordRule {
+    /// Below [`MIN_CHARACTERS`].
+    #[error("a password needs at least 8 characters")]
+    TooShort,
+    /// Above [`MAX_BYTES`].
+    #[error("a password may have at most 1024 bytes")]
+    TooLong,
+    /// It is the e-mail address.
+    #[error("a password must not be the e-mail address")]
+    IsEmail,
+}
+
+impl Passwords {
+    pub(crate) fn new(wait: Duration) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let random: [u8; 24] = random::bytes();
+        let decoy = hash_now(&random).expect("hashing with fixed parameters works");
+        Self { turns: Arc::new(Semaphore::new(cores)), wait, decoy: decoy.into() }
+    }
+
+    /// Hash a new password.
+    pub(crate) async fn hash(&self, password: &str) -> Result<String, PasswordError> {
+        let password = password.to_owned();
+        self.in_turn(move || hash_now(password.as_bytes())).await?.ok_or(PasswordError::Unusable)
+    }
+
+    /// Whether `password` is the one behind `stored`; without a stored hash, no, after the same work.
+    pub(crate) async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool, PasswordError> {
+        let password = password.to_owned();
+        let known = stored.is_some();
+        let stored = stored.unwrap_or(&self.decoy).to_owned();
+        let verdict = self
+            .in_turn(move || {
+                let hash = PasswordHash::new(&stored).ok()?;
+                Some(hasher().verify_password(password.as_bytes(), &hash).is_ok())
+            })
+            .await?;
+        Ok(verdict.ok_or(PasswordError::Unusable)? && known)
+    }
+
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
+        let turn = tokio::time::timeout(self.wait, self.turns.clone().acquire_owned()).await;
+        let turn = turn.map_err(|_| PasswordError::Busy)?.expect("the semaphore is never closed");
+        let done = tokio::task::spawn_blocking(move || {
+            // Held by the work itself: a caller that goes away does not free the core it still uses.
+            let _turn = turn;
+            work()
+        });
+        done.await.map_err(|_| PasswordError::Unusable)
+    }
+}
+
+/// Check a new password.
+pub(crate) fn check_new(password: &str, email: &str) -> Result<(), PasswordRule> {
+    if password.chars().count() < MIN_CHARACTERS {
+        Err(PasswordRule::TooShort)
+    } else if password.len() > MAX_BYTES {
+        Err(PasswordRule::TooLong)
+    } else if password.eq_ignore_ascii_case(email) {
+        Err(PasswordRule::IsEmail)
+    } else {
+        Ok(())
+    }
+}
+
+/// As it is stored and compared: trimmed, lower case. `None` when it is no address.
+pub(crate) fn normalise_email(text: &str) -> Option<String> {
+    let text = text.trim().to_lowercase();
+    let (local, domain) = text.rsplit_once('@')?;
+    let plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control());
+    let ok = text.len() <= 254 && plain(local) && plain(domain) && !domain.starts_with('.') && !domain.ends_with('.');
+    ok.then_some(text)
+}
+
+fn hasher() -> Argon2<'static> {
+    let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("the parameters are within Argon2's bounds");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+fn hash_now(password: &[u8]) -> Option<String> {
+    let salt: [u8; 16] = random::bytes();
+    let salt = SaltString::encode_b64(&salt).ok()?;
+    Some(hasher().hash_password(password, &salt).ok()?.to_string())
+}
+
+/// OWASP's minimum for Argon2id: 19 MiB, two passes, one lane.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+/// NIST SP 800-63B's minimum.
+const MIN_CHARACTERS: usize = 8;
+/// Far above any password manager's; bounds the work per request.
+pub(crate) const MAX_BYTES: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_normalised_or_refused() {
+        assert_eq!(normalise_email(" Ada@Example.ORG "), Some("ada@example.org".into()));
+        for wrong in ["", "@", "a@", "@b", "a b@c", "a@b c", "a@.b", "a@b.", "a\0@b", &format!("{}@b", "a".repeat(254))]
+        {
+            assert_eq!(normalise_email(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn right_wrong_and_unknown() {
+        let passwords = Passwords::new(Duration::from_secs(30));
+        let stored = passwords.hash("correct horse").await.unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(passwords.verify("correct horse", Some(&stored)).await.unwrap());
+        assert!(!passwords.verify("wrong horse", Some(&stored)).await.unwrap());
+        assert!(!passwords.verify("correct horse", None).await.unwrap());
+        assert_eq!(passwords.verify("x", Some("garbage")).await, Err(PasswordError::Unusable));
+    }
+
+    #[tokio::test]
+    async fn who_would_wait_too_long_is_turned_away() {
+        let passwords = Passwords::new(Duration::ZERO);
+        let all = passwords.turns.available_permits() as u32;
+        let _held = passwords.turns.clone().acquire_many_owned(all).await.unwrap();
+        assert_eq!(passwords.verify("x", None).await, Err(PasswordError::Busy));
+    }
+}

@@ -1,0 +1,200 @@
+//! What the other parts of the cloud may ask: `macloud.accounts.v1.Accounts`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::Stream;
+use macloud_proto::accounts::v1::accounts_server::{Accounts, AccountsServer};
+use macloud_proto::accounts::v1::resolve_access_answer::Status as AccessStatus;
+use macloud_proto::accounts::v1::{
+    Change, Home, ResolveAccessAnswer, ResolveAccessRequest, SigningKeysAnswer, SigningKeysRequest, Start,
+    StoreEventGrantAnswer, StoreEventGrantRequest, WatchChangesRequest, change,
+};
+use macloud_proto::ids::AccountId;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::secrets::{Kind, lookup_hash};
+use crate::shared::Shared;
+use crate::store::changes::{self, Subject};
+use crate::store::{StoreError, event_grants, instances, tokens};
+
+/// The server of the contract.
+#[derive(Clone)]
+pub struct AccountsRpc {
+    shared: Arc<Shared>,
+}
+
+impl AccountsRpc {
+    pub(crate) fn server(shared: Arc<Shared>) -> AccountsServer<Self> {
+        AccountsServer::new(Self { shared })
+    }
+
+    async fn resolve(&self, access_token: &str) -> Result<ResolveAccessAnswer, StoreError> {
+        let with = |status: AccessStatus| ResolveAccessAnswer { status: status.into(), ..Default::default() };
+        let Some(hash) = lookup_hash(Kind::Access, access_token) else { return Ok(with(AccessStatus::Invalid)) };
+        let Some(token) = tokens::by_access(&self.shared.db, &hash).await? else {
+            return Ok(with(AccessStatus::Invalid));
+        };
+        if token.grant_ended || token.access_ended {
+            return Ok(with(AccessStatus::Invalid));
+        }
+        if token.suspended {
+            return Ok(with(AccessStatus::Suspended));
+        }
+        let left = token.access_expires_at - self.shared.now();
+        if left <= 0 {
+            return Ok(with(AccessStatus::Expired));
+        }
+        let homes = instances::of_account(&self.shared.db, &token.account_id).await?;
+        Ok(ResolveAccessAnswer {
+            status: AccessStatus::Active.into(),
+            account_id: token.account_id.to_string(),
+            grant_id: token.grant_id.to_string(),
+            client_id: token.client_id,
+            scopes: token.scopes.split(' ').map(Into::into).collect(),
+            valid_for_seconds: u32::try_from(left).unwrap_or(u32::MAX),
+            homes: homes.into_iter().map(home).collect(),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl Accounts for AccountsRpc {
+    async fn resolve_access(
+        &self,
+        request: Request<ResolveAccessRequest>,
+    ) -> Result<Response<ResolveAccessAnswer>, Status> {
+        let answer = self.resolve(&request.into_inner().access_token).await.map_err(|error| away(&error))?;
+        Ok(Response::new(answer))
+    }
+
+    type WatchChangesStream = Pin<Box<dyn Stream<Item = Result<Change, Status>> + Send>>;
+
+    async fn watch_changes(
+        &self,
+        request: Request<WatchChangesRequest>,
+    ) -> Result<Response<Self::WatchChangesStream>, Status> {
+        // Subscribed before the first read: a change committed in between wakes the follower.
+        let wake = self.shared.watch_changes();
+        let (start, from) = start(&self.shared, request.into_inner().since).await.map_err(|error| away(&error))?;
+        let (sender, receiver) = mpsc::channel(64);
+        // Ends by itself when the watcher goes away (`send` fails), which it notices at the latest at the next change.
+        tokio::spawn(follow(self.shared.clone(), start, from, wake, sender));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn signing_keys(&self, _: Request<SigningKeysRequest>) -> Result<Response<SigningKeysAnswer>, Status> {
+        // Asked rarely, mostly because a key was unknown: then another process may just have rotated.
+        if let Err(error) = self.shared.signing.reload(&self.shared.db, &self.shared.master).await {
+            tracing::warn!(%error, "cannot read the signing keys again: answering those known");
+        }
+        let answer = SigningKeysAnswer { jwk_set: self.shared.signing.jwk_set(), issuer: self.shared.issuer.clone() };
+        Ok(Response::new(answer))
+    }
+
+    async fn store_event_grant(
+        &self,
+        request: Request<StoreEventGrantRequest>,
+    ) -> Result<Response<StoreEventGrantAnswer>, Status> {
+        let request = request.into_inner();
+        let account: AccountId =
+            request.account_id.parse().map_err(|_| Status::invalid_argument("account_id is malformed"))?;
+        if !["NA", "EU", "FE"].contains(&request.region.as_str()) {
+            return Err(Status::invalid_argument("region must be NA, EU or FE"));
+        }
+        if request.sealed.len() > MAX_SEALED_GRANT {
+            return Err(Status::invalid_argument("sealed is too long"));
+        }
+        let stored = if request.sealed.is_empty() {
+            event_grants::delete(&self.shared.db, &account, &request.region).await.map(|()| true)
+        } else {
+            let now = self.shared.now();
+            event_grants::store(&self.shared.db, &account, &request.region, &request.sealed, now).await
+        };
+        match stored.map_err(|error| away(&error))? {
+            true => Ok(Response::new(StoreEventGrantAnswer {})),
+            false => Err(Status::not_found("no such account")),
+        }
+    }
+}
+
+/// The first message, and the sequence that the follower goes on from.
+async fn start(shared: &Shared, since: u64) -> Result<(Change, u64), StoreError> {
+    let last = changes::last(&shared.db).await?;
+    let oldest = changes::oldest(&shared.db).await?;
+    // Everything after `since` is still there if nothing happened since, or the next one is.
+    let complete = since == last || since < last && oldest.is_some_and(|oldest| oldest <= since + 1);
+    let (gap, from) = match since {
+        0 => (false, last),
+        since if complete => (false, since),
+        _ => (true, last),
+    };
+    Ok((Change { sequence: from, subject: Some(change::Subject::Start(Start { gap })) }, from))
+}
+
+async fn follow(
+    shared: Arc<Shared>,
+    start: Change,
+    mut from: u64,
+    mut wake: tokio::sync::watch::Receiver<u64>,
+    sender: mpsc::Sender<Result<Change, Status>>,
+) {
+    if sender.send(Ok(start)).await.is_err() {
+        return;
+    }
+    loop {
+        match changes::after(&shared.db, from).await {
+            Ok(new) => {
+                let full = new.len() == 500;
+                for change in new {
+                    from = change.sequence;
+                    let message = Change { sequence: from, subject: Some(subject(change.subject)) };
+                    if sender.send(Ok(message)).await.is_err() {
+                        return;
+                    }
+                }
+                if full {
+                    continue;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the change log: trying again");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                continue;
+            }
+        }
+        tokio::select! {
+            () = sender.closed() => return,
+            woken = wake.changed() => if woken.is_err() { return },
+        }
+    }
+}
+
+fn subject(subject: Subject) -> change::Subject {
+    match subject {
+        Subject::GrantEnded(id) => change::Subject::GrantEnded(id.to_string()),
+        Subject::InstanceEnded(id) => change::Subject::InstanceEnded(id.to_string()),
+        Subject::AccountEnded(id) => change::Subject::AccountEnded(id.to_string()),
+        Subject::HomesChanged(id) => change::Subject::HomesChanged(id.to_string()),
+    }
+}
+
+fn home(instance: instances::Instance) -> Home {
+    Home {
+        instance_id: instance.id.to_string(),
+        name: instance.name,
+        identity_key: instance.identity_key.to_vec().into(),
+        paused: instance.paused,
+    }
+}
+
+fn away(error: &StoreError) -> Status {
+    tracing::warn!(%error, "the database did not answer a call");
+    Status::unavailable("the database is away: try again")
+}
+
+/// A refresh token of Login with Amazon and its envelope are some 3 KiB.
+const MAX_SEALED_GRANT: usize = 16 * 1024;

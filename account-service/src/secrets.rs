@@ -1,0 +1,243 @@
+//! Random secrets that this service hands out and keeps only as hashes, and the keys derived from the key file.
+
+use std::fmt;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use macloud_service_kit::random;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::digest::{SHA256, digest};
+use ring::{hkdf, hmac};
+
+/// What a secret is for: the visible prefix, by which people and secret scanners recognise it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Access,
+    Refresh,
+    Code,
+    Device,
+    Client,
+    Cookie,
+}
+
+impl Kind {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Access => "mca_",
+            Self::Refresh => "mcr_",
+            Self::Code => "mcc_",
+            Self::Device => "mcd_",
+            Self::Client => "mcs_",
+            Self::Cookie => "",
+        }
+    }
+}
+
+/// A secret of 256 random bits as text. Shown to whom it was made for, never logged.
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn new(kind: Kind) -> Self {
+        let random: [u8; 32] = random::bytes();
+        Self(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(random)))
+    }
+
+    /// A cookie's value as a browser sent it, if we could have made it.
+    pub(crate) fn parse_cookie(text: &str) -> Option<Self> {
+        lookup_hash(Kind::Cookie, text).map(|_| Self(text.to_owned()))
+    }
+
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        hash(&self.0)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The hash to look `text` up by, if it has the form of a secret of this kind. Nothing else reaches the database.
+pub(crate) fn lookup_hash(kind: Kind, text: &str) -> Option<[u8; 32]> {
+    let random = text.strip_prefix(kind.prefix())?;
+    let well_formed = random.len() == 43 && random.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    well_formed.then(|| hash(text))
+}
+
+/// SHA-256. Enough for 256 random bits: there is nothing to guess.
+pub(crate) fn hash(text: &str) -> [u8; 32] {
+    digest(&SHA256, text.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+/// Why the key file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// Reading or making it failed.
+    #[error("the key file {path} cannot be used: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+    /// It holds something else.
+    #[error("the key file {0} does not hold a key (43 characters of base64url)")]
+    Content(PathBuf),
+}
+
+/// The keys derived from the key file. No `Debug`.
+pub(crate) struct MasterKeys {
+    seal: LessSafeKey,
+    form: hmac::Key,
+    user_code: hmac::Key,
+    nonce: hmac::Key,
+}
+
+impl MasterKeys {
+    /// Read the key file, or make it when there is none.
+    pub(crate) fn load_or_create(path: &Path) -> Result<Self, KeyFileError> {
+        let io = |source| KeyFileError::Io { path: path.into(), source };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(path).map_err(io)?,
+            Err(error) => return Err(io(error)),
+        };
+        let key = URL_SAFE_NO_PAD.decode(text.trim()).ok().filter(|key| key.len() == 32);
+        Ok(Self::derive(&key.ok_or_else(|| KeyFileError::Content(path.into()))?))
+    }
+
+    fn derive(key: &[u8]) -> Self {
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"macloud/account-service/1").extract(key);
+        let expand = |label: &[u8]| -> [u8; 32] {
+            let mut out = [0; 32];
+            let label = [label];
+            let okm = root.expand(&label, hkdf::HKDF_SHA256).expect("32 bytes is one block");
+            okm.fill(&mut out).expect("the length is that of the hash");
+            out
+        };
+        let mac = |label| hmac::Key::new(hmac::HMAC_SHA256, &expand(label));
+        let seal = UnboundKey::new(&CHACHA20_POLY1305, &expand(b"seal")).expect("the key has 32 bytes");
+        Self { seal: LessSafeKey::new(seal), form: mac(b"form"), user_code: mac(b"user-code"), nonce: mac(b"nonce") }
+    }
+
+    /// Encrypt for the database; `place` says where it is kept, so that it cannot be moved elsewhere.
+    pub(crate) fn seal(&self, place: &str, plain: &[u8]) -> Vec<u8> {
+        let nonce: [u8; NONCE_LEN] = random::bytes();
+        let mut sealed = plain.to_vec();
+        self.seal
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place.as_bytes()), &mut sealed)
+            .expect("short texts can be sealed");
+        [&nonce, sealed.as_slice()].concat()
+    }
+
+    /// Decrypt what [`Self::seal`] gave; `None` when it was made with another key file, or for another place.
+    pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, body) = sealed.split_at_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut body = body.to_vec();
+        let plain = self.seal.open_in_place(nonce, Aad::from(place.as_bytes()), &mut body).ok()?;
+        Some(plain.to_vec())
+    }
+
+    /// The token that proves a form was served by us to the browser with this cookie.
+    pub(crate) fn form_token(&self, cookie: &str, form: &str) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.form, format!("{form}\0{cookie}").as_bytes()))
+    }
+
+    /// Whether `token` is that token.
+    pub(crate) fn form_token_matches(&self, cookie: &str, form: &str, token: &str) -> bool {
+        let Ok(token) = URL_SAFE_NO_PAD.decode(token) else { return false };
+        hmac::verify(&self.form, format!("{form}\0{cookie}").as_bytes(), &token).is_ok()
+    }
+
+    /// The hash under which a user code is kept: keyed, because 34 bits can be guessed from a plain hash.
+    pub(crate) fn user_code_hash(&self, normalised: &str) -> [u8; 32] {
+        hmac::sign(&self.user_code, normalised.as_bytes()).as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes")
+    }
+
+    /// A DPoP nonce for `now`: the time and a seal on it, so that every node accepts every node's.
+    pub(crate) fn dpop_nonce(&self, now: u64) -> String {
+        let time = now.to_be_bytes();
+        let tag = hmac::sign(&self.nonce, &time);
+        URL_SAFE_NO_PAD.encode([&time, &tag.as_ref()[..16]].concat())
+    }
+
+    /// Whether `nonce` is ours and at most [`DPOP_NONCE_SECONDS`] old.
+    pub(crate) fn dpop_nonce_is_current(&self, nonce: &str, now: u64) -> bool {
+        let Some(time) = URL_SAFE_NO_PAD.decode(nonce).ok().and_then(|bytes| bytes.get(..8)?.try_into().ok()) else {
+            return false;
+        };
+        let time = u64::from_be_bytes(time);
+        let genuine = subtle::ConstantTimeEq::ct_eq(nonce.as_bytes(), self.dpop_nonce(time).as_bytes());
+        // Nodes' clocks may differ a little, so a nonce may also be from the near future.
+        bool::from(genuine) && time <= now.saturating_add(60) && now <= time.saturating_add(DPOP_NONCE_SECONDS)
+    }
+}
+
+fn create(path: &Path) -> std::io::Result<String> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        std::fs::create_dir_all(directory)?;
+    }
+    let key: [u8; 32] = random::bytes();
+    let text = URL_SAFE_NO_PAD.encode(key);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(text)
+}
+
+/// How long a DPoP nonce is accepted.
+pub(crate) const DPOP_NONCE_SECONDS: u64 = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_well_formed_secrets_are_looked_up() {
+        let secret = Secret::new(Kind::Access);
+        assert_eq!(lookup_hash(Kind::Access, secret.as_str()), Some(secret.hash()));
+        for wrong in ["", "mca_", "mca_short", "mca_\0", &format!("{}x", secret.as_str()), &secret.as_str()[1..]] {
+            assert_eq!(lookup_hash(Kind::Access, wrong), None);
+        }
+        assert_eq!(lookup_hash(Kind::Refresh, secret.as_str()), None);
+        assert!(!format!("{secret:?}").contains("mca_"));
+    }
+
+    #[test]
+    fn sealed_bytes_open_only_in_their_place_and_with_their_key() {
+        let keys = MasterKeys::derive(&[1; 32]);
+        let sealed = keys.seal("signing_keys/k1", b"seed");
+        assert_eq!(keys.open("signing_keys/k1", &sealed).as_deref(), Some(&b"seed"[..]));
+        assert_eq!(keys.open("signing_keys/k2", &sealed), None);
+        assert_eq!(MasterKeys::derive(&[2; 32]).open("signing_keys/k1", &sealed), None);
+        assert_eq!(keys.open("signing_keys/k1", &sealed[..5]), None);
+    }
+
+    #[test]
+    fn a_nonce_ages_and_cannot_be_made_up() {
+        let keys = MasterKeys::derive(&[1; 32]);
+        let nonce = keys.dpop_nonce(1_000);
+        assert!(keys.dpop_nonce_is_current(&nonce, 1_000) && keys.dpop_nonce_is_current(&nonce, 1_300));
+        assert!(!keys.dpop_nonce_is_current(&nonce, 1_301));
+        assert!(!keys.dpop_nonce_is_current(&MasterKeys::derive(&[2; 32]).dpop_nonce(1_000), 1_000));
+        for wrong in ["", "AAAA", "*", &nonce[1..]] {
+            assert!(!keys.dpop_nonce_is_current(wrong, 1_000));
+        }
+    }
+}

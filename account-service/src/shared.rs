@@ -1,0 +1,194 @@
+//! What every request of this service leans on, made once at start.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::http::request::Parts;
+use macloud_service_kit::clock::SharedClock;
+use macloud_service_kit::http::Peer;
+use tokio::sync::watch;
+
+use crate::OpenError;
+use crate::config::Config;
+use crate::passwords::Passwords;
+use crate::rate_limits::RateLimits;
+use crate::secrets::MasterKeys;
+use crate::signing::Signing;
+use crate::store::clients::{self, Client};
+use crate::store::{DatabaseSettings, Db, StoreError, Tx};
+
+/// The running service's parts.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    /// `public_url` without a slash at the end: the issuer, byte for byte.
+    pub(crate) issuer: String,
+    /// Whether people reach us over https: cookies are then bound to it.
+    pub(crate) https: bool,
+    pub(crate) db: Db,
+    pub(crate) clock: SharedClock,
+    pub(crate) master: MasterKeys,
+    pub(crate) signing: Signing,
+    pub(crate) passwords: Passwords,
+    pub(crate) rate_limits: RateLimits,
+    clients: Mutex<HashMap<String, (Arc<Client>, u64)>>,
+    /// Counts up whenever the change log may have grown.
+    changed: watch::Sender<u64>,
+}
+
+impl Shared {
+    pub(crate) async fn open(
+        config: Config,
+        database: &DatabaseSettings,
+        clock: SharedClock,
+    ) -> Result<Arc<Self>, OpenError> {
+        let (issuer, https) = check_public_url(&config.public_url)?;
+        let master = MasterKeys::load_or_create(&config.key_file)?;
+        let db = Db::open(database).await?;
+        let signing = Signing::open(&db, &master, clock.clone()).await?;
+        let passwords = Passwords::new(Duration::from_millis(config.limits.password_wait_ms.into()));
+        Ok(Arc::new(Self {
+            issuer,
+            https,
+            db,
+            master,
+            signing,
+            passwords,
+            rate_limits: RateLimits::new(clock.clone()),
+            clients: Mutex::default(),
+            changed: watch::Sender::new(0),
+            clock,
+            config,
+        }))
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.unix_seconds() as i64
+    }
+
+    /// The absolute URL of a path of ours.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
+
+    pub(crate) fn relay_url(&self) -> String {
+        self.config.relay_url.clone().unwrap_or_else(|| {
+            let rest = self.issuer.strip_prefix("http").unwrap_or(&self.issuer);
+            format!("ws{rest}/relay/v1/connect")
+        })
+    }
+
+    /// Commit a transaction that noted changes, and wake those who watch for them.
+    pub(crate) async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
+        tx.commit().await?;
+        self.wake_watchers();
+        Ok(())
+    }
+
+    pub(crate) fn wake_watchers(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(crate) fn watch_changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// A registered client. Remembered for some seconds: there are few, and each token request asks.
+    pub(crate) async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, StoreError> {
+        if !is_client_id(id) {
+            return Ok(None);
+        }
+        let now = self.clock.monotonic_millis();
+        if let Some((client, until)) = self.lock_clients().get(id)
+            && *until > now
+        {
+            return Ok(Some(client.clone()));
+        }
+        let Some(client) = clients::by_id(&self.db, id).await?.map(Arc::new) else {
+            self.forget_client(id);
+            return Ok(None);
+        };
+        self.lock_clients().insert(id.to_owned(), (client.clone(), now + CLIENT_MEMORY_MILLIS));
+        Ok(Some(client))
+    }
+
+    /// After a change to a client made by this process.
+    pub(crate) fn forget_client(&self, id: &str) {
+        self.lock_clients().remove(id);
+    }
+
+    fn lock_clients(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Arc<Client>, u64)>> {
+        self.clients.lock().expect("no code panics while holding this lock")
+    }
+
+    /// Where a request comes from, as far as it can be known.
+    pub(crate) fn client_address(&self, parts: &Parts) -> IpAddr {
+        let declared = self.config.limits.client_address_header.as_deref().and_then(|name| {
+            // The last entry is the one our own proxy added.
+            let value = parts.headers.get_all(name).iter().next_back()?.to_str().ok()?;
+            value.rsplit(',').next()?.trim().parse().ok()
+        });
+        let peer = || parts.extensions.get::<Peer>().map(|peer| peer.addr.ip());
+        declared.or_else(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+}
+
+/// What a client id can be; a stranger's other texts do not reach the database.
+pub(crate) fn is_client_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+fn check_public_url(text: &str) -> Result<(String, bool), OpenError> {
+    let issuer = text.trim_end_matches('/');
+    let url = url::Url::parse(issuer).map_err(|_| OpenError::PublicUrl)?;
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => return Err(OpenError::PublicUrl),
+    };
+    let https = url.scheme() == "https";
+    let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    // Byte-equal everywhere, so only the form that clients derive themselves: lower case, no default port.
+    let canonical = url.as_str().trim_end_matches('/') == issuer;
+    if !plain || !canonical || !(https || url.scheme() == "http" && loopback) {
+        return Err(OpenError::PublicUrl);
+    }
+    Ok((issuer.to_owned(), https))
+}
+
+/// A deleted client may be believed in for this long by other processes.
+const CLIENT_MEMORY_MILLIS: u64 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_urls() {
+        for good in [
+            "https://cloud.example",
+            "https://cloud.example/",
+            "http://127.0.0.1:8080",
+            "http://localhost:1",
+            "http://[::1]:80",
+        ] {
+            // Port 80 is http's default and so not canonical.
+            assert_eq!(check_public_url(good).is_ok(), !good.ends_with(":80"), "{good}");
+        }
+        for bad in [
+            "",
+            "cloud.example",
+            "http://cloud.example",
+            "https://u@cloud.example",
+            "https://cloud.example/x",
+            "https://cloud.example?q",
+            "https://CLOUD.example",
+            "ftp://localhost",
+        ] {
+            assert!(check_public_url(bad).is_err(), "{bad}");
+        }
+    }
+}

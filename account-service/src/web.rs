@@ -1,0 +1,265 @@
+//! What people see: server-rendered pages that work without JavaScript, in any browser and in the Alexa app's web view.
+//!
+//! Every form carries a token that binds it to the browser's cookie, and every POST must come from our own pages. What
+//! can go wrong ends in [`PageError`], which says in plain words what to do.
+
+pub(crate) mod consent;
+pub(crate) mod visitor;
+
+mod apps;
+mod assets;
+mod confirm;
+mod headers;
+mod homes;
+mod landing;
+mod pair;
+mod sessions;
+mod sign_in;
+mod sign_up;
+mod when;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse as _, Response};
+use axum::routing::{get, post};
+
+use self::visitor::Visitor;
+use crate::form::{Form, FormError};
+use crate::passwords::PasswordError;
+use crate::rate_limits::TooMany;
+use crate::shared::Shared;
+use crate::store::StoreError;
+use crate::store::web_sessions::Session;
+
+pub(crate) use self::headers::with_headers;
+
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/", get(landing::show))
+        .route("/sign-up", get(sign_up::show).post(sign_up::submit))
+        .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-out", get(sessions::ask_sign_out).post(sessions::sign_out))
+        .route("/pair", get(pair::show).post(pair::submit))
+        .route("/homes", get(homes::list))
+        .route("/homes/{id}/rename", post(homes::rename))
+        .route("/homes/{id}/pause", post(homes::pause))
+        .route("/homes/{id}/resume", post(homes::resume))
+        .route("/homes/{id}/unlink", get(homes::ask_unlink).post(homes::unlink))
+        .route("/apps", get(apps::list))
+        .route("/apps/{client}/unlink", get(apps::ask_unlink).post(apps::unlink))
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/others/end", post(sessions::end_others))
+        .route("/sessions/{id}/end", post(sessions::end))
+        .route("/assets/{file}", get(assets::serve))
+        .with_state(shared)
+}
+
+/// Why a person gets an error page.
+#[derive(Debug)]
+pub(crate) enum PageError {
+    /// The request makes no sense; the text says what to do.
+    BadRequest(&'static str),
+    /// The form did not come from a page of ours, or from one that is too old.
+    Forgery,
+    /// Posted from a page at another address than the public one.
+    WrongAddress,
+    NotFound,
+    TooLong,
+    TooMany(TooMany),
+    /// Too many sign-ins at this moment.
+    Busy,
+    /// Our own fault.
+    Unavailable,
+}
+
+/// What every page has around it.
+pub(crate) struct Frame {
+    title: &'static str,
+    email: Option<String>,
+    stylesheet: &'static str,
+    icon: &'static str,
+}
+
+impl Frame {
+    pub(crate) fn new(title: &'static str, session: Option<&Session>) -> Self {
+        Self {
+            title,
+            email: session.map(|session| session.email.clone()),
+            stylesheet: assets::stylesheet_url(),
+            icon: assets::icon_url(),
+        }
+    }
+}
+
+/// A page for this visitor.
+pub(crate) fn page(shared: &Shared, visitor: &Visitor, status: StatusCode, template: &impl Template) -> Response {
+    let mut response = render(status, template);
+    if let Some(cookie) = visitor.cookie_to_set(shared) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn render(status: StatusCode, template: &impl Template) -> Response {
+    let mut response = match template.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page template failed");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    };
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, headers::page_policy(None));
+    response
+}
+
+/// Go there with GET. Never 307 or 308: those would carry a posted password along.
+pub(crate) fn see_other(location: &str) -> Response {
+    let location = HeaderValue::from_str(location).unwrap_or(HeaderValue::from_static("/"));
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}
+
+/// A form that one of our own pages sent.
+pub(crate) struct Posted {
+    pub(crate) visitor: Visitor,
+    pub(crate) form: Form,
+    pub(crate) parts: Parts,
+}
+
+/// Read a posted form, and make sure that it comes from our own page, served to this browser.
+pub(crate) async fn posted(shared: &Shared, request: Request, form_name: &str) -> Result<Posted, PageError> {
+    let (parts, body) = request.into_parts();
+    check_origin(shared, &parts.headers)?;
+    let visitor = Visitor::of(shared, &parts.headers).await?;
+    let form = Form::read(&parts.headers, body).await?;
+    let token = form.value("form_token").unwrap_or_default();
+    if !visitor.owns_form(shared, form_name, token) {
+        return Err(PageError::Forgery);
+    }
+    Ok(Posted { visitor, form, parts })
+}
+
+/// Browsers say where a POST comes from. Programs that are no browsers do not, and need the form token anyway.
+fn check_origin(shared: &Shared, headers: &HeaderMap) -> Result<(), PageError> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if text("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none") {
+        return Err(PageError::Forgery);
+    }
+    match text("origin") {
+        Some(origin) if origin != shared.issuer => Err(PageError::WrongAddress),
+        _ => Ok(()),
+    }
+}
+
+/// Turn an outcome into what is sent.
+pub(crate) fn answer(shared: &Shared, outcome: Result<Response, PageError>) -> Response {
+    outcome.unwrap_or_else(|error| error_page(shared, &error))
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    frame: Frame,
+    heading: &'static str,
+    text: String,
+}
+
+/// The one place where a [`PageError`] becomes a page.
+fn error_page(shared: &Shared, error: &PageError) -> Response {
+    let (status, heading, text): (_, _, String) = match error {
+        PageError::BadRequest(text) => (StatusCode::BAD_REQUEST, "That did not work", (*text).into()),
+        PageError::Forgery => (
+            StatusCode::FORBIDDEN,
+            "This page has expired",
+            "For your safety, a form works only in the browser that opened it, and not for long. Please go back, reload the page and try again.".into(),
+        ),
+        PageError::WrongAddress => (
+            StatusCode::FORBIDDEN,
+            "Please use our usual address",
+            format!("This form was opened at another address. Please go to {} and try again.", shared.issuer),
+        ),
+        PageError::NotFound => (
+            StatusCode::NOT_FOUND,
+            "Nothing here",
+            "This page does not exist, or what it showed is gone.".into(),
+        ),
+        PageError::TooLong => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "That was too long", "Please shorten what you entered.".into())
+        }
+        PageError::TooMany(TooMany { retry_after_seconds }) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many tries",
+            format!("To protect accounts, we pause here. Please try again in {}.", when::duration(*retry_after_seconds)),
+        ),
+        PageError::Busy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Many people are signing in",
+            "Please try again in a few seconds.".into(),
+        ),
+        PageError::Unavailable => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "We are having a moment",
+            "Something on our side is not answering. Your music at home keeps playing. Please try again in a minute.".into(),
+        ),
+    };
+    let mut response = render(status, &ErrorPage { frame: Frame::new(heading, None), heading, text });
+    let retry_after = match error {
+        PageError::TooMany(TooMany { retry_after_seconds }) => Some(*retry_after_seconds),
+        PageError::Busy => Some(3),
+        PageError::Unavailable => Some(10),
+        _ => None,
+    };
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// The page for paths that nobody serves.
+pub(crate) fn not_found(shared: &Shared) -> Response {
+    error_page(shared, &PageError::NotFound)
+}
+
+impl From<StoreError> for PageError {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "the database did not answer a page");
+        Self::Unavailable
+    }
+}
+
+impl From<TooMany> for PageError {
+    fn from(error: TooMany) -> Self {
+        Self::TooMany(error)
+    }
+}
+
+impl From<PasswordError> for PageError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Busy => Self::Busy,
+            PasswordError::Unusable => {
+                tracing::error!(%error, "a password could not be hashed or compared");
+                Self::Unavailable
+            }
+        }
+    }
+}
+
+impl From<FormError> for PageError {
+    fn from(error: FormError) -> Self {
+        match error {
+            FormError::TooLong => Self::TooLong,
+            FormError::ContentType | FormError::Interrupted => {
+                Self::BadRequest("Your browser sent this form in a way we do not understand. Please try again.")
+            }
+            FormError::Encoding | FormError::ControlCharacter => {
+                Self::BadRequest("Something you entered has characters that cannot be used here.")
+            }
+            FormError::Duplicate => Self::BadRequest("The address of this page is damaged. Please start again."),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Linked apps: who may do what, and "unlink".
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use super::visitor::Visitor;
+use super::{Frame, PageError, answer, confirm, page, posted, see_other, when};
+use crate::oauth::explain_scopes;
+use crate::shared::Shared;
+use crate::store::grants::{self, LinkedApp};
+
+const FORM: &str = "apps";
+
+#[derive(Template)]
+#[template(path = "apps.html")]
+struct Apps {
+    frame: Frame,
+    apps: Vec<ShownApp>,
+}
+
+/// All that one app may do, however often it was linked.
+struct ShownApp {
+    client_id: String,
+    name: String,
+    allows: Vec<&'static str>,
+    linked: String,
+    used: Option<String>,
+}
+
+/// GET `/apps`.
+pub(super) async fn list(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    answer(&shared, try_list(&shared, &headers).await)
+}
+
+async fn try_list(shared: &Shared, headers: &HeaderMap) -> Result<Response, PageError> {
+    let visitor = Visitor::of(shared, headers).await?;
+    let Some(session) = &visitor.session else { return Ok(see_other("/sign-in?next=%2Fapps")) };
+    let grants = grants::linked_apps(&shared.db, &session.account_id).await?;
+    let apps = merged(grants).iter().map(|app| shown(app, shared.now())).collect();
+    let frame = Frame::new("Linked apps", Some(session));
+    Ok(page(shared, &visitor, StatusCode::OK, &Apps { frame, apps }))
+}
+
+/// One line per app: the union of what it may do, the first link and the latest use.
+fn merged(grants: Vec<LinkedApp>) -> Vec<LinkedApp> {
+    let mut apps: Vec<LinkedApp> = Vec::new();
+    for grant in grants {
+        match apps.iter_mut().find(|app| app.client_id == grant.client_id) {
+            Some(app) => {
+                app.scopes = format!("{} {}", app.scopes, grant.scopes);
+                app.created_at = app.created_at.min(grant.created_at);
+                app.last_used_at = app.last_used_at.max(grant.last_used_at);
+            }
+            None => apps.push(grant),
+        }
+    }
+    apps
+}
+
+fn shown(app: &LinkedApp, now: i64) -> ShownApp {
+    ShownApp {
+        client_id: app.client_id.clone(),
+        name: app.name.clone(),
+        allows: explain_scopes(&app.scopes),
+        linked: when::date(app.created_at),
+        used: app.last_used_at.map(|at| when::ago(now, at)),
+    }
+}
+
+/// GET `/apps/{client}/unlink`.
+pub(super) async fn ask_unlink(
+    State(shared): State<Arc<Shared>>,
+    Path(client): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    answer(&shared, try_ask_unlink(&shared, &client, &headers).await)
+}
+
+async fn try_ask_unlink(shared: &Shared, client_id: &str, headers: &HeaderMap) -> Result<Response, PageError> {
+    let visitor = Visitor::of(shared, headers).await?;
+    let Some(session) = &visitor.session else { return Ok(see_other("/sign-in?next=%2Fapps")) };
+    let grants = grants::linked_apps(&shared.db, &session.account_id).await?;
+    let app = grants.into_iter().find(|app| app.client_id == client_id).ok_or(PageError::NotFound)?;
+    let question = confirm::Question {
+        form: FORM,
+        title: "Unlink this app?",
+        heading: format!("Unlink {}?", app.name),
+        text: format!(
+            "{} will no longer see or control your music, at once. You can link it again at any time.",
+            app.name
+        ),
+        action: format!("/apps/{}/unlink", app.client_id),
+        yes: "Unlink this app",
+        back: "/apps",
+    };
+    Ok(confirm::ask(shared, &visitor, &question))
+}
+
+/// POST `/apps/{client}/unlink`.
+pub(super) async fn unlink(
+    State(shared): State<Arc<Shared>>,
+    Path(client): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&shared, try_unlink(&shared, &client, request).await)
+}
+
+async fn try_unlink(shared: &Shared, client_id: &str, request: Request) -> Result<Response, PageError> {
+    let posted = posted(shared, request, FORM).await?;
+    let Some(session) = &posted.visitor.session else { return Ok(see_other("/sign-in?next=%2Fapps")) };
+    // Only a known client's id may go on to the database: this one came out of the address bar.
+    let client = shared.client(client_id).await?.ok_or(PageError::NotFound)?;
+    let mut tx = shared.db.begin().await?;
+    let ended = grants::end_of_client(&mut tx, &session.account_id, &client.id, shared.now()).await?;
+    shared.commit(tx).await?;
+    tracing::info!(account.id = %session.account_id, client.id = %client.id, grants = ended, "unlinked by its owner");
+    Ok(see_other("/apps"))
+}

@@ -1,0 +1,27 @@
+//! The first page.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use super::visitor::Visitor;
+use super::{Frame, answer, page};
+use crate::shared::Shared;
+
+#[derive(Template)]
+#[template(path = "landing.html")]
+struct Landing {
+    frame: Frame,
+}
+
+/// GET `/`.
+pub(super) async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let outcome = Visitor::of(&shared, &headers).await.map(|visitor| {
+        let frame = Frame::new("Your music, by voice", visitor.session.as_ref());
+        page(&shared, &visitor, StatusCode::OK, &Landing { frame })
+    });
+    answer(&shared, outcome)
+}

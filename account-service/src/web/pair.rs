@@ -1,0 +1,183 @@
+//! Connecting a home: the person types (or scans) the code, compares the fingerprint, names the home and decides.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use macloud_proto::ids::fingerprint;
+
+use super::visitor::Visitor;
+use super::{Frame, PageError, Posted, answer, page, posted, see_other};
+use crate::form::{Form, encode};
+use crate::oauth::{clean_name, normalise_user_code};
+use crate::rate_limits::{Attempt, address_key};
+use crate::shared::Shared;
+use crate::store::instances;
+use crate::store::pairings::{self, Pairing};
+use crate::store::web_sessions::Session;
+
+const FORM: &str = "pair";
+
+#[derive(Template)]
+#[template(path = "pair_enter.html")]
+struct Enter {
+    frame: Frame,
+    form_token: String,
+    typed: String,
+    error: Option<&'static str>,
+}
+
+#[derive(Template)]
+#[template(path = "pair_confirm.html")]
+struct Confirm {
+    frame: Frame,
+    form_token: String,
+    user_code: String,
+    name: String,
+    fingerprint: String,
+    /// The key is a home of somebody else, or of this account already.
+    known: Known,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    No,
+    Mine,
+    Elsewhere,
+}
+
+#[derive(Template)]
+#[template(path = "pair_done.html")]
+struct Done {
+    frame: Frame,
+    allowed: bool,
+    name: String,
+}
+
+/// GET `/pair?user_code=…`. Opening the link decides nothing.
+pub(super) async fn show(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    answer(&shared, try_show(&shared, request).await)
+}
+
+async fn try_show(shared: &Shared, request: Request) -> Result<Response, PageError> {
+    let (parts, _) = request.into_parts();
+    let visitor = Visitor::of(shared, &parts.headers).await?;
+    let form = Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
+    let typed = form.value("user_code").unwrap_or_default();
+    match visitor.session.clone() {
+        None => Ok(sign_in_first(typed)),
+        Some(_) if typed.is_empty() => Ok(enter(shared, &visitor, StatusCode::OK, String::new(), None)),
+        Some(session) => look_up(shared, &visitor, &session, &parts, typed).await,
+    }
+}
+
+/// POST `/pair`: a typed code, or with `decision` the answer.
+pub(super) async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    answer(&shared, try_submit(&shared, request).await)
+}
+
+async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageError> {
+    let Posted { visitor, form, parts } = posted(shared, request, FORM).await?;
+    let typed = form.value("user_code").unwrap_or_default();
+    let Some(session) = visitor.session.clone() else { return Ok(sign_in_first(typed)) };
+    match form.value("decision") {
+        None => look_up(shared, &visitor, &session, &parts, typed).await,
+        Some("allow") => decide(shared, &visitor, &session, &parts, &form, true).await,
+        Some("deny") => decide(shared, &visitor, &session, &parts, &form, false).await,
+        Some(_) => Err(PageError::BadRequest("Please choose one of the two buttons.")),
+    }
+}
+
+fn sign_in_first(typed: &str) -> Response {
+    let next = if typed.is_empty() { "/pair".into() } else { format!("/pair?user_code={}", encode(typed)) };
+    see_other(&format!("/sign-in?next={}", encode(&next)))
+}
+
+/// Show what the code stands for. Wrong codes are counted, so that nobody finds another person's home by guessing.
+async fn look_up(
+    shared: &Shared,
+    visitor: &Visitor,
+    session: &Session,
+    parts: &Parts,
+    typed: &str,
+) -> Result<Response, PageError> {
+    let Some((user_code, pairing)) = find(shared, session, parts, typed).await? else {
+        let error = "This code is not valid, or no longer. Please check it, or let the connector make a new one.";
+        return Ok(enter(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, typed.to_owned(), Some(error)));
+    };
+    let known = match instances::by_key(&shared.db, &pairing.identity_key).await? {
+        None => Known::No,
+        Some(home) if home.account_id == session.account_id => Known::Mine,
+        Some(_) => Known::Elsewhere,
+    };
+    let template = Confirm {
+        frame: Frame::new("Connect this home?", Some(session)),
+        form_token: visitor.form_token(shared, FORM),
+        user_code: format!("{}-{}", &user_code[..4], &user_code[4..]),
+        name: pairing.name,
+        fingerprint: fingerprint(&pairing.identity_key),
+        known,
+    };
+    Ok(page(shared, visitor, StatusCode::OK, &template))
+}
+
+async fn decide(
+    shared: &Shared,
+    visitor: &Visitor,
+    session: &Session,
+    parts: &Parts,
+    form: &Form,
+    allowed: bool,
+) -> Result<Response, PageError> {
+    let typed = form.value("user_code").unwrap_or_default();
+    let gone = "This code was used or has expired. Please let the connector make a new one.";
+    let again = || enter(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, typed.to_owned(), Some(gone));
+    let Some((user_code, pairing)) = find(shared, session, parts, typed).await? else { return Ok(again()) };
+    let name = form.value("name").and_then(clean_name).unwrap_or(pairing.name);
+    let hash = shared.master.user_code_hash(&user_code);
+    if !pairings::decide(&shared.db, &hash, &session.account_id, allowed, &name, shared.now()).await? {
+        return Ok(again());
+    }
+    tracing::info!(account.id = %session.account_id, allowed, "a pairing was decided");
+    let title = if allowed { "Home connected" } else { "Not connected" };
+    let template = Done { frame: Frame::new(title, Some(session)), allowed, name };
+    Ok(page(shared, visitor, StatusCode::OK, &template))
+}
+
+/// The open pairing of a typed code, with the code as it is looked up.
+async fn find(
+    shared: &Shared,
+    session: &Session,
+    parts: &Parts,
+    typed: &str,
+) -> Result<Option<(String, Pairing)>, PageError> {
+    let rate = shared.config.limits.wrong_pairing_codes;
+    let address = address_key(shared.client_address(parts));
+    let account = session.account_id.as_str();
+    let count = |who: &str| shared.rate_limits.count(Attempt::WrongPairingCode, who, rate);
+    count(&address)?;
+    count(account)?;
+    let Some(user_code) = normalise_user_code(typed) else { return Ok(None) };
+    let hash = shared.master.user_code_hash(&user_code);
+    let found = pairings::open_by_user_code(&shared.db, &hash, shared.now()).await?;
+    if found.is_some() {
+        shared.rate_limits.give_back(Attempt::WrongPairingCode, &address, rate);
+        shared.rate_limits.give_back(Attempt::WrongPairingCode, account, rate);
+    }
+    Ok(found.map(|pairing| (user_code, pairing)))
+}
+
+fn enter(
+    shared: &Shared,
+    visitor: &Visitor,
+    status: StatusCode,
+    typed: String,
+    error: Option<&'static str>,
+) -> Response {
+    let frame = Frame::new("Connect a home", visitor.session.as_ref());
+    let template = Enter { frame, form_token: visitor.form_token(shared, FORM), typed, error };
+    page(shared, visitor, status, &template)
+}

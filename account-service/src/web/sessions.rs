@@ -1,0 +1,114 @@
+//! Where I am signed in, and signing out.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+
+use super::visitor::Visitor;
+use super::{Frame, PageError, answer, confirm, page, posted, see_other, when};
+use crate::shared::Shared;
+use crate::store::web_sessions;
+
+const FORM: &str = "sessions";
+
+#[derive(Template)]
+#[template(path = "sessions.html")]
+struct Sessions {
+    frame: Frame,
+    form_token: String,
+    sessions: Vec<ShownSession>,
+}
+
+struct ShownSession {
+    id: String,
+    device: String,
+    signed_in: String,
+    seen: String,
+    this: bool,
+}
+
+/// GET `/sessions`.
+pub(super) async fn list(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    answer(&shared, try_list(&shared, &headers).await)
+}
+
+async fn try_list(shared: &Shared, headers: &HeaderMap) -> Result<Response, PageError> {
+    let visitor = Visitor::of(shared, headers).await?;
+    let Some(session) = &visitor.session else { return Ok(see_other("/sign-in?next=%2Fsessions")) };
+    let now = shared.now();
+    let listed = web_sessions::of_account(&shared.db, &session.account_id, now).await?;
+    let sessions = listed.into_iter().map(|other| ShownSession {
+        this: other.id == session.id,
+        id: other.id,
+        device: other.device,
+        signed_in: when::date(other.signed_in_at),
+        seen: when::ago(now, other.last_seen_at),
+    });
+    let template = Sessions {
+        frame: Frame::new("Where you are signed in", Some(session)),
+        form_token: visitor.form_token(shared, FORM),
+        sessions: sessions.collect(),
+    };
+    Ok(page(shared, &visitor, StatusCode::OK, &template))
+}
+
+/// POST `/sessions/{id}/end`.
+pub(super) async fn end(State(shared): State<Arc<Shared>>, Path(id): Path<String>, request: Request) -> Response {
+    let outcome = async {
+        let posted = posted(&shared, request, FORM).await?;
+        let Some(session) = &posted.visitor.session else { return Ok(see_other("/sign-in?next=%2Fsessions")) };
+        // Ids are 16 letters and digits; nothing else goes on to the database.
+        if id.len() != 16 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(PageError::NotFound);
+        }
+        web_sessions::end_one(&shared.db, &session.account_id, &id).await?;
+        Ok(see_other("/sessions"))
+    };
+    answer(&shared, outcome.await)
+}
+
+/// POST `/sessions/others/end`.
+pub(super) async fn end_others(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let outcome = async {
+        let posted = posted(&shared, request, FORM).await?;
+        let Some(session) = &posted.visitor.session else { return Ok(see_other("/sign-in?next=%2Fsessions")) };
+        web_sessions::end_others(&shared.db, &session.account_id, &session.id).await?;
+        Ok(see_other("/sessions"))
+    };
+    answer(&shared, outcome.await)
+}
+
+/// GET `/sign-out`.
+pub(super) async fn ask_sign_out(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let outcome = Visitor::of(&shared, &headers).await.map(|visitor| {
+        if visitor.session.is_none() {
+            return see_other("/");
+        }
+        let question = confirm::Question {
+            form: FORM,
+            title: "Sign out?",
+            heading: "Sign out?".into(),
+            text: "Linked apps and homes keep working. This only signs out this browser.".into(),
+            action: "/sign-out".into(),
+            yes: "Sign out",
+            back: "/homes",
+        };
+        confirm::ask(&shared, &visitor, &question)
+    });
+    answer(&shared, outcome)
+}
+
+/// POST `/sign-out`.
+pub(super) async fn sign_out(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let outcome = async {
+        let posted = posted(&shared, request, FORM).await?;
+        let visitor = posted.visitor.signed_out(&shared).await?;
+        let mut response = see_other("/");
+        response.headers_mut().extend(visitor.cookie_to_set(&shared).map(|cookie| (header::SET_COOKIE, cookie)));
+        Ok(response)
+    };
+    answer(&shared, outcome.await)
+}

@@ -1,0 +1,204 @@
+//! Who is at the browser: a cookie, and the session behind it if somebody signed in.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use macloud_proto::ids::{AccountId, base32};
+use macloud_service_kit::random;
+
+use super::PageError;
+use crate::secrets::{Kind, Secret, lookup_hash};
+use crate::shared::Shared;
+use crate::store::web_sessions::{self, Session};
+
+/// A browser. It has a cookie from its first form on, so that forms can be bound to it before anybody signs in.
+pub(crate) struct Visitor {
+    cookie: Secret,
+    hash: [u8; 32],
+    /// The cookie was made for this answer and has to be set.
+    fresh: bool,
+    /// Whether the fresh cookie is to outlive the browser.
+    lasting: bool,
+    pub(crate) session: Option<Session>,
+}
+
+impl Visitor {
+    /// Whoever sent these headers.
+    pub(crate) async fn of(shared: &Shared, headers: &HeaderMap) -> Result<Self, PageError> {
+        let Some((cookie, hash)) = read_cookie(headers, cookie_name(shared)) else { return Ok(Self::stranger()) };
+        let now = shared.now();
+        let session = web_sessions::living(&shared.db, &hash, now).await?;
+        if session.as_ref().is_some_and(|session| now - session.last_seen_at >= SEEN_EVERY_SECONDS) {
+            web_sessions::seen(&shared.db, &hash, now).await?;
+        }
+        Ok(Self { cookie, hash, fresh: false, lasting: false, session })
+    }
+
+    fn stranger() -> Self {
+        let cookie = Secret::new(Kind::Cookie);
+        Self { hash: cookie.hash(), cookie, fresh: true, lasting: false, session: None }
+    }
+
+    /// The same browser, now signed in: with a new cookie, so that nobody who knew the old one comes along.
+    pub(crate) async fn signed_in(
+        self,
+        shared: &Shared,
+        account: &AccountId,
+        email: &str,
+        headers: &HeaderMap,
+    ) -> Result<Self, PageError> {
+        if self.session.is_some() {
+            web_sessions::end(&shared.db, &self.hash).await?;
+        }
+        let now = shared.now();
+        let id: [u8; 10] = random::bytes();
+        let mut visitor = Self { lasting: true, ..Self::stranger() };
+        let expires_at = now + i64::from(shared.config.lives.session_seconds);
+        let device = device_name(headers);
+        web_sessions::insert(&shared.db, &visitor.hash, &base32(&id), account, now, expires_at, device).await?;
+        visitor.session = Some(Session {
+            id: base32(&id),
+            account_id: account.clone(),
+            email: email.to_owned(),
+            signed_in_at: now,
+            last_seen_at: now,
+        });
+        Ok(visitor)
+    }
+
+    /// The same browser, signed out, with yet another cookie.
+    pub(crate) async fn signed_out(self, shared: &Shared) -> Result<Self, PageError> {
+        web_sessions::end(&shared.db, &self.hash).await?;
+        Ok(Self::stranger())
+    }
+
+    /// The hidden value for a form of this name in a page for this browser.
+    pub(crate) fn form_token(&self, shared: &Shared, form: &str) -> String {
+        shared.master.form_token(self.cookie.as_str(), form)
+    }
+
+    pub(super) fn owns_form(&self, shared: &Shared, form: &str, token: &str) -> bool {
+        !self.fresh && shared.master.form_token_matches(self.cookie.as_str(), form, token)
+    }
+
+    pub(super) fn cookie_to_set(&self, shared: &Shared) -> Option<HeaderValue> {
+        if !self.fresh {
+            return None;
+        }
+        let secure = if shared.https { "; Secure" } else { "" };
+        let age = shared.config.lives.session_seconds;
+        let age = if self.lasting { format!("; Max-Age={age}") } else { String::new() };
+        let (name, value) = (cookie_name(shared), self.cookie.as_str());
+        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}");
+        Some(HeaderValue::from_str(&text).expect("name, value and attributes are ASCII"))
+    }
+}
+
+/// `__Host-` binds the cookie to this host and to https; browsers refuse it on plain http, which exists on loopback only.
+fn cookie_name(shared: &Shared) -> &'static str {
+    if shared.https { "__Host-macloud" } else { "macloud" }
+}
+
+fn read_cookie(headers: &HeaderMap, name: &str) -> Option<(Secret, [u8; 32])> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut values = cookies.flat_map(|text| text.split(';')).filter_map(|pair| {
+        let (other, value) = pair.trim().split_once('=')?;
+        (other == name).then_some(value)
+    });
+    values.find_map(|value| Some((Secret::parse_cookie(value)?, lookup_hash(Kind::Cookie, value)?)))
+}
+
+/// Enough to recognise one's own phone in a list, and no more.
+fn device_name(headers: &HeaderMap) -> &'static str {
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let has = |word: &str| agent.contains(word);
+    // The order matters: many browsers also name those they descend from.
+    let browser = if has("AlexaMobile") || has("Alexa") {
+        0
+    } else if has("Edg") {
+        1
+    } else if has("Firefox") || has("FxiOS") {
+        2
+    } else if has("Chrome") || has("CriOS") {
+        3
+    } else if has("Safari") {
+        4
+    } else {
+        5
+    };
+    let system = if has("iPhone") {
+        0
+    } else if has("iPad") {
+        1
+    } else if has("Android") {
+        2
+    } else if has("Windows") {
+        3
+    } else if has("Mac OS X") {
+        4
+    } else if has("Linux") {
+        5
+    } else {
+        6
+    };
+    DEVICES[browser][system]
+}
+
+macro_rules! on_systems {
+    ($browser:literal) => {
+        [
+            concat!($browser, " on iPhone"),
+            concat!($browser, " on iPad"),
+            concat!($browser, " on Android"),
+            concat!($browser, " on Windows"),
+            concat!($browser, " on Mac"),
+            concat!($browser, " on Linux"),
+            $browser,
+        ]
+    };
+}
+
+/// All that is ever stored of a user agent.
+const DEVICES: [[&str; 7]; 6] = [
+    on_systems!("Alexa app"),
+    on_systems!("Edge"),
+    on_systems!("Firefox"),
+    on_systems!("Chrome"),
+    on_systems!("Safari"),
+    on_systems!("Browser"),
+];
+
+/// A write per page view would be a waste.
+const SEEN_EVERY_SECONDS: i64 = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: header::HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn only_our_own_well_formed_cookie_counts() {
+        let value = Secret::new(Kind::Cookie).into_string();
+        let read = |text: &str| read_cookie(&headers(header::COOKIE, text), "macloud").map(|(_, hash)| hash);
+        assert!(read(&format!("a=b; macloud={value}; c")).is_some());
+        assert!(read(&format!("macloud=short; macloud={value}")).is_some());
+        for wrong in [String::new(), "macloud=".into(), format!("xmacloud={value}"), format!("macloud={value}x")] {
+            assert!(read(&wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn devices_have_names_for_people() {
+        let name = |agent: &str| device_name(&headers(header::USER_AGENT, agent));
+        assert_eq!(
+            name("Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/130 Mobile Safari/537.36"),
+            "Chrome on Android"
+        );
+        assert_eq!(
+            name("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1"),
+            "Safari on iPhone"
+        );
+        assert_eq!(name("curl/8"), "Browser");
+    }
+}

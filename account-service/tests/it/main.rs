@@ -1,0 +1,17 @@
+//! The account service from outside: every behaviour on both databases, over HTTP requests and RPC calls.
+
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "helpers of tests are tests, and nobody outside sees them")]
+
+mod authorize;
+mod harness;
+mod hostile;
+mod inspect;
+mod metadata;
+mod outage;
+mod pairing;
+mod refresh;
+mod rpc;
+mod schema;
+mod secrecy;
+mod token;
+mod web;

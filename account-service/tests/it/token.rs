@@ -1,0 +1,213 @@
+//! The token endpoint: redeeming codes, and what it refuses.
+
+use axum::http::StatusCode;
+use macloud_proto::instance_token::KeySet;
+use macloud_proto::jose::Unverified;
+
+use crate::harness::{
+    Authorization, ISSUER, PASSWORD, REDIRECT, World, basic, form_request, lives, on_both_databases, raw_request, text,
+};
+
+on_both_databases! {
+    async fn a_code_becomes_tokens(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let asked = Authorization::new("alexa");
+        let code = browser.allow(&asked).await;
+        let answer = world.redeem(&client, &code, &asked).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        assert_eq!((answer.header("cache-control"), answer.header("content-type")), ("no-store", "application/json"));
+        let tokens = answer.json();
+        assert_eq!((text(&tokens, "token_type"), tokens["expires_in"].as_i64()), ("Bearer", Some(3600)));
+        assert_eq!(text(&tokens, "scope"), "music_assistant.read music_assistant.control openid email");
+        let (access, refresh) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
+        assert!(access.starts_with("mca_") && refresh.starts_with("mcr_") && access.len() == 47 && refresh.len() == 47);
+        assert!(world.is_active(&client, access).await && world.is_active(&client, refresh).await);
+
+        // The id token says who, for whom, and carries the nonce; its key is in the published set.
+        let keys = world.browser().get("/oauth/jwks").await;
+        KeySet::parse(&keys.text).unwrap();
+        let jwk = &keys.json()["keys"][0];
+        let jwk: macloud_proto::jose::Jwk = serde_json::from_value(jwk.clone()).unwrap();
+        let id_token = Unverified::parse(text(&tokens, "id_token")).unwrap();
+        assert_eq!(id_token.header().kid, jwk.kid);
+        let claims: serde_json::Value = id_token.verify(&jwk.public_key().unwrap()).unwrap();
+        assert_eq!((text(&claims, "iss"), text(&claims, "aud"), text(&claims, "nonce")), (ISSUER, "alexa", "n-1"));
+        assert_eq!(text(&claims, "email"), "ada@example.org");
+        assert!(claims["exp"].as_u64() > claims["iat"].as_u64() && claims["auth_time"].is_u64());
+    }
+
+    async fn the_client_may_authenticate_in_the_body(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let asked = Authorization::new("alexa");
+        let code = browser.allow(&asked).await;
+        let mut form = asked.redemption(&code);
+        form.push(("client_id", "alexa".into()));
+        form.push(("client_secret", client.client_secret.clone().unwrap()));
+        let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        assert_eq!(world.post("/oauth/token", &[], &form).await.status, StatusCode::OK);
+    }
+
+    async fn a_code_used_twice_takes_back_what_it_gave(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let asked = Authorization::new("alexa");
+        let code = browser.allow(&asked).await;
+        let tokens = world.redeem(&client, &code, &asked).await.json();
+        assert!(world.is_active(&client, text(&tokens, "access_token")).await);
+        let second = world.redeem(&client, &code, &asked).await;
+        assert_eq!((second.status, second.error()), (StatusCode::BAD_REQUEST, "invalid_grant".into()));
+        assert!(!world.is_active(&client, text(&tokens, "access_token")).await);
+        let refreshed = world.refresh(&client, text(&tokens, "refresh_token")).await;
+        assert_eq!(refreshed.error(), "invalid_grant");
+    }
+
+    async fn of_twenty_parallel_redemptions_at_most_one_wins(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let second_node = world.second_node().await;
+        for _ in 0..6 {
+            let asked = Authorization::new("alexa");
+            let code = browser.allow(&asked).await;
+            let form = asked.redemption(&code);
+            let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            let header = basic(&client);
+            let tasks: Vec<_> = (0..20).map(|n| {
+                let request = form_request("/oauth/token", &[("authorization", &header)], &form);
+                let router = if n % 2 == 0 { world.service.router() } else { second_node.router() };
+                tokio::spawn(crate::harness::send(router, request))
+            }).collect();
+            let mut won = 0;
+            for task in tasks {
+                let answer = task.await.unwrap();
+                match answer.status {
+                    StatusCode::OK => won += 1,
+                    StatusCode::BAD_REQUEST => assert_eq!(answer.error(), "invalid_grant"),
+                    other => panic!("{other}: {}", answer.text),
+                }
+            }
+            assert_eq!(won, 1);
+        }
+        second_node.close().await;
+    }
+
+    async fn what_the_code_was_bound_to_must_be_repeated(world: &World) {
+        let client = world.alexa().await;
+        let other = world.client("other", false).await;
+        let mut browser = world.person("ada@example.org").await;
+        let wrong = |asked: &Authorization, change: &dyn Fn(&mut Vec<(&'static str, String)>), code: &str| {
+            let mut form = asked.redemption(code);
+            change(&mut form);
+            form
+        };
+        let changes: [&dyn Fn(&mut Vec<(&'static str, String)>); 6] = [
+            &|form| form.retain(|(name, _)| *name != "code_verifier"),
+            &|form| form.last_mut().unwrap().1 = "x".repeat(64),
+            &|form| form.last_mut().unwrap().1 = "short".into(),
+            &|form| form.retain(|(name, _)| *name != "redirect_uri"),
+            &|form| form[2].1 = "http://127.0.0.1:9/cb?fixed=1".into(),
+            &|form| form[2].1 = format!("{REDIRECT}/"),
+        ];
+        for change in changes {
+            let asked = Authorization::new("alexa");
+            let code = browser.allow(&asked).await;
+            let form = wrong(&asked, change, &code);
+            let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            let answer = world.token(&client, &form).await;
+            assert_eq!((answer.status, answer.error()), (StatusCode::BAD_REQUEST, "invalid_grant".into()));
+            // Spent all the same.
+            assert_eq!(world.redeem(&client, &code, &asked).await.error(), "invalid_grant");
+        }
+        // A verifier where the request had no challenge.
+        let asked = Authorization { verifier: None, ..Authorization::new("alexa") };
+        let code = browser.allow(&asked).await;
+        let with_verifier = Authorization { verifier: Some("v".repeat(43)), ..asked.clone() };
+        assert_eq!(world.redeem(&client, &code, &with_verifier).await.error(), "invalid_grant");
+        // Another client cannot redeem it, nor spoil it.
+        let asked = Authorization::new("alexa");
+        let code = browser.allow(&asked).await;
+        assert_eq!(world.redeem(&other, &code, &asked).await.error(), "invalid_grant");
+        assert_eq!(world.redeem(&client, &code, &asked).await.status, StatusCode::OK);
+    }
+
+    async fn a_code_expires(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let asked = Authorization::new("alexa");
+        let code = browser.allow(&asked).await;
+        world.advance(u64::from(lives().code_seconds));
+        assert_eq!(world.redeem(&client, &code, &asked).await.error(), "invalid_grant");
+    }
+
+    async fn clients_that_do_not_prove_themselves_are_refused(world: &World) {
+        let client = world.alexa().await;
+        let refresh = [("grant_type", "refresh_token"), ("refresh_token", "mcr_x")];
+        let secret = client.client_secret.as_deref().unwrap();
+        let wrong = [
+            (vec![("authorization", "Basic YWxleGE6d3Jvbmc=".to_owned())], vec![]),
+            (vec![("authorization", "Basic !".to_owned())], vec![]),
+            (vec![("authorization", "Bearer x".to_owned())], vec![]),
+            (vec![], vec![]),
+            (vec![], vec![("client_id", "alexa")]),
+            (vec![], vec![("client_id", "nobody")]),
+            (vec![], vec![("client_id", "alexa"), ("client_secret", "wrong")]),
+            (vec![("authorization", basic(&client))], vec![("client_id", "other")]),
+        ];
+        for (headers, more) in wrong {
+            let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            let form: Vec<_> = refresh.into_iter().chain(more).collect();
+            let answer = world.post("/oauth/token", &headers, &form).await;
+            assert_eq!((answer.status, answer.error()), (StatusCode::UNAUTHORIZED, "invalid_client".into()), "{form:?}");
+            assert!(answer.header("www-authenticate").starts_with("Basic "));
+            assert_eq!(answer.header("cache-control"), "no-store");
+        }
+        let header = basic(&client);
+        let twice: Vec<_> = refresh.into_iter().chain([("client_id", "alexa"), ("client_secret", secret)]).collect();
+        let answer = world.post("/oauth/token", &[("authorization", &header)], &twice).await;
+        assert_eq!((answer.status, answer.error()), (StatusCode::BAD_REQUEST, "invalid_request".into()));
+    }
+
+    async fn the_door_takes_forms_by_post_and_nothing_else(world: &World) {
+        let client = world.alexa().await;
+        let header = basic(&client);
+        let auth = ("authorization", header.as_str());
+        assert_eq!(world.browser().get("/oauth/token").await.status, StatusCode::METHOD_NOT_ALLOWED);
+        for (grant_type, error) in [("password", "unsupported_grant_type"), ("implicit", "unsupported_grant_type"), ("", "invalid_request")] {
+            let answer = world.post("/oauth/token", &[auth], &[("grant_type", grant_type), ("username", "a")]).await;
+            assert_eq!((answer.status, answer.error()), (StatusCode::BAD_REQUEST, error.into()));
+        }
+        let json = raw_request("/oauth/token", &[auth, ("content-type", "application/json")], r#"{"grant_type":"refresh_token"}"#);
+        let twice = raw_request("/oauth/token", &[auth], "grant_type=refresh_token&refresh_token=a&refresh_token=b");
+        let in_query = raw_request("/oauth/token?grant_type=refresh_token&refresh_token=a", &[auth], "");
+        for request in [json, twice, in_query] {
+            let answer = world.send(request).await;
+            assert_eq!((answer.status, answer.error()), (StatusCode::BAD_REQUEST, "invalid_request".into()));
+        }
+        let huge = raw_request("/oauth/token", &[auth], format!("grant_type=refresh_token&x={}", "a".repeat(1 << 20)));
+        assert_eq!(world.send(huge).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+        for garbage in ["x", "mcc_", "mcc_\u{fc}", "' OR 1=1 --", &"a".repeat(5000)] {
+            let answer = world.token(&client, &[("grant_type", "authorization_code"), ("code", garbage)]).await;
+            assert_eq!((answer.status, answer.error()), (StatusCode::BAD_REQUEST, "invalid_grant".into()));
+            assert!(answer.text.is_ascii());
+        }
+        let nul = raw_request("/oauth/token", &[auth], "grant_type=authorization_code&code=%00");
+        assert_eq!(world.send(nul).await.status, StatusCode::BAD_REQUEST);
+    }
+
+    async fn a_suspended_person_cannot_get_or_refresh_tokens(world: &World) {
+        let client = world.alexa().await;
+        let tokens = world.link(&client, "ada@example.org").await;
+        world.service.set_user_suspended("ada@example.org", true).await.unwrap();
+        let refused = world.refresh(&client, text(&tokens, "refresh_token")).await;
+        // Not invalid_grant: the link must survive the suspension.
+        assert_eq!(refused.error(), "access_denied");
+        assert!(!world.is_active(&client, text(&tokens, "access_token")).await);
+        let mut browser = world.browser();
+        let page = browser.get("/sign-in").await;
+        let answer = browser.submit(&page, "/sign-in", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+        world.service.set_user_suspended("ada@example.org", false).await.unwrap();
+        assert_eq!(world.refresh(&client, text(&tokens, "refresh_token")).await.status, StatusCode::OK);
+    }
+}
