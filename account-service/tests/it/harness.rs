@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use macloud_account_service::{
     AccountService, AccountsRpc, Config, CreatedClient, DatabaseSettings, Limits, Lives, NewClient, Rate,
 };
@@ -57,7 +57,6 @@ pub enum Kind {
 }
 
 pub struct World {
-    pub kind: Kind,
     pub service: AccountService,
     pub clock: Arc<ManualClock>,
     pub database: DatabaseSettings,
@@ -97,7 +96,7 @@ impl World {
         change(&mut config);
         let clock = ManualClock::at(NOW);
         let service = AccountService::open(config.clone(), &database, clock.clone()).await.unwrap();
-        Some(Self { kind, router: service.router(), service, clock, database, config, directory, created })
+        Some(Self { router: service.router(), service, clock, database, config, directory, created })
     }
 
     /// A second process on the same database.
@@ -308,7 +307,7 @@ impl Browser<'_> {
         answer
     }
 
-    fn request(&self, method: Method, path: &str) -> axum::http::request::Builder {
+    fn request(&self, method: Method, path: &str) -> http::request::Builder {
         let request = Request::builder().method(method).uri(path);
         match &self.cookie {
             Some(cookie) => request.header("cookie", format!("__Host-macloud={cookie}")),
@@ -425,11 +424,6 @@ pub fn basic(client: &CreatedClient) -> String {
 pub fn unique() -> String {
     let bytes: [u8; 10] = random::bytes();
     macloud_proto::ids::base32(&bytes)
-}
-
-pub fn random_text() -> String {
-    let bytes: [u8; 16] = random::bytes();
-    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {

@@ -8,6 +8,9 @@ use crate::harness::{
     Authorization, ISSUER, PASSWORD, REDIRECT, World, basic, form_request, lives, on_both_databases, raw_request, text,
 };
 
+/// A way to spoil a redemption.
+type Change = dyn Fn(&mut Vec<(&'static str, String)>);
+
 on_both_databases! {
     async fn a_code_becomes_tokens(world: &World) {
         let client = world.alexa().await;
@@ -96,12 +99,12 @@ on_both_databases! {
         let client = world.alexa().await;
         let other = world.client("other", false).await;
         let mut browser = world.person("ada@example.org").await;
-        let wrong = |asked: &Authorization, change: &dyn Fn(&mut Vec<(&'static str, String)>), code: &str| {
+        let wrong = |asked: &Authorization, change: &Change, code: &str| {
             let mut form = asked.redemption(code);
             change(&mut form);
             form
         };
-        let changes: [&dyn Fn(&mut Vec<(&'static str, String)>); 6] = [
+        let changes: [&Change; 6] = [
             &|form| form.retain(|(name, _)| *name != "code_verifier"),
             &|form| form.last_mut().unwrap().1 = "x".repeat(64),
             &|form| form.last_mut().unwrap().1 = "short".into(),
