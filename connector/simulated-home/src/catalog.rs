@@ -302,6 +302,11 @@ impl Catalog {
         })
     }
 
+    /// A track's album as a listed item.
+    pub(crate) fn album_listed(&self, track: Item) -> Value {
+        self.album_of(track).map_or(Value::Null, |album| self.listed(album))
+    }
+
     /// An item as lists, search results and queues show it.
     pub(crate) fn listed(&self, item: Item) -> Value {
         self.render(item, Self::mapping)

@@ -201,6 +201,11 @@ pub(crate) fn render_item(player: &Player, index: usize, catalog: &Catalog) -> V
     let Some(item) = queue.items.get(index) else { return Value::Null };
     let streaming =
         player.playback != Playback::Idle && queue.current.is_some_and(|current| index.abs_diff(current) <= 1);
+    let mut media = catalog.listed(item.media);
+    if streaming && media.get("album").is_some() {
+        // What is streamed has been looked up again, with its album in full.
+        media["album"] = catalog.album_listed(item.media);
+    }
     json!({
         "queue_id": player.id,
         "queue_item_id": item.id,
@@ -208,7 +213,7 @@ pub(crate) fn render_item(player: &Player, index: usize, catalog: &Catalog) -> V
         "duration": catalog.duration(item.media),
         "sort_index": item.sort_index,
         "streamdetails": streaming.then(|| stream_details(&player.id, item.media, catalog)),
-        "media_item": catalog.listed(item.media),
+        "media_item": media,
         "image": null,
         "index": 0,
         "available": true,

@@ -8,3 +8,4 @@ mod control;
 mod misbehaviour;
 mod playing;
 mod protocol;
+mod recordings;

@@ -73,7 +73,7 @@ async fn a_restart_breaks_connections_and_brings_players_back_by_and_by() {
     let mut client = Client::signed_in(&home).await;
     client.result("player_queues/play_media", json!({"queue_id": KITCHEN, "media": "library://album/1"})).await;
     client.player_event(KITCHEN, |player| player["playback_state"] == "playing").await;
-    home.restart(RestartPlan { down_ms: 50, starting_ms: 1500, settling_ms: 500 }).unwrap();
+    home.restart(RestartPlan { down_ms: 50, starting_ms: 4000, settling_ms: 100 }).unwrap();
     assert!(home.restart(RestartPlan::default()).is_err());
     assert_eq!(client.end().await, None);
 
@@ -126,7 +126,7 @@ async fn promised_errors_delays_and_silence() {
     assert_eq!(client.failure("players/cmd/play", player).await.0, 11);
 
     // A delayed answer is overtaken by a later command's.
-    let delay_ms = BTreeMap::from([("players/all".to_owned(), 500)]);
+    let delay_ms = BTreeMap::from([("players/all".to_owned(), 1500)]);
     home.fault(&Faults { delay_ms, ..Faults::default() });
     let slow = client.send("players/all", json!({})).await;
     let quick = client.send("info", json!({})).await;

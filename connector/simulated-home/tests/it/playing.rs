@@ -83,16 +83,39 @@ async fn pause_keeps_the_place_and_stop_ends_in_idle() {
 }
 
 #[tokio::test]
+async fn the_reply_does_not_wait_for_the_players() {
+    let hour = Duration::from_secs(3600);
+    let home =
+        start(HomeConfig { timing: Timing { start_playing: hour, player_update: hour, ..Timing::fast() }, ..fast() })
+            .await;
+    let mut client = Client::signed_in(&home).await;
+    client.result("player_queues/play_media", json!({"queue_id": KITCHEN, "media": "library://album/1"})).await;
+    client.result("players/cmd/power", json!({"player_id": KITCHEN, "powered": false})).await;
+    let kitchen = home.state().player(KITCHEN).unwrap().clone();
+    assert_eq!((kitchen.state, kitchen.queue.length), (Playback::Idle, 5));
+}
+
+#[tokio::test]
 async fn with_measured_timing_the_reply_comes_first_and_the_music_later() {
     let home = start(HomeConfig { timing: Timing::measured(), ..HomeConfig::default() }).await;
     let mut client = Client::signed_in(&home).await;
     client.result("player_queues/play_media", json!({"queue_id": KITCHEN, "media": "library://album/1"})).await;
     assert!(client.events.is_empty(), "{:?}", client.events);
-    assert_eq!(home.state().player(KITCHEN).unwrap().state, Playback::Idle);
     client.player_event(KITCHEN, |player| player["playback_state"] == "playing").await;
     client.result("players/cmd/pause", json!({"player_id": KITCHEN})).await;
-    assert_eq!(home.state().player(KITCHEN).unwrap().state, Playback::Playing);
     client.player_event(KITCHEN, |player| player["playback_state"] == "paused").await;
+}
+
+#[tokio::test]
+async fn the_last_of_two_quick_orders_counts() {
+    let home = start(HomeConfig { timing: Timing::measured(), ..HomeConfig::default() }).await;
+    let mut client = Client::signed_in(&home).await;
+    client.send("player_queues/play_media", json!({"queue_id": KITCHEN, "media": "library://album/1"})).await;
+    client.send("players/cmd/stop", json!({"player_id": KITCHEN})).await;
+    client.send("players/cmd/play", json!({"player_id": KITCHEN})).await;
+    client.send("players/cmd/pause", json!({"player_id": KITCHEN})).await;
+    let paused = client.player_event(KITCHEN, |player| player["playback_state"] == "paused").await;
+    assert_eq!(paused["current_media"]["title"], "So What");
 }
 
 #[tokio::test]
