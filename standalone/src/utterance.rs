@@ -278,7 +278,8 @@ fn play(said: Said<'_>, players: &[&str]) -> Utterance {
     };
     let (kind, media) = media_kind(what);
     let anything = media.one_of(&["something", "some music", "music", "some songs", "songs", "anything", "tracks"]);
-    let media = (!media.words.is_empty() && !(anything && artist.is_some())).then(|| media.typed());
+    let named = !media.words.is_empty() && (!anything || artist.is_none());
+    let media = named.then(|| media.typed());
     let slots = [("media", media), ("artist", artist), ("player", player), ("mediaType", kind.map(str::to_owned))];
     let slots = slots.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     Utterance::Custom { intent: "PlayMediaIntent", slots }
@@ -449,7 +450,7 @@ impl<'a> Said<'a> {
         }
         let following =
             rest.words.first().and_then(|word| number_word(&word.plain)).filter(|ones| (1..10).contains(ones));
-        match following.filter(|_| number >= 20 && number < 100) {
+        match following.filter(|_| (20..100).contains(&number)) {
             Some(ones) => Some((number + ones, Said { words: &rest.words[1..] })),
             None => Some((number, rest)),
         }
