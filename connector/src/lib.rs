@@ -1,9 +1,23 @@
 //! The connector: the small program beside Music Assistant.
 //!
 //! It dials out to the relay, holds the home's keys, opens what is sealed for the home, and alone talks to Music
-//! Assistant. The way of a command: [`link`](crate) receives it, it is opened, [`execute`] carries it out on
-//! [`music_assistant`], and the sealed reply goes back.
+//! Assistant. The way of a command: [`link`] receives it and confirms it, [`link::commands`] opens and judges it,
+//! [`execute`] carries it out on [`music_assistant`], and the sealed reply goes back.
+//!
+//! Around it: [`pairing`] once, [`cloud`] for the tokens that let it in, [`state`] for what must survive a restart,
+//! [`status`] for people. [`connector`] puts it together.
 
+pub mod cloud;
+pub mod connector;
 pub mod execute;
+pub mod link;
 pub mod music_assistant;
 pub mod network;
+pub mod pairing;
+pub mod state;
+pub mod status;
+
+mod url_text;
+
+pub use connector::{Connector, ConnectorOptions};
+pub use pairing::{DeviceCode, PairOptions, Paired, pair};

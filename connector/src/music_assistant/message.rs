@@ -110,7 +110,8 @@ pub fn hello(fields: Fields<'_>) -> Option<Hello> {
         server_version: fields.text(&["server_version"]).unwrap_or_default(),
         schema: fields.0.get("schema_version")?.as_u64()?,
         set_up: fields.flag(&["onboard_done"]).unwrap_or(true),
-        running: fields.text(&["status"]).is_none_or(|status| status != "starting"),
+        // A server that is stopping still accepts connections and tokens.
+        running: fields.text(&["status"]).is_none_or(|status| !["starting", "stopping", "stopped"].contains(&&*status)),
     })
 }
 

@@ -29,7 +29,6 @@ impl Token {
     }
 
     /// The text, for the one place that stores it.
-    #[allow(dead_code)]
     pub(crate) fn as_stored(&self) -> &[u8] {
         self.0.as_bytes()
     }

@@ -1,6 +1,8 @@
 //! The connector against a scripted Music Assistant, account service and relay.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod chain;
+mod cloud;
 mod execution;
 mod music_assistant;
 mod scripted;

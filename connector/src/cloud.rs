@@ -1,0 +1,433 @@
+//! Talking to the account service: pairing once, and instance tokens from then on.
+//!
+//! Every token request proves possession of the home's key (RFC 9449), and after pairing the home authenticates with
+//! that key alone (RFC 7523): there is no secret to type or to lose. A wrong clock at home does no harm: proofs are
+//! fresh by the server's nonce, and the assertion's times follow the server's `Date` once they were refused.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use macloud_proto::dpop;
+use macloud_proto::ids::InstanceId;
+use macloud_proto::jose::{Header, SigningKey};
+use macloud_service_kit::clock::SharedClock;
+use reqwest::{Response, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+
+use crate::network::Dialer;
+
+/// Per request, connecting included.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+
+/// No answer of the account service is longer.
+const MAX_BODY: usize = 64 << 10;
+
+/// How long an assertion is good for. Longer than any request, shorter than a clock's drift matters.
+const ASSERTION_SECONDS: u64 = 120;
+
+/// Clocks that differ by less are not the reason for a refusal.
+const CLOCK_TOLERANCE: i64 = 30;
+
+/// Attempts of one request: the first, one with a nonce, one with the clock put right, and one more nonce.
+const ATTEMPTS: u32 = 4;
+
+/// The OAuth client that pairs. Public: the instance key proves more than a shared secret could.
+const PAIRING_CLIENT: &str = "ma-connector";
+
+/// Why the account service did not give what was asked. The texts are for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CloudError {
+    /// No answer.
+    #[error("the cloud does not answer ({0})")]
+    Unreachable(String),
+    /// It asks to be left alone for a while.
+    #[error("the cloud is busy; it asks to try again in {} s", .0.as_secs())]
+    RetryAfter(Duration),
+    /// It does not know this home, or not any more.
+    #[error("the cloud does not accept this home any more; it was unlinked or paused")]
+    Unauthorized,
+    /// It refused for another reason.
+    #[error("the cloud refused: {code}")]
+    Refused {
+        /// The OAuth error code.
+        code: String,
+    },
+    /// What answers is not MA Cloud, or speaks in a way that is not understood.
+    #[error("what answers there is not MA Cloud ({0})")]
+    NotCloud(&'static str),
+}
+
+/// The account service's endpoints, as it describes them itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Metadata {
+    /// Its name for itself: the audience of what is signed for it.
+    pub issuer: String,
+    /// Where tokens are given.
+    #[serde(with = "crate::url_text")]
+    pub token_endpoint: Url,
+    /// Where pairing begins.
+    #[serde(with = "crate::url_text")]
+    pub device_authorization_endpoint: Url,
+}
+
+/// An answer that begins a pairing.
+#[derive(Clone, Deserialize)]
+pub struct DeviceAuthorization {
+    /// For polling. Secret.
+    pub device_code: String,
+    /// For the person to type.
+    pub user_code: String,
+    /// Where to type it.
+    pub verification_uri: String,
+    /// The same with the code inside, for a link or QR code.
+    #[serde(default)]
+    pub verification_uri_complete: Option<String>,
+    /// Seconds until the code ends.
+    pub expires_in: u64,
+    /// Seconds between polls.
+    #[serde(default)]
+    pub interval: Option<u64>,
+    /// The short form of the key as the service received it.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
+}
+
+/// A token with which the home may dial a relay.
+#[derive(Clone, Deserialize)]
+pub struct InstanceToken {
+    /// The token. Secret.
+    pub access_token: String,
+    /// Seconds that it lives.
+    pub expires_in: u64,
+    /// The relay to dial.
+    #[serde(default, with = "crate::url_text::option")]
+    pub relay_url: Option<Url>,
+    /// The current skill key set, base64url.
+    #[serde(default)]
+    pub skill_key_set: Option<String>,
+    /// At pairing: the home's id.
+    #[serde(default)]
+    pub instance_id: Option<InstanceId>,
+    /// At pairing: the home's name.
+    #[serde(default)]
+    pub home_name: Option<String>,
+}
+
+impl InstanceToken {
+    /// The skill key set's bytes, if there is one and it is readable.
+    #[must_use]
+    pub fn key_set_bytes(&self) -> Option<Vec<u8>> {
+        URL_SAFE_NO_PAD.decode(self.skill_key_set.as_deref()?.trim_end_matches('=')).ok()
+    }
+}
+
+/// What polling for a pairing brought.
+pub enum Poll {
+    /// The person has not decided yet.
+    Pending,
+    /// Poll more slowly.
+    SlowDown,
+    /// The person refused.
+    Denied,
+    /// The code has ended.
+    Expired,
+    /// Paired.
+    Paired(Box<InstanceToken>),
+}
+
+/// The account service.
+pub struct Cloud {
+    base: Url,
+    dialer: Dialer,
+    http: reqwest::Client,
+    clock: SharedClock,
+    metadata: Mutex<Option<Metadata>>,
+    nonce: Mutex<Option<String>>,
+    /// Seconds that the server's clock is ahead of this one.
+    ahead: AtomicI64,
+}
+
+impl Cloud {
+    /// At this address.
+    ///
+    /// # Errors
+    /// [`CloudError::NotCloud`] when the address may not be used.
+    pub fn new(base: Url, dialer: Dialer, clock: SharedClock) -> Result<Self, CloudError> {
+        dialer.check(&base).map_err(|error| CloudError::Unreachable(error.to_string()))?;
+        let http = dialer.http_client(REQUEST_LIMIT).map_err(|error| CloudError::Unreachable(cause(error)))?;
+        Ok(Self {
+            base,
+            dialer,
+            http,
+            clock,
+            metadata: Mutex::default(),
+            nonce: Mutex::default(),
+            ahead: AtomicI64::new(0),
+        })
+    }
+
+    /// The time by the server's clock as far as known, in seconds since 1970.
+    #[must_use]
+    pub fn unix_seconds(&self) -> u64 {
+        self.clock.unix_seconds().saturating_add_signed(self.ahead.load(Ordering::Relaxed))
+    }
+
+    /// Its endpoints; asked once.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn metadata(&self) -> Result<Metadata, CloudError> {
+        if let Some(known) = self.metadata.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Ok(known);
+        }
+        let mut url = self.base.clone();
+        let path = format!("{}/.well-known/openid-configuration", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        let response = self.http.get(url).send().await.map_err(|error| CloudError::Unreachable(cause(error)))?;
+        if let Some(busy) = asks_to_wait(&response) {
+            return Err(busy);
+        }
+        if response.status().is_server_error() {
+            return Err(CloudError::Unreachable(format!("HTTP status {}", response.status().as_u16())));
+        }
+        if !response.status().is_success() {
+            return Err(CloudError::NotCloud("it has no description of its services"));
+        }
+        let metadata: Metadata = serde_json::from_slice(&body(response).await?)
+            .map_err(|_| CloudError::NotCloud("its description of its services is not understood"))?;
+        for endpoint in [&metadata.token_endpoint, &metadata.device_authorization_endpoint] {
+            self.dialer.check(endpoint).map_err(|_| CloudError::NotCloud("it names endpoints without encryption"))?;
+        }
+        *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = Some(metadata.clone());
+        Ok(metadata)
+    }
+
+    /// Begin pairing.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn begin_pairing(&self, key: &SigningKey, name: Option<&str>) -> Result<DeviceAuthorization, CloudError> {
+        let metadata = self.metadata().await?;
+        let public = URL_SAFE_NO_PAD.encode(key.public());
+        let claims = json!({ "aud": metadata.issuer, "key": public, "jti": random_id() });
+        let proof = key.sign_jws(Header { typ: Some("macloud-pair+jwt".into()), ..Header::default() }, &claims);
+        let mut form = vec![
+            ("client_id", PAIRING_CLIENT.to_owned()),
+            ("scope", "pair".to_owned()),
+            ("instance_key", public),
+            ("instance_proof", proof),
+        ];
+        form.extend(name.map(|name| ("instance_name", name.to_owned())));
+        let request = self.http.post(metadata.device_authorization_endpoint.clone()).form(&form);
+        let response = request.send().await.map_err(|error| CloudError::Unreachable(cause(error)))?;
+        let answer = Answer::read(response).await?;
+        match answer.status {
+            StatusCode::OK => answer.parse("its answer to pairing is not understood"),
+            _ => Err(answer.refusal()),
+        }
+    }
+
+    /// Ask whether the person has decided.
+    ///
+    /// # Errors
+    /// [`CloudError`]; transient ones are worth polling on.
+    pub async fn poll_pairing(&self, key: &SigningKey, device_code: &str) -> Result<Poll, CloudError> {
+        let form = |_: &Metadata| {
+            vec![
+                ("grant_type", "urn:ietf:params:oauth:grant-type:device_code".to_owned()),
+                ("device_code", device_code.to_owned()),
+                ("client_id", PAIRING_CLIENT.to_owned()),
+            ]
+        };
+        let answer = self.token_request(key, form).await?;
+        match (answer.status, answer.error.as_str()) {
+            (StatusCode::OK, _) => Ok(Poll::Paired(Box::new(answer.parse("its answer to pairing is not understood")?))),
+            (_, "authorization_pending") => Ok(Poll::Pending),
+            (_, "slow_down") => Ok(Poll::SlowDown),
+            (_, "access_denied") => Ok(Poll::Denied),
+            (_, "expired_token") => Ok(Poll::Expired),
+            _ => Err(answer.refusal()),
+        }
+    }
+
+    /// Get a token to dial a relay with.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn instance_token(&self, key: &SigningKey, instance: &InstanceId) -> Result<InstanceToken, CloudError> {
+        let form = |metadata: &Metadata| {
+            let now = self.unix_seconds();
+            let claims = json!({
+                "iss": instance, "sub": instance, "aud": metadata.issuer, "iat": now,
+                "exp": now + ASSERTION_SECONDS, "jti": random_id(),
+            });
+            let header = Header { typ: Some("client-authentication+jwt".into()), ..Header::default() };
+            vec![
+                ("grant_type", "client_credentials".to_owned()),
+                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned()),
+                ("client_assertion", key.sign_jws(header, &claims)),
+                ("scope", "relay".to_owned()),
+            ]
+        };
+        let answer = self.token_request(key, form).await?;
+        match (answer.status, answer.error.as_str()) {
+            (StatusCode::OK, _) => answer.parse("its token is not understood"),
+            (StatusCode::UNAUTHORIZED, _) | (_, "invalid_client" | "unauthorized_client") => {
+                Err(CloudError::Unauthorized)
+            }
+            _ => Err(answer.refusal()),
+        }
+    }
+
+    /// A token request, with fresh proofs until the server's nonce and clock are met.
+    async fn token_request(
+        &self,
+        key: &SigningKey,
+        form: impl Fn(&Metadata) -> Vec<(&'static str, String)>,
+    ) -> Result<Answer, CloudError> {
+        let metadata = self.metadata().await?;
+        let url = metadata.token_endpoint.as_str();
+        let mut clock_corrected = false;
+        let mut attempt = 1;
+        loop {
+            let nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let request = dpop::Request { method: "POST", url, access_token: None };
+            let proof = dpop::prove(key, request, nonce.as_deref(), &random_id(), self.unix_seconds());
+            let request = self.http.post(metadata.token_endpoint.clone()).header("DPoP", proof).form(&form(&metadata));
+            let response = request.send().await.map_err(|error| CloudError::Unreachable(cause(error)))?;
+            let answer = Answer::read(response).await?;
+            if let Some(nonce) = &answer.nonce {
+                *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = Some(nonce.clone());
+            }
+            let wants_nonce = answer.error == "use_dpop_nonce" && answer.nonce.is_some();
+            let clock_may_be_wrong = !clock_corrected
+                && matches!(answer.error.as_str(), "invalid_client" | "invalid_grant" | "invalid_dpop_proof")
+                && self.correct_clock(&answer);
+            clock_corrected |= clock_may_be_wrong;
+            if attempt == ATTEMPTS || !(wants_nonce || clock_may_be_wrong) {
+                return Ok(answer);
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Follow the server's clock if it is far from the one in use. Whether it was.
+    fn correct_clock(&self, answer: &Answer) -> bool {
+        let Some(date) = answer.date else { return false };
+        let ahead = date - i64::try_from(self.clock.unix_seconds()).unwrap_or(i64::MAX);
+        if (ahead - self.ahead.load(Ordering::Relaxed)).abs() <= CLOCK_TOLERANCE {
+            return false;
+        }
+        tracing::warn!(ahead_seconds = ahead, "this machine's clock is wrong; following the cloud's");
+        self.ahead.store(ahead, Ordering::Relaxed);
+        true
+    }
+}
+
+/// A token endpoint's answer.
+struct Answer {
+    status: StatusCode,
+    error: String,
+    nonce: Option<String>,
+    date: Option<i64>,
+    body: Vec<u8>,
+}
+
+#[derive(Default, Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    error: String,
+}
+
+impl Answer {
+    async fn read(response: Response) -> Result<Self, CloudError> {
+        if let Some(busy) = asks_to_wait(&response) {
+            return Err(busy);
+        }
+        let status = response.status();
+        if status.is_server_error() {
+            return Err(CloudError::Unreachable(format!("HTTP status {}", status.as_u16())));
+        }
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let nonce = header("dpop-nonce");
+        let date = header("date").as_deref().and_then(http_date);
+        let body = body(response).await?;
+        let error: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
+        // A code, not a text: anything else in its place is not repeated anywhere.
+        let is_code = |c: char| c.is_ascii_lowercase() || c == '_';
+        let error =
+            if error.error.len() <= 40 && error.error.chars().all(is_code) { error.error } else { String::new() };
+        Ok(Self { status, error, nonce, date, body })
+    }
+
+    fn parse<T: for<'de> Deserialize<'de>>(&self, otherwise: &'static str) -> Result<T, CloudError> {
+        serde_json::from_slice(&self.body).map_err(|_| CloudError::NotCloud(otherwise))
+    }
+
+    fn refusal(&self) -> CloudError {
+        if self.error.is_empty() {
+            return CloudError::NotCloud("its answer is not understood");
+        }
+        CloudError::Refused { code: self.error.clone() }
+    }
+}
+
+fn asks_to_wait(response: &Response) -> Option<CloudError> {
+    if !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    let after = response.headers().get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
+    Some(CloudError::RetryAfter(Duration::from_secs(after)))
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, CloudError> {
+    let mut all = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| CloudError::Unreachable(cause(error)))? {
+        all.extend_from_slice(&chunk);
+        if all.len() > MAX_BODY {
+            return Err(CloudError::NotCloud("its answer is too long"));
+        }
+    }
+    Ok(all)
+}
+
+/// The innermost reason, which is the one that means something, without the URL.
+fn cause(error: reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".into();
+    }
+    let error = error.without_url();
+    let mut innermost: &dyn std::error::Error = &error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+/// `Sun, 22 Nov 2026 01:02:03 GMT` in seconds since 1970.
+fn http_date(text: &str) -> Option<i64> {
+    let format = time::macros::format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    Some(time::PrimitiveDateTime::parse(text, &format).ok()?.assume_utc().unix_timestamp())
+}
+
+fn random_id() -> String {
+    URL_SAFE_NO_PAD.encode(macloud_service_kit::random::bytes::<16>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_servers_are_read() {
+        assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(http_date("yesterday"), None);
+    }
+}

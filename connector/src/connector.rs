@@ -1,0 +1,343 @@
+//! The connector put together: state directory, Music Assistant, link, and what is told about them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use macloud_e2ee::home::Home;
+use macloud_proto::ids::fingerprint;
+use macloud_proto::link::connector_side::ConnectorSettings;
+use macloud_proto::link::redial::RedialSettings;
+use macloud_proto::time::Millis;
+use macloud_service_kit::clock::SharedClock;
+use macloud_service_kit::random;
+use macloud_service_kit::stop::Stop;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use url::Url;
+
+use crate::cloud::{Cloud, CloudError};
+use crate::execute::Executor;
+use crate::link::commands::Commands;
+use crate::link::{Admission, KeySetTaker, Link};
+use crate::music_assistant::{Condition, MusicAssistant, Settings, Timing, TokenSource};
+use crate::network::Dialer;
+use crate::state::{Pairing, StateDir, StateError, StateLock};
+use crate::status::{Event, Events, LinkState, MusicAssistantState, Observer, Status};
+
+/// Where Music Assistant usually is: on the same machine.
+pub const USUAL_MA_URL: &str = "ws://localhost:8095/ws";
+
+/// How often the stop-now switch is looked at: it must work within a second.
+const SWITCH_POLL: Duration = Duration::from_millis(300);
+
+/// The status file is written at most this often.
+const STATUS_EVERY: Duration = Duration::from_millis(250);
+
+/// After being told to stop, this long for commands that are under way.
+const FINISH_LIMIT: Duration = Duration::from_secs(2);
+
+/// What to run.
+#[derive(Clone)]
+pub struct ConnectorOptions {
+    /// The state directory of a paired home.
+    pub state_dir: PathBuf,
+    /// Music Assistant's address; else the one kept at pairing; else [`USUAL_MA_URL`].
+    pub ma_url: Option<Url>,
+    /// A file with Music Assistant's token; else the one kept at pairing.
+    pub ma_token_file: Option<PathBuf>,
+    /// For connections to the cloud.
+    pub dialer: Dialer,
+    /// For connections to Music Assistant.
+    pub ma_dialer: Dialer,
+    /// Waits towards Music Assistant.
+    pub timing: Timing,
+    /// Waits towards the relay.
+    pub redial: RedialSettings,
+    /// The clock.
+    pub clock: SharedClock,
+}
+
+/// Why a connector cannot start. The texts say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// It is not paired.
+    #[error("this connector is not paired with a cloud yet. Run: ma-connector pair --cloud URL --state-dir {}", .0.display())]
+    NotPaired(PathBuf),
+    /// The cloud's address cannot be used.
+    #[error("the cloud's address cannot be used: {0}")]
+    Cloud(#[from] CloudError),
+}
+
+/// A connector, ready to run.
+pub struct Connector {
+    state: StateDir,
+    _lock: StateLock,
+    pairing: Pairing,
+    fingerprint: String,
+    ma: MusicAssistant,
+    link: Arc<Link>,
+    commands: Arc<Commands>,
+    events: Events,
+    clock: SharedClock,
+}
+
+impl Connector {
+    /// Take the state directory and put everything together. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(options: ConnectorOptions) -> Result<Self, OpenError> {
+        let state = StateDir::open(&options.state_dir)?;
+        let lock = state.lock()?;
+        let (Some(pairing), Some(skill_keys)) = (state.pairing()?, state.skill_keys()?) else {
+            return Err(OpenError::NotPaired(options.state_dir));
+        };
+        let identity = state.identity()?;
+        let ma = MusicAssistant::new(ma_settings(&state, &options)?);
+        let events = Events::default();
+        let now = Millis(options.clock.monotonic_millis());
+        let instance = pairing.instance_id.clone();
+        let home = Home::new(instance.clone(), Arc::clone(&identity), skill_keys, now, &mut random::fill);
+        let executor = Executor::new(ma.clone());
+        let commands = Arc::new(Commands::new(home, executor, Arc::clone(&options.clock), events.clone()));
+        let cloud = Cloud::new(pairing.cloud.clone(), options.dialer.clone(), Arc::clone(&options.clock))?;
+        let take_key_set = key_set_taker(state.clone(), Arc::clone(&commands), Arc::clone(&options.clock));
+        let admission = Admission::new(
+            cloud,
+            options.dialer,
+            Arc::clone(&identity),
+            instance,
+            pairing.relay_url.clone(),
+            take_key_set,
+        );
+        let settings = ConnectorSettings {
+            install_id: state.install_id()?,
+            software: concat!("ma-connector ", env!("CARGO_PKG_VERSION")).into(),
+            ..ConnectorSettings::default()
+        };
+        let link = Arc::new(Link::new(admission, Arc::clone(&commands), settings, options.redial));
+        commands.renew_through(&link);
+        let fingerprint = fingerprint(identity.public());
+        Ok(Self { state, _lock: lock, pairing, fingerprint, ma, link, commands, events, clock: options.clock })
+    }
+
+    /// Be told of everything that happens. At most one observer; it must not wait.
+    pub fn observe(&self, observer: Observer) {
+        self.events.observe(observer);
+    }
+
+    /// The connection to Music Assistant.
+    #[must_use]
+    pub const fn music_assistant(&self) -> &MusicAssistant {
+        &self.ma
+    }
+
+    /// The pairing that it runs with.
+    #[must_use]
+    pub const fn pairing(&self) -> &Pairing {
+        &self.pairing
+    }
+
+    /// Run until told to stop; then answer what is under way and take leave of the relay.
+    pub async fn run(self, stop: Stop) {
+        self.commands.set_stopped(self.state.is_stopped());
+        let quiet = stop.child();
+        tokio::join!(
+            self.ma.run(quiet.child()),
+            async {
+                self.link.run(stop.clone()).await;
+                self.commands.finish(FINISH_LIMIT).await;
+                // Music Assistant is needed until the last command is answered, the status until the link has ended.
+                quiet.stop_soft();
+            },
+            self.report(quiet.child()),
+        );
+    }
+
+    /// Follow what changes: tell it, write it down, and look at the switch.
+    async fn report(&self, stop: Stop) {
+        let mut conditions = self.ma.conditions();
+        let mut links = self.link.states();
+        let mut switch = interval(SWITCH_POLL);
+        switch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told: Option<Status> = None;
+        let mut write_at: Option<Instant> = None;
+        let mut not_before = Instant::now();
+        loop {
+            let status = self.status();
+            if told.as_ref().is_none_or(|told| !same(told, &status)) {
+                // Written before it is told, so that whoever hears of it can read it. Only players that come one by one
+                // are worth waiting for.
+                let urgent = told.as_ref().is_none_or(|told| is_urgent(told, &status));
+                write_at.get_or_insert(not_before);
+                if urgent {
+                    write_at = None;
+                    self.write_status();
+                }
+                self.tell_changes(told.as_ref(), &status);
+                told = Some(status);
+            }
+            tokio::select! {
+                () = stop.soft() => break,
+                changed = conditions.changed() => if changed.is_err() { break },
+                changed = links.changed() => if changed.is_err() { break },
+                () = async { match write_at { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {
+                    write_at = None;
+                    not_before = Instant::now() + STATUS_EVERY;
+                    self.write_status();
+                }
+                _ = switch.tick() => self.commands.set_stopped(self.state.is_stopped()),
+            }
+        }
+        self.write_status();
+    }
+
+    fn write_status(&self) {
+        if let Err(error) = self.state.save_status(&self.status()) {
+            tracing::warn!("the status could not be written: {error}");
+        }
+    }
+
+    fn status(&self) -> Status {
+        let condition = self.ma.condition();
+        Status {
+            updated_at: self.clock.unix_seconds(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            instance_id: self.pairing.instance_id.clone(),
+            home_name: self.pairing.home_name.clone(),
+            fingerprint: self.fingerprint.clone(),
+            stopped: self.commands.is_stopped(),
+            relay: self.link.states().borrow().clone(),
+            music_assistant: MusicAssistantState {
+                state: condition.word().into(),
+                explanation: condition.explanation(),
+                players: self.ma.directory().exposed().count(),
+                token_ends_in_days: self.ma.token_ending_soon().map(|left| left.as_secs() / 86_400),
+            },
+        }
+    }
+
+    fn tell_changes(&self, before: Option<&Status>, now: &Status) {
+        if before.is_none_or(|before| before.stopped != now.stopped) && (now.stopped || before.is_some()) {
+            self.events.tell(if now.stopped { &Event::Stopped } else { &Event::Resumed });
+        }
+        let ma = &now.music_assistant;
+        if before.is_none_or(|before| before.music_assistant != *ma) {
+            if let Some(days) = ma.token_ends_in_days {
+                tracing::warn!(
+                    days,
+                    "Music Assistant's token ends soon; create a new one and give it with --ma-token-file"
+                );
+            }
+            self.events.tell(&Event::MusicAssistant {
+                state: ma.state.clone(),
+                explanation: ma.explanation.clone(),
+                players: ma.players,
+            });
+        }
+        if before.is_none_or(|before| before.relay != now.relay) {
+            match &now.relay {
+                LinkState::Connecting => {}
+                LinkState::Online { node, epoch } => {
+                    self.events.tell(&Event::Online { node: node.clone(), epoch: *epoch });
+                }
+                LinkState::Waiting { explanation, retry_in_seconds }
+                | LinkState::Replaced { explanation, retry_in_seconds }
+                | LinkState::Unauthorized { explanation, retry_in_seconds } => self
+                    .events
+                    .tell(&Event::Offline { explanation: explanation.clone(), retry_in_seconds: *retry_in_seconds }),
+            }
+        }
+    }
+}
+
+/// Where Music Assistant is, by options, state directory, and habit, in this order.
+///
+/// # Errors
+/// [`StateError`].
+pub fn ma_settings(state: &StateDir, options: &ConnectorOptions) -> Result<Settings, StateError> {
+    let kept = state.music_assistant()?;
+    let usual = || Url::parse(USUAL_MA_URL).expect("a constant that is a URL");
+    Ok(Settings {
+        url: options.ma_url.clone().or(kept.url).map_or_else(usual, |url| websocket_url(&url)),
+        token: TokenSource::File(options.ma_token_file.clone().unwrap_or_else(|| state.token_file())),
+        dialer: options.ma_dialer.clone(),
+        clock: Arc::clone(&options.clock),
+        timing: options.timing,
+    })
+}
+
+/// People give the address that they see in the browser, such as `http://192.168.1.5:8095`.
+#[must_use]
+pub fn websocket_url(url: &Url) -> Url {
+    let mut url = url.clone();
+    let scheme = match url.scheme() {
+        "http" => "ws",
+        "https" => "wss",
+        _ => "",
+    };
+    if !scheme.is_empty() {
+        // Between web schemes this cannot fail.
+        let _ = url.set_scheme(scheme);
+    }
+    if matches!(url.path(), "" | "/") {
+        url.set_path("/ws");
+    }
+    url
+}
+
+fn key_set_taker(state: StateDir, commands: Arc<Commands>, clock: SharedClock) -> KeySetTaker {
+    Box::new(move |signed| {
+        let mut home = commands.home();
+        home.note_wall_clock(clock.unix_seconds());
+        let known = home.skill_keys().version();
+        if let Err(error) = home.update_skill_keys(signed) {
+            // The pinned one stays: what the cloud says later must not weaken what was pinned at pairing.
+            tracing::error!("the cloud sent a skill key set that is not accepted: {error}");
+            return;
+        }
+        let keys = home.skill_keys().clone();
+        drop(home);
+        if keys.version() != known
+            && let Err(error) = state.save_skill_keys(&keys)
+        {
+            tracing::warn!("the skill key set could not be kept: {error}");
+        }
+    })
+}
+
+fn is_urgent(before: &Status, now: &Status) -> bool {
+    let parts = |status: &Status| (status.stopped, status.relay.clone(), status.music_assistant.state.clone());
+    parts(before) != parts(now)
+}
+
+fn same(one: &Status, other: &Status) -> bool {
+    (&one.relay, &one.music_assistant, one.stopped) == (&other.relay, &other.music_assistant, other.stopped)
+}
+
+/// Whether Music Assistant is as it should be, or on its way there by itself.
+#[must_use]
+pub const fn is_healthy(condition: &Condition) -> bool {
+    matches!(condition, Condition::Ready { .. } | Condition::Starting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_people_give_them_lead_to_the_api() {
+        for (given, dialled) in [
+            ("http://192.168.1.5:8095", "ws://192.168.1.5:8095/ws"),
+            ("https://ma.home.example/", "wss://ma.home.example/ws"),
+            ("ws://192.168.1.5:8095/ws", "ws://192.168.1.5:8095/ws"),
+            ("http://host:8095/prefix/ws", "ws://host:8095/prefix/ws"),
+        ] {
+            assert_eq!(websocket_url(&Url::parse(given).unwrap()).as_str(), dialled);
+        }
+    }
+}

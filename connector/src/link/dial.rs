@@ -1,0 +1,240 @@
+//! Admission to the relay: an instance token, a proof of possession with the relay's nonce, and the upgrade.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use macloud_proto::dpop;
+use macloud_proto::jose::SigningKey;
+use macloud_proto::link::SUBPROTOCOL;
+use macloud_proto::link::redial::Because;
+use macloud_proto::{MAX_FRAME_BYTES, ids::InstanceId};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use url::Url;
+
+use crate::cloud::{Cloud, CloudError, InstanceToken};
+use crate::network::{DialError, Dialer, WebSocket, upgrade_request};
+
+/// A token is not used in its last seconds: it would end on the way.
+const TOKEN_MARGIN: Duration = Duration::from_secs(30);
+
+/// Upgrades per dial: one that brings the nonce, one with it, and both again with a fresh token.
+const ATTEMPTS: u32 = 4;
+
+/// Takes the skill key set that comes with each token.
+pub(crate) type KeySetTaker = Box<dyn Fn(&[u8]) + Send + Sync>;
+
+/// What it takes to be let in.
+pub struct Admission {
+    cloud: Cloud,
+    dialer: Dialer,
+    identity: Arc<SigningKey>,
+    instance: InstanceId,
+    take_key_set: KeySetTaker,
+    known: Mutex<Known>,
+}
+
+struct Known {
+    relay_url: Url,
+    token: Option<(String, u64)>,
+    nonce: Option<String>,
+}
+
+/// Why a dial did not lead to a session.
+#[derive(Debug)]
+pub(crate) enum DialFailure {
+    /// No token.
+    Cloud(CloudError),
+    /// The relay refuses this home.
+    Unauthorized,
+    /// The relay asks to be left alone for a while.
+    RetryAfter(Duration),
+    /// No relay there.
+    Relay(DialError),
+}
+
+impl From<CloudError> for DialFailure {
+    fn from(error: CloudError) -> Self {
+        Self::Cloud(error)
+    }
+}
+
+impl DialFailure {
+    pub(crate) fn because_and_explanation(&self) -> (Because, String) {
+        const PAIR_AGAIN: &str = "The cloud does not accept this home any more: it was unlinked or paused. Open the cloud's web page under Homes; if the home is gone there, run ma-connector pair again.";
+        match self {
+            Self::Cloud(CloudError::Unauthorized) | Self::Unauthorized => (Because::Unauthorized, PAIR_AGAIN.into()),
+            Self::Cloud(CloudError::RetryAfter(after)) | Self::RetryAfter(after) => {
+                (Because::RetryAfter(*after), "The cloud is busy and asked to wait.".into())
+            }
+            Self::Cloud(error) => {
+                (Because::Failed, format!("No access to the relay: {error}. Check this machine's internet connection."))
+            }
+            Self::Relay(error) => (
+                Because::Failed,
+                format!("The relay cannot be reached: {error}. Check that this machine may open connections to it."),
+            ),
+        }
+    }
+}
+
+impl Admission {
+    pub(crate) fn new(
+        cloud: Cloud,
+        dialer: Dialer,
+        identity: Arc<SigningKey>,
+        instance: InstanceId,
+        relay_url: Url,
+        take_key_set: KeySetTaker,
+    ) -> Self {
+        let known = Mutex::new(Known { relay_url, token: None, nonce: None });
+        Self { cloud, dialer, identity, instance, take_key_set, known }
+    }
+
+    /// Keep the nonce that a relay gave for the next proof.
+    pub(crate) fn note_nonce(&self, nonce: &str) {
+        if !nonce.is_empty() {
+            self.known().nonce = Some(nonce.into());
+        }
+    }
+
+    /// Get a fresh token, and with it the current skill key set.
+    pub(crate) async fn renew(&self) -> Result<String, CloudError> {
+        let token = self.cloud.instance_token(&self.identity, &self.instance).await?;
+        Ok(self.note_token(token))
+    }
+
+    fn note_token(&self, token: InstanceToken) -> String {
+        if let Some(key_set) = token.key_set_bytes() {
+            (self.take_key_set)(&key_set);
+        }
+        let ends = self.cloud.unix_seconds().saturating_add(token.expires_in).saturating_sub(TOKEN_MARGIN.as_secs());
+        let mut known = self.known();
+        known.token = Some((token.access_token.clone(), ends));
+        if let Some(relay_url) = token.relay_url {
+            known.relay_url = relay_url;
+        }
+        token.access_token
+    }
+
+    /// Open a session's socket.
+    pub(crate) async fn dial(&self) -> Result<WebSocket, DialFailure> {
+        let mut renewed = false;
+        for _ in 0..ATTEMPTS {
+            let token = match self.current_token() {
+                Some(token) => token,
+                None => {
+                    renewed = true;
+                    self.renew().await?
+                }
+            };
+            let (url, nonce) = {
+                let known = self.known();
+                (known.relay_url.clone(), known.nonce.clone())
+            };
+            match self.upgrade(&url, &token, nonce.as_deref()).await {
+                Ok(websocket) => return Ok(websocket),
+                Err(DialError::Refused(response)) => {
+                    let retry = self.learn(response.status(), response.headers(), renewed)?;
+                    if !retry {
+                        return Err(DialFailure::Relay(DialError::Refused(response)));
+                    }
+                }
+                Err(error) => return Err(DialFailure::Relay(error)),
+            }
+        }
+        Err(DialFailure::Unauthorized)
+    }
+
+    /// What a refusal teaches. Whether to try again at once.
+    fn learn(&self, status: StatusCode, headers: &HeaderMap, renewed: bool) -> Result<bool, DialFailure> {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let had_nonce = self.known().nonce.clone();
+        if let Some(nonce) = text("dpop-nonce") {
+            self.note_nonce(nonce);
+        }
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                let wants_nonce = text("www-authenticate").is_some_and(|value| value.contains("use_dpop_nonce"));
+                if wants_nonce && self.known().nonce != had_nonce {
+                    return Ok(true);
+                }
+                // The token may have ended early, or the relay's keys may have changed. A fresh one decides.
+                self.known().token = None;
+                if renewed { Err(DialFailure::Unauthorized) } else { Ok(true) }
+            }
+            StatusCode::FORBIDDEN => Err(DialFailure::Unauthorized),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                match text("retry-after").and_then(|after| after.trim().parse().ok()) {
+                    Some(after) => Err(DialFailure::RetryAfter(Duration::from_secs(after))),
+                    None => Ok(false),
+                }
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn upgrade(&self, url: &Url, token: &str, nonce: Option<&str>) -> Result<WebSocket, DialError> {
+        let htu = proof_url(url);
+        let proof = dpop::prove(
+            &self.identity,
+            dpop::Request { method: "GET", url: &htu, access_token: Some(token) },
+            nonce,
+            &macloud_proto::ids::base32(&macloud_service_kit::random::bytes::<16>()),
+            self.cloud.unix_seconds(),
+        );
+        let request = upgrade_request(url)?
+            .header("Sec-WebSocket-Protocol", SUBPROTOCOL)
+            .header("Authorization", format!("DPoP {token}"))
+            .header("DPoP", proof)
+            .body(())
+            .map_err(|_| DialError::Address("the relay's address is not valid"))?;
+        let (websocket, _) = self.dialer.websocket(url, request, websocket_config()).await?;
+        Ok(websocket)
+    }
+
+    fn current_token(&self) -> Option<String> {
+        let now = self.cloud.unix_seconds();
+        self.known().token.as_ref().filter(|(_, ends)| now < *ends).map(|(token, _)| token.clone())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Small buffers: a home's traffic is small, and so is its machine.
+fn websocket_config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(4 << 10)
+        .write_buffer_size(0)
+        .max_write_buffer_size(4 * MAX_FRAME_BYTES)
+        .max_message_size(Some(MAX_FRAME_BYTES))
+        .max_frame_size(Some(MAX_FRAME_BYTES))
+}
+
+/// The URL as a proof names it: with the scheme of HTTP and without query.
+fn proof_url(url: &Url) -> String {
+    let text = url.as_str();
+    let text = text.split(['?', '#']).next().unwrap_or(text);
+    match text.split_once("://") {
+        Some(("wss", rest)) => format!("https://{rest}"),
+        Some(("ws", rest)) => format!("http://{rest}"),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proofs_name_the_url_as_http_does() {
+        for (dialled, proved) in [
+            ("wss://r.example/relay/v1/connect", "https://r.example/relay/v1/connect"),
+            ("ws://127.0.0.1:8080/relay/v1/connect?x=1", "http://127.0.0.1:8080/relay/v1/connect"),
+        ] {
+            assert_eq!(proof_url(&Url::parse(dialled).unwrap()), proved);
+        }
+    }
+}

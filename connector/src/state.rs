@@ -1,0 +1,358 @@
+//! The state directory: what a connector must still know after a restart, and nothing else.
+//!
+//! | file | what | who may read it |
+//! |---|---|---|
+//! | `identity.key` | seed of the home's identity key; never leaves this directory | owner |
+//! | `pairing.json` | where and as which home this connector is registered | owner |
+//! | `skill-keys` | the pinned key set, signed by its root | owner |
+//! | `install.id` | tells two installations with the same key apart | owner |
+//! | `music-assistant.json`, `music-assistant.token` | where Music Assistant is, and its token | owner |
+//! | `status.json` | how it stands, without secrets | owner |
+//! | `stopped` | the stop-now switch: it is on while this file exists | owner |
+//! | `lock` | held while a connector runs or pairs | owner |
+//!
+//! Every file is replaced as a whole, and all but `status.json` are flushed to the disk first, so that a power cut leaves the
+//! old or the new one.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use macloud_e2ee::keys::PinnedKeySet;
+use macloud_proto::ids::InstanceId;
+use macloud_proto::jose::SigningKey;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::music_assistant::token::Token;
+
+/// Nothing here is larger.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Why the state directory cannot be used. Says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The system refused.
+    #[error("cannot use {path}: {source}. Check that this user may read and write the state directory.")]
+    Io {
+        /// What was to be used.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another connector runs on this directory.
+    #[error("another ma-connector already uses {0}. Stop it first, or give each its own --state-dir.")]
+    InUse(PathBuf),
+    /// A file is damaged.
+    #[error("{path} is damaged ({what}). Restore it from a backup, or remove it and pair again.")]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// In what way.
+        what: String,
+    },
+}
+
+/// Where and as which home this connector is registered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pairing {
+    /// The account service that it was paired with.
+    #[serde(with = "crate::url_text")]
+    pub cloud: Url,
+    /// The home's id there.
+    pub instance_id: InstanceId,
+    /// The home's name as it was at pairing.
+    pub home_name: String,
+    /// The relay to dial, as last told.
+    #[serde(with = "crate::url_text")]
+    pub relay_url: Url,
+}
+
+/// Where Music Assistant is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MusicAssistantPlace {
+    /// Its address, where one was given.
+    #[serde(default, with = "crate::url_text::option")]
+    pub url: Option<Url>,
+}
+
+/// The directory.
+#[derive(Debug, Clone)]
+pub struct StateDir {
+    path: PathBuf,
+}
+
+/// Held while a connector runs or pairs. Released when dropped, also by a crash.
+#[derive(Debug)]
+#[must_use = "the lock is released when this is dropped"]
+pub struct StateLock {
+    _file: File,
+}
+
+impl StateDir {
+    /// Open, and make if needed.
+    ///
+    /// # Errors
+    /// [`StateError::Io`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, StateError> {
+        let path = path.into();
+        let failed = |source| StateError::Io { path: path.clone(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed)?;
+        if std::fs::read_dir(&path).map_err(failed)?.next().is_none() {
+            // Made for this, though by somebody else: nobody is used to looking into it yet.
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        }
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Take the lock.
+    ///
+    /// # Errors
+    /// [`StateError::InUse`] while another process has it.
+    pub fn lock(&self) -> Result<StateLock, StateError> {
+        let path = self.file("lock");
+        let failed = |source| StateError::Io { path: path.clone(), source };
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(StateLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse(self.path.clone())),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    /// Whether a connector runs (or pairs) on this directory now.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        matches!(self.lock(), Err(StateError::InUse(_)))
+    }
+
+    /// The home's identity key; made at first use.
+    ///
+    /// # Errors
+    /// [`StateError`]. A damaged key is never replaced silently: the home would become a stranger.
+    pub fn identity(&self) -> Result<Arc<SigningKey>, StateError> {
+        let seed = match self.existing_identity()? {
+            Some(seed) => seed,
+            None => {
+                let seed = Zeroizing::new(macloud_service_kit::random::bytes::<32>());
+                self.write("identity.key", &*seed)?;
+                seed
+            }
+        };
+        Ok(Arc::new(SigningKey::from_seed(&seed)))
+    }
+
+    /// The identity key's seed if there is one.
+    fn existing_identity(&self) -> Result<Option<Zeroizing<[u8; 32]>>, StateError> {
+        let Some(bytes) = self.read("identity.key")? else { return Ok(None) };
+        let bytes = Zeroizing::new(bytes);
+        let seed: [u8; 32] =
+            bytes.as_slice().try_into().map_err(|_| self.damaged("identity.key", "it must have 32 bytes"))?;
+        Ok(Some(Zeroizing::new(seed)))
+    }
+
+    /// The public half of the identity key if there is one already.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn public_identity(&self) -> Result<Option<[u8; 32]>, StateError> {
+        Ok(self.existing_identity()?.map(|seed| *SigningKey::from_seed(&seed).public()))
+    }
+
+    /// The installation's id; made at first use.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn install_id(&self) -> Result<[u8; 16], StateError> {
+        if let Some(bytes) = self.read("install.id")?
+            && let Ok(id) = bytes.try_into()
+        {
+            return Ok(id);
+        }
+        let id = macloud_service_kit::random::bytes();
+        self.write("install.id", &id)?;
+        Ok(id)
+    }
+
+    /// Where it is registered, if it is.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn pairing(&self) -> Result<Option<Pairing>, StateError> {
+        self.read_json("pairing.json")
+    }
+
+    /// Remember a pairing and what was pinned with it.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn save_pairing(&self, pairing: &Pairing, keys: &PinnedKeySet) -> Result<(), StateError> {
+        self.save_skill_keys(keys)?;
+        self.write_json("pairing.json", pairing)
+    }
+
+    /// The pinned key set, if there is one.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn skill_keys(&self) -> Result<Option<PinnedKeySet>, StateError> {
+        let Some(bytes) = self.read("skill-keys")? else { return Ok(None) };
+        let keys = PinnedKeySet::from_bytes(&bytes).map_err(|error| self.damaged("skill-keys", &error.to_string()))?;
+        Ok(Some(keys))
+    }
+
+    /// Remember a newer key set.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn save_skill_keys(&self, keys: &PinnedKeySet) -> Result<(), StateError> {
+        self.write("skill-keys", &keys.to_bytes())
+    }
+
+    /// Where Music Assistant is, as far as it was told.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn music_assistant(&self) -> Result<MusicAssistantPlace, StateError> {
+        Ok(self.read_json("music-assistant.json")?.unwrap_or_default())
+    }
+
+    /// Remember where Music Assistant is.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn save_music_assistant(&self, place: &MusicAssistantPlace) -> Result<(), StateError> {
+        self.write_json("music-assistant.json", place)
+    }
+
+    /// Where Music Assistant's token is kept.
+    #[must_use]
+    pub fn token_file(&self) -> PathBuf {
+        self.file("music-assistant.token")
+    }
+
+    /// Keep Music Assistant's token.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn save_token(&self, token: &Token) -> Result<(), StateError> {
+        self.write("music-assistant.token", token.as_stored())
+    }
+
+    /// Whether the owner pressed "stop now".
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.file("stopped").exists()
+    }
+
+    /// Press or release "stop now". A connector that runs notices within a second.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn set_stopped(&self, stopped: bool) -> Result<(), StateError> {
+        if stopped {
+            return self.write("stopped", b"");
+        }
+        let path = self.file("stopped");
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StateError::Io { path, source }),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a running connector last said about itself.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn status<T: for<'de> Deserialize<'de>>(&self) -> Result<Option<T>, StateError> {
+        self.read_json("status.json")
+    }
+
+    /// Say how it stands.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn save_status(&self, status: &impl Serialize) -> Result<(), StateError> {
+        // Not flushed: it is written on the way of commands, and is of no use after a power cut.
+        self.replace("status.json", &self.json("status.json", status)?, false)
+    }
+
+    /// Whether others than the owner can change what is in the directory. (They cannot read the files in any case.)
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn is_open_to_others(&self) -> Result<bool, StateError> {
+        let metadata =
+            std::fs::metadata(&self.path).map_err(|source| StateError::Io { path: self.path.clone(), source })?;
+        Ok(metadata.permissions().mode() & 0o022 != 0)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    fn damaged(&self, name: &str, what: &str) -> StateError {
+        StateError::Damaged { path: self.file(name), what: what.into() }
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
+        let path = self.file(name);
+        let failed = |source| StateError::Io { path: path.clone(), source };
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(Some(bytes))
+    }
+
+    fn read_json<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Result<Option<T>, StateError> {
+        let Some(bytes) = self.read(name)? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| self.damaged(name, &error.to_string()))
+    }
+
+    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), StateError> {
+        self.write(name, &self.json(name, value)?)
+    }
+
+    fn json(&self, name: &str, value: &impl Serialize) -> Result<Vec<u8>, StateError> {
+        let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| self.damaged(name, &error.to_string()))?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
+        self.replace(name, bytes, true)
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8], flushed: bool) -> Result<(), StateError> {
+        let path = self.file(name);
+        let unfinished = self.file(&format!(".{name}.new"));
+        let written = || -> io::Result<()> {
+            let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&unfinished)?;
+            file.write_all(bytes)?;
+            if flushed {
+                file.sync_all()?;
+            }
+            std::fs::rename(&unfinished, &path)?;
+            if flushed {
+                // The rename itself is in the directory.
+                File::open(&self.path)?.sync_all()?;
+            }
+            Ok(())
+        };
+        written().map_err(|source| StateError::Io { path: path.clone(), source })
+    }
+}

@@ -1,0 +1,164 @@
+//! How it stands, for people and for `doctor`: kept in memory, told to an observer, and written to the state directory.
+//!
+//! No secrets and no contents: neither tokens nor names of players or music.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use macloud_proto::ids::InstanceId;
+use serde::{Deserialize, Serialize};
+
+/// How it stands with the relay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum LinkState {
+    /// A connection is being opened.
+    Connecting,
+    /// The home can be reached.
+    Online {
+        /// The relay node.
+        node: String,
+        /// The session's number; grows with each.
+        epoch: u64,
+    },
+    /// Not connected; the next attempt comes after a while.
+    Waiting {
+        /// Why, and what to do about it, if anything.
+        explanation: String,
+        /// Seconds until the next attempt.
+        retry_in_seconds: u64,
+    },
+    /// Another connector took over with this home's key.
+    Replaced {
+        /// What that means.
+        explanation: String,
+        /// Seconds until the next attempt.
+        retry_in_seconds: u64,
+    },
+    /// The cloud does not accept this home.
+    Unauthorized {
+        /// What to do.
+        explanation: String,
+        /// Seconds until the next attempt.
+        retry_in_seconds: u64,
+    },
+}
+
+impl LinkState {
+    /// Whether the home can be reached.
+    #[must_use]
+    pub const fn is_online(&self) -> bool {
+        matches!(self, Self::Online { .. })
+    }
+
+    /// What a person should know.
+    #[must_use]
+    pub fn explanation(&self) -> &str {
+        match self {
+            Self::Connecting => "Connecting to the cloud.",
+            Self::Online { .. } => "Connected to the cloud.",
+            Self::Waiting { explanation, .. }
+            | Self::Replaced { explanation, .. }
+            | Self::Unauthorized { explanation, .. } => explanation,
+        }
+    }
+}
+
+/// How it stands with Music Assistant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MusicAssistantState {
+    /// One word: see [`crate::music_assistant::Condition::word`].
+    pub state: String,
+    /// What a person should know.
+    pub explanation: String,
+    /// Players that can be spoken to.
+    pub players: usize,
+    /// Whole days until the token ends, in its last month.
+    pub token_ends_in_days: Option<u64>,
+}
+
+/// Everything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Seconds since 1970 of the last change.
+    pub updated_at: u64,
+    /// The process.
+    pub pid: u32,
+    /// The program's version.
+    pub version: String,
+    /// The home's id.
+    pub instance_id: InstanceId,
+    /// The home's name.
+    pub home_name: String,
+    /// The home's key in short, to compare with the web page.
+    pub fingerprint: String,
+    /// Whether the owner pressed "stop now".
+    pub stopped: bool,
+    /// The relay.
+    pub relay: LinkState,
+    /// Music Assistant.
+    pub music_assistant: MusicAssistantState,
+}
+
+/// Something that happened, for whoever watches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The home can be reached.
+    Online {
+        /// The relay node.
+        node: String,
+        /// The session's number.
+        epoch: u64,
+    },
+    /// The home cannot be reached (any more).
+    Offline {
+        /// Why, and what to do.
+        explanation: String,
+        /// Seconds until the next attempt.
+        retry_in_seconds: u64,
+    },
+    /// It stands differently with Music Assistant.
+    MusicAssistant {
+        /// One word.
+        state: String,
+        /// What a person should know.
+        explanation: String,
+        /// Players that can be spoken to.
+        players: usize,
+    },
+    /// The owner pressed "stop now": nothing is carried out any more.
+    Stopped,
+    /// The owner released it.
+    Resumed,
+    /// A command was carried out or refused.
+    Command {
+        /// Its id.
+        id: String,
+        /// Whether it was carried out.
+        done: bool,
+        /// From arrival to the sealed reply.
+        micros: u64,
+    },
+}
+
+/// Told of every event, in order. Must not wait.
+pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Events reach the observer and the log from here.
+#[derive(Clone, Default)]
+pub(crate) struct Events {
+    observer: Arc<Mutex<Option<Observer>>>,
+}
+
+impl Events {
+    pub(crate) fn observe(&self, observer: Observer) {
+        *self.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        let observer = self.observer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(observer) = observer {
+            observer(event);
+        }
+    }
+}
