@@ -5,10 +5,12 @@
 //! [`execute`] carries it out on [`music_assistant`], and the sealed reply goes back.
 //!
 //! Around it: [`pairing`] once, [`cloud`] for the tokens that let it in, [`state`] for what must survive a restart,
-//! [`status`] for people. [`connector`] puts it together.
+//! [`status`] and [`doctor`] for people. [`connector`] puts it together; [`cli`] is the program.
 
+pub mod cli;
 pub mod cloud;
 pub mod connector;
+pub mod doctor;
 pub mod execute;
 pub mod link;
 pub mod music_assistant;

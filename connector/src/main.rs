@@ -1,2 +1,7 @@
-//! main
-fn main() {}
+//! `ma-connector`: see [`macloud_connector::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    macloud_connector::cli::main(std::env::args_os())
+}

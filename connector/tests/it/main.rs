@@ -5,4 +5,5 @@ mod chain;
 mod cloud;
 mod execution;
 mod music_assistant;
+mod program;
 mod scripted;

@@ -1,0 +1,374 @@
+//! The command line: `pair`, `run`, `status`, `doctor`, `stop`, `resume`.
+//!
+//! Exit codes: 0 done or healthy; 1 it failed, or `doctor` found something, or `status` says "not running"; 2 wrong usage
+//! or settings; 3 not paired yet; 4 the state directory is in use by another connector.
+//! Standard output is for results and, with `--json`, for one JSON object a line; logs go to standard error.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use macloud_proto::link::redial::RedialSettings;
+use macloud_service_kit::clock;
+use macloud_service_kit::stop::Stop;
+use macloud_service_kit::telemetry::{self, TelemetryArgs};
+use serde::Serialize;
+use serde_json::json;
+use url::Url;
+
+use crate::connector::{Connector, ConnectorOptions, OpenError};
+use crate::doctor;
+use crate::music_assistant::Timing;
+use crate::music_assistant::token::Token;
+use crate::network::Dialer;
+use crate::pairing::{DeviceCode, PairError, PairOptions, pair};
+use crate::state::{StateDir, StateError};
+use crate::status::Status;
+
+/// Lets Alexa reach a Music Assistant at home without opening a port.
+///
+/// First `pair` once, then `run`. Every option can also be given in the environment as MACONNECTOR_… or in a TOML file
+/// named with --config. Exit codes: 0 done; 1 failed, unhealthy or not running; 2 wrong usage; 3 not paired yet;
+/// 4 the state directory is in use.
+#[derive(Debug, Parser)]
+#[command(name = "ma-connector", version)]
+pub struct Cli {
+    /// Read options from this TOML file. Flags and environment come first.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Register this home with a cloud: shows a code, and waits until somebody has approved it.
+    Pair {
+        /// The cloud's address, such as https://cloud.example.
+        #[arg(long)]
+        cloud: Url,
+        /// A name to suggest for this home.
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Connect this home, until stopped.
+    Run {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Say how the running connector stands.
+    Status {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Look at every hop between the cloud and Music Assistant, and name the fix for what is broken.
+    Doctor {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Carry out nothing from now on, whatever is asked. Works within a second, and until `resume`.
+    Stop {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Undo `stop`.
+    Resume {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Json {
+    /// Print JSON, one object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Place {
+    /// Where this home's key and pairing are kept.
+    #[arg(long)]
+    state_dir: PathBuf,
+    /// Music Assistant's address, such as http://192.168.1.5:8095. Otherwise the one given at pairing, otherwise this machine.
+    #[arg(long)]
+    ma_url: Option<Url>,
+    /// A file with a long-lived access token of Music Assistant (Settings, Profile).
+    #[arg(long)]
+    ma_token_file: Option<PathBuf>,
+    /// A PEM file with certificate authorities to trust beside the usual ones.
+    #[arg(long)]
+    extra_ca_file: Option<PathBuf>,
+    /// Allow connections to the cloud without encryption, beyond this machine. For trials only.
+    #[arg(long)]
+    dangerous_allow_plain: bool,
+}
+
+/// Parse, run, and give the exit code.
+#[must_use]
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli: Cli = match macloud_service_kit::config::parse("MACONNECTOR", args) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = runtime.context("the system gives no event loop").and_then(|runtime| runtime.block_on(dispatch(cli)));
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(code_of(&error))
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let _telemetry = telemetry::init(&cli.telemetry, "ma-connector")?;
+    match cli.verb {
+        Verb::Pair { cloud, name, place, json } => pair_verb(cloud, name, &place, json.json).await,
+        Verb::Run { place } => run_verb(&place).await,
+        Verb::Status { place, json } => status_verb(&place, json.json),
+        Verb::Doctor { place, json } => doctor_verb(&place, json.json).await,
+        Verb::Stop { place } => switch_verb(&place, true),
+        Verb::Resume { place } => switch_verb(&place, false),
+    }
+}
+
+async fn pair_verb(cloud: Url, name: Option<String>, place: &Place, json: bool) -> anyhow::Result<ExitCode> {
+    let ma_token = match &place.ma_token_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("the token file {} cannot be read; check --ma-token-file", path.display()))?;
+            Some(Token::parse(&text).with_context(|| {
+                format!("the token file {} is empty; put Music Assistant's token in it", path.display())
+            })?)
+        }
+        None => None,
+    };
+    let options = PairOptions {
+        cloud,
+        state_dir: place.state_dir.clone(),
+        name,
+        ma_url: place.ma_url.clone(),
+        ma_token,
+        dialer: place.dialer()?,
+        clock: clock::system(),
+    };
+    let paired = pair(options, |code| show_code(code, json)).await?;
+    if json {
+        line(
+            &json!({ "event": "paired", "instance_id": paired.instance_id, "home_name": paired.home_name, "fingerprint": paired.fingerprint }),
+        );
+    } else {
+        say(&format!(
+            "Paired as \"{}\". Now start it: ma-connector run --state-dir {}",
+            paired.home_name,
+            place.state_dir.display()
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_code(code: &DeviceCode, json: bool) {
+    if json {
+        return line(&json!({
+            "event": "code", "user_code": code.user_code, "verification_uri": code.verification_uri,
+            "verification_uri_complete": code.verification_uri_complete, "fingerprint": code.fingerprint,
+            "expires_in": code.expires_in.as_secs(),
+        }));
+    }
+    if std::io::stdout().is_terminal()
+        && let Ok(qr) = qrcode::QrCode::new(&code.verification_uri_complete)
+    {
+        say(&qr.render::<qrcode::render::unicode::Dense1x2>().build());
+    }
+    say(&format!(
+        "Open {} on any device and enter the code {}\n(or open {}).\n\nThe page must show this fingerprint: {}\nWaiting for up to {} minutes …",
+        code.verification_uri,
+        code.user_code,
+        code.verification_uri_complete,
+        code.fingerprint,
+        code.expires_in.as_secs().div_ceil(60)
+    ));
+}
+
+async fn run_verb(place: &Place) -> anyhow::Result<ExitCode> {
+    let connector = Connector::open(place.options()?)?;
+    connector.observe(Arc::new(|event| {
+        // One line a state change; single commands are in the log at level debug.
+        if !matches!(event, crate::status::Event::Command { .. }) {
+            line(event);
+        }
+    }));
+    let stop = Stop::new();
+    let told = stop.clone();
+    tokio::select! {
+        // A second signal does not wait for anything.
+        () = async { told_to_stop().await; told.stop_soft(); told_to_stop().await } => {}
+        () = connector.run(stop) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Interrupt or terminate, whichever comes first.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        // If interrupts cannot be heard, there is still terminate.
+        Ok(()) = tokio::signal::ctrl_c() => {}
+    }
+}
+
+fn status_verb(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
+    let state = place.existing_state()?;
+    let running = state.is_in_use();
+    let status: Option<Status> = state.status()?;
+    if json {
+        let mut value = serde_json::to_value(&status)?;
+        if !value.is_object() {
+            value = json!({});
+        }
+        value["running"] = running.into();
+        if !running {
+            // What was true of the process that is gone is not true now.
+            for gone in ["relay", "music_assistant", "pid"] {
+                value[gone] = serde_json::Value::Null;
+            }
+        }
+        value["stopped"] = state.is_stopped().into();
+        value["paired"] = state.pairing()?.is_some().into();
+        line(&value);
+    } else {
+        say(&status_text(&state, status.as_ref().filter(|_| running))?);
+    }
+    Ok(if running { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn status_text(state: &StateDir, status: Option<&Status>) -> anyhow::Result<String> {
+    let mut text = match state.pairing()? {
+        Some(pairing) => format!("Home:            {} ({})\n", pairing.home_name, pairing.instance_id),
+        None => "Home:            not paired yet\n".into(),
+    };
+    match status {
+        None => text.push_str("Connector:       not running"),
+        Some(status) => {
+            text.push_str(&format!("Fingerprint:     {}\n", status.fingerprint));
+            text.push_str(&format!("Connector:       running (version {})\n", status.version));
+            text.push_str(&format!("Cloud:           {}\n", status.relay.explanation()));
+            let ma = &status.music_assistant;
+            text.push_str(&format!("Music Assistant: {}\nPlayers:         {}", ma.explanation, ma.players));
+            if let Some(days) = ma.token_ends_in_days {
+                text.push_str(&format!("\nToken:           ends in {days} days; create a new one in Music Assistant"));
+            }
+        }
+    }
+    if state.is_stopped() {
+        text.push_str("\nStop switch:     pressed; nothing is carried out until: ma-connector resume");
+    }
+    Ok(text)
+}
+
+async fn doctor_verb(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
+    let diagnosis = doctor::examine(place.options()?).await;
+    if json {
+        line(&diagnosis);
+    } else {
+        for check in &diagnosis.checks {
+            say(&format!("{} {}: {}", if check.ok { "ok  " } else { "FAIL" }, check.name, check.detail));
+            if let Some(fix) = &check.fix {
+                say(&format!("     → {fix}"));
+            }
+        }
+    }
+    Ok(if diagnosis.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn switch_verb(place: &Place, stopped: bool) -> anyhow::Result<ExitCode> {
+    place.existing_state()?.set_stopped(stopped)?;
+    say(if stopped {
+        "Stopped: nothing is carried out from now on. Undo with: ma-connector resume"
+    } else {
+        "Resumed: commands are carried out again."
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Place {
+    fn dialer(&self) -> anyhow::Result<Dialer> {
+        Dialer::new(self.extra_ca_file.as_deref(), self.dangerous_allow_plain)
+            .context("the certificate authorities cannot be read; check --extra-ca-file")
+    }
+
+    fn options(&self) -> anyhow::Result<ConnectorOptions> {
+        Ok(ConnectorOptions {
+            state_dir: self.state_dir.clone(),
+            ma_url: self.ma_url.clone(),
+            ma_token_file: self.ma_token_file.clone(),
+            dialer: self.dialer()?,
+            // Within a home Music Assistant speaks plain HTTP, which is its normal way.
+            ma_dialer: Dialer::new(self.extra_ca_file.as_deref(), true)
+                .context("the certificate authorities cannot be read; check --extra-ca-file")?,
+            timing: Timing::default(),
+            redial: RedialSettings::default(),
+            clock: clock::system(),
+        })
+    }
+
+    fn existing_state(&self) -> anyhow::Result<StateDir> {
+        anyhow::ensure!(
+            self.state_dir.is_dir(),
+            "the state directory {} does not exist; give the one that was used for pairing with --state-dir",
+            self.state_dir.display()
+        );
+        Ok(StateDir::open(&self.state_dir)?)
+    }
+}
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    let in_use = |error: &StateError| matches!(error, StateError::InUse(_));
+    match error.downcast_ref::<OpenError>() {
+        Some(OpenError::NotPaired(_)) => return 3,
+        Some(OpenError::State(error)) if in_use(error) => return 4,
+        _ => {}
+    }
+    match error.downcast_ref::<PairError>() {
+        Some(PairError::State(error)) if in_use(error) => 4,
+        _ => 1,
+    }
+}
+
+/// A line of JSON. If nobody reads it any more, that is their choice.
+fn line(value: &impl Serialize) {
+    if let Ok(text) = serde_json::to_string(value) {
+        say(&text);
+    }
+}
+
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "ma-connector: {text}");
+}
+
+/// Longest that a stop may take, for those who wait for the process.
+pub const STOP_TAKES_AT_MOST: Duration = Duration::from_secs(5);

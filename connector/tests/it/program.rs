@@ -1,0 +1,215 @@
+//! The program itself: its lines, its exit codes, and that it keeps its secrets.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::chain::Home;
+use crate::cloud::{DEVICE_CODE, Sent, TOKEN_PREFIX, both};
+use crate::scripted::{PATIENCE, TOKEN, player};
+
+impl Home {
+    fn program(&self, verb: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
+        command.arg(verb).arg("--state-dir").arg(&self.state_dir);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    async fn output(&self, verb: &str, args: &[&str]) -> Output {
+        let mut program = self.program(verb);
+        program.args(args);
+        output_of(program).await
+    }
+}
+
+/// The servers run on this thread, so the program is waited for on another.
+async fn output_of(mut program: Command) -> Output {
+    let output = spawn_blocking(move || program.output().unwrap());
+    timeout(PATIENCE, output).await.expect("it did not end").unwrap()
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn check<'d>(diagnosis: &'d Value, name: &str) -> &'d Value {
+    let checks = diagnosis["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name} in {diagnosis}"))
+}
+
+#[tokio::test]
+async fn pair_prints_its_lines_and_run_its_changes_and_neither_a_secret() {
+    let home = Home::unpaired().await;
+    let token_file = home.state_dir.join("given-token");
+    std::fs::write(&token_file, TOKEN).unwrap();
+    let cloud = home.cloud.url.to_string();
+    let ma_url = home.ma.url.to_string();
+    let args = [
+        "--cloud",
+        &cloud,
+        "--ma-url",
+        &ma_url,
+        "--ma-token-file",
+        token_file.to_str().unwrap(),
+        "--json",
+        "--log",
+        "trace",
+    ];
+    let paired = home.output("pair", &args).await;
+    let printed = lines(&paired);
+    assert_eq!(printed.len(), 2, "{paired:?}");
+    assert_eq!((&printed[0]["event"], &printed[0]["user_code"]), (&json!("code"), &json!("WDJB-MJHT")));
+    assert_eq!((&printed[1]["event"], &printed[1]["home_name"]), (&json!("paired"), &json!("Test home")));
+    assert_eq!(printed[0]["fingerprint"], printed[1]["fingerprint"]);
+    for key in ["verification_uri", "verification_uri_complete", "expires_in"] {
+        assert!(!printed[0][key].is_null(), "{key}");
+    }
+
+    let mut running = home.program("run").args(["--log", "debug"]).spawn().unwrap();
+    let lines_out = BufReader::new(running.stdout.take().unwrap()).lines();
+    let (tell, mut out) = mpsc::unbounded_channel();
+    std::thread::spawn(move || lines_out.map_while(Result::ok).all(|line| tell.send(line).is_ok()));
+    let mut log = running.stderr.take().unwrap();
+    let log = std::thread::spawn(move || {
+        let mut text = String::new();
+        log.read_to_string(&mut text).unwrap();
+        text
+    });
+    let mut relay = home.cloud.next_session(1).await;
+    let (mut online, mut ready) = (false, false);
+    let mut told = String::new();
+    while !(online && ready) {
+        let line = timeout(PATIENCE, out.recv()).await.unwrap().unwrap();
+        let event: Value = serde_json::from_str(&line).unwrap();
+        online |= event["event"] == "online";
+        ready |= event["event"] == "music_assistant" && event["state"] == "ready";
+        told.push_str(&line);
+    }
+    let session = home.cloud.establish(&mut relay).await;
+    let list = macloud_e2ee::vocabulary::Command::ListPlayers;
+    relay.ask(&mut Sent::seal(&session, &list, both(), Duration::from_secs(8))).await;
+
+    let status = home.output("status", &["--json"]).await;
+    assert_eq!(status.status.code(), Some(0));
+    let status = lines(&status).remove(0);
+    let diagnosis = home.output("doctor", &["--json"]).await;
+    assert_eq!(diagnosis.status.code(), Some(0), "{}", String::from_utf8_lossy(&diagnosis.stdout));
+    let stopped = home.output("stop", &[]).await;
+    assert_eq!(stopped.status.code(), Some(0));
+    let line = timeout(PATIENCE, out.recv()).await.unwrap().unwrap();
+    assert_eq!(line, r#"{"event":"stopped"}"#);
+    home.output("resume", &[]).await;
+    let in_use = home.output("run", &[]).await;
+    assert_eq!(in_use.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&in_use.stderr).contains("Stop it first"));
+
+    Command::new("kill").arg(running.id().to_string()).status().unwrap();
+    let ended = spawn_blocking(move || running.wait().unwrap());
+    assert_eq!(timeout(PATIENCE, ended).await.unwrap().unwrap().code(), Some(0));
+    let logged = log.join().unwrap();
+    assert_eq!((&status["running"], &status["relay"]["state"]), (&json!(true), &json!("online")));
+    for text in [told, logged, status.to_string(), String::from_utf8_lossy(&paired.stderr).into_owned()] {
+        for secret in [TOKEN, TOKEN_PREFIX, DEVICE_CODE, "Kitchen"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+    let after = home.output("status", &["--json"]).await;
+    assert_eq!(after.status.code(), Some(1));
+    let after = lines(&after).remove(0);
+    assert_eq!((&after["running"], &after["relay"]), (&json!(false), &Value::Null));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said_with_its_remedy() {
+    let home = Home::unpaired().await;
+    let run = home.output("run", &[]).await;
+    assert_eq!(run.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("ma-connector pair --cloud URL --state-dir"), "{run:?}");
+    let diagnosis = home.output("doctor", &["--json", "--ma-url", home.ma.url.as_str()]).await;
+    assert_eq!(diagnosis.status.code(), Some(1));
+    let diagnosis = lines(&diagnosis).remove(0);
+    assert_eq!(check(&diagnosis, "pairing")["ok"], false);
+    assert!(check(&diagnosis, "Music Assistant token")["fix"].as_str().unwrap().contains("--ma-token-file"));
+    let pair = home.output("pair", &["--cloud", "http://cloud.example"]).await;
+    assert_eq!(pair.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&pair.stderr).contains("not encrypted"), "{pair:?}");
+    let usage = home.output("run", &["--colour", "blue"]).await;
+    assert_eq!(usage.status.code(), Some(2));
+    let mut nowhere = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
+    nowhere.args(["status", "--state-dir", "/nonexistent/state"]);
+    let nowhere = output_of(nowhere).await;
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("does not exist"));
+}
+
+#[tokio::test]
+async fn doctor_names_the_broken_hop() {
+    let home = Home::paired().await;
+    let examine = || async {
+        let output = home.output("doctor", &["--json"]).await;
+        (output.status.code(), lines(&output).remove(0))
+    };
+    let (code, good) = examine().await;
+    assert_eq!((code, &good["ok"]), (Some(0), &json!(true)), "{good}");
+
+    home.ma.edit(|script| script.token = "another".into());
+    let (code, diagnosis) = examine().await;
+    assert_eq!(code, Some(1));
+    assert_eq!(check(&diagnosis, "Music Assistant")["ok"], true);
+    assert_eq!(check(&diagnosis, "Music Assistant token")["ok"], false);
+    home.ma.edit(|script| script.token = TOKEN.into());
+
+    home.ma.edit(|script| script.hello["schema_version"] = json!(26));
+    let (_, diagnosis) = examine().await;
+    assert!(check(&diagnosis, "Music Assistant")["fix"].as_str().unwrap().contains("Update Music Assistant"));
+    home.ma.edit(|script| script.hello["schema_version"] = json!(30));
+
+    home.cloud.edit(|script| script.relay_refuses = Some((502, None)));
+    let (_, diagnosis) = examine().await;
+    assert_eq!(check(&diagnosis, "relay")["ok"], false);
+    assert_eq!(check(&diagnosis, "access to the cloud")["ok"], true);
+    home.cloud.edit(|script| script.relay_refuses = None);
+
+    home.cloud.edit(|script| script.revoked = true);
+    let (_, diagnosis) = examine().await;
+    assert!(check(&diagnosis, "access to the cloud")["fix"].as_str().unwrap().contains("pair again"));
+    home.cloud.edit(|script| script.revoked = false);
+
+    home.output("stop", &[]).await;
+    let (_, diagnosis) = examine().await;
+    assert!(check(&diagnosis, "stop switch")["fix"].as_str().unwrap().contains("resume"));
+}
+
+#[tokio::test]
+async fn options_come_from_a_file_and_the_environment_too() {
+    let home = Home::paired().await;
+    let config = home.state_dir.join("config.toml");
+    let state_dir = home.state_dir.to_str().unwrap();
+    std::fs::write(&config, format!("state_dir = '{state_dir}'\njson = true\n")).unwrap();
+    let mut by_file = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
+    by_file.arg("status").arg("--config").arg(&config);
+    let by_file = output_of(by_file).await;
+    assert_eq!(lines(&by_file)[0]["paired"], true, "{by_file:?}");
+    let mut by_environment = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
+    by_environment.arg("status").env("MACONNECTOR_STATE_DIR", state_dir).env("MACONNECTOR_JSON", "true");
+    let by_environment = output_of(by_environment).await;
+    assert_eq!(lines(&by_environment)[0]["paired"], true, "{by_environment:?}");
+}
+
+#[tokio::test]
+async fn the_text_for_people_is_about_people_things() {
+    let home = Home::paired().await;
+    home.ma.edit(|script| script.players.push(player("up2", "Bath", json!({}))));
+    let status = home.output("status", &[]).await;
+    let text = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(text.contains("Test home") && text.contains("not running"), "{text}");
+    let doctor = home.output("doctor", &[]).await;
+    let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(text.lines().all(|line| line.starts_with("ok  ")), "{text}");
+}
