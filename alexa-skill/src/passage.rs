@@ -200,7 +200,8 @@ fn failure_of(outcome: &Outcome) -> Failure {
 fn is_worth_another_try(failure: &Failure, deadline: Instant) -> bool {
     let may_help = match failure {
         Failure::NotSent(reason) => matches!(reason, not_sent::Reason::LinkLost | not_sent::Reason::Draining),
-        Failure::Unknown(_) => true,
+        // A deadline that has passed leaves no time, whatever the clock here says.
+        Failure::Unknown(reason) => *reason != unknown::Reason::Deadline,
         _ => false,
     };
     may_help && deadline.saturating_duration_since(Instant::now()) > WORTH_TRYING

@@ -86,9 +86,10 @@ fn endpoint(home: &Home, player: &Player, name: &str) -> Value {
     let id = Endpoint { instance: home.instance.clone(), player: player.key.clone() };
     let maker = plain(player.manufacturer.as_deref(), 128).unwrap_or_else(|| "Music Assistant".into());
     let model = plain(player.model.as_deref(), 80);
-    let description = model
-        .as_ref()
-        .map_or_else(|| "Music Assistant player".to_owned(), |model| format!("{model} played by Music Assistant"));
+    let description = match &model {
+        Some(model) => cut(&format!("{maker} {model}, played by Music Assistant"), 128),
+        None => "Music Assistant player".to_owned(),
+    };
     let mut attributes = json!({"manufacturer": maker});
     if let Some(model) = model {
         attributes["model"] = json!(model);

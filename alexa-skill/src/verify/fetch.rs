@@ -19,7 +19,7 @@ use super::chain::{Chain, MAX_PEM_BYTES};
 const MOST_REMEMBERED: usize = 16;
 const REMEMBERED_FOR_MS: u64 = 3_600_000;
 /// A remembered chain that fails is fetched again, but not for each of a flood of bad requests.
-const LOOK_AGAIN_AFTER_MS: u64 = 30_000;
+const LOOK_AGAIN_AFTER_MS: u64 = 5_000;
 const MOST_FETCHES: usize = 8;
 const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 

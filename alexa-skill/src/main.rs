@@ -1,0 +1,102 @@
+//! `ma-alexa-skill`: the skill backend as a process of its own. Only wires; see the library.
+
+mod settings;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::ensure;
+use macloud_alexa_skill::Skill;
+use macloud_service_kit::health::Health;
+use macloud_service_kit::http::Server;
+use macloud_service_kit::metrics::Metrics;
+use macloud_service_kit::stop::Stop;
+use macloud_service_kit::tls::Certificate;
+use macloud_service_kit::{clock, config, telemetry, tls};
+use serde_json::json;
+use settings::Settings;
+
+fn main() -> ExitCode {
+    tls::install_provider();
+    let settings: Settings = config::parse("MACLOUD", std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the runtime starts");
+    match runtime.block_on(run(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Logging may be filtered out, and may not have begun.
+            let _ = writeln!(std::io::stderr(), "ma-alexa-skill: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(settings: Settings) -> anyhow::Result<()> {
+    let _telemetry = telemetry::init(&settings.telemetry, "ma-alexa-skill")?;
+    let metrics = Metrics::install()?;
+    let certificate = match (&settings.tls_cert, &settings.tls_key) {
+        (Some(chain), Some(key)) => Some(Certificate::load(chain, key)?),
+        _ => None,
+    };
+    ensure!(
+        certificate.is_some() || settings.behind_proxy || settings.listen.ip().is_loopback(),
+        "refusing to serve plain HTTP on {}: give --tls-cert and --tls-key, or say --behind-proxy",
+        settings.listen
+    );
+    let listener = Server::bind(settings.listen, certificate).await?;
+    let admin = Server::bind(settings.admin_listen, None).await?;
+    let skill =
+        Skill::new(settings.skill()?, settings.accounts()?, settings.relays()?, settings.signer()?, clock::system())?;
+    let (stop, health) = (Stop::new(), Health::new());
+    announce(&json!({
+        "event": "listening",
+        "address": listener.local_addr()?.to_string(),
+        "admin_address": admin.local_addr()?.to_string(),
+    }));
+    tokio::spawn(stop_on_signals(stop.clone()));
+    tokio::spawn(watch_health(skill.clone(), health.clone(), stop.clone()));
+    let operators = metrics.router().merge(health.router());
+    let public = skill.router().merge(health.router());
+    tokio::join!(listener.serve(public, stop.clone()), admin.serve(operators, stop.clone()), skill.run(stop.clone()));
+    Ok(())
+}
+
+/// Ready while commands can be sent, and not once this process is leaving.
+async fn watch_health(skill: Skill, health: Health, stop: Stop) {
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        health.set("bus", skill.is_ready() && !stop.is_stopping());
+        tokio::select! {
+            () = stop.hard() => return,
+            _ = every.tick() => {}
+        }
+    }
+}
+
+/// One JSON line on standard output, for whoever started this program.
+fn announce(event: &serde_json::Value) {
+    let mut out = std::io::stdout().lock();
+    // Nobody may be listening any more; that is no reason to end.
+    let _ = writeln!(out, "{event}").and_then(|()| out.flush());
+}
+
+/// SIGTERM or Ctrl-C asks to finish what is held; a second one to leave now.
+async fn stop_on_signals(stop: Stop) {
+    next_signal().await;
+    stop.stop_soft();
+    next_signal().await;
+    stop.stop_hard();
+}
+
+async fn next_signal() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

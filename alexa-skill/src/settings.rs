@@ -1,0 +1,216 @@
+//! The settings of `ma-alexa-skill`, each as a flag, an environment variable (`MACLOUD_…`) or a line of TOML.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Parser;
+use macloud_alexa_skill::SkillConfig;
+use macloud_alexa_skill::grant::{EventsConfig, LOGIN_WITH_AMAZON, Region};
+use macloud_alexa_skill::verify::Dangerous;
+use macloud_e2ee::keys::SkillSigner;
+use macloud_service_kit::clock::ManualClock;
+use macloud_service_kit::telemetry::TelemetryArgs;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+/// The Alexa skill backend: directives and requests in, sealed commands out.
+#[derive(Debug, Parser)]
+#[command(name = "ma-alexa-skill", version)]
+pub(crate) struct Settings {
+    /// Read settings from this TOML file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+
+    /// Address for Alexa. Port 0 takes a free one; the bound address is printed on standard output.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8082")]
+    pub(crate) listen: SocketAddr,
+
+    /// Address for metrics and health, for operators only.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) admin_listen: SocketAddr,
+
+    /// Certificate chain (PEM) for Alexa. Without one, plain HTTP is served: on loopback, or behind a proxy.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// Its private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// A proxy in front ends TLS, so plain HTTP is right on any address.
+    #[arg(long)]
+    pub(crate) behind_proxy: bool,
+
+    /// The account service's gRPC address.
+    #[arg(long, value_name = "URL")]
+    accounts_url: String,
+
+    /// A relay's gRPC address; one for each node.
+    #[arg(long, value_name = "URL", required = true, value_delimiter = ',')]
+    relay_bus_url: Vec<String>,
+
+    /// Roots (PEM) that the account service's and the relays' certificates must come from.
+    #[arg(long, value_name = "FILE")]
+    grpc_ca: Option<PathBuf>,
+
+    /// Certificate (PEM) that shows this process to them.
+    #[arg(long, value_name = "FILE", requires = "grpc_key")]
+    grpc_cert: Option<PathBuf>,
+
+    /// Its private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "grpc_cert")]
+    grpc_key: Option<PathBuf>,
+
+    /// File with the 32-byte seed (base64) of the key that signs sealed sessions. Homes know it by the key set.
+    #[arg(long, value_name = "FILE")]
+    signing_key_file: PathBuf,
+
+    /// Id of the skill whose custom requests are accepted; several may be given. Without one, they are refused.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    alexa_skill_id: Vec<String>,
+
+    /// Client id for Login with Amazon, from the skill's permissions page. Without it, state reports stay off.
+    #[arg(long, value_name = "ID", requires_all = ["lwa_client_secret_file", "vault_key_file"])]
+    lwa_client_id: Option<String>,
+
+    /// File that holds the client secret for Login with Amazon.
+    #[arg(long, value_name = "FILE")]
+    lwa_client_secret_file: Option<PathBuf>,
+
+    /// File with the 32-byte key (base64) that seals event grants.
+    #[arg(long, value_name = "FILE")]
+    vault_key_file: Option<PathBuf>,
+
+    /// Token URL of Login with Amazon.
+    #[arg(long, value_name = "URL", default_value = LOGIN_WITH_AMAZON)]
+    lwa_token_url: String,
+
+    /// Where this skill's customers are: `na`, `eu` (India too) or `fe` (Australia too).
+    #[arg(long, value_parser = region, default_value = "na")]
+    lwa_region: Region,
+
+    /// Time for one directive, in milliseconds. Alexa gives up after 8000.
+    #[arg(long, default_value_t = 6500, value_name = "MILLISECONDS")]
+    directive_budget_ms: u64,
+
+    /// DANGEROUS, for tests: also trust the roots (PEM) in this file for the signatures of custom requests.
+    #[arg(long, value_name = "FILE")]
+    dangerous_request_roots: Option<PathBuf>,
+
+    /// DANGEROUS, for tests: fetch certificate chains from this base; the URL rules still judge the original URL.
+    #[arg(long, value_name = "URL")]
+    dangerous_certificate_base: Option<String>,
+
+    /// DANGEROUS, for tests: judge the time of custom requests as if it were this many seconds since 1970.
+    #[arg(long, value_name = "SECONDS")]
+    dangerous_request_clock: Option<u64>,
+}
+
+impl Settings {
+    pub(crate) fn signer(&self) -> anyhow::Result<SkillSigner> {
+        Ok(SkillSigner::from_seed(&secret(&self.signing_key_file)?))
+    }
+
+    pub(crate) fn accounts(&self) -> anyhow::Result<Channel> {
+        self.channel(&self.accounts_url)
+    }
+
+    pub(crate) fn relays(&self) -> anyhow::Result<Vec<Channel>> {
+        self.relay_bus_url.iter().map(|url| self.channel(url)).collect()
+    }
+
+    pub(crate) fn skill(&self) -> anyhow::Result<SkillConfig> {
+        let mut config = SkillConfig {
+            deadline: Duration::from_millis(self.directive_budget_ms),
+            events: self.events()?,
+            ..SkillConfig::default()
+        };
+        config.verify.application_ids.clone_from(&self.alexa_skill_id);
+        config.verify.dangerous = self.dangerous()?;
+        Ok(config)
+    }
+
+    /// Connects when first used, and again whenever the connection is lost.
+    fn channel(&self, url: &str) -> anyhow::Result<Channel> {
+        let endpoint = Endpoint::from_shared(url.to_owned()).with_context(|| format!("{url} is not a URL"))?;
+        let endpoint = endpoint
+            .connect_timeout(Duration::from_secs(3))
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .keep_alive_timeout(Duration::from_secs(5))
+            .keep_alive_while_idle(true);
+        if !url.starts_with("https:") {
+            return Ok(endpoint.connect_lazy());
+        }
+        let mut tls = ClientTlsConfig::new();
+        if let Some(file) = &self.grpc_ca {
+            tls = tls.ca_certificate(Certificate::from_pem(read(file)?));
+        }
+        if let (Some(certificate), Some(key)) = (&self.grpc_cert, &self.grpc_key) {
+            tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
+        }
+        Ok(endpoint.tls_config(tls)?.connect_lazy())
+    }
+
+    fn events(&self) -> anyhow::Result<Option<EventsConfig>> {
+        let (Some(client_id), Some(client_secret), Some(vault_key)) =
+            (&self.lwa_client_id, &self.lwa_client_secret_file, &self.vault_key_file)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(EventsConfig {
+            token_url: self.lwa_token_url.parse().context("--lwa-token-url is not a URL")?,
+            client_id: client_id.clone(),
+            client_secret: String::from_utf8(read(client_secret)?)?.trim().to_owned(),
+            region: self.lwa_region,
+            seal_key: secret(vault_key)?,
+        }))
+    }
+
+    fn dangerous(&self) -> anyhow::Result<Dangerous> {
+        let mut dangerous = Dangerous::default();
+        if let Some(file) = &self.dangerous_request_roots {
+            let roots = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            dangerous.extra_roots =
+                roots.with_context(|| format!("cannot read certificates from {}", file.display()))?;
+        }
+        if let Some(base) = &self.dangerous_certificate_base {
+            dangerous.fetch_base = Some(base.parse().context("--dangerous-certificate-base is not a URL")?);
+        }
+        if let Some(at) = self.dangerous_request_clock {
+            dangerous.clock = Some(ManualClock::at(at));
+        }
+        if !dangerous.extra_roots.is_empty() || dangerous.fetch_base.is_some() || dangerous.clock.is_some() {
+            tracing::warn!("a DANGEROUS setting is on: custom requests that Amazon did not sign may be believed");
+        }
+        Ok(dangerous)
+    }
+}
+
+fn region(text: &str) -> Result<Region, String> {
+    match text {
+        "na" => Ok(Region::NorthAmerica),
+        "eu" => Ok(Region::Europe),
+        "fe" => Ok(Region::FarEast),
+        _ => Err("expected na, eu or fe".into()),
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+fn secret(file: &Path) -> anyhow::Result<[u8; 32]> {
+    let text = read(file)?;
+    let bytes = STANDARD.decode(text.trim_ascii()).unwrap_or_default();
+    ensure!(bytes.len() == 32, "{} does not hold 32 bytes in base64", file.display());
+    Ok(bytes.try_into().expect("length checked above"))
+}

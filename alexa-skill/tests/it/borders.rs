@@ -1,0 +1,86 @@
+//! What strangers can send: wrong methods, types, sizes and shapes.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use serde_json::json;
+use tower::ServiceExt as _;
+
+use super::support::{CORRELATION, World, directive, endpoint, error_type};
+
+const SMART_HOME: &str = "/alexa/v1/smart-home";
+
+#[tokio::test]
+async fn wrong_methods_types_and_sizes_get_a_clear_status() {
+    let world = World::new().await;
+    for path in [SMART_HOME, "/alexa/v1/custom"] {
+        let get = Request::get(path).body(Body::empty()).unwrap();
+        let response = world.skill.router().oneshot(get).await.unwrap();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()[header::ALLOW], "POST");
+    }
+    let text = Request::post(SMART_HOME).header("content-type", "text/plain").body(Body::from("{}")).unwrap();
+    let (status, body) = world.call(text).await;
+    assert_eq!((status, body["error"].as_str()), (StatusCode::UNSUPPORTED_MEDIA_TYPE, Some("unsupported_media_type")));
+    let (status, body) = world.post(SMART_HOME, vec![b' '; 256 * 1024 + 1]).await;
+    assert_eq!((status, body["error"].as_str()), (StatusCode::PAYLOAD_TOO_LARGE, Some("payload_too_large")));
+    let charset = Request::post(SMART_HOME).header("content-type", "Application/JSON; charset=utf-8");
+    let pause = directive("Alexa.PlaybackController", "Pause", json!({})).to_string();
+    assert_eq!(world.call(charset.body(Body::from(pause)).unwrap()).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_is_no_directive_is_an_http_error() {
+    let world = World::new().await;
+    for body in ["", "{", "[]", "null", "{\"directive\":[]}", "{\"directive\":{\"header\":3}}", "\u{0}", "\"\\ud800\""]
+    {
+        let (status, answer) = world.post(SMART_HOME, body.into()).await;
+        assert_eq!(
+            (status, answer["error"].as_str()),
+            (StatusCode::BAD_REQUEST, Some("malformed_directive")),
+            "{body}"
+        );
+    }
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(world.post(SMART_HOME, deep.into()).await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_directive_that_lacks_something_is_an_invalid_directive() {
+    let world = World::new().await;
+    let good = directive("Alexa.Speaker", "SetVolume", json!({"volume": 20}));
+    for place in ["/directive/endpoint", "/directive/payload", "/directive/header/name", "/directive/endpoint/scope"] {
+        let mut bad = good.clone();
+        let (parent, name) = place.rsplit_once('/').unwrap();
+        bad.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name);
+        let (status, event) = world.post(SMART_HOME, bad.to_string().into()).await;
+        assert_eq!((status, error_type(&event)), (StatusCode::OK, "INVALID_DIRECTIVE"), "without {place}");
+        assert_eq!(event["event"]["header"]["correlationToken"], CORRELATION);
+    }
+    let mut version = good.clone();
+    version["directive"]["header"]["payloadVersion"] = json!("2");
+    assert_eq!(error_type(&world.send(&version).await), "INVALID_DIRECTIVE");
+    assert!(world.relay.dispatches().is_empty());
+}
+
+#[tokio::test]
+async fn unknown_fields_are_skipped_and_odd_tokens_echoed_byte_for_byte() {
+    let world = World::new().await;
+    let mut odd = directive("Alexa.PlaybackController", "Play", json!({"new": [1, 2]}));
+    odd["directive"]["header"]["correlationToken"] = json!("é+/=\u{1F3B5} \"quoted\"\n".repeat(50));
+    odd["directive"]["header"]["somethingNew"] = json!({"a": 1});
+    odd["directive"]["endpoint"]["scope"]["type"] = json!("BearerTokenWithPartition");
+    odd["context"] = json!({"new": true});
+    assert_eq!(error_type(&world.send(&odd).await), "none");
+}
+
+#[tokio::test]
+async fn an_endpoint_id_that_no_event_may_carry_is_not_repeated() {
+    let world = World::new().await;
+    let mut bad = directive("Alexa.PlaybackController", "Play", json!({}));
+    bad["directive"]["endpoint"]["endpointId"] = json!("with space.and dot");
+    let (status, event) = world.post(SMART_HOME, bad.to_string().into()).await;
+    assert_eq!((status, error_type(&event)), (StatusCode::OK, "NO_SUCH_ENDPOINT"));
+    assert_eq!(event["event"].get("endpoint"), None);
+    bad["directive"]["endpoint"]["endpointId"] = json!(endpoint(2, 1));
+    assert_eq!(error_type(&world.send(&bad).await), "NO_SUCH_ENDPOINT", "a home of somebody else");
+}

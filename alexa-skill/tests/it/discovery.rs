@@ -1,0 +1,151 @@
+//! Discovery: which homes and players Alexa learns of.
+
+use std::time::Duration;
+
+use macloud_alexa_skill::SkillConfig;
+use macloud_e2ee::vocabulary::{Capabilities, PlayerKind, Refusal};
+use macloud_proto::bus::v1::{not_sent, unknown};
+use macloud_proto::ids::PlayerKey;
+use serde_json::Value;
+
+use super::support::home::some_player;
+use super::support::relay::Trouble;
+use super::support::{World, discover, endpoint, error_type, instance};
+
+fn endpoints(event: &Value) -> &Vec<Value> {
+    event["event"]["payload"]["endpoints"].as_array().unwrap()
+}
+
+fn names(event: &Value) -> Vec<&str> {
+    endpoints(event).iter().map(|endpoint| endpoint["friendlyName"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn all_homes_are_listed_once_in_the_same_order_with_distinct_names() {
+    let world = World::new().await;
+    world.add_home(2, "Cottage");
+    let event = world.send(&discover()).await;
+    let mut sorted = names(&event);
+    sorted.sort_unstable();
+    assert_eq!(sorted, ["Bathroom", "Bathroom Cottage", "Kitchen", "Kitchen Cottage"]);
+    let again = world.send(&discover()).await;
+    assert_eq!(endpoints(&event), endpoints(&again));
+    assert!(endpoints(&event).iter().any(|found| found["endpointId"] == endpoint(2, 1)));
+}
+
+#[tokio::test]
+async fn homes_that_are_away_are_left_out_and_when_all_are_the_bridge_is_unreachable() {
+    let world = World::new().await;
+    world.add_home(2, "Cottage");
+    world.relay.disconnect(&instance(2));
+    let event = world.send(&discover()).await;
+    assert_eq!(endpoints(&event).len(), 2);
+    world.relay.disconnect(&instance(1));
+    let event = world.send(&discover()).await;
+    assert_eq!(error_type(&event), "BRIDGE_UNREACHABLE");
+    world.home_away_answers_fast(&discover()).await;
+}
+
+impl World {
+    async fn home_away_answers_fast(&self, directive: &Value) {
+        let started = std::time::Instant::now();
+        self.send(directive).await;
+        assert!(started.elapsed() < Duration::from_secs(1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_home_that_hangs_does_not_hide_the_others() {
+    let world = World::new().await;
+    world.add_home(2, "Cottage");
+    // Both sessions exist, so that the next command is the one that hangs.
+    assert_eq!(endpoints(&world.send(&discover()).await).len(), 4);
+    world.relay.trouble(Trouble::Silence);
+    let started = tokio::time::Instant::now();
+    let event = world.send(&discover()).await;
+    assert_eq!(endpoints(&event).len(), 2);
+    assert!(started.elapsed() < Duration::from_millis(6500), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn an_account_without_homes_has_no_endpoints() {
+    let world = World::empty(SkillConfig::default()).await;
+    assert!(endpoints(&world.send(&discover()).await).is_empty());
+}
+
+#[tokio::test]
+async fn stopped_homes_and_missing_scopes_are_a_matter_of_permission() {
+    let world = World::new().await;
+    world.accounts.allow_with("mca_control-only", &["music_assistant.control"]);
+    let mut other = discover();
+    other["directive"]["payload"]["scope"]["token"] = "mca_control-only".into();
+    assert_eq!(error_type(&world.send(&other).await), "INSUFFICIENT_PERMISSIONS");
+    world.home().refuse_next(Refusal::Stopped);
+    assert_eq!(error_type(&world.send(&discover()).await), "INSUFFICIENT_PERMISSIONS");
+    world.home().refuse_next(Refusal::MusicAssistantStarting);
+    assert_eq!(error_type(&world.send(&discover()).await), "BRIDGE_UNREACHABLE");
+    world.relay.trouble(Trouble::NotSent(not_sent::Reason::RateLimited));
+    assert_eq!(error_type(&world.send(&discover()).await), "BRIDGE_UNREACHABLE");
+    world.relay.trouble(Trouble::Unknown(unknown::Reason::LinkLost, false));
+    assert_eq!(error_type(&world.send(&discover()).await), "none", "asked once more");
+}
+
+#[tokio::test]
+async fn paused_homes_are_not_asked() {
+    let world = World::new().await;
+    world.add_home(2, "Cottage");
+    world.accounts.change_homes(|homes| homes[0].paused = true);
+    let event = world.send(&discover()).await;
+    assert_eq!(endpoints(&event).len(), 2);
+    assert!(world.home().carried_out().is_empty());
+}
+
+#[tokio::test]
+async fn one_player_that_cannot_be_an_endpoint_is_left_out_alone() {
+    let world = World::new().await;
+    world.home().change_players(|players| {
+        players[0].name = "🎵 ♫ !!".into();
+        let twice = players[1].clone();
+        players.push(twice);
+    });
+    assert_eq!(names(&world.send(&discover()).await), ["Bathroom"]);
+}
+
+#[tokio::test]
+async fn capabilities_say_what_the_player_can() {
+    let world = World::new().await;
+    world.home().change_players(|players| {
+        players[0].can = Capabilities { power: false, volume: false, mute: true };
+        players[0].kind = PlayerKind::Group;
+        players[0].manufacturer = None;
+        players[0].model = None;
+        players[1].can = Capabilities { power: true, volume: true, mute: false };
+    });
+    let event = world.send(&discover()).await;
+    for found in endpoints(&event) {
+        let speaker = found["capabilities"].as_array().unwrap().iter().find(|c| c["interface"] == "Alexa.Speaker");
+        if found["friendlyName"] == "Kitchen" {
+            assert_eq!(speaker, None);
+            assert_eq!(found["manufacturerName"], "Music Assistant");
+        } else {
+            let supported = &speaker.unwrap()["properties"]["supported"];
+            assert_eq!(supported, &serde_json::json!([{"name": "volume"}]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn never_more_endpoints_than_alexa_takes() {
+    let world = World::new().await;
+    for number in 2..4 {
+        let home = world.add_home(number, "Other");
+        home.change_players(|players| {
+            *players = (0..150)
+                .map(|n| some_player(PlayerKey::derive("server", &format!("{number} {n}")), &format!("Room {n}")))
+                .collect();
+        });
+    }
+    let event = world.send(&discover()).await;
+    assert_eq!(endpoints(&event).len(), 300);
+    assert_eq!(endpoints(&event), endpoints(&world.send(&discover()).await));
+}

@@ -1,0 +1,17 @@
+//! The skill backend against a fake account service, a fake relay and homes that use the real sealed sessions.
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "tests fail by panicking, and are nobody's interface")]
+
+mod borders;
+mod bus;
+mod discovery;
+mod errors;
+mod grants;
+mod package;
+mod properties;
+mod resolve;
+mod samples;
+mod sessions;
+mod snapshots;
+mod spoken;
+mod support;
+mod verification;

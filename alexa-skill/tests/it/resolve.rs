@@ -1,0 +1,122 @@
+//! Tokens: looked up once, forgotten at once when revoked, and never taken for bad because of a fault.
+
+use std::time::Duration;
+
+use macloud_proto::accounts::v1::change::Subject;
+use macloud_proto::accounts::v1::resolve_access_answer::Status;
+use serde_json::{Value, json};
+
+use super::support::{TOKEN, World, accounts, directive, error_type, until};
+
+fn report() -> Value {
+    directive("Alexa", "ReportState", json!({}))
+}
+
+#[tokio::test]
+async fn many_directives_at_once_cause_one_look_up() {
+    let world = World::new().await;
+    world.accounts.delay(Duration::from_millis(20));
+    let directive = report();
+    let events = futures_util::future::join_all((0..20).map(|_| world.send(&directive))).await;
+    assert!(events.iter().all(|event| error_type(event) == "none"));
+    world.send(&directive).await;
+    assert_eq!(world.accounts.look_ups(), 1);
+}
+
+#[tokio::test]
+async fn a_look_up_goes_on_for_others_when_its_first_caller_leaves() {
+    let world = World::new().await;
+    world.accounts.delay(Duration::from_millis(50));
+    let directive = report();
+    let leaving = async {
+        tokio::select! {
+            _ = world.send(&directive) => panic!("the look-up takes longer"),
+            () = until(|| world.accounts.look_ups() == 1) => {}
+        }
+    };
+    let (event, ()) = tokio::join!(world.send(&directive), leaving);
+    assert_eq!(error_type(&event), "none");
+    assert_eq!(world.accounts.look_ups(), 1);
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_with_the_next_directive() {
+    let ends = [
+        Subject::GrantEnded(accounts::grant().to_string()),
+        Subject::AccountEnded(accounts::account().to_string()),
+        Subject::HomesChanged(accounts::account().to_string()),
+    ];
+    for end in ends {
+        let world = World::new().await;
+        assert_eq!(error_type(&world.send(&report()).await), "none");
+        world.accounts.deny(TOKEN, Status::Invalid);
+        assert_eq!(error_type(&world.send(&report()).await), "none", "remembered, as nothing was pushed");
+        world.accounts.push(end).await;
+        assert_eq!(error_type(&world.send(&report()).await), "INVALID_AUTHORIZATION_CREDENTIAL");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_remembered_past_five_minutes_or_the_tokens_life() {
+    let world = World::new().await;
+    world.send(&report()).await;
+    world.clock.advance(Duration::from_secs(299));
+    world.send(&report()).await;
+    assert_eq!(world.accounts.look_ups(), 1);
+    world.clock.advance(Duration::from_secs(2));
+    world.send(&report()).await;
+    assert_eq!(world.accounts.look_ups(), 2);
+}
+
+#[tokio::test]
+async fn while_no_changes_can_be_pushed_answers_are_trusted_for_seconds() {
+    let world = World::new().await;
+    world.send(&report()).await;
+    // The account service stays away: whoever connects is cut off again.
+    world.accounts.break_watches();
+    until(|| world.accounts.watches() > 1).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    world.send(&report()).await;
+    assert_eq!(world.accounts.look_ups(), 2, "after a gap nothing older is trusted");
+}
+
+#[tokio::test]
+async fn each_status_of_a_token_has_its_error() {
+    let world = World::new().await;
+    let cases = [
+        (Status::Expired, "EXPIRED_AUTHORIZATION_CREDENTIAL"),
+        (Status::Invalid, "INVALID_AUTHORIZATION_CREDENTIAL"),
+        (Status::Suspended, "INSUFFICIENT_PERMISSIONS"),
+        (Status::Unspecified, "INTERNAL_ERROR"),
+    ];
+    for (status, expected) in cases {
+        world.accounts.deny(TOKEN, status);
+        assert_eq!(error_type(&world.send(&report()).await), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_the_account_service_is_never_an_authentication_error() {
+    let world = World::new().await;
+    world.accounts.fail(1);
+    assert_eq!(error_type(&world.send(&report()).await), "none", "asked once more");
+    world.clock.advance(Duration::from_secs(301));
+    world.accounts.fail(u64::MAX);
+    assert_eq!(error_type(&world.send(&report()).await), "INTERNAL_ERROR");
+    world.accounts.fail(0);
+    world.accounts.delay(Duration::from_secs(60));
+    assert_eq!(error_type(&world.send(&report()).await), "INTERNAL_ERROR");
+}
+
+#[tokio::test]
+async fn control_needs_its_scope_and_paused_homes_are_left_alone() {
+    let world = World::new().await;
+    world.accounts.allow_with(TOKEN, &["music_assistant.read"]);
+    let pause = directive("Alexa.PlaybackController", "Pause", json!({}));
+    assert_eq!(error_type(&world.send(&pause).await), "INSUFFICIENT_PERMISSIONS");
+    assert_eq!(error_type(&world.send(&report()).await), "none");
+    world.accounts.change_homes(|homes| homes[0].paused = true);
+    world.accounts.push(Subject::HomesChanged(accounts::account().to_string())).await;
+    assert_eq!(error_type(&world.send(&report()).await), "INSUFFICIENT_PERMISSIONS");
+    assert_eq!(world.home().carried_out().len(), 1);
+}

@@ -1,0 +1,168 @@
+//! The custom part: what is said, and what is done in the home.
+
+use axum::http::StatusCode;
+use macloud_e2ee::vocabulary::{
+    Action, Command, MediaKind, MediaQuery, Placement, Playback, Refusal, Target, Transport,
+};
+use macloud_proto::accounts::v1::resolve_access_answer::Status;
+use serde_json::{Value, json};
+
+use super::support::schemas::custom_response;
+use super::support::signing::{Authority, CERT_URL, intent, post, request, sign};
+use super::support::{TOKEN, World, instance, player};
+
+struct Voice {
+    _authority: Authority,
+    world: World,
+}
+
+impl Voice {
+    async fn new() -> Self {
+        let authority = Authority::new().await;
+        let world = World::with(authority.config()).await;
+        Self { _authority: authority, world }
+    }
+
+    async fn ask(&self, request: &Value) -> Value {
+        let body = request.to_string().into_bytes();
+        let (status, response) = self.world.call(post(CERT_URL, &sign(&body), &body)).await;
+        assert_eq!(status, StatusCode::OK);
+        check(&response);
+        response
+    }
+
+    async fn say(&self, name: &str, slots: &[(&str, &str)]) -> String {
+        text(&self.ask(&intent(name, slots)).await)
+    }
+}
+
+/// What holds for every response.
+fn check(response: &Value) {
+    if let Some(schema) = custom_response() {
+        let errors: Vec<String> = schema.iter_errors(response).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:#?} {response:#}");
+    }
+    let inner = &response["response"];
+    let is_question = text(response).ends_with('?') || inner.get("reprompt").is_some();
+    if inner["shouldEndSession"] == json!(false) {
+        assert!(is_question && inner.get("reprompt").is_some(), "the microphone opens for a question only");
+    }
+}
+
+fn text(response: &Value) -> String {
+    let ssml = response["response"]["outputSpeech"]["ssml"].as_str().unwrap_or("<speak></speak>");
+    ssml.strip_prefix("<speak>").unwrap().strip_suffix("</speak>").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn searching_and_playing_on_a_named_player() {
+    let voice = Voice::new().await;
+    let slots = [("media", "kind of blue"), ("artist", "miles davis"), ("player", "kitchen"), ("mediaType", "album")];
+    assert_eq!(voice.say("PlayMediaIntent", &slots).await, "Playing kind of blue by miles davis on Kitchen.");
+    let media =
+        MediaQuery { text: "kind of blue".into(), artist: Some("miles davis".into()), kind: Some(MediaKind::Album) };
+    let action = Action::Play { media, placement: Placement::Replace };
+    assert_eq!(
+        voice.world.home().carried_out(),
+        [Command::OnPlayer { target: Target::Named("kitchen".into()), action }]
+    );
+    let trace = voice.world.last_trace();
+    assert_eq!((trace.front.label(), trace.kind, trace.result), ("custom", "do", "ok"));
+    assert_eq!(voice.say("WhatsPlayingIntent", &[]).await, "Kitchen plays kind of blue by miles davis.");
+}
+
+#[tokio::test]
+async fn transport_without_naming_a_player() {
+    let voice = Voice::new().await;
+    for (name, transport, said) in [
+        ("AMAZON.PauseIntent", Transport::Pause, "Paused Kitchen."),
+        ("AMAZON.ResumeIntent", Transport::Play, "Resuming on Kitchen."),
+        ("AMAZON.NextIntent", Transport::Next, "Next on Kitchen."),
+        ("AMAZON.PreviousIntent", Transport::Previous, "Previous on Kitchen."),
+    ] {
+        assert_eq!(voice.say(name, &[]).await, said);
+        let last = voice.world.home().carried_out().pop();
+        let action = Action::Transport(transport);
+        assert_eq!(last, Some(Command::OnPlayer { target: Target::Unnamed, action }));
+    }
+}
+
+#[tokio::test]
+async fn talk_keeps_the_microphone_open_only_for_a_question() {
+    let voice = Voice::new().await;
+    let launch = voice.ask(&request("LaunchRequest", Value::Null)).await;
+    assert_eq!(launch["response"]["shouldEndSession"], false);
+    for name in ["AMAZON.HelpIntent", "AMAZON.FallbackIntent", "SomethingNewIntent"] {
+        assert_eq!(voice.ask(&intent(name, &[])).await["response"]["shouldEndSession"], false, "{name}");
+    }
+    let what = voice.ask(&intent("PlayMediaIntent", &[("player", "kitchen")])).await;
+    assert_eq!(what["response"]["shouldEndSession"], false, "play what?");
+    for name in ["AMAZON.StopIntent", "AMAZON.CancelIntent", "AMAZON.NavigateHomeIntent"] {
+        assert_eq!(voice.ask(&intent(name, &[])).await["response"]["shouldEndSession"], true, "{name}");
+    }
+    for kind in ["SessionEndedRequest", "AlexaSkillEvent.SkillDisabled", "CanFulfillIntentRequest"] {
+        assert_eq!(voice.ask(&request(kind, Value::Null)).await, json!({"version": "1.0", "response": {}}), "{kind}");
+    }
+    assert!(voice.world.home().carried_out().is_empty());
+}
+
+#[tokio::test]
+async fn whoever_is_not_linked_is_led_to_linking() {
+    let voice = Voice::new().await;
+    for mut request in [request("LaunchRequest", Value::Null), intent("AMAZON.PauseIntent", &[])] {
+        for place in ["/session/user", "/context/System/user"] {
+            request.pointer_mut(place).unwrap().as_object_mut().unwrap().remove("accessToken");
+        }
+        let response = voice.ask(&request).await;
+        assert_eq!(response["response"]["card"], json!({"type": "LinkAccount"}));
+        assert_eq!(response["response"]["shouldEndSession"], true);
+        assert!(text(&response).contains("link"));
+    }
+    voice.world.accounts.deny(TOKEN, Status::Invalid);
+    let response = voice.ask(&intent("AMAZON.PauseIntent", &[])).await;
+    assert_eq!(response["response"]["card"], json!({"type": "LinkAccount"}));
+    voice.world.accounts.fail(u64::MAX);
+    let response = voice.ask(&intent("AMAZON.PauseIntent", &[])).await;
+    assert_eq!(response["response"].get("card"), None, "a fault of ours is no reason to link again");
+}
+
+#[tokio::test]
+async fn errors_name_the_cause_and_the_remedy() {
+    let voice = Voice::new().await;
+    let text = voice.say("PlayMediaIntent", &[("media", "x"), ("player", "cellar")]).await;
+    assert_eq!(text, "There is no player with that name. You have Kitchen and Bathroom.");
+    voice.world.home().refuse_next(Refusal::MusicAssistantAway);
+    assert!(voice.say("AMAZON.PauseIntent", &[]).await.contains("Music Assistant does not answer"));
+    voice.world.home().refuse_next(Refusal::WhichPlayer(vec!["Kitchen <left>".into(), "Kitchen & Bar".into()]));
+    let which = voice.ask(&intent("PlayMediaIntent", &[("media", "x"), ("player", "kitchen")])).await;
+    assert!(super::spoken::text(&which).contains("Kitchen &lt;left&gt; or Kitchen &amp; Bar"));
+    assert_eq!(which["response"]["shouldEndSession"], false);
+    voice.world.relay.disconnect(&instance(1));
+    assert!(voice.say("AMAZON.PauseIntent", &[]).await.contains("I can't reach your home"));
+}
+
+#[tokio::test]
+async fn with_several_homes_the_one_that_plays_is_meant() {
+    let voice = Voice::new().await;
+    let cottage = voice.world.add_home(2, "Cottage");
+    cottage.change_players(|players| players[1].state.playback = Playback::Playing);
+    cottage.change_players(|players| players.swap(0, 1));
+    assert_eq!(voice.say("AMAZON.PauseIntent", &[]).await, "Paused Bathroom.");
+    let pause = Action::Transport(Transport::Pause);
+    let on_player = Command::OnPlayer { target: Target::Key(player(2, 2)), action: pause };
+    assert_eq!(cottage.carried_out().last(), Some(&on_player));
+    assert!(voice.world.home().changes().is_empty());
+    let same_name = voice.say("PlayMediaIntent", &[("media", "x"), ("player", "kitchen")]).await;
+    assert!(same_name.contains("Kitchen in Home or Kitchen in Cottage"), "{same_name}");
+    assert!(voice.world.home().changes().is_empty());
+    voice.world.relay.disconnect(&instance(1));
+    assert_eq!(voice.say("PlayMediaIntent", &[("media", "x"), ("player", "kitchen")]).await, "Playing x on Kitchen.");
+}
+
+#[tokio::test]
+async fn without_a_home_it_says_how_to_get_one() {
+    let authority = Authority::new().await;
+    let world = World::empty(authority.config()).await;
+    let voice = Voice { _authority: authority, world };
+    assert!(voice.say("AMAZON.PauseIntent", &[]).await.contains("No Music Assistant is paired"));
+}

@@ -1,0 +1,188 @@
+//! An account service that says what it is told to say.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use macloud_proto::accounts::v1::accounts_server::{Accounts, AccountsServer};
+use macloud_proto::accounts::v1::change::Subject;
+use macloud_proto::accounts::v1::resolve_access_answer::Status as TokenStatus;
+use macloud_proto::accounts::v1::*;
+use macloud_proto::ids::{AccountId, GrantId};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Server};
+use tonic::{Request, Response, Status};
+
+use super::home::FakeHome;
+use super::until;
+
+#[derive(Clone, Default)]
+pub struct FakeAccounts(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    tokens: Mutex<HashMap<String, ResolveAccessAnswer>>,
+    homes: Mutex<Vec<Home>>,
+    /// Look-ups fail with this many more errors; all of them when `u64::MAX`.
+    failing: AtomicU64,
+    delay_ms: AtomicU64,
+    look_ups: AtomicU64,
+    watchers: Mutex<Vec<mpsc::Sender<Result<Change, Status>>>>,
+    watched: AtomicU64,
+    grants: Mutex<Vec<StoreEventGrantRequest>>,
+}
+
+pub fn account() -> AccountId {
+    AccountId::from_bytes(&[0xac; 16])
+}
+
+pub fn grant() -> GrantId {
+    GrantId::from_bytes(&[0x61; 16])
+}
+
+impl FakeAccounts {
+    pub fn channel(&self) -> Channel {
+        super::wire::serve(Server::builder().add_service(AccountsServer::new(self.clone())))
+    }
+
+    /// This token works, with both scopes.
+    pub fn allow(&self, token: &str) {
+        self.allow_with(token, &["music_assistant.read", "music_assistant.control", "openid"]);
+    }
+
+    pub fn allow_with(&self, token: &str, scopes: &[&str]) {
+        self.answer(
+            token,
+            ResolveAccessAnswer {
+                status: TokenStatus::Active.into(),
+                account_id: account().to_string(),
+                grant_id: grant().to_string(),
+                client_id: "alexa".into(),
+                scopes: scopes.iter().map(|&scope| scope.into()).collect(),
+                valid_for_seconds: 3600,
+                homes: Vec::new(),
+            },
+        );
+    }
+
+    pub fn deny(&self, token: &str, status: TokenStatus) {
+        self.answer(token, ResolveAccessAnswer { status: status.into(), ..Default::default() });
+    }
+
+    fn answer(&self, token: &str, answer: ResolveAccessAnswer) {
+        self.0.tokens.lock().unwrap().insert(token.into(), answer);
+    }
+
+    pub fn add_home(&self, home: &FakeHome, name: &str) {
+        self.0.homes.lock().unwrap().push(Home {
+            instance_id: home.instance.to_string(),
+            name: name.into(),
+            identity_key: home.identity().to_vec().into(),
+            paused: false,
+        });
+    }
+
+    pub fn change_homes(&self, change: impl FnOnce(&mut Vec<Home>)) {
+        change(&mut self.0.homes.lock().unwrap());
+    }
+
+    pub fn fail(&self, times: u64) {
+        self.0.failing.store(times, Ordering::SeqCst);
+    }
+
+    pub fn delay(&self, by: Duration) {
+        self.0.delay_ms.store(by.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    pub fn look_ups(&self) -> u64 {
+        self.0.look_ups.load(Ordering::SeqCst)
+    }
+
+    pub fn grants(&self) -> Vec<StoreEventGrantRequest> {
+        self.0.grants.lock().unwrap().clone()
+    }
+
+    /// Changes are followed.
+    pub async fn watched(&self) {
+        until(|| self.0.watched.load(Ordering::SeqCst) > 0).await;
+        // The first message has to arrive, too.
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    pub fn watches(&self) -> u64 {
+        self.0.watched.load(Ordering::SeqCst)
+    }
+
+    pub async fn push(&self, subject: Subject) {
+        let watchers = self.0.watchers.lock().unwrap().clone();
+        for watcher in watchers {
+            let _ = watcher.send(Ok(Change { sequence: 2, subject: Some(subject.clone()) })).await;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    pub fn break_watches(&self) {
+        self.0.watchers.lock().unwrap().clear();
+    }
+}
+
+#[tonic::async_trait]
+impl Accounts for FakeAccounts {
+    async fn resolve_access(
+        &self,
+        request: Request<ResolveAccessRequest>,
+    ) -> Result<Response<ResolveAccessAnswer>, Status> {
+        self.0.look_ups.fetch_add(1, Ordering::SeqCst);
+        let delay = self.0.delay_ms.load(Ordering::SeqCst);
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+        }
+        let failing = self.0.failing.load(Ordering::SeqCst);
+        if failing > 0 {
+            if failing < u64::MAX {
+                self.0.failing.store(failing - 1, Ordering::SeqCst);
+            }
+            return Err(Status::unavailable("the database is away"));
+        }
+        let token = request.into_inner().access_token;
+        let known = self.0.tokens.lock().unwrap().get(&token).cloned();
+        let mut answer =
+            known.unwrap_or(ResolveAccessAnswer { status: TokenStatus::Invalid.into(), ..Default::default() });
+        if answer.status() == TokenStatus::Active {
+            answer.homes = self.0.homes.lock().unwrap().clone();
+        }
+        Ok(Response::new(answer))
+    }
+
+    type WatchChangesStream = ReceiverStream<Result<Change, Status>>;
+
+    async fn watch_changes(
+        &self,
+        request: Request<WatchChangesRequest>,
+    ) -> Result<Response<Self::WatchChangesStream>, Status> {
+        let (changes, stream) = mpsc::channel(16);
+        let start = Start { gap: false };
+        let sequence = request.into_inner().since.max(1);
+        let _ = changes.try_send(Ok(Change { sequence, subject: Some(Subject::Start(start)) }));
+        self.0.watchers.lock().unwrap().push(changes);
+        self.0.watched.fetch_add(1, Ordering::SeqCst);
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn signing_keys(&self, _: Request<SigningKeysRequest>) -> Result<Response<SigningKeysAnswer>, Status> {
+        Err(Status::unimplemented("not for the skill"))
+    }
+
+    async fn store_event_grant(
+        &self,
+        request: Request<StoreEventGrantRequest>,
+    ) -> Result<Response<StoreEventGrantAnswer>, Status> {
+        self.0.grants.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(StoreEventGrantAnswer {}))
+    }
+}

@@ -1,0 +1,204 @@
+//! A home: the real sealed sessions, and players that do as they are told.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use macloud_e2ee::home::Home;
+use macloud_e2ee::keys::{KeySetRoot, PinnedKeySet, SkillSigner};
+use macloud_e2ee::vocabulary::*;
+use macloud_proto::ids::{CommandId, InstanceId, PlayerKey};
+use macloud_proto::jose::SigningKey;
+use macloud_proto::time::Millis;
+use macloud_service_kit::random;
+
+use super::player;
+
+pub const SKILL_SEED: [u8; 32] = [0x51; 32];
+
+pub struct FakeHome {
+    pub instance: InstanceId,
+    number: u8,
+    identity: Mutex<Arc<SigningKey>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    home: Home,
+    players: Vec<Player>,
+    /// What was answered before, as a connector remembers it.
+    answered: HashMap<CommandId, Vec<u8>>,
+    /// Answered instead of being carried out.
+    refusals: VecDeque<Refusal>,
+    replies: VecDeque<Reply>,
+    carried_out: Vec<(Command, Scopes)>,
+    now: u64,
+}
+
+impl FakeHome {
+    pub fn new(number: u8) -> Arc<Self> {
+        let identity = Arc::new(SigningKey::from_seed(&[number; 32]));
+        let instance = super::instance(number);
+        let state = State {
+            home: sealed_home(&instance, &identity, 0),
+            players: vec![some_player(player(number, 1), "Kitchen"), some_player(player(number, 2), "Bathroom")],
+            answered: HashMap::new(),
+            refusals: VecDeque::new(),
+            replies: VecDeque::new(),
+            carried_out: Vec::new(),
+            now: 1,
+        };
+        Arc::new(Self { instance, number, identity: Mutex::new(identity), state: Mutex::new(state) })
+    }
+
+    pub fn identity(&self) -> [u8; 32] {
+        *self.identity.lock().unwrap().public()
+    }
+
+    pub fn signed_pre_key(&self) -> Vec<u8> {
+        let mut state = self.state.lock().unwrap();
+        let now = Millis(state.now);
+        state.home.signed_pre_key(now, &mut |out: &mut [u8]| random::fill(out))
+    }
+
+    /// What a connector does with a command. `None` where it answers nothing.
+    pub fn receive(&self, command_id: CommandId, sealed: &[u8]) -> Option<Vec<u8>> {
+        let mut state = self.state.lock().unwrap();
+        if let Some(answer) = state.answered.get(&command_id) {
+            return Some(answer.clone());
+        }
+        state.now += 1;
+        let now = Millis(state.now);
+        let opened = match state.home.open(command_id, sealed, now, &mut |out: &mut [u8]| random::fill(out)) {
+            Ok(opened) => opened,
+            Err(failure) => return failure.answer,
+        };
+        let command = opened.command.unwrap();
+        assert!(opened.scopes.cover(&command), "the skill sends nothing that was not granted");
+        assert!(!opened.remaining.is_zero(), "the skill sends nothing late");
+        let reply = state.answer(&command);
+        state.carried_out.push((command, opened.scopes));
+        let sealed = opened.reply.seal(&reply, now);
+        state.answered.insert(command_id, sealed.clone());
+        Some(sealed)
+    }
+
+    /// All sessions, the pre-key and the memory of answers are gone; the players are not.
+    pub fn restart(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.home = sealed_home(&self.instance, &self.identity.lock().unwrap(), state.now);
+        state.answered.clear();
+    }
+
+    /// As after setting up anew: another identity key under the same instance.
+    pub fn change_identity(&self, seed: u8) {
+        *self.identity.lock().unwrap() = Arc::new(SigningKey::from_seed(&[seed; 32]));
+        self.restart();
+    }
+
+    pub fn refuse_next(&self, refusal: Refusal) {
+        self.state.lock().unwrap().refusals.push_back(refusal);
+    }
+
+    pub fn reply_next(&self, reply: Reply) {
+        self.state.lock().unwrap().replies.push_back(reply);
+    }
+
+    pub fn change_players(&self, change: impl FnOnce(&mut Vec<Player>)) {
+        change(&mut self.state.lock().unwrap().players);
+    }
+
+    pub fn player(&self, number: u8) -> Player {
+        let key = player(self.number, number);
+        self.state.lock().unwrap().players.iter().find(|player| player.key == key).cloned().unwrap()
+    }
+
+    pub fn carried_out(&self) -> Vec<Command> {
+        self.state.lock().unwrap().carried_out.iter().map(|(command, _)| command.clone()).collect()
+    }
+
+    /// The commands that changed something.
+    pub fn changes(&self) -> Vec<Action> {
+        let on_player = |command| match command {
+            Command::OnPlayer { action, .. } if action.is_control() => Some(action),
+            _ => None,
+        };
+        self.carried_out().into_iter().filter_map(on_player).collect()
+    }
+}
+
+fn sealed_home(instance: &InstanceId, identity: &Arc<SigningKey>, now: u64) -> Home {
+    let key = SkillSigner::from_seed(&SKILL_SEED).public_key(0);
+    let signed = KeySetRoot::from_seed(&[0x99; 32]).sign_key_set(1, &[key]).unwrap();
+    let pinned = PinnedKeySet::pin(&signed).unwrap();
+    let mut random = |out: &mut [u8]| random::fill(out);
+    Home::new(instance.clone(), Arc::clone(identity), pinned, Millis(now), &mut random)
+}
+
+pub fn some_player(key: PlayerKey, name: &str) -> Player {
+    Player {
+        key,
+        name: name.into(),
+        kind: PlayerKind::Speaker,
+        manufacturer: Some("Sonos".into()),
+        model: Some("One".into()),
+        can: Capabilities { power: true, volume: true, mute: true },
+        state: PlayerState {
+            available: true,
+            powered: true,
+            volume: Percent::new(30),
+            muted: Some(false),
+            playback: Playback::Stopped,
+            now_playing: None,
+        },
+    }
+}
+
+impl State {
+    fn answer(&mut self, command: &Command) -> Reply {
+        if let Some(refusal) = self.refusals.pop_front() {
+            return Reply::Refused(refusal);
+        }
+        if let Some(reply) = self.replies.pop_front() {
+            return reply;
+        }
+        let Command::OnPlayer { target, action } = command else { return Reply::Players(self.players.clone()) };
+        let found = self.players.iter().position(|player| match target {
+            Target::Key(key) => player.key == *key,
+            Target::Named(name) => player.name.eq_ignore_ascii_case(name),
+            Target::Unnamed => true,
+        });
+        let Some(at) = found else {
+            let names = self.players.iter().map(|player| player.name.clone()).collect();
+            return Reply::Refused(match target {
+                Target::Named(_) => Refusal::NoPlayerNamed(names),
+                _ => Refusal::UnknownPlayer,
+            });
+        };
+        let player = &mut self.players[at];
+        let found = act(&mut player.state, action);
+        Reply::Done { player: player.clone(), found }
+    }
+}
+
+fn act(state: &mut PlayerState, action: &Action) -> Option<Item> {
+    match action {
+        Action::Read => {}
+        Action::SetPower(on) => state.powered = *on,
+        Action::SetVolume(level) => state.volume = Some(*level),
+        Action::AdjustVolume(by) => {
+            let level = i64::from(state.volume.map_or(0, Percent::value)) + i64::from(*by);
+            state.volume = Some(Percent::clamped(level));
+        }
+        Action::SetMute(mute) => state.muted = Some(*mute),
+        Action::Transport(Transport::Pause) => state.playback = Playback::Paused,
+        Action::Transport(Transport::Stop) => state.playback = Playback::Stopped,
+        Action::Transport(_) => state.playback = Playback::Playing,
+        Action::Play { media, .. } => {
+            let item = Item { title: media.text.clone(), artist: media.artist.clone(), album: None, kind: media.kind };
+            state.playback = Playback::Playing;
+            state.now_playing = Some(item.clone());
+            return Some(item);
+        }
+    }
+    None
+}

@@ -1,0 +1,125 @@
+//! What holds for every event: Amazon's message schema and openHAB's continuation of it, where they are at hand, and
+//! the rules that no schema states.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use jsonschema::{Draft, Validator};
+use serde_json::Value;
+
+/// Material by third parties that is not part of the project; `None` where it is not at hand.
+pub fn shared_text(path: &str) -> Option<String> {
+    let text = std::fs::read_to_string(shared_file(path)?).unwrap();
+    Some(text.trim_start_matches('\u{feff}').to_owned())
+}
+
+/// It stands beside the project; a further checkout may be one folder deeper.
+pub fn shared_file(path: &str) -> Option<PathBuf> {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    ["../../shared/alexa", "../../../shared/alexa"].iter().map(|root| here.join(root).join(path)).find(|p| p.exists())
+}
+
+fn validator(path: &str, draft: Draft) -> Option<Validator> {
+    let schema: Value = serde_json::from_str(&shared_text(path)?).unwrap();
+    Some(jsonschema::options().with_draft(draft).build(&schema).unwrap())
+}
+
+fn amazon() -> Option<&'static Validator> {
+    static SCHEMA: OnceLock<Option<Validator>> = OnceLock::new();
+    let load = || validator("schemas/amazon/alexa_smart_home_message_schema.2021-01-04.json", Draft::Draft4);
+    SCHEMA.get_or_init(load).as_ref()
+}
+
+fn openhab() -> Option<&'static Validator> {
+    static SCHEMA: OnceLock<Option<Validator>> = OnceLock::new();
+    let load = || validator("schemas/openhab/alexa_smart_home_message_schema.openhab-2026.json", Draft::Draft4);
+    SCHEMA.get_or_init(load).as_ref()
+}
+
+pub fn custom_response() -> Option<&'static Validator> {
+    static SCHEMA: OnceLock<Option<Validator>> = OnceLock::new();
+    let load = || validator("schemas/ask/AskResponseEnvelope.schema.json", Draft::Draft7);
+    SCHEMA.get_or_init(load).as_ref()
+}
+
+/// Everything that holds for the event that answers `directive`.
+pub fn check(directive: &Value, event: &Value) {
+    check_shape(event);
+    let asked = &directive["directive"]["header"];
+    let header = &event["event"]["header"];
+    assert_eq!(header["payloadVersion"], "3");
+    assert_ne!(header["messageId"], asked["messageId"], "an answer has an id of its own");
+    assert_eq!(header["messageId"].as_str().unwrap().len(), 36);
+    let kind = asked["name"].as_str().unwrap_or("");
+    if matches!(kind, "AcceptGrant" | "Discover") {
+        assert_eq!(header.get("correlationToken"), None);
+        assert_eq!(event["event"].get("endpoint"), None);
+    } else {
+        assert_eq!(header.get("correlationToken"), asked.get("correlationToken"));
+        assert_eq!(event["event"]["endpoint"]["endpointId"], directive["directive"]["endpoint"]["endpointId"]);
+    }
+}
+
+/// What holds whatever was asked.
+pub fn check_shape(event: &Value) {
+    validate(openhab(), event);
+    validate(amazon(), &without_playback_state(event.clone()));
+    check_properties(event);
+    check_endpoints(event);
+}
+
+fn validate(schema: Option<&Validator>, event: &Value) {
+    let Some(schema) = schema else { return };
+    let errors: Vec<String> = schema.iter_errors(event).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:#?}\n{event:#}");
+}
+
+/// Amazon's published schema does not know `Alexa.PlaybackStateReporter`.
+fn without_playback_state(mut event: Value) -> Value {
+    if let Some(properties) = event.pointer_mut("/context/properties").and_then(Value::as_array_mut) {
+        properties.retain(|property| property["namespace"] != "Alexa.PlaybackStateReporter");
+    }
+    if let Some(endpoints) = event.pointer_mut("/event/payload/endpoints").and_then(Value::as_array_mut) {
+        for endpoint in endpoints {
+            let capabilities = endpoint["capabilities"].as_array_mut().unwrap();
+            capabilities.retain(|capability| capability["interface"] != "Alexa.PlaybackStateReporter");
+        }
+    }
+    event
+}
+
+fn check_properties(event: &Value) {
+    let Some(properties) = event.pointer("/context/properties").and_then(Value::as_array) else { return };
+    let mut seen = HashSet::new();
+    for property in properties {
+        let at = property["timeOfSample"].as_str().unwrap();
+        assert_eq!(at.len(), "2026-11-22T00:00:00.000Z".len(), "{at}");
+        assert!(at.ends_with('Z') && at.as_bytes()[19] == b'.', "{at}");
+        let name = (property["namespace"].to_string(), property["name"].to_string(), property["instance"].to_string());
+        assert!(seen.insert(name), "a property stands once");
+    }
+    assert!(properties.iter().any(|property| property["namespace"] == "Alexa.EndpointHealth"));
+}
+
+fn check_endpoints(event: &Value) {
+    let Some(endpoints) = event.pointer("/event/payload/endpoints").and_then(Value::as_array) else { return };
+    assert!(endpoints.len() <= 300);
+    let (mut ids, mut names) = (HashSet::new(), HashSet::new());
+    for endpoint in endpoints {
+        let id = endpoint["endpointId"].as_str().unwrap();
+        assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') && id.len() <= 256);
+        assert!(ids.insert(id), "an endpoint stands once");
+        let name = endpoint["friendlyName"].as_str().unwrap();
+        assert!(name.chars().all(|c| c.is_alphanumeric() || c == ' '), "{name:?} can be spoken");
+        assert!(names.insert(name.to_lowercase()), "no two endpoints are called {name:?}");
+        let capabilities = endpoint["capabilities"].as_array().unwrap();
+        assert!(capabilities.len() <= 100);
+        let interfaces: HashSet<&str> =
+            capabilities.iter().map(|capability| capability["interface"].as_str().unwrap()).collect();
+        assert_eq!(interfaces.len(), capabilities.len(), "an interface stands once");
+        assert!(interfaces.contains("Alexa"));
+        assert!(capabilities.iter().all(|capability| capability["version"] == "3"));
+        assert_eq!(endpoint.get("cookie"), None, "nothing travels through Alexa that we would have to trust");
+    }
+}
