@@ -104,6 +104,12 @@ impl Skill {
         self.0.steps.carrier.bus.is_open()
     }
 
+    /// Whether account changes are followed. While they are not, tokens are looked up anew every few seconds.
+    #[must_use]
+    pub fn follows_changes(&self) -> bool {
+        self.0.steps.resolver.is_watching()
+    }
+
     /// How many sessions with homes are kept.
     #[must_use]
     pub fn sessions(&self) -> usize {

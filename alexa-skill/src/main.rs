@@ -66,6 +66,7 @@ async fn watch_health(skill: Skill, health: Health, stop: Stop) {
     let mut every = tokio::time::interval(Duration::from_secs(1));
     loop {
         health.set("bus", skill.is_ready() && !stop.is_stopping());
+        health.set("accounts", skill.follows_changes());
         tokio::select! {
             () = stop.hard() => return,
             _ = every.tick() => {}

@@ -56,12 +56,11 @@ impl Stream {
 
     /// One call, one answer, whatever happens to the stream.
     pub(super) async fn call(&self, instance: &InstanceId, body: call::Body, deadline: Instant) -> Answer {
-        match timeout_at(deadline, self.credit.acquire()).await {
-            // Its answer brings the credit back.
-            Ok(Ok(permit)) => permit.forget(),
+        let credit = match timeout_at(deadline, self.credit.acquire()).await {
+            Ok(Ok(credit)) => credit,
             Ok(Err(_)) => return Answer::not_sent(not_sent::Reason::LinkLost),
             Err(_) => return Answer::not_sent(not_sent::Reason::Busy),
-        }
+        };
         let Some((call, answer)) = self.register() else { return Answer::not_sent(not_sent::Reason::LinkLost) };
         let remaining = deadline.saturating_duration_since(Instant::now()).as_millis();
         let message = to_relay::Body::Call(Call {
@@ -72,13 +71,10 @@ impl Stream {
             traceparent: String::new(),
         });
         match timeout_at(deadline, self.outgoing.send(ToRelay { body: Some(message) })).await {
-            Ok(Ok(())) => {}
+            // On its way: from here on, its answer brings the credit back.
+            Ok(Ok(())) => credit.forget(),
             Ok(Err(_)) => return Answer::not_sent(not_sent::Reason::LinkLost),
-            Err(_) => {
-                // Never on its way, so no answer will bring the credit back.
-                self.credit.add_permits(1);
-                return Answer::not_sent(not_sent::Reason::Deadline);
-            }
+            Err(_) => return Answer::not_sent(not_sent::Reason::Deadline),
         }
         match timeout_at(deadline + GRACE, answer).await {
             Ok(Ok(answer)) => answer,

@@ -108,6 +108,10 @@ impl<L> Cache<L> {
         self.state().watched = Watched::NotSince(now);
     }
 
+    pub(super) fn is_watched(&self) -> bool {
+        matches!(self.state().watched, Watched::Yes)
+    }
+
     pub(super) fn forget_grant(&self, grant: &GrantId) {
         self.state().forget(|access| access.grant == *grant);
     }

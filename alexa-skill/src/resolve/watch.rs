@@ -23,6 +23,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 impl Resolver {
+    /// Whether pushed changes arrive at the moment.
+    #[must_use]
+    pub fn is_watching(&self) -> bool {
+        self.cache.is_watched()
+    }
+
     /// Follow changes until `stop`. Nothing else makes cached answers trusted for longer than seconds.
     pub async fn watch(&self, homes: &dyn HomesForgotten, stop: &Stop) {
         let mut since = 0;

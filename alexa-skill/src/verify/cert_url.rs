@@ -66,6 +66,7 @@ mod tests {
             "https://s3.amazonaws.com:443/echo.api/echo-api-cert.pem",
             "https://s3.amazonaws.com/echo.api/../echo.api/echo-api-cert.pem",
             "HTTPS://S3.AmazonAWS.com/echo.api/c.pem",
+            "https://s3.amazonaws.com/echo.api/c..",
         ] {
             assert!(CertUrl::parse(good).is_some(), "{good}");
         }

@@ -69,7 +69,7 @@ async fn a_stream_that_breaks_in_flight_is_opened_again_and_the_command_answered
     assert_eq!(error_type(&world.send(&next()).await), "none");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn draining_loses_nothing() {
     let world = World::new().await;
     world.send(&discover()).await;
@@ -180,7 +180,7 @@ async fn without_any_relay_the_answer_comes_within_a_second() {
     assert!(started.elapsed() <= Duration::from_secs(1));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_soft_stop_lets_what_is_in_flight_finish() {
     let world = World::new().await;
     world.send(&discover()).await;

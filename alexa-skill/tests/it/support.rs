@@ -67,7 +67,7 @@ impl World {
             let (skill, stop) = (skill.clone(), stop.clone());
             async move { skill.run(stop).await }
         });
-        accounts.watched().await;
+        until(|| skill.follows_changes()).await;
         Self { skill, accounts, relay, clock, traces, stop, running }
     }
 
@@ -158,6 +158,18 @@ pub fn property<'e>(event: &'e Value, namespace: &str, name: &str) -> &'e Value 
     let properties = event["context"]["properties"].as_array().unwrap();
     let found = properties.iter().find(|property| property["namespace"] == namespace && property["name"] == name);
     &found.unwrap()["value"]
+}
+
+impl World {
+    /// Send a directive until it is answered so: a change that was pushed may still be on its way.
+    pub async fn send_until(&self, directive: &Value, expected: &str) {
+        let sending = async {
+            while error_type(&self.send(directive).await) != expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), sending).await.expect("the change arrives");
+    }
 }
 
 /// Let other tasks run until `condition` holds.
