@@ -1,8 +1,21 @@
 //! What a relay node is bounded by. Plain values: `main.rs` and `standalone` decide where they come from.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use macloud_proto::ids::CommandId;
 use macloud_proto::link::relay_side::RelaySettings;
+
+/// Shown the id and the sealed body of every command that arrives on the bus: all that this node can know of it. For the
+/// demo and for tests; must be quick.
+#[derive(Clone)]
+pub struct Tap(pub Arc<dyn Fn(CommandId, &[u8]) + Send + Sync>);
+
+impl std::fmt::Debug for Tap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tap")
+    }
+}
 
 /// Settings of one relay node.
 #[derive(Debug, Clone)]
@@ -44,6 +57,8 @@ pub struct RelayConfig {
     pub drain_grace: Duration,
     /// When stopping softly: this many homes a second are asked to dial elsewhere.
     pub drain_homes_per_second: u32,
+    /// Whom to show the commands that pass. Nobody, but in the demo and in tests.
+    pub tap: Option<Tap>,
 }
 
 impl Default for RelayConfig {
@@ -69,6 +84,7 @@ impl Default for RelayConfig {
             drain_grace: Duration::from_secs(20),
             // A TLS handshake costs the next node a third of a millisecond of processor time.
             drain_homes_per_second: 1_500,
+            tap: None,
         }
     }
 }

@@ -53,6 +53,9 @@ impl PendingCall {
         answer_to: AnswerTo,
     ) -> Box<Self> {
         let arrived = node.now();
+        if let (Some(tap), Ask::Command { command_id, sealed }) = (&node.config.tap, &ask) {
+            (tap.0)(*command_id, sealed);
+        }
         Box::new(Self {
             instance,
             ask,

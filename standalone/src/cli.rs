@@ -41,7 +41,7 @@ pub enum Verb {
 #[derive(Debug, Args, Clone)]
 pub struct DataArgs {
     /// Where the database and the keys are kept. Made on first use, readable by its owner only.
-    #[arg(long, value_name = "DIR", default_value = "ma-cloud-data")]
+    #[arg(long, global = true, value_name = "DIR", default_value = "ma-cloud-data")]
     pub data_dir: PathBuf,
 }
 
@@ -76,49 +76,21 @@ pub struct ServeArgs {
     #[arg(long)]
     pub behind_proxy: bool,
 
-    /// Limits and lives.
+    /// How long things live.
     #[command(flatten)]
-    pub limits: LimitArgs,
+    pub lives: macloud_account_service::Lives,
+
+    /// How often things may be tried.
+    #[command(flatten)]
+    pub limits: macloud_account_service::Limits,
+
+    /// Commands a home takes per minute, with a burst of the same size.
+    #[arg(long, default_value_t = 600, value_name = "COUNT")]
+    pub commands_per_minute: u32,
 
     /// Alexa.
     #[command(flatten)]
     pub alexa: AlexaArgs,
-}
-
-/// Limits and lives, each with its unit in the name.
-#[derive(Debug, Args, Clone)]
-pub struct LimitArgs {
-    /// Life of Alexa's access tokens, in seconds. Amazon's minimum is 360.
-    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
-    pub access_token_seconds: u64,
-
-    /// Life of the tokens with which homes dial in, in seconds.
-    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
-    pub instance_token_seconds: u64,
-
-    /// A replaced refresh token stays valid at least this long, in seconds.
-    #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
-    pub refresh_overlap_seconds: u64,
-
-    /// Sign-in attempts per minute for one account, and for one address.
-    #[arg(long, default_value_t = 10, value_name = "COUNT")]
-    pub sign_in_per_minute: u32,
-
-    /// New accounts per hour from one address.
-    #[arg(long, default_value_t = 20, value_name = "COUNT")]
-    pub sign_up_per_hour: u32,
-
-    /// Pairing codes tried per minute from one address or account.
-    #[arg(long, default_value_t = 10, value_name = "COUNT")]
-    pub pairing_tries_per_minute: u32,
-
-    /// Commands a home takes per minute.
-    #[arg(long, default_value_t = 600, value_name = "COUNT")]
-    pub commands_per_minute: u32,
-
-    /// Time for one directive inside the skill, in milliseconds. Alexa gives up after 8000.
-    #[arg(long, default_value_t = 6500, value_name = "MILLISECONDS")]
-    pub directive_budget_ms: u64,
 }
 
 /// Settings about Alexa. The outside URLs are settings so that tests can stand in for Amazon.
@@ -140,6 +112,14 @@ pub struct AlexaArgs {
     #[arg(long, value_name = "URL", default_value = "https://api.amazon.com/auth/o2/token")]
     pub lwa_token_url: String,
 
+    /// Where this skill's customers are: `na`, `eu` (India too) or `fe` (Australia too).
+    #[arg(long, value_enum, default_value = "na")]
+    pub lwa_region: Region,
+
+    /// Time for one directive inside the skill, in milliseconds. Alexa gives up after 8000.
+    #[arg(long, default_value_t = 6500, value_name = "MILLISECONDS")]
+    pub directive_budget_ms: u64,
+
     /// DANGEROUS, for tests: also trust the roots (PEM) in this file for the signatures of custom requests.
     #[arg(long, value_name = "FILE")]
     pub dangerous_request_roots: Option<PathBuf>,
@@ -151,6 +131,17 @@ pub struct AlexaArgs {
     /// DANGEROUS, for tests: judge the time of custom requests as if it were this many seconds since 1970.
     #[arg(long, value_name = "SECONDS")]
     pub dangerous_request_clock: Option<u64>,
+}
+
+/// The parts of the world that Alexa's event gateways serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Region {
+    /// North America.
+    Na,
+    /// Europe and India.
+    Eu,
+    /// The far east and Australia.
+    Fe,
 }
 
 /// `ma-cloud admin …`
@@ -213,7 +204,7 @@ pub enum UserVerb {
 pub enum ClientVerb {
     /// Add a client; its secret is printed once and stored only as a hash.
     Create {
-        /// Its id, 1 to 100 characters of A-Z a-z 0-9 . _ -
+        /// Its id: 1 to 64 letters, digits, `-`, `_` or `.`
         #[arg(long)]
         client_id: String,
         /// Where codes may be sent. Compared character by character. Give each of Amazon's three.
@@ -227,10 +218,10 @@ pub enum ClientVerb {
         public: bool,
         /// Life of its access tokens, in seconds, instead of the server's setting.
         #[arg(long, value_name = "SECONDS")]
-        access_token_seconds: Option<u64>,
-        /// What people see on the consent page.
-        #[arg(long, default_value = "Amazon Alexa")]
-        name: String,
+        access_token_seconds: Option<u32>,
+        /// What people read on the consent page. Default: guessed from the redirect URIs.
+        #[arg(long)]
+        name: Option<String>,
     },
     /// List clients.
     List,
@@ -273,6 +264,10 @@ pub struct DemoArgs {
     #[arg(long, value_name = "FILE", requires = "ma_url")]
     pub ma_token_file: Option<PathBuf>,
 
+    /// What to ask for. It must be in the library, or in a streaming service, of the Music Assistant that is used.
+    #[arg(long, value_name = "TITLE", default_value = "Kind of Blue")]
+    pub play: String,
+
     /// Do the tour and leave: 0 when everything worked, 1 when not.
     #[arg(long)]
     pub once: bool,
@@ -286,6 +281,6 @@ pub struct DemoArgs {
     pub listen: SocketAddr,
 
     /// Where to serve the simulator page.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8097")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8090")]
     pub simulator_listen: SocketAddr,
 }

@@ -1,2 +1,43 @@
-//! main
-fn main() {}
+//! `ma-cloud`: the whole cloud in one program. Only wires; see the library.
+
+use std::process::ExitCode;
+
+use macloud_service_kit::{config, telemetry, tls};
+use macloud_standalone::cli::{Cli, Verb};
+use macloud_standalone::{admin, demo, home, serve};
+
+fn main() -> ExitCode {
+    tls::install_provider();
+    let cli: Cli = config::parse("MACLOUD", std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the runtime starts");
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(error) => {
+            print_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let _telemetry = telemetry::init(&cli.telemetry, "ma-cloud")?;
+    match cli.verb {
+        Verb::Serve(args) => serve::run(*args).await.map(|()| ExitCode::SUCCESS),
+        Verb::Admin(args) => {
+            print_line(&admin::run(args).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Home(args) => home::run(args).await.map(|()| ExitCode::SUCCESS),
+        Verb::Demo(args) => demo::run(args).await,
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of an admin verb belongs on standard output")]
+fn print_line(line: &str) {
+    println!("{line}");
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a program that failed; logging may be filtered out")]
+fn print_error(error: &anyhow::Error) {
+    eprintln!("ma-cloud: {error:#}");
+}

@@ -1,0 +1,193 @@
+//! The whole cloud as one value: accounts, relay and skill over one data directory, and the router that serves them all.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
+use macloud_account_service::{AccountService, Config, DatabaseSettings, Limits, Lives};
+use macloud_alexa_skill::grant::EventsConfig;
+use macloud_alexa_skill::{Skill, SkillConfig};
+use macloud_relay::presence::MemoryPresence;
+use macloud_relay::{CONNECT_PATH, Relay, RelayConfig};
+use macloud_service_kit::clock::SharedClock;
+use macloud_service_kit::health::Health;
+use macloud_service_kit::stop::Stop;
+use tokio::task::JoinHandle;
+
+use crate::in_process;
+use crate::skill_keys::SkillKeys;
+
+/// What a cloud is made of.
+pub struct CloudConfig {
+    /// Where the database and the keys lie.
+    pub data_dir: PathBuf,
+    /// The URL under which the outside reaches it, without a path.
+    pub public_url: String,
+    /// How long things live.
+    pub lives: Lives,
+    /// How often things may be tried.
+    pub limits: Limits,
+    /// Commands a home takes per minute.
+    pub commands_per_minute: u32,
+    /// The skill's settings; those for events are filled in here.
+    pub skill: SkillConfig,
+    /// Settings of state reports to Alexa, made with the key that seals their tokens. None while they are off.
+    pub events: Box<dyn FnOnce([u8; 32]) -> anyhow::Result<Option<EventsConfig>> + Send>,
+    /// The relay's settings; the URL that homes dial is filled in here.
+    pub relay: RelayConfig,
+    /// Where homes dial in, `ws://` or `wss://`, if that is not under the public URL.
+    pub relay_url: Option<String>,
+    /// The time.
+    pub clock: SharedClock,
+}
+
+/// A cloud that runs.
+pub struct Cloud {
+    accounts: AccountService,
+    router: Router,
+    health: Health,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Cloud {
+    /// Open the data directory and start everything. Serve [`Self::router`] next.
+    ///
+    /// # Errors
+    /// When the data directory cannot be used, or a setting is unusable.
+    pub async fn start(config: CloudConfig, stop: &Stop) -> anyhow::Result<Self> {
+        let CloudConfig {
+            data_dir,
+            public_url,
+            lives,
+            limits,
+            commands_per_minute,
+            mut skill,
+            events,
+            mut relay,
+            relay_url,
+            clock,
+        } = config;
+        prepare_data_dir(&data_dir)?;
+        let keys = SkillKeys::load_or_create(&data_dir)?;
+
+        let mut accounts = Config::new(public_url.clone(), key_file(&data_dir));
+        accounts.relay_url.clone_from(&relay_url);
+        accounts.skill_key_set = Some(keys.signed_key_set);
+        accounts.lives = lives;
+        accounts.limits = limits;
+        accounts.commands_per_minute = commands_per_minute;
+        let database = DatabaseSettings::Sqlite(database_file(&data_dir));
+        let accounts = AccountService::open(accounts, &database, clock.clone())
+            .await
+            .with_context(|| format!("cannot open the data directory {}", data_dir.display()))?;
+        let (accounts_channel, accounts_rpc) =
+            in_process::serve(tonic::service::Routes::new(accounts.accounts_rpc()), stop.clone());
+
+        let dialled = relay_url.unwrap_or_else(|| format!("{}{CONNECT_PATH}", public_url.replacen("http", "ws", 1)));
+        // What a proof of possession names is the URL as HTTP knows it.
+        relay.connect_urls = vec![dialled.replacen("ws", "http", 1)];
+        let presence = Arc::new(MemoryPresence::new(clock.clone()));
+        let relay = Relay::new(relay, accounts_channel.clone(), clock.clone(), presence);
+        let (bus_channel, bus_rpc) = in_process::serve(tonic::service::Routes::new(relay.bus()), stop.clone());
+
+        skill.events = events(keys.vault_key)?;
+        let skill = Skill::new(skill, accounts_channel, bus_channel, keys.signer, clock)?;
+
+        let health = Health::new();
+        let router = accounts.router().merge(relay.router()).merge(skill.router()).merge(health.router());
+        let router = router.layer(axum::middleware::map_response(name_the_unknown));
+        let mut tasks = vec![tokio::spawn(accounts_rpc), tokio::spawn(bus_rpc)];
+        let (running, until) = (accounts.clone(), stop.clone());
+        tasks.push(tokio::spawn(async move { running.run(until).await }));
+        let until = stop.clone();
+        tasks.push(tokio::spawn(async move { relay.run(until).await }));
+        let until = stop.clone();
+        tasks.push(tokio::spawn(async move { skill.run(until).await }));
+        let (checked, known, until) = (accounts.clone(), health.clone(), stop.clone());
+        tasks.push(tokio::spawn(async move { watch_database(checked, known, until).await }));
+        Ok(Self { accounts, router, health, tasks })
+    }
+
+    /// Everything that people, Alexa and connectors reach.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Whether it can do its work.
+    #[must_use]
+    pub const fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// The account service, for operators' verbs.
+    #[must_use]
+    pub const fn accounts(&self) -> &AccountService {
+        &self.accounts
+    }
+
+    /// Wait until everything has ended after a stop, then let go of the database.
+    pub async fn ended(self) {
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a part of the cloud ended badly");
+            }
+        }
+        self.accounts.close().await;
+    }
+}
+
+/// Make the data directory, readable by its owner only.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn prepare_data_dir(data_dir: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .with_context(|| format!("cannot make the data directory {}", data_dir.display()))
+}
+
+/// The database in a data directory.
+#[must_use]
+pub fn database_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("ma-cloud.sqlite")
+}
+
+/// The key file of the account service in a data directory.
+#[must_use]
+pub fn key_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("account-service.key")
+}
+
+/// How often the database is asked whether it is there, for `/readyz`.
+const DATABASE_CHECK: std::time::Duration = std::time::Duration::from_secs(5);
+
+async fn watch_database(accounts: AccountService, health: Health, stop: Stop) {
+    loop {
+        health.set("database", accounts.check_database().await.is_ok());
+        tokio::select! {
+            () = stop.soft() => return,
+            () = tokio::time::sleep(DATABASE_CHECK) => {}
+        }
+    }
+}
+
+/// An empty 405 leaves its reader guessing.
+async fn name_the_unknown(response: axum::response::Response) -> axum::response::Response {
+    let is_empty = response.headers().get("content-length").is_some_and(|length| length == "0");
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED && is_empty {
+        let allow = response.headers().get("allow").cloned();
+        let mut named = (StatusCode::METHOD_NOT_ALLOWED, "This address does not take that method.\n").into_response();
+        if let Some(allow) = allow {
+            named.headers_mut().insert("allow", allow);
+        }
+        return named;
+    }
+    response
+}

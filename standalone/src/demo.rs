@@ -1,0 +1,125 @@
+//! `ma-cloud demo`: the whole chain on this machine, told step by step, then a page to talk to it.
+
+pub mod browser;
+pub mod gate;
+pub mod hops;
+pub mod pretend_alexa;
+pub mod simulator;
+pub mod stage;
+pub mod tour;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use macloud_service_kit::http::Server;
+use macloud_service_kit::stop::Stop;
+
+use crate::cli::DemoArgs;
+use crate::lifecycle::stop_on_signals;
+use stage::{Music, Stage, StageConfig};
+use tour::{Step, Summary, tour};
+
+/// Set the stage, do the tour, and stay up unless `--once`.
+///
+/// # Errors
+/// When the stage cannot be set. A tour that fails is no error but exit code 1.
+pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    let stop = Stop::new();
+    stop_on_signals(&stop);
+    let mut narrator = Narrator { quiet: args.json, count: 0 };
+    narrator.say("MA Cloud: the whole chain on this machine\n");
+    let music = match (args.ma_url, args.ma_token_file) {
+        (Some(url), Some(token_file)) => Music::Real { url, token_file },
+        _ => Music::Simulated(Box::default()),
+    };
+    let config = StageConfig { listen: args.listen, music, ..StageConfig::default() };
+    let mut stage = tokio::select! {
+        stage = Stage::set(config, |step| narrator.step(step)) => match stage {
+            Ok(stage) => stage,
+            Err(error) => return narrator.failed_before(&error),
+        },
+        () = stop.soft() => return Ok(ExitCode::FAILURE),
+    };
+    let summary = tokio::select! {
+        summary = tour(&mut stage, &args.play, |step| narrator.step(step)) => summary,
+        () = stop.soft() => {
+            stage.strike().await;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    narrator.summary(&summary);
+    if args.once || !summary.ok {
+        stage.strike().await;
+        return Ok(if summary.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let server = Server::bind(args.simulator_listen, None).await.with_context(|| {
+        format!("cannot serve the simulator page on {} (--simulator-listen)", args.simulator_listen)
+    })?;
+    let page = format!("http://{}/", server.local_addr()?);
+    narrator.say(&format!("\nOpen {page} and say something. Ctrl-C ends the demo."));
+    let person = &stage.person;
+    narrator
+        .say(&format!("The account's pages: {}homes, signed in as {} with {}", stage.cloud_url, person.0, person.1));
+    let stage = simulator::serve(stage, server, stop).await;
+    stage.strike().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Narrator {
+    quiet: bool,
+    count: usize,
+}
+
+impl Narrator {
+    fn step(&mut self, step: &Step) {
+        self.count += 1;
+        self.say(&format!("{:>3}  {:<58} {:>9.1} ms   {}", self.count, step.name, step.millis, step.detail));
+        for hop in &step.hops {
+            self.say(&format!("       {:<14} {:>8} µs   {}", hop.step, hop.micros, hop.note));
+        }
+        if let Some(saw) = &step.relay_saw {
+            let found =
+                if saw.plaintext_found { "a word of it STANDS IN IT" } else { "not one word of it stands in it" };
+            self.say(&format!(
+                "       the relay saw  {} sealed bytes for home {}…: {}…",
+                saw.bytes,
+                &saw.instance_id[..6],
+                &saw.hex[..48.min(saw.hex.len())]
+            ));
+            self.say(&format!("                      {found}"));
+        }
+    }
+
+    fn summary(&self, summary: &Summary) {
+        if self.quiet {
+            print(&serde_json::to_string(summary).unwrap_or_default());
+        } else {
+            match &summary.failed {
+                None => self.say("\nEverything worked."),
+                Some(why) => self.say(&format!("\nFAILED: {why}")),
+            }
+        }
+    }
+
+    fn failed_before(&self, error: &anyhow::Error) -> anyhow::Result<ExitCode> {
+        let why = format!("{error:#}");
+        if self.quiet {
+            print(&serde_json::json!({"ok": false, "failed": why, "steps": []}).to_string());
+        } else {
+            self.say(&format!("\nFAILED: {why}"));
+        }
+        Ok(ExitCode::FAILURE)
+    }
+
+    fn say(&self, text: &str) {
+        if !self.quiet {
+            print(text);
+        }
+    }
+}
+
+fn print(text: &str) {
+    // Whoever read this may have gone; the demo goes on for the others.
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}

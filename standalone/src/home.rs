@@ -1,0 +1,39 @@
+//! `ma-cloud home`: the simulated Music Assistant alone.
+
+use anyhow::Context as _;
+use macloud_service_kit::stop::Stop;
+use macloud_simulated_home::{HomeConfig, Library, SimulatedHome};
+use serde_json::json;
+
+use crate::cli::HomeArgs;
+use crate::lifecycle::{announce, stop_on_signals};
+
+/// Run until told to stop.
+///
+/// # Errors
+/// When the library cannot be read or an address cannot be bound.
+pub async fn run(args: HomeArgs) -> anyhow::Result<()> {
+    let mut config = HomeConfig { listen: args.listen, control: Some(args.control), ..HomeConfig::default() };
+    if let Some(file) = &args.library {
+        config.library = Library::load(file)?;
+    }
+    if let Some(file) = &args.ma_token_file {
+        let token = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        config.token = Some(token.trim().to_owned());
+    }
+    let home = SimulatedHome::start(config)
+        .await
+        .with_context(|| format!("cannot listen on {} and {}", args.listen, args.control))?;
+    announce(&json!({
+        "event": "listening",
+        "address": home.address().to_string(),
+        "ws_url": home.ws_url(),
+        "control_url": home.control_url(),
+        "token": home.token(),
+    }));
+    let stop = Stop::new();
+    stop_on_signals(&stop);
+    stop.soft().await;
+    home.stop().await;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! `ma-cloud serve`: the cloud on one address, until it is told to stop.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use macloud_alexa_skill::SkillConfig;
+use macloud_alexa_skill::grant::{self, EventsConfig};
+use macloud_alexa_skill::verify::Dangerous;
+use macloud_relay::RelayConfig;
+use macloud_service_kit::clock;
+use macloud_service_kit::http::Server;
+use macloud_service_kit::metrics::Metrics;
+use macloud_service_kit::stop::Stop;
+use macloud_service_kit::tls::Certificate;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use serde_json::json;
+
+use crate::cli::{AlexaArgs, Region, ServeArgs};
+use crate::cloud::{Cloud, CloudConfig};
+use crate::lifecycle::{announce, stop_on_signals};
+
+/// A stopping relay waits this long for its homes.
+const DRAIN_GRACE: Duration = Duration::from_secs(3);
+
+/// After a soft stop the parts get this long before a hard one.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+/// Run until told to stop.
+///
+/// # Errors
+/// When a setting is unusable, an address cannot be bound or the data directory cannot be opened.
+pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let metrics = Metrics::install()?;
+    let certificate = match (&args.tls_cert, &args.tls_key) {
+        (Some(chain), Some(key)) => Some(Certificate::load(chain, key)?),
+        _ => None,
+    };
+    let listener = Server::bind(args.listen, certificate.clone())
+        .await
+        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let admin = Server::bind(args.admin_listen, None)
+        .await
+        .with_context(|| format!("cannot listen on {} for operators", args.admin_listen))?;
+    let address = listener.local_addr()?;
+    let public_url = public_url(&args, address)?;
+
+    let stop = Stop::new();
+    stop_on_signals(&stop);
+    let alexa = args.alexa.clone();
+    let config = CloudConfig {
+        data_dir: args.data.data_dir,
+        public_url: public_url.clone(),
+        lives: args.lives,
+        limits: args.limits,
+        commands_per_minute: args.commands_per_minute,
+        skill: skill_config(&args.alexa)?,
+        events: Box::new(move |vault_key| events_config(&alexa, vault_key)),
+        // There is no other node to move to: what is in flight gets its answer, then the homes wait for the restart.
+        relay: RelayConfig { drain_grace: DRAIN_GRACE, ..RelayConfig::default() },
+        relay_url: None,
+        clock: clock::system(),
+    };
+    let cloud = Cloud::start(config, &stop).await?;
+    announce(&json!({
+        "event": "listening",
+        "address": address.to_string(),
+        "public_url": public_url,
+        "admin_address": admin.local_addr()?.to_string(),
+    }));
+    if let Some(certificate) = certificate {
+        tokio::spawn(reload_on_hangup(certificate));
+    }
+    let operators = metrics.router().merge(cloud.health().router());
+    let hardening = stop.clone();
+    tokio::spawn(async move {
+        hardening.soft().await;
+        tokio::time::sleep(STOP_LIMIT).await;
+        hardening.stop_hard();
+    });
+    tokio::join!(listener.serve(cloud.router(), stop.clone()), admin.serve(operators, stop.clone()));
+    // Nobody is served any more: whoever still waits on the in-process gRPC waits for nothing.
+    stop.stop_hard();
+    cloud.ended().await;
+    Ok(())
+}
+
+fn public_url(args: &ServeArgs, address: SocketAddr) -> anyhow::Result<String> {
+    let tls = args.tls_cert.is_some();
+    if !tls && !args.behind_proxy && !address.ip().is_loopback() {
+        bail!(
+            "refusing to serve plain HTTP on {address}: give --tls-cert and --tls-key, or say --behind-proxy if a proxy \
+             in front ends TLS, or listen on 127.0.0.1"
+        );
+    }
+    match &args.public_url {
+        Some(url) => Ok(url.trim_end_matches('/').to_owned()),
+        None => {
+            ensure!(
+                !tls && !args.behind_proxy,
+                "--public-url is needed: the URL under which the outside reaches this cloud"
+            );
+            Ok(format!("http://{address}"))
+        }
+    }
+}
+
+fn skill_config(args: &AlexaArgs) -> anyhow::Result<SkillConfig> {
+    let mut config = SkillConfig::default();
+    config.deadline = Duration::from_millis(args.directive_budget_ms);
+    config.verify.application_ids.clone_from(&args.alexa_skill_id);
+    config.verify.dangerous = dangerous(args)?;
+    Ok(config)
+}
+
+/// What state reports to Alexa need, if a Login with Amazon client is named.
+fn events_config(args: &AlexaArgs, vault_key: [u8; 32]) -> anyhow::Result<Option<EventsConfig>> {
+    let (Some(client_id), Some(file)) = (&args.lwa_client_id, &args.lwa_client_secret_file) else { return Ok(None) };
+    let secret = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(Some(EventsConfig {
+        token_url: args.lwa_token_url.parse().context("--lwa-token-url is not a URL")?,
+        client_id: client_id.clone(),
+        client_secret: secret.trim().to_owned(),
+        region: match args.lwa_region {
+            Region::Na => grant::Region::NorthAmerica,
+            Region::Eu => grant::Region::Europe,
+            Region::Fe => grant::Region::FarEast,
+        },
+        seal_key: vault_key,
+    }))
+}
+
+fn dangerous(args: &AlexaArgs) -> anyhow::Result<Dangerous> {
+    let mut dangerous = Dangerous::default();
+    if let Some(file) = &args.dangerous_request_roots {
+        let roots = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        dangerous.extra_roots = roots.with_context(|| format!("cannot read certificates from {}", file.display()))?;
+    }
+    if let Some(base) = &args.dangerous_certificate_base {
+        dangerous.fetch_base = Some(base.parse().context("--dangerous-certificate-base is not a URL")?);
+    }
+    if let Some(at) = args.dangerous_request_clock {
+        dangerous.clock = Some(clock::ManualClock::at(at));
+    }
+    let any = !dangerous.extra_roots.is_empty() || dangerous.fetch_base.is_some() || dangerous.clock.is_some();
+    if any {
+        tracing::warn!("a DANGEROUS setting is on: custom requests that Amazon did not sign may be believed");
+    }
+    Ok(dangerous)
+}
+
+async fn reload_on_hangup(certificate: std::sync::Arc<Certificate>) {
+    let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        match certificate.reload() {
+            Ok(()) => tracing::info!("the certificate was read again"),
+            Err(error) => tracing::error!(%error, "the certificate was not read again: the old one stays"),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The skill deployment's keys in the data directory: the root that homes pin at pairing, and the key that signs sessions.
+//!
+//! The hosted service keeps the root offline. A self-hosted cloud is one machine with one owner, so both lie in one file,
+//! readable by that owner only; whoever takes the machine over has the skill process anyway.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use macloud_e2ee::keys::{KeySetRoot, SkillSigner};
+use macloud_service_kit::random;
+use serde::{Deserialize, Serialize};
+
+const FILE: &str = "skill-keys.json";
+
+/// The keys, loaded.
+#[derive(Debug)]
+pub struct SkillKeys {
+    /// Signs sealed sessions.
+    pub signer: SkillSigner,
+    /// The key set, signed by the root: handed to homes at pairing and with each instance token.
+    pub signed_key_set: Vec<u8>,
+    /// Seals event grants for the account service to keep.
+    pub vault_key: [u8; 32],
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    root_seed: String,
+    signing_seed: String,
+    vault_key: String,
+    key_set_version: u64,
+}
+
+impl SkillKeys {
+    /// Load the keys of `data_dir`, or make them.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or is not ours.
+    pub fn load_or_create(data_dir: &Path) -> anyhow::Result<Self> {
+        let path = data_dir.join(FILE);
+        let stored = match std::fs::read(&path) {
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).with_context(|| format!("{} is not a key file", path.display()))?
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(&path)?,
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let root = KeySetRoot::from_seed(&seed(&stored.root_seed)?);
+        let signer = SkillSigner::from_seed(&seed(&stored.signing_seed)?);
+        let signed_key_set = root.sign_key_set(stored.key_set_version, &[signer.public_key(0)])?;
+        Ok(Self { signer, signed_key_set, vault_key: seed(&stored.vault_key)? })
+    }
+}
+
+fn create(path: &Path) -> anyhow::Result<Stored> {
+    let fresh = || STANDARD.encode(random::bytes::<32>());
+    let stored = Stored { root_seed: fresh(), signing_seed: fresh(), vault_key: fresh(), key_set_version: 1 };
+    let unfinished: PathBuf = path.with_extension("new");
+    let write = || -> std::io::Result<()> {
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        file.write_all(&serde_json::to_vec_pretty(&stored)?)?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(stored)
+}
+
+fn seed(text: &str) -> anyhow::Result<[u8; 32]> {
+    let bytes = STANDARD.decode(text).context("a key in the key file is not base64")?;
+    ensure!(bytes.len() == 32, "a key in the key file has {} bytes instead of 32", bytes.len());
+    Ok(bytes.try_into().expect("length checked above"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn keys_are_made_once_and_readable_by_their_owner_only() {
+        let dir = std::env::temp_dir().join(format!("macloud-keys-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let first = SkillKeys::load_or_create(&dir).unwrap();
+        let second = SkillKeys::load_or_create(&dir).unwrap();
+        assert_eq!(first.signed_key_set, second.signed_key_set);
+        let mode = std::fs::metadata(dir.join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::write(dir.join(FILE), "{}").unwrap();
+        assert!(SkillKeys::load_or_create(&dir).unwrap_err().to_string().contains("is not a key file"));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,9 @@
+//! Whole-system tests: the real parts over loopback, with a pretend Alexa in front and a simulated home behind.
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, reason = "tests may fail loudly")]
+
+mod bad_input;
+mod canary;
+mod chain;
+mod faults;
+mod programs;
+mod support;
