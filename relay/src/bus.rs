@@ -22,7 +22,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::dispatch::{Ask, PendingCall, not_sent};
 use crate::node::Node;
-use crate::session::Input;
+use crate::session::Order;
 
 /// The `macloud.bus.v1.CommandBus` service of one node.
 #[derive(Debug, Clone)]
@@ -141,7 +141,7 @@ fn before(remaining: Duration, now: Micros) -> Micros {
 fn cancel(node: &Node, (instance, command_id): &(InstanceId, CommandId)) {
     if let Some(session) = node.sessions.find(instance) {
         // A full inbox only means that the command is executed for nobody.
-        let _ = session.inbox.try_send(Input::Cancel(*command_id));
+        let _ = session.inbox.try_send(Order::Cancel(*command_id).into());
     }
 }
 

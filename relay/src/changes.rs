@@ -11,7 +11,7 @@ use macloud_service_kit::random;
 
 use crate::drain;
 use crate::node::Node;
-use crate::session::Input;
+use crate::session::Order;
 
 /// Follow for ever, from where it was left when the stream breaks. Cancelling it loses nothing: `since` starts anew, and
 /// the first message says whether something was missed.
@@ -61,7 +61,8 @@ async fn end(node: &Node, instance: &str) {
     // Refused first: a home that is just dialling in looks here after it has entered the table.
     node.admission.revoked.end(&instance, node.unix_seconds());
     if let Some(session) = node.sessions.find(&instance) {
-        let _ = session.inbox.send(Input::Close(GoodbyeReason::Revoked, "the home was unlinked or paused")).await;
+        let _ =
+            session.inbox.send(Order::Close(GoodbyeReason::Revoked, "the home was unlinked or paused").into()).await;
         tracing::info!(instance.id = %instance, "home revoked");
     }
 }

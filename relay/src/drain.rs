@@ -9,7 +9,7 @@ use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
 
 use crate::node::Node;
-use crate::session::Input;
+use crate::session::Order;
 
 /// Drain the node. Returns when every session has ended: moved, drained, or closed by a hard stop.
 pub(crate) async fn drain(node: &Node, stop: &Stop) {
@@ -27,7 +27,7 @@ pub(crate) async fn drain(node: &Node, stop: &Stop) {
         } => return,
     }
     for session in node.sessions.all() {
-        let _ = session.inbox.try_send(Input::Close(GoodbyeReason::Shutdown, "the node is stopping"));
+        let _ = session.inbox.try_send(Order::Close(GoodbyeReason::Shutdown, "the node is stopping").into());
     }
     let _ = tokio::time::timeout(node.config.link.close_limit * 2, node.tasks.wait()).await;
 }
@@ -39,6 +39,6 @@ pub(crate) async fn ask_all_to_move(node: &Node, within: Duration) {
     let spread = Duration::from_secs_f64(sessions.len() as f64 / f64::from(rate)).min(within / 2);
     for session in sessions {
         let reconnect_after = between(Duration::ZERO, spread, &mut random::fill);
-        let _ = session.inbox.send(Input::Drain { reconnect_after, leaving_in: within }).await;
+        let _ = session.inbox.send(Order::Drain { reconnect_after, leaving_in: within }.into()).await;
     }
 }

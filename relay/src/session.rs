@@ -16,7 +16,7 @@ use macloud_proto::link::relay_side::{Ended, NotSent, Outcome, RelayEvent, Relay
 use macloud_proto::link::{GoodbyeReason, Transmit};
 use macloud_proto::time::Micros;
 use macloud_service_kit::random;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Sleep;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -27,11 +27,19 @@ use crate::handshake::Room;
 use crate::node::Node;
 use crate::sessions::{Entered, SessionHandle};
 
-/// What the rest of the node tells a session.
+/// What the rest of the node tells a session. Both kinds are boxed: a channel keeps room for 32 of them for each home,
+/// all the time.
 #[derive(Debug)]
 pub(crate) enum Input {
     /// Send this, and say what became of it.
     Call(Box<PendingCall>),
+    /// Something rarer.
+    Order(Box<Order>),
+}
+
+/// See [`Input::Order`].
+#[derive(Debug)]
+pub(crate) enum Order {
     /// The caller of this command does not wait any more.
     Cancel(CommandId),
     /// Ask the home to dial elsewhere.
@@ -40,38 +48,62 @@ pub(crate) enum Input {
     Close(GoodbyeReason, &'static str),
 }
 
-/// Start the session of an admitted home; it begins when the upgrade's answer has been sent.
-pub(crate) fn spawn(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims, room: Room) {
-    let tasks = node.tasks.clone();
-    // Boxed, so that what is only needed to begin does not stay in the task for the connection's whole life.
-    tasks.spawn(Box::pin(async move {
-        let upgraded = match tokio::time::timeout(node.config.link.hello_limit, upgrade).await {
-            Ok(Ok(upgraded)) => upgraded,
-            Ok(Err(error)) => return tracing::debug!(%error, "the upgrade failed"),
-            Err(_) => return tracing::debug!("the upgrade took too long"),
-        };
-        begin(node, upgraded, claims, room).await;
-    }));
+impl From<Order> for Input {
+    fn from(order: Order) -> Self {
+        Self::Order(Box::new(order))
+    }
 }
 
-async fn begin(node: Arc<Node>, upgraded: Upgraded, claims: Claims, room: Room) {
+/// Start the session of an admitted home; it begins when the upgrade's answer has been sent.
+///
+/// What is only needed to begin and to end is boxed apart, so that it does not stay in the task for the connection's
+/// whole life: idle homes are most of the relay's memory.
+pub(crate) fn spawn(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims, room: Room) {
+    let tasks = node.tasks.clone();
     let Room { handshake, connection } = room;
+    tasks.spawn(async move {
+        let Some((mut driver, registered)) = Box::pin(begin(node, upgrade, claims, handshake)).await else { return };
+        if let Step::Ended(ended) = driver.run().await {
+            let Registered { instance, epoch, .. } = &registered;
+            tracing::info!(instance.id = %instance, session.epoch = epoch, ?ended, "home disconnected");
+        }
+        Box::pin(registered.leave(driver)).await;
+        drop(connection);
+    });
+}
+
+/// From the upgrade to the Welcome.
+async fn begin(
+    node: Arc<Node>,
+    upgrade: OnUpgrade,
+    claims: Claims,
+    handshake: OwnedSemaphorePermit,
+) -> Option<(Box<Driver>, Registered)> {
+    let upgraded = match tokio::time::timeout(node.config.link.hello_limit, upgrade).await {
+        Ok(Ok(upgraded)) => upgraded,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the upgrade failed");
+            return None;
+        }
+        Err(_) => {
+            tracing::debug!("the upgrade took too long");
+            return None;
+        }
+    };
     let (mut driver, inbox) = Driver::new(node.clone(), upgraded, &claims).await;
     let hello = match driver.run().await {
         Step::Hello(hello) => hello,
         Step::Ended(ended) => {
-            return tracing::debug!(instance.id = %claims.sub, ?ended, "ended before hello");
+            tracing::debug!(instance.id = %claims.sub, ?ended, "ended before hello");
+            return None;
         }
     };
     let epoch = claim(&node, &claims).await;
-    let guard = Registered { node: node.clone(), claims, epoch };
-    guard.enter(&mut driver, hello, inbox).await;
+    node.metrics.connected(1);
+    let registered = Registered { node, instance: claims.sub, issued_at: claims.iat, epoch };
+    registered.enter(&mut driver, hello, inbox).await;
     drop(handshake);
-    if let Step::Ended(ended) = driver.run().await {
-        tracing::info!(instance.id = %guard.claims.sub, session.epoch = epoch, ?ended, "home disconnected");
-    }
-    guard.leave(driver).await;
-    drop(connection);
+    Some((driver, registered))
 }
 
 /// The session's epoch. When the shared store is away, the home is taken in all the same, under a local one: connected
@@ -88,25 +120,25 @@ async fn claim(node: &Node, claims: &Claims) -> u64 {
 /// A session that is in the tables, until it leaves.
 struct Registered {
     node: Arc<Node>,
-    claims: Claims,
+    instance: InstanceId,
+    issued_at: u64,
     epoch: u64,
 }
 
 impl Registered {
     /// Take the home's place and greet it, then tell the session that had the place before.
     async fn enter(&self, driver: &mut Driver, hello: Hello, inbox: mpsc::Sender<Input>) {
-        let (node, instance) = (&self.node, &self.claims.sub);
+        let (node, instance) = (&self.node, &self.instance);
         let handle = SessionHandle { epoch: self.epoch, install_id: hello.install_id, inbox };
         let install_id = handle.install_id;
         let entered = node.sessions.enter(instance, handle);
         driver.registered = Some(self.epoch);
-        node.metrics.connected(1);
         let now = node.now();
         if matches!(entered, Entered::TooOld) {
             return driver.machine.close(GoodbyeReason::Replaced, "a newer session took over", now);
         }
         // Looked at again, since the home may have been revoked between its admission and its place in the table.
-        if node.admission.revoked.refuses(instance, self.claims.iat) {
+        if node.admission.revoked.refuses(instance, self.issued_at) {
             return driver.machine.close(GoodbyeReason::Revoked, "the home was unlinked or paused", now);
         }
         let nonce = node.admission.nonces.newest();
@@ -124,22 +156,22 @@ impl Registered {
                 tracing::warn!(instance.id = %instance, "two installations use one home's key");
             }
             // Its task takes from its inbox at all times, so this does not wait for long.
-            let _ = old.inbox.send(Input::Close(GoodbyeReason::Replaced, detail)).await;
+            let _ = old.inbox.send(Order::Close(GoodbyeReason::Replaced, detail).into()).await;
         }
     }
 
-    async fn leave(&self, mut driver: Driver) {
-        self.node.sessions.leave(&self.claims.sub, self.epoch);
+    async fn leave(self, mut driver: Box<Driver>) {
+        self.node.sessions.leave(&self.instance, self.epoch);
         driver.answer_inbox();
         drop(driver);
-        let release = self.node.presence.release(&self.claims.sub, self.epoch);
+        let release = self.node.presence.release(&self.instance, self.epoch);
         let _ = tokio::time::timeout(PRESENCE_LIMIT, release).await;
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.node.sessions.leave(&self.claims.sub, self.epoch);
+        self.node.sessions.leave(&self.instance, self.epoch);
         self.node.metrics.connected(-1);
     }
 }
@@ -167,7 +199,7 @@ struct Driver {
 }
 
 impl Driver {
-    async fn new(node: Arc<Node>, upgraded: Upgraded, claims: &Claims) -> (Self, mpsc::Sender<Input>) {
+    async fn new(node: Arc<Node>, upgraded: Upgraded, claims: &Claims) -> (Box<Self>, mpsc::Sender<Input>) {
         let config = &node.config;
         let commands_per_minute = claims.limits.commands_per_minute.min(config.max_commands_per_minute);
         let mut settings = config.link.clone();
@@ -188,7 +220,7 @@ impl Driver {
             registered: None,
             node,
         };
-        (driver, sender)
+        (Box::new(driver), sender)
     }
 
     /// Run until there is something to decide. Safe to cancel.
@@ -231,9 +263,11 @@ impl Driver {
     fn take(&mut self, input: Input, now: Micros) {
         match input {
             Input::Call(call) => self.submit(call, now),
-            Input::Cancel(id) => self.machine.cancel(id),
-            Input::Drain { reconnect_after, leaving_in } => self.machine.drain(reconnect_after, leaving_in, now),
-            Input::Close(reason, detail) => self.machine.close(reason, detail, now),
+            Input::Order(order) => match *order {
+                Order::Cancel(id) => self.machine.cancel(id),
+                Order::Drain { reconnect_after, leaving_in } => self.machine.drain(reconnect_after, leaving_in, now),
+                Order::Close(reason, detail) => self.machine.close(reason, detail, now),
+            },
         }
     }
 
