@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
@@ -85,7 +86,9 @@ impl Cloud {
     /// One dial-in with exactly these credentials.
     pub(crate) async fn dial_with(&self, dial: Dial) -> Result<Socket, Refused> {
         let connection = self.connection();
-        match tokio_tungstenite::client_async(dial.into_request(), connection).await {
+        // As small as the relay's own, so that measuring both ends says something.
+        let config = WebSocketConfig::default().read_buffer_size(2048);
+        match tokio_tungstenite::client_async_with_config(dial.into_request(), connection, Some(config)).await {
             Ok((socket, _)) => Ok(socket),
             Err(WsError::Http(response)) => Err(Refused::from(*response)),
             Err(other) => panic!("{other}"),
