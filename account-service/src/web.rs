@@ -81,6 +81,8 @@ pub(crate) enum PageError {
 pub(crate) struct Frame {
     title: &'static str,
     email: Option<String>,
+    /// Links to the other pages; off where leaving would lose what one came for.
+    links: bool,
     stylesheet: &'static str,
     icon: &'static str,
 }
@@ -90,9 +92,15 @@ impl Frame {
         Self {
             title,
             email: session.map(|session| session.email.clone()),
+            links: session.is_some(),
             stylesheet: assets::stylesheet_url(),
             icon: assets::icon_url(),
         }
+    }
+
+    /// For one question in the middle of something.
+    pub(crate) fn without_links(self) -> Self {
+        Self { links: false, ..self }
     }
 }
 

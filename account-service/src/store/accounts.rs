@@ -2,7 +2,7 @@
 
 use macloud_proto::ids::AccountId;
 
-use super::{Db, Result, Tx, changes, parse_id, statements, values};
+use super::{Db, Result, Tx, changes, instances, parse_id, statements, values};
 
 statements! {
     INSERT = "INSERT INTO accounts (id, email, password_hash, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (email) DO NOTHING";

@@ -14,6 +14,7 @@ statements! {
     END = "UPDATE instances SET ended_at = $3 WHERE id = $1 AND account_id = $2 AND ended_at IS NULL";
     PAUSE = "UPDATE instances SET paused_at = $3 WHERE id = $1 AND account_id = $2 AND ended_at IS NULL AND paused_at IS NULL";
     RESUME = "UPDATE instances SET paused_at = NULL WHERE id = $1 AND account_id = $2 AND ended_at IS NULL AND paused_at IS NOT NULL";
+    LIVING_IDS_OF_ACCOUNT = "SELECT id FROM instances WHERE account_id = $1 AND ended_at IS NULL ORDER BY id";
     TOUCH = "UPDATE instances SET last_token_at = $2 WHERE id = $1 AND ended_at IS NULL \
              AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = instances.account_id AND a.suspended_at IS NULL)";
 }
@@ -141,6 +142,15 @@ pub(crate) async fn rename(tx: &mut Tx, account: &AccountId, id: &InstanceId, na
     }
     changes::append(tx, &changes::Subject::HomesChanged(account.clone()), now).await?;
     Ok(true)
+}
+
+/// Have the sockets of all homes of an account closed. They live on, and may dial in again when they get a token.
+pub(crate) async fn disconnect_all(tx: &mut Tx, account: &AccountId, now: i64) -> Result<()> {
+    let rows: Vec<(String,)> = tx.rows(LIVING_IDS_OF_ACCOUNT, values![account.as_str()]).await?;
+    for (id,) in rows {
+        changes::append(tx, &changes::Subject::InstanceEnded(parse_id(&id, "instances", "id")?), now).await?;
+    }
+    Ok(())
 }
 
 /// Note that the home asked for a token. Whether it may have one: it lives, and its account is not suspended.

@@ -33,7 +33,7 @@ struct Consent<'a> {
 
 /// The page.
 pub(crate) fn page_for(shared: &Shared, visitor: &Visitor, question: &Question<'_>) -> Response {
-    let frame = Frame::new("Allow access?", visitor.session.as_ref());
+    let frame = Frame::new("Allow access?", visitor.session.as_ref()).without_links();
     let template = Consent { frame, form_token: visitor.form_token(shared, FORM), question };
     let mut response = page(shared, visitor, StatusCode::OK, &template);
     let policy = headers::page_policy(Some(&question.origin));

@@ -40,7 +40,8 @@ async fn try_list(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
     let Some(session) = &visitor.session else { return Ok(see_other("/sign-in?next=%2Fsessions")) };
     let now = shared.now();
     let listed = web_sessions::of_account(&shared.db, &session.account_id, now).await?;
-    let sessions = listed.into_iter().map(|other| ShownSession {
+    let (here, others): (Vec<_>, Vec<_>) = listed.into_iter().partition(|other| other.id == session.id);
+    let sessions = here.into_iter().chain(others).map(|other| ShownSession {
         this: other.id == session.id,
         id: other.id,
         device: other.device,

@@ -171,17 +171,17 @@ on_both_databases! {
         let cookie = format!("__Host-macloud={}", browser.cookie.as_deref().unwrap());
         let basic = basic(&client);
         let handle = tokio::runtime::Handle::current();
-        let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
-        let outcome = tokio::task::block_in_place(|| {
-            TestRunner::new(config).run(&strange(), |strange| {
+        let config = Config { cases: 300, failure_persistence: None, ..Config::default() };
+        tokio::task::block_in_place(|| {
+            let outcome = TestRunner::new(config).run(&strange(), |strange| {
                 let Some(request) = strange.request(&cookie, &basic) else { return Ok(()) };
                 let answer = handle.block_on(world.send(request));
                 prop_assert!(answer.status.as_u16() < 500, "{} from {:?}", answer.status, strange);
-                prop_assert!(!answer.status.is_redirection() || [303].contains(&answer.status.as_u16()));
+                prop_assert!(!answer.status.is_redirection() || answer.status.as_u16() == 303);
                 Ok(())
-            })
+            });
+            outcome.unwrap();
         });
-        outcome.unwrap();
     }
 
     async fn forms_of_signed_in_people_may_hold_anything(world: &World) {

@@ -26,7 +26,7 @@ on_both_databases! {
         for path in ["/homes", "/sign-in", &asked.path()] {
             let page = browser.get(path).await;
             assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
-            assert!(page.text.contains("try again") && page.header("retry-after") != "");
+            assert!(page.text.contains("try again") && !page.header("retry-after").is_empty());
         }
         let request = macloud_proto::accounts::v1::ResolveAccessRequest { access_token: text(&tokens, "access_token").into() };
         let status = world.accounts().resolve_access(request).await.unwrap_err();

@@ -85,6 +85,8 @@ on_both_databases! {
         let last = next(&mut stream).await;
         assert_eq!(last.subject, Some(Subject::GrantEnded(resolved.grant_id)));
         world.service.set_user_suspended("ada@example.org", true).await.unwrap();
+        // The relay knows homes, not accounts: each home is named.
+        assert_eq!(next(&mut stream).await.subject, Some(Subject::InstanceEnded(home.clone())));
         assert_eq!(next(&mut stream).await.subject, Some(Subject::AccountEnded(account.clone())));
 
         // Who comes back hears what it missed; who was away too long hears that.
