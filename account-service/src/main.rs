@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use base64::Engine as _;
@@ -114,11 +115,12 @@ async fn main() -> anyhow::Result<()> {
         .add_service(service.accounts_rpc())
         .serve_with_incoming_shutdown(TcpListenerStream::new(rpc), async move { rpc_stop.soft().await });
     let work = async {
-        let (_, rpc_ended, _, _) = tokio::join!(
+        let (_, rpc_ended, _, _, ()) = tokio::join!(
             web.serve(router, stop.clone()),
             serve_rpc,
             admin.serve(metrics.router().merge(health.router()), stop.clone()),
             service.run(stop.clone()),
+            watch_health(&service, &health, &stop),
         );
         rpc_ended.context("the gRPC listener failed")
     };
@@ -134,6 +136,18 @@ async fn main() -> anyhow::Result<()> {
     }
     service.close().await;
     Ok(())
+}
+
+/// Ready while the database answers.
+async fn watch_health(service: &AccountService, health: &Health, stop: &Stop) {
+    while !stop.is_stopping() {
+        health.set("database", service.check_database().await.is_ok());
+        tokio::select! {
+            () = stop.soft() => {}
+            () = tokio::time::sleep(Duration::from_secs(2)) => {}
+        }
+    }
+    health.set("serving", false);
 }
 
 #[expect(clippy::print_stdout, reason = "standard output is where machines read the addresses")]

@@ -95,7 +95,8 @@ impl Shared {
         self.changed.subscribe()
     }
 
-    /// A registered client. Remembered for some seconds: there are few, and each token request asks.
+    /// A registered client. Remembered for some seconds: there are few, and each token request asks. Whoever is about to
+    /// refuse because of what is remembered asks [`Self::client_now`] first.
     pub(crate) async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, StoreError> {
         if !is_client_id(id) {
             return Ok(None);
@@ -106,6 +107,15 @@ impl Shared {
         {
             return Ok(Some(client.clone()));
         }
+        self.client_now(id).await
+    }
+
+    /// A registered client, as it is in the database at this moment.
+    pub(crate) async fn client_now(&self, id: &str) -> Result<Option<Arc<Client>>, StoreError> {
+        if !is_client_id(id) {
+            return Ok(None);
+        }
+        let now = self.clock.monotonic_millis();
         let Some(client) = clients::by_id(&self.db, id).await?.map(Arc::new) else {
             self.forget_client(id);
             return Ok(None);

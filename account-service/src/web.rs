@@ -229,7 +229,7 @@ fn error_page(shared: &Shared, error: &PageError) -> Response {
 
 /// The page for paths that nobody serves.
 pub(crate) fn not_found(shared: &Shared) -> Response {
-    error_page(shared, &PageError::NotFound)
+    headers::protected(shared, error_page(shared, &PageError::NotFound))
 }
 
 impl From<StoreError> for PageError {

@@ -154,8 +154,11 @@ impl Wish {
     async fn parse(shared: &Shared, text: &[u8]) -> Result<Result<Self, String>, PageError> {
         let form = Form::parse(text)?;
         let client_id = form.value("client_id").ok_or(UNKNOWN_APP)?;
-        let client = shared.client(client_id).await?.ok_or(UNKNOWN_APP)?;
+        let mut client = shared.client(client_id).await?.ok_or(UNKNOWN_APP)?;
         let redirect_uri = form.value("redirect_uri").unwrap_or_default().to_owned();
+        if !client.redirect_uris.contains(&redirect_uri) {
+            client = shared.client_now(client_id).await?.ok_or(UNKNOWN_APP)?;
+        }
         if !client.redirect_uris.contains(&redirect_uri) {
             return Err(PageError::BadRequest(
                 "The app that sent you here gave an address to return to that it has not registered. Nothing was shared.",

@@ -74,8 +74,12 @@ pub(crate) async fn set_suspended(tx: &mut Tx, id: &AccountId, suspended: bool, 
     if changed == 0 {
         return Ok(false);
     }
-    let subject =
-        if suspended { changes::Subject::AccountEnded(id.clone()) } else { changes::Subject::HomesChanged(id.clone()) };
+    let subject = if suspended {
+        instances::disconnect_all(tx, id, now).await?;
+        changes::Subject::AccountEnded(id.clone())
+    } else {
+        changes::Subject::HomesChanged(id.clone())
+    };
     changes::append(tx, &subject, now).await?;
     Ok(true)
 }

@@ -17,7 +17,12 @@ pub(crate) fn with_headers(router: Router, shared: Arc<Shared>) -> Router {
     router.layer(map_response_with_state(shared, protect))
 }
 
-async fn protect(State(shared): State<Arc<Shared>>, mut response: Response) -> Response {
+async fn protect(State(shared): State<Arc<Shared>>, response: Response) -> Response {
+    protected(&shared, response)
+}
+
+/// Add them to one answer.
+pub(super) fn protected(shared: &Shared, mut response: Response) -> Response {
     let headers = response.headers_mut();
     let mut default = |name: HeaderName, value: HeaderValue| {
         headers.entry(name).or_insert(value);

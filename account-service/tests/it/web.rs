@@ -150,6 +150,27 @@ on_both_databases! {
         assert!(matches!(world.service.delete_client("alexa").await, Err(AdminError::Unknown(_))));
         assert_eq!(world.refresh(&client, text(&tokens, "refresh_token")).await.error(), "invalid_client");
     }
+
+    async fn a_client_created_anew_by_another_process_works_at_once(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        world.link_as(&client, &mut browser).await;
+        let operator = world.second_node().await;
+        operator.delete_client("alexa").await.unwrap();
+        let mut new = macloud_account_service::NewClient {
+            client_id: "alexa".into(), name: None, redirect_uris: vec![crate::harness::REDIRECT.into()], require_pkce: true,
+            public: false, access_token_seconds: None, rotation: None,
+        };
+        let renewed = operator.create_client(new.clone()).await.unwrap();
+        world.link_as(&renewed, &mut browser).await;
+        operator.delete_client("alexa").await.unwrap();
+        new.redirect_uris = vec!["https://new.example/cb".into()];
+        operator.create_client(new).await.unwrap();
+        let mut asked = crate::harness::Authorization::new("alexa");
+        asked.redirect_uri = "https://new.example/cb".into();
+        browser.allow(&asked).await;
+        operator.close().await;
+    }
 }
 
 #[tokio::test]
