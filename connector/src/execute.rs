@@ -11,6 +11,7 @@ pub mod volume;
 pub mod words;
 
 mod find;
+mod quiet;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::music_assistant::message::ErrorCode;
 use crate::music_assistant::model::{Activity, Player};
 use crate::music_assistant::{CONTROL_LIMIT, CallError, Condition, MusicAssistant, PLAY_LIMIT};
 use names::Match;
+use quiet::Quiet;
 use volume::{Change, Volumes};
 
 /// Music Assistant confirms a change by an event a quarter of a second later. To skip is answered with what plays
@@ -49,6 +51,7 @@ const SKIP_SECONDS: i64 = 10;
 pub struct Executor {
     ma: MusicAssistant,
     volumes: Volumes,
+    quiet: Quiet,
     searches: Semaphore,
     controls: Semaphore,
 }
@@ -57,7 +60,13 @@ impl Executor {
     /// On this Music Assistant.
     #[must_use]
     pub fn new(ma: MusicAssistant) -> Self {
-        Self { ma, volumes: Volumes::default(), searches: Semaphore::new(SEARCHES), controls: Semaphore::new(CONTROLS) }
+        Self {
+            ma,
+            volumes: Volumes::default(),
+            quiet: Quiet::default(),
+            searches: Semaphore::new(SEARCHES),
+            controls: Semaphore::new(CONTROLS),
+        }
     }
 
     /// Carry out `command` within `remaining`. Scopes have been checked. Dropping the future stops waiting; what was
@@ -266,7 +275,14 @@ impl Executor {
             Transport::FastForward => ("player_queues/skip", json!({ "queue_id": id, "seconds": SKIP_SECONDS })),
             Transport::Rewind => ("player_queues/skip", json!({ "queue_id": id, "seconds": -SKIP_SECONDS })),
         };
-        self.send(player, command, args, limit).await?;
+        let to_be_quiet = matches!(transport, Transport::Pause | Transport::Stop);
+        if !to_be_quiet {
+            self.quiet.restarting(id);
+        }
+        self.send(player, command, args.clone(), limit).await?;
+        if to_be_quiet {
+            self.quiet.asked(&self.ma, id, command, args);
+        }
         if matches!(transport, Transport::Next | Transport::Previous) {
             let moved = |directory: &crate::music_assistant::directory::Directory| {
                 directory.queue(id).is_some_and(|queue| queue.current != current)
@@ -302,6 +318,7 @@ impl Executor {
         };
         let args = json!({ "queue_id": leader.id, "media": media.uri, "option": option });
         let left = deadline.saturating_duration_since(Instant::now());
+        self.quiet.restarting(&leader.id);
         self.send(player, "player_queues/play_media", args, left).await?;
         let found = report::item(&media);
         let reply = self.done(&player.id, |state| {

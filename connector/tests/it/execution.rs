@@ -212,6 +212,22 @@ async fn pausing_what_stops_instead_is_fine() {
 }
 
 #[tokio::test]
+async fn a_pause_that_a_starting_stream_undoes_is_repeated() {
+    let home = Home::kitchen(json!({"playback_state": "playing"})).await;
+    home.done("kitchen", Action::Transport(Transport::FastForward)).await;
+    home.done("kitchen", Action::Transport(Transport::Pause)).await;
+    home.server.update_player("up1", json!({"playback_state": "paused"}));
+    home.server.update_player("up1", json!({"playback_state": "playing"}));
+    home.server.called("players/cmd/pause", 2).await;
+    // Told to play meanwhile, it is left alone.
+    home.server.update_player("up1", json!({"playback_state": "paused"}));
+    home.done("kitchen", Action::Transport(Transport::Play)).await;
+    home.server.update_player("up1", json!({"playback_state": "playing"}));
+    home.client.ma.call("info", json!({}), PATIENCE).await.unwrap();
+    assert_eq!(home.server.calls("players/cmd/pause").len(), 2);
+}
+
+#[tokio::test]
 async fn a_skip_is_answered_with_the_next_item() {
     let current = |id: &str, name: &str| json!({"state": "playing", "current_item": {"queue_item_id": id, "media_item": media("track", 1, name, Some("A"))}});
     let home = Home::with(

@@ -6,4 +6,5 @@ mod cloud;
 mod execution;
 mod music_assistant;
 mod program;
+mod real;
 mod scripted;

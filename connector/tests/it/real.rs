@@ -1,0 +1,185 @@
+//! Against a real Music Assistant, where one is at hand: set `MACONNECTOR_TEST_MA_URL` and `MACONNECTOR_TEST_MA_TOKEN`
+//! and run with `--ignored`. It plays on the first player and needs nothing special in the library.
+
+use std::time::{Duration, Instant};
+
+use macloud_connector::execute::Executor;
+use macloud_connector::music_assistant::fields::Fields;
+use macloud_connector::music_assistant::token::Token;
+use macloud_connector::music_assistant::{MusicAssistant, READ_LIMIT, Settings, Timing, TokenSource};
+use macloud_connector::network::Dialer;
+use macloud_e2ee::vocabulary::{
+    Action, Command, MediaKind, MediaQuery, Percent, Placement, Playback, Player, Refusal, Reply, Target, Transport,
+};
+use macloud_service_kit::clock;
+use macloud_service_kit::stop::Stop;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const AMPLE: Duration = Duration::from_secs(8);
+
+struct Real {
+    ma: MusicAssistant,
+    executor: Executor,
+    _task: JoinSet<()>,
+}
+
+impl Real {
+    async fn connect() -> Self {
+        let variable = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
+        let ma = MusicAssistant::new(Settings {
+            url: variable("MACONNECTOR_TEST_MA_URL").parse().unwrap(),
+            token: TokenSource::Fixed(Token::parse(&variable("MACONNECTOR_TEST_MA_TOKEN")).unwrap()),
+            dialer: Dialer::new(None, true).unwrap(),
+            clock: clock::system(),
+            timing: Timing::default(),
+        });
+        let mut task = JoinSet::new();
+        let running = ma.clone();
+        task.spawn(async move { running.run(Stop::new()).await });
+        let mut conditions = ma.conditions();
+        let ready = conditions.wait_for(|condition| condition.is_ready());
+        timeout(PATIENCE, ready).await.unwrap_or_else(|_| panic!("{:?}", ma.condition())).unwrap();
+        let there = |directory: &macloud_connector::music_assistant::directory::Directory| {
+            directory.exposed().next().is_some() && directory.exposed().all(|player| player.available)
+        };
+        assert!(ma.wait_until(PATIENCE, there).await, "not all players are there");
+        Self { executor: Executor::new(ma.clone()), ma, _task: task }
+    }
+
+    async fn on(&self, player: &Player, action: Action) -> (Reply, Duration) {
+        let began = Instant::now();
+        let target = Target::Key(player.key.clone());
+        let reply = self.executor.execute(Command::OnPlayer { target, action }, AMPLE).await;
+        (reply, began.elapsed())
+    }
+
+    async fn done(&self, player: &Player, action: Action) -> Player {
+        let what = format!("{action:?}");
+        match self.on(player, action).await {
+            (Reply::Done { player, .. }, took) => {
+                eprintln!("{what}: {took:?} -> {:?}", player.state);
+                player
+            }
+            (other, took) => panic!("{what} after {took:?}: {other:?}"),
+        }
+    }
+
+    /// Wait until the player is seen to do this.
+    async fn seen(&self, player: &Player, playback: Playback) {
+        let began = Instant::now();
+        while self.done_quietly(player).await.state.playback != playback {
+            assert!(began.elapsed() < Duration::from_secs(10), "never {playback:?}");
+            self.ma.wait_until(Duration::from_millis(100), |_| false).await;
+        }
+        eprintln!("  seen {playback:?} after {:?}", began.elapsed());
+    }
+
+    async fn done_quietly(&self, player: &Player) -> Player {
+        match self.on(player, Action::Read).await.0 {
+            Reply::Done { player, .. } => player,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn play(text: &str, artist: Option<&str>, kind: Option<MediaKind>) -> Action {
+    let media = MediaQuery { text: text.into(), artist: artist.map(Into::into), kind };
+    Action::Play { media, placement: Placement::Replace }
+}
+
+#[tokio::test]
+#[ignore = "needs a real Music Assistant, named in the environment"]
+async fn a_real_music_assistant_does_what_is_asked() {
+    let real = Real::connect().await;
+    let Reply::Players(players) = real.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let kitchen = players.iter().find(|player| player.can.volume).expect("a player with volume");
+    eprintln!("on {} of {} players", kitchen.name, players.len());
+
+    // Whatever the library holds: an album of it by its name, and by its name with its artist.
+    let albums = real.ma.call("music/albums/library_items", json!({ "limit": 1 }), READ_LIMIT).await.unwrap();
+    let album = Fields(&albums[0]);
+    let (title, artists) = (album.text(&["name"]).unwrap(), album.list(&["artists"]));
+    let artist = artists.first().and_then(|artist| Fields(artist).text(&["name"]));
+    for action in [
+        play(&title, None, Some(MediaKind::Album)),
+        play(&title.to_lowercase(), artist.as_deref(), None),
+        play(&format!("{title} by {}", artist.clone().unwrap_or_default()), None, None),
+    ] {
+        let (reply, took) = real.on(kitchen, action.clone()).await;
+        let Reply::Done { found: Some(found), .. } = reply else { panic!("{action:?}: {reply:?}") };
+        eprintln!("{action:?}: {took:?} -> {found:?}");
+        assert_eq!(found.title, title);
+    }
+    real.seen(kitchen, Playback::Playing).await;
+    let (reply, took) = real.on(kitchen, play("xyzzy plugh nothing", None, None)).await;
+    eprintln!("nothing found: {took:?}");
+    assert_eq!(reply, Reply::Refused(Refusal::MediaNotFound));
+    real.seen(kitchen, Playback::Playing).await;
+
+    real.done(kitchen, Action::SetVolume(Percent::clamped(30))).await;
+    let steps = (0..10).map(|_| real.done(kitchen, Action::AdjustVolume(2)));
+    futures_util::future::join_all(steps).await;
+    let id = real.ma.directory().by_key(&kitchen.key).unwrap().id.clone();
+    let level = |wanted: u8| {
+        let (id, ma) = (id.clone(), real.ma.clone());
+        async move {
+            ma.wait_until(Duration::from_secs(5), |d| d.player(&id).is_some_and(|p| p.level() == Some(wanted))).await
+        }
+    };
+    assert!(level(50).await, "the ramp ends where it should");
+    real.done(kitchen, Action::SetMute(true)).await;
+    assert!(kitchen.can.mute && level(0).await, "muted");
+    real.done(kitchen, Action::SetMute(false)).await;
+    assert!(level(50).await, "as loud as before");
+
+    real.done(kitchen, Action::Transport(Transport::Next)).await;
+    real.done(kitchen, Action::Transport(Transport::StartOver)).await;
+    real.done(kitchen, Action::Transport(Transport::FastForward)).await;
+    real.done(kitchen, Action::Transport(Transport::Pause)).await;
+    let quiet = async {
+        while real.done_quietly(kitchen).await.state.playback == Playback::Playing {
+            real.ma.wait_until(Duration::from_millis(50), |_| false).await;
+        }
+    };
+    timeout(Duration::from_secs(5), quiet).await.expect("it plays on");
+    real.done(kitchen, Action::Transport(Transport::Play)).await;
+    real.seen(kitchen, Playback::Playing).await;
+    real.done(kitchen, Action::SetPower(false)).await;
+    real.seen(kitchen, Playback::Stopped).await;
+    real.done(kitchen, Action::SetPower(true)).await;
+    real.seen(kitchen, Playback::Playing).await;
+    real.done(kitchen, Action::Transport(Transport::Stop)).await;
+    real.seen(kitchen, Playback::Stopped).await;
+}
+
+/// `MACONNECTOR_TEST_MA_RESTART` is a command that restarts the server.
+#[tokio::test]
+#[ignore = "needs a real Music Assistant, named in the environment, and may restart it"]
+async fn a_real_restart_is_survived_without_losing_a_player() {
+    let real = Real::connect().await;
+    let known = real.ma.directory().exposed().count();
+    let restart = std::env::var("MACONNECTOR_TEST_MA_RESTART").expect("MACONNECTOR_TEST_MA_RESTART is not set");
+    let began = Instant::now();
+    let restarting = tokio::task::spawn_blocking(move || std::process::Command::new(restart).status().unwrap());
+    let mut conditions = real.ma.conditions();
+    let mut away = false;
+    loop {
+        timeout(PATIENCE * 2, conditions.changed()).await.expect("nothing happened").unwrap();
+        let condition = conditions.borrow_and_update().clone();
+        eprintln!("{:?}: {condition:?}", began.elapsed());
+        assert_eq!(real.ma.directory().exposed().count(), known, "no player is forgotten");
+        away |= !condition.is_ready();
+        if away && condition.is_ready() {
+            break;
+        }
+    }
+    let there = |directory: &macloud_connector::music_assistant::directory::Directory| {
+        directory.exposed().all(|player| player.available)
+    };
+    assert!(real.ma.wait_until(PATIENCE, there).await);
+    eprintln!("{:?}: all players are there", began.elapsed());
+    restarting.await.unwrap();
+}
