@@ -9,7 +9,6 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -369,6 +368,3 @@ fn say(text: &str) {
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "ma-connector: {text}");
 }
-
-/// Longest that a stop may take, for those who wait for the process.
-pub const STOP_TAKES_AT_MOST: Duration = Duration::from_secs(5);

@@ -301,6 +301,10 @@ impl Cloud {
             let request = self.http.post(metadata.token_endpoint.clone()).header("DPoP", proof).form(&form(&metadata));
             let response = request.send().await.map_err(|error| CloudError::Unreachable(cause(error)))?;
             let answer = Answer::read(response).await?;
+            if answer.status == StatusCode::NOT_FOUND {
+                // The service may have moved its endpoints. The next request asks where they are.
+                *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            }
             if let Some(nonce) = &answer.nonce {
                 *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = Some(nonce.clone());
             }

@@ -189,7 +189,10 @@ impl Connector {
                     not_before = Instant::now() + STATUS_EVERY;
                     self.write_status();
                 }
-                _ = switch.tick() => self.commands.set_stopped(self.state.is_stopped()),
+                _ = switch.tick() => {
+                    self.commands.set_stopped(self.state.is_stopped());
+                    self.commands.rotate_if_due();
+                }
             }
         }
         self.write_status();

@@ -90,6 +90,11 @@ impl Commands {
         self.stopped.store(stopped, Ordering::Relaxed);
     }
 
+    /// Erase keys that have lived long enough, also when nobody talks to this home. Cheap; to be called now and then.
+    pub(crate) fn rotate_if_due(&self) {
+        self.home().rotate_if_due(self.now(), &mut random::fill);
+    }
+
     /// Whether "stop now" is pressed.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)

@@ -36,7 +36,7 @@ const PROVEN: Duration = Duration::from_secs(10);
 
 /// Why a connection did not come about, or ended.
 enum Failure {
-    /// Somebody must do something first: try again slowly. With the token that is to be replaced, where that is it.
+    /// Somebody must do something first: try again slowly, or when the token is no longer this one.
     Blocked(Condition, Option<Token>),
     /// Nobody answers, or not as Music Assistant does, which a server behind a proxy does not while it restarts.
     Away(Condition),
@@ -103,7 +103,7 @@ async fn connection(shared: &Arc<Shared>) -> Failure {
         Ok(None) => return Failure::unreachable("it closed the connection"),
     };
     if hello.schema < MIN_SCHEMA {
-        return Failure::Blocked(Condition::TooOld { schema: hello.schema }, None);
+        return Failure::Blocked(Condition::TooOld { schema: hello.schema }, Some(token));
     }
     let (session, requests) = Session::new();
     let session = Arc::new(session);
@@ -125,10 +125,10 @@ async fn connection(shared: &Arc<Shared>) -> Failure {
         // Reading comes first: whatever the other arm waits for arrives through it.
         ended = pump(websocket, &session, requests, on_event) => match ended {
             // Also how a revoked token and an unfinished set-up look. The next attempt tells which.
-            Ended::Closed if !hello.set_up => Failure::Blocked(Condition::SetUpNeeded, None),
+            Ended::Closed if !hello.set_up => Failure::Blocked(Condition::SetUpNeeded, Some(token)),
             Ended::Closed | Ended::Broken => Failure::unreachable("the connection ended"),
         },
-        failure = use_session(shared, &session, &hello, token) => failure,
+        failure = use_session(shared, &session, &hello, token.clone()) => failure,
     }
 }
 
@@ -188,10 +188,10 @@ async fn authenticate(shared: &Shared, session: &Session, hello: &Hello, token: 
         match ask(session, "auth", json!({ "token": token.reveal() }), READ_LIMIT * 2).await {
             Ok(_) => return Ok(()),
             Err(CallError::Refused(ErrorCode::SET_UP_REQUIRED)) => {
-                return Err(Failure::Blocked(Condition::SetUpNeeded, None));
+                return Err(Failure::Blocked(Condition::SetUpNeeded, Some(token.clone())));
             }
             Err(CallError::Refused(code)) if code.refuses_token() && !hello.set_up => {
-                return Err(Failure::Blocked(Condition::SetUpNeeded, None));
+                return Err(Failure::Blocked(Condition::SetUpNeeded, Some(token.clone())));
             }
             Err(CallError::Refused(code)) if code.refuses_token() => {
                 if attempt < TOKEN_ATTEMPTS {
@@ -241,7 +241,7 @@ async fn new_token(source: &TokenSource, refused: Option<Token>, wait: Duration)
         sleep(TOKEN_POLL.min(deadline - Instant::now())).await;
         if matches!(source, TokenSource::File(_)) {
             let current = source.current();
-            if current.is_some() && refused.is_some() && current != refused {
+            if current.is_some() && current != refused {
                 return true;
             }
         }

@@ -8,3 +8,4 @@ mod music_assistant;
 mod program;
 mod real;
 mod scripted;
+mod simulated;

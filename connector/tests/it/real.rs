@@ -1,6 +1,8 @@
 //! Against a real Music Assistant, where one is at hand: set `MACONNECTOR_TEST_MA_URL` and `MACONNECTOR_TEST_MA_TOKEN`
 //! and run with `--ignored`. It plays on the first player and needs nothing special in the library.
 
+#![expect(clippy::print_stderr, reason = "how long things took is what one runs this for")]
+
 use std::time::{Duration, Instant};
 
 use macloud_connector::execute::Executor;
@@ -40,7 +42,7 @@ impl Real {
         let running = ma.clone();
         task.spawn(async move { running.run(Stop::new()).await });
         let mut conditions = ma.conditions();
-        let ready = conditions.wait_for(|condition| condition.is_ready());
+        let ready = conditions.wait_for(macloud_connector::music_assistant::Condition::is_ready);
         timeout(PATIENCE, ready).await.unwrap_or_else(|_| panic!("{:?}", ma.condition())).unwrap();
         let there = |directory: &macloud_connector::music_assistant::directory::Directory| {
             directory.exposed().next().is_some() && directory.exposed().all(|player| player.available)
