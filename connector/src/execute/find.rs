@@ -113,7 +113,9 @@ impl Search<'_> {
     async fn works_of_named_artist(&self) -> Vec<Media> {
         let Some(wanted) = self.readings.iter().find(|wanted| wanted.artist.is_some()) else { return Vec::new() };
         let name = wanted.artist.as_deref().unwrap_or_default();
-        let Ok(artists) = self.list(MediaKind::Artist, name).await else { return Vec::new() };
+        let names = std::iter::once(name).chain(wanted.artist_words());
+        let artists = join_all(names.map(|name| self.list(MediaKind::Artist, name))).await;
+        let artists = artists.into_iter().filter_map(Result::ok).flatten().collect();
         let artist = Wanted { title: name.into(), artist: None, kind: Some(MediaKind::Artist) };
         let Some((_, artist)) = ranked(&artist, artists).into_iter().next() else { return Vec::new() };
         // `library://artist/12`: the list below wants the two parts.
