@@ -10,6 +10,7 @@ pub mod report;
 pub mod volume;
 pub mod words;
 
+mod asked;
 mod find;
 mod quiet;
 
@@ -24,9 +25,11 @@ use macloud_e2ee::vocabulary::{
     Transport,
 };
 
+use crate::music_assistant::directory::Directory;
 use crate::music_assistant::message::ErrorCode;
 use crate::music_assistant::model::{Activity, Player};
 use crate::music_assistant::{CONTROL_LIMIT, CallError, Condition, MusicAssistant, PLAY_LIMIT};
+use asked::Asked;
 use names::Match;
 use quiet::Quiet;
 use volume::{Change, Volumes};
@@ -52,6 +55,7 @@ pub struct Executor {
     ma: MusicAssistant,
     volumes: Volumes,
     quiet: Quiet,
+    asked: Asked,
     searches: Semaphore,
     controls: Semaphore,
 }
@@ -64,6 +68,7 @@ impl Executor {
             ma,
             volumes: Volumes::default(),
             quiet: Quiet::default(),
+            asked: Asked::default(),
             searches: Semaphore::new(SEARCHES),
             controls: Semaphore::new(CONTROLS),
         }
@@ -104,14 +109,14 @@ impl Executor {
         self.ready()?;
         let player = self.choose(target)?;
         if action == Action::Read {
-            return self.done(&player.id, |_| {});
+            return self.read(&player.id, remaining).await;
         }
         self.reachable(&player)?;
         let lane = if matches!(action, Action::Play { .. }) { &self.searches } else { &self.controls };
         let _permit = lane.try_acquire().map_err(|_| Refusal::Busy)?;
         let limit = remaining.min(if matches!(action, Action::Play { .. }) { PLAY_LIMIT } else { CONTROL_LIMIT });
         match action {
-            Action::Read => self.done(&player.id, |_| {}),
+            Action::Read => self.read(&player.id, limit).await,
             Action::SetPower(on) => self.set_power(&player, on, limit).await,
             Action::SetVolume(level) => self.set_volume(&player, Change::To(level.value()), limit).await,
             Action::AdjustVolume(step) => self.set_volume(&player, Change::By(step), limit).await,
@@ -173,8 +178,10 @@ impl Executor {
         if player.available && leader.available {
             return Ok(());
         }
-        // Right after a start the players come one by one; that is not worth worrying anybody.
-        if self.ma.is_settling() {
+        // Right after a start the players come one by one; that is not worth worrying anybody. One that was there and
+        // went again is another matter.
+        let missing = if player.available { &leader.id } else { &player.id };
+        if self.ma.is_settling() && !self.ma.directory().has_been_seen(missing) {
             return Err(Refusal::MusicAssistantStarting);
         }
         let name = if player.available { &leader.name } else { &player.name };
@@ -284,9 +291,7 @@ impl Executor {
             self.quiet.asked(&self.ma, id, command, args);
         }
         if matches!(transport, Transport::Next | Transport::Previous) {
-            let moved = |directory: &crate::music_assistant::directory::Directory| {
-                directory.queue(id).is_some_and(|queue| queue.current != current)
-            };
+            let moved = |directory: &Directory| directory.queue(id).is_some_and(|queue| queue.current != current);
             self.ma.wait_until(EVENT_LIMIT.min(limit), moved).await;
         }
         self.done(&player.id, |state| match transport {
@@ -349,12 +354,33 @@ impl Executor {
         }
     }
 
+    /// The player as it is. Right after a change this waits a moment for Music Assistant to confirm it.
+    async fn read(&self, id: &str, limit: Duration) -> Result<Reply, Refusal> {
+        if let Some((wanted, left)) = self.asked.unconfirmed(id) {
+            let confirmed = |directory: &Directory| {
+                let player = directory.player(id).and_then(|player| report::player(directory, player, true));
+                player.is_none_or(|player| asked::agrees(&player.state, &wanted))
+            };
+            self.ma.wait_until(left.min(limit / 2), confirmed).await;
+        }
+        let directory = self.ma.directory();
+        let player = directory.player(id).and_then(|player| report::player(&directory, player, true));
+        Ok(Reply::Done { player: player.ok_or(Refusal::UnknownPlayer)?, found: None })
+    }
+
     /// The player as it is now, with what was asked for where Music Assistant has not confirmed it yet.
     fn done(&self, id: &str, as_asked: impl FnOnce(&mut PlayerState)) -> Result<Reply, Refusal> {
         let directory = self.ma.directory();
         let player = directory.player(id).ok_or(Refusal::UnknownPlayer)?;
         let mut player = report::player(&directory, player, true).ok_or(Refusal::UnknownPlayer)?;
+        // Once confirmed, what Music Assistant says counts: a player may have stopped where it was told to pause.
+        if let Some((earlier, _)) = self.asked.unconfirmed(id)
+            && !asked::agrees(&player.state, &earlier)
+        {
+            asked::overlay(&mut player.state, earlier);
+        }
         as_asked(&mut player.state);
+        self.asked.note(id, player.state.clone());
         Ok(Reply::Done { player, found: None })
     }
 }

@@ -98,7 +98,10 @@ impl Cloud {
 
         let health = Health::new();
         let router = accounts.router().merge(relay.router()).merge(skill.router()).merge(health.router());
-        let router = router.layer(axum::middleware::map_response(name_the_unknown));
+        let lost = accounts.clone();
+        let router = router
+            .fallback(move || async move { lost.not_found() })
+            .layer(axum::middleware::map_response(name_the_unknown));
         let mut tasks = vec![tokio::spawn(accounts_rpc), tokio::spawn(bus_rpc)];
         let (running, until) = (accounts.clone(), stop.clone());
         tasks.push(tokio::spawn(async move { running.run(until).await }));

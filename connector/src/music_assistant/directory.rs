@@ -3,7 +3,7 @@
 //! What was once known is kept while Music Assistant is away or starting: an empty or unavailable list then says nothing
 //! about the home, and must never make its speakers vanish from anybody's account.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use macloud_proto::ids::PlayerKey;
 use serde_json::Value;
@@ -22,6 +22,8 @@ pub struct Directory {
     by_key: HashMap<PlayerKey, String>,
     /// Players in the order in which they were last seen playing, the latest last.
     last_played: Vec<String>,
+    /// Players that have been available since the server was last met.
+    seen: HashSet<String>,
 }
 
 impl Directory {
@@ -31,6 +33,7 @@ impl Directory {
         if self.server_id.as_deref() != Some(server_id) {
             *self = Self { server_id: Some(server_id.into()), ..Self::default() };
         }
+        self.seen.clear();
     }
 
     /// Take over what `players/all` says. While `settling`, players that are missing are kept. Always `true`: changed.
@@ -90,6 +93,12 @@ impl Directory {
             _ => return false,
         }
         true
+    }
+
+    /// Whether this player has been available since the server was last met: after a start they come one by one.
+    #[must_use]
+    pub fn has_been_seen(&self, id: &str) -> bool {
+        self.seen.contains(id)
     }
 
     /// Whether anything was ever learned about the home.
@@ -172,6 +181,9 @@ impl Directory {
         if player.activity == Activity::Playing && !was_playing && player.synced_to.is_none() {
             self.last_played.retain(|id| *id != player.id);
             self.last_played.push(player.id.clone());
+        }
+        if player.available {
+            self.seen.insert(player.id.clone());
         }
         self.players.insert(player.id.clone(), player);
     }

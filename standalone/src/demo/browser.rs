@@ -43,6 +43,8 @@ pub struct Form {
     method_is_post: bool,
     /// Field names with their preset values, buttons left out.
     pub fields: Vec<(String, String)>,
+    /// The names of all its fields and buttons.
+    controls: Vec<String>,
 }
 
 impl Browser {
@@ -156,33 +158,48 @@ impl Page {
     /// # Errors
     /// When there is none; names the page's title.
     pub fn form_with(&self, name: &str) -> anyhow::Result<Form> {
+        let has_it = |form: &Form| form.controls.iter().any(|control| control == name);
+        let found = self.forms()?.into_iter().find(has_it);
+        found.with_context(|| format!("the page {:?} (HTTP {}) has no form with {name:?}", self.title(), self.status))
+    }
+
+    /// The form that is sent to this path.
+    ///
+    /// # Errors
+    /// When there is none; names the page's title.
+    pub fn form_to(&self, path: &str) -> anyhow::Result<Form> {
+        let found = self.forms()?.into_iter().find(|form| form.action.path() == path);
+        found.with_context(|| format!("the page {:?} (HTTP {}) has no form to {path}", self.title(), self.status))
+    }
+
+    fn forms(&self) -> anyhow::Result<Vec<Form>> {
+        let mut forms = Vec::new();
         let mut rest = self.html.as_str();
         while let Some(start) = rest.find("<form") {
             let end = rest[start..].find("</form>").map_or(rest.len(), |end| start + end);
-            let form = &rest[start..end];
-            let controls: Vec<&str> = tags(form, &["input", "button", "select", "textarea"]).collect();
-            if controls.iter().any(|tag| attribute(tag, "name").as_deref() == Some(name)) {
-                return self.read_form(form, &controls);
-            }
+            forms.push(self.read_form(&rest[start..end])?);
             rest = &rest[end..];
         }
-        bail!("the page {:?} (HTTP {}) has no form with {name:?}", self.title(), self.status)
+        Ok(forms)
     }
 
-    fn read_form(&self, form: &str, controls: &[&str]) -> anyhow::Result<Form> {
+    fn read_form(&self, form: &str) -> anyhow::Result<Form> {
         let head = tags(form, &["form"]).next().context("a form without its tag")?;
         let action = attribute(head, "action").unwrap_or_default();
-        let mut fields: Vec<(String, String)> = Vec::new();
-        for tag in controls {
+        let method_is_post = attribute(head, "method").is_some_and(|method| method.eq_ignore_ascii_case("post"));
+        let mut form_read =
+            Form { action: self.url.join(&action)?, method_is_post, fields: Vec::new(), controls: Vec::new() };
+        for tag in tags(form, &["input", "button", "select", "textarea"]) {
+            let Some(name) = attribute(tag, "name") else { continue };
             let kind = attribute(tag, "type").unwrap_or_default();
             let is_button = tag.starts_with("<button") || kind == "submit" || kind == "button";
             let unchecked = (kind == "checkbox" || kind == "radio") && !tag.contains(" checked");
-            if let (Some(name), false) = (attribute(tag, "name"), is_button || unchecked) {
-                fields.push((name, attribute(tag, "value").unwrap_or_default()));
+            form_read.controls.push(name.clone());
+            if !is_button && !unchecked {
+                form_read.fields.push((name, attribute(tag, "value").unwrap_or_default()));
             }
         }
-        let method_is_post = attribute(head, "method").is_some_and(|method| method.eq_ignore_ascii_case("post"));
-        Ok(Form { action: self.url.join(&action)?, method_is_post, fields })
+        Ok(form_read)
     }
 
     /// The page's title, for messages.

@@ -22,6 +22,10 @@ async fn the_tour_of_the_demo_works_and_the_relay_sees_no_word_of_it() {
 async fn every_control_answers_with_all_properties_and_moves_the_player() {
     let (stage, _gate) = stage().await;
     let kitchen = stage.endpoint("Kitchen").unwrap();
+    // Something to resume, for "turn on".
+    let wish = stage.alexa.intent("PlayMediaIntent", &[("media", "Kind of Blue"), ("player", "Kitchen")]);
+    stage.alexa.send_custom(&wish).await.unwrap();
+    stage.player_becomes("Kitchen", "playing", |room| room.playing).await.unwrap();
     let controls = [
         ("Alexa.Speaker", "SetVolume", json!({"volume": 42})),
         ("Alexa.Speaker", "AdjustVolume", json!({"volume": -12, "volumeDefault": false})),
@@ -29,6 +33,8 @@ async fn every_control_answers_with_all_properties_and_moves_the_player() {
         ("Alexa.Speaker", "SetMute", json!({"mute": false})),
         ("Alexa.PowerController", "TurnOff", json!({})),
         ("Alexa.PowerController", "TurnOn", json!({})),
+        ("Alexa.PlaybackController", "Pause", json!({})),
+        ("Alexa.PlaybackController", "Next", json!({})),
     ];
     for (namespace, name, payload) in controls {
         let directive = stage.alexa.control(namespace, name, kitchen, payload);
@@ -63,6 +69,22 @@ async fn a_spoken_wish_plays_and_can_be_asked_about() {
     assert!(nowhere.contains("Kitchen"), "the speech should name the players there are: {nowhere}");
     let nothing = say("PlayMediaIntent", &[("media", "Zxqy Vwpt"), ("player", "kitchen")]).await;
     assert!(!nothing.is_empty() && !nothing.contains("Playing"), "{nothing}");
+    stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_report_right_after_a_change_tells_the_new_state() {
+    // With a real server's delays: it answers a quarter of a second before it tells the new state.
+    macloud_service_kit::tls::install_provider();
+    let stage = Stage::set(StageConfig::default(), |_| {}).await.unwrap();
+    let kitchen = stage.endpoint("Kitchen").unwrap();
+    for level in [30, 55, 12] {
+        let set = stage.alexa.control("Alexa.Speaker", "SetVolume", kitchen, json!({"volume": level}));
+        assert_eq!(verdict(&stage.alexa.send_directive(&set).await.unwrap()), "Response");
+        let report = stage.alexa.control("Alexa", "ReportState", kitchen, json!({}));
+        let report = stage.alexa.send_directive(&report).await.unwrap();
+        assert_eq!(property(&report, "volume"), Some(&json!(level)), "{report}");
+    }
     stage.strike().await;
 }
 
