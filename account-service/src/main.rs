@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use macloud_account_service::{AccountService, Config, DatabaseSettings, Limits, Lives};
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
+use macloud_service_kit::lifecycle::{announce, stop_on_signals};
 use macloud_service_kit::metrics::Metrics;
 use macloud_service_kit::stop::Stop;
 use macloud_service_kit::telemetry::{self, TelemetryArgs};
@@ -97,7 +98,7 @@ async fn main() -> anyhow::Result<()> {
     let (config, database) = args.settings()?;
     let service = AccountService::open(config, &database, clock::system()).await?;
 
-    let stop = Stop::new();
+    let stop = stop_on_signals()?;
     let health = Health::new();
     let web = Server::bind(args.listen, None).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let admin = Server::bind(args.admin_listen, None)
@@ -106,7 +107,12 @@ async fn main() -> anyhow::Result<()> {
     let rpc = tokio::net::TcpListener::bind(args.rpc_listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.rpc_listen))?;
-    announce(web.local_addr()?, rpc.local_addr()?, admin.local_addr()?);
+    announce(&serde_json::json!({
+        "event": "listening",
+        "address": web.local_addr()?,
+        "rpc_address": rpc.local_addr()?,
+        "admin_address": admin.local_addr()?,
+    }));
 
     let not_found = service.clone();
     let router = service.router().fallback(move || async move { not_found.not_found() });
@@ -124,15 +130,9 @@ async fn main() -> anyhow::Result<()> {
         );
         rpc_ended.context("the gRPC listener failed")
     };
-    let signals = async {
-        wait_for_signal().await;
-        stop.stop_soft();
-        wait_for_signal().await;
-        stop.stop_hard();
-    };
     tokio::select! {
         ended = work => ended?,
-        () = signals => {}
+        () = stop.hard() => {}
     }
     service.close().await;
     Ok(())
@@ -148,29 +148,4 @@ async fn watch_health(service: &AccountService, health: &Health, stop: &Stop) {
         }
     }
     health.set("serving", false);
-}
-
-#[expect(clippy::print_stdout, reason = "standard output is where machines read the addresses")]
-fn announce(listen: SocketAddr, rpc: SocketAddr, admin: SocketAddr) {
-    println!(
-        "{}",
-        serde_json::json!({ "event": "listening", "address": listen, "rpc_address": rpc, "admin_address": admin })
-    );
-}
-
-async fn wait_for_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = int.recv() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }

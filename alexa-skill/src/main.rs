@@ -10,6 +10,7 @@ use anyhow::ensure;
 use macloud_alexa_skill::Skill;
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
+use macloud_service_kit::lifecycle::{announce, stop_on_signals};
 use macloud_service_kit::metrics::Metrics;
 use macloud_service_kit::stop::Stop;
 use macloud_service_kit::tls::Certificate;
@@ -47,13 +48,12 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let admin = Server::bind(settings.admin_listen, None).await?;
     let skill =
         Skill::new(settings.skill()?, settings.accounts()?, settings.relays()?, settings.signer()?, clock::system())?;
-    let (stop, health) = (Stop::new(), Health::new());
+    let (stop, health) = (stop_on_signals()?, Health::new());
     announce(&json!({
         "event": "listening",
         "address": listener.local_addr()?.to_string(),
         "admin_address": admin.local_addr()?.to_string(),
     }));
-    tokio::spawn(stop_on_signals(stop.clone()));
     tokio::spawn(watch_health(skill.clone(), health.clone(), stop.clone()));
     let operators = metrics.router().merge(health.router());
     let public = skill.router().merge(health.router());
@@ -71,33 +71,5 @@ async fn watch_health(skill: Skill, health: Health, stop: Stop) {
             () = stop.hard() => return,
             _ = every.tick() => {}
         }
-    }
-}
-
-/// One JSON line on standard output, for whoever started this program.
-fn announce(event: &serde_json::Value) {
-    let mut out = std::io::stdout().lock();
-    // Nobody may be listening any more; that is no reason to end.
-    let _ = writeln!(out, "{event}").and_then(|()| out.flush());
-}
-
-/// SIGTERM or Ctrl-C asks to finish what is held; a second one to leave now.
-async fn stop_on_signals(stop: Stop) {
-    next_signal().await;
-    stop.stop_soft();
-    next_signal().await;
-    stop.stop_hard();
-}
-
-async fn next_signal() {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }

@@ -106,11 +106,11 @@ async fn round(stage: &Stage, commands: u32) -> anyhow::Result<Round> {
         let directive = stage.alexa.control("Alexa.Speaker", "SetVolume", endpoint, json!({"volume": 20 + n % 50}));
         let sent = Instant::now();
         let event = stage.alexa.send_directive(&directive).await?;
-        seen_by_alexa.saturating_record(sent.elapsed().as_nanos() as u64);
+        seen_by_alexa.record(sent.elapsed().as_nanos() as u64)?;
         anyhow::ensure!(event["event"]["header"]["name"] == "Response", "the directive failed: {event}");
         let trace = stage.hops.take_latest().ok_or_else(|| anyhow::anyhow!("no trace was reported"))?;
         for (histogram, (_, time)) in histograms.iter_mut().zip(HOPS) {
-            histogram.saturating_record(time(&trace).as_nanos() as u64);
+            histogram.record(time(&trace).as_nanos() as u64)?;
         }
     }
     Ok(Round { histograms, seen_by_alexa })

@@ -9,7 +9,10 @@ use macloud_proto::link::relay_side::RelaySettings;
 /// Shown the id and the sealed body of every command that arrives on the bus: all that this node can know of it. For the
 /// demo and for tests; must be quick.
 #[derive(Clone)]
-pub struct Tap(pub Arc<dyn Fn(CommandId, &[u8]) + Send + Sync>);
+pub struct Tap(pub Arc<TapFn>);
+
+/// Shown one command.
+pub type TapFn = dyn Fn(CommandId, &[u8]) + Send + Sync;
 
 impl std::fmt::Debug for Tap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -21,7 +21,7 @@ mod session;
 mod sessions;
 
 pub use bus::Bus;
-pub use config::{RelayConfig, Tap};
+pub use config::{RelayConfig, Tap, TapFn};
 pub use node::Relay;
 
 /// Where connectors dial in.

@@ -11,13 +11,14 @@ use macloud_relay::presence::MemoryPresence;
 use macloud_relay::{CONNECT_PATH, Relay, RelayConfig};
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
+use macloud_service_kit::lifecycle::{announce, stop_on_signals};
 use macloud_service_kit::metrics::Metrics;
 use macloud_service_kit::stop::Stop;
 use macloud_service_kit::telemetry::{self, TelemetryArgs};
 use macloud_service_kit::tls::{self, Certificate};
 use macloud_service_kit::{clock, config};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+
 use tonic::transport::{Certificate as Ca, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
 
 /// Holds the connections of homes and forwards sealed commands to them.
@@ -114,7 +115,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let homes = Server::bind(args.listen, args.certificate()?).await.context("cannot bind --listen")?;
     let admin = Server::bind(args.admin_listen, None).await.context("cannot bind --admin-listen")?;
     let bus = TcpListener::bind(args.bus_listen).await.context("cannot bind --bus-listen")?;
-    announce(&homes, &bus, &admin)?;
+    announce(&serde_json::json!({
+        "event": "listening",
+        "address": homes.local_addr()?,
+        "bus": bus.local_addr()?,
+        "admin": admin.local_addr()?,
+    }));
 
     let stop = stop_on_signals()?;
     tokio::spawn(watch_health(relay.clone(), health.clone(), stop.clone()));
@@ -128,37 +134,6 @@ async fn run(args: Args) -> anyhow::Result<()> {
     homes.await?;
     admin.await?;
     bus.await?
-}
-
-/// The first SIGTERM or SIGINT asks everyone to finish, the second to leave now.
-fn stop_on_signals() -> anyhow::Result<Stop> {
-    let stop = Stop::new();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let told = stop.clone();
-    tokio::spawn(async move {
-        for asked in [Stop::stop_soft, Stop::stop_hard] {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            asked(&told);
-        }
-    });
-    Ok(stop)
-}
-
-/// One JSON line that says where everything listens, for whoever started this with port 0.
-fn announce(homes: &Server, bus: &TcpListener, admin: &Server) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    let line = serde_json::json!({
-        "event": "listening",
-        "address": homes.local_addr()?,
-        "bus": bus.local_addr()?,
-        "admin": admin.local_addr()?,
-    });
-    writeln!(std::io::stdout(), "{line}")?;
-    Ok(())
 }
 
 async fn watch_health(relay: Relay, health: Health, stop: Stop) {

@@ -1,6 +1,7 @@
 //! What every MA Cloud program shares.
 //!
 //! - [`clock`], [`random`], [`stop`]: time, randomness and being told to stop, as values that tests replace.
+//! - [`lifecycle`]: saying where a program listens, and stopping it by signals.
 //! - [`config`]: one definition of a setting serves flag, environment variable and TOML file.
 //! - [`telemetry`]: logs, and with feature `server` traces and metrics.
 //! - `http`, `tls`, `health`, `client` (features `server` and `client`): serving and calling, with time limits and bounds everywhere.
@@ -13,6 +14,7 @@ pub mod config;
 pub mod health;
 #[cfg(feature = "server")]
 pub mod http;
+pub mod lifecycle;
 #[cfg(feature = "server")]
 pub mod metrics;
 pub mod random;

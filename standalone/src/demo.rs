@@ -13,10 +13,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use macloud_service_kit::http::Server;
-use macloud_service_kit::stop::Stop;
+use macloud_service_kit::lifecycle::stop_on_signals;
 
 use crate::cli::DemoArgs;
-use crate::lifecycle::stop_on_signals;
 use stage::{Music, Stage, StageConfig};
 use tour::{Step, Summary, tour};
 
@@ -25,8 +24,7 @@ use tour::{Step, Summary, tour};
 /// # Errors
 /// When the stage cannot be set. A tour that fails is no error but exit code 1.
 pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
-    let stop = Stop::new();
-    stop_on_signals(&stop);
+    let stop = stop_on_signals()?;
     let mut narrator = Narrator { quiet: args.json, count: 0 };
     narrator.say("MA Cloud: the whole chain on this machine\n");
     let music = match (args.ma_url, args.ma_token_file) {

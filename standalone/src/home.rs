@@ -1,18 +1,18 @@
 //! `ma-cloud home`: the simulated Music Assistant alone.
 
 use anyhow::Context as _;
-use macloud_service_kit::stop::Stop;
+use macloud_service_kit::lifecycle::{announce, stop_on_signals};
 use macloud_simulated_home::{HomeConfig, Library, SimulatedHome};
 use serde_json::json;
 
 use crate::cli::HomeArgs;
-use crate::lifecycle::{announce, stop_on_signals};
 
 /// Run until told to stop.
 ///
 /// # Errors
 /// When the library cannot be read or an address cannot be bound.
 pub async fn run(args: HomeArgs) -> anyhow::Result<()> {
+    let stop = stop_on_signals()?;
     let mut config = HomeConfig { listen: args.listen, control: Some(args.control), ..HomeConfig::default() };
     if let Some(file) = &args.library {
         config.library = Library::load(file)?;
@@ -31,8 +31,6 @@ pub async fn run(args: HomeArgs) -> anyhow::Result<()> {
         "control_url": home.control_url(),
         "token": home.token(),
     }));
-    let stop = Stop::new();
-    stop_on_signals(&stop);
     stop.soft().await;
     home.stop().await;
     Ok(())

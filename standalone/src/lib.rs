@@ -10,7 +10,6 @@ pub mod cloud;
 pub mod demo;
 pub mod home;
 pub mod in_process;
-pub mod lifecycle;
 pub mod serve;
 pub mod skill_keys;
 pub mod utterance;

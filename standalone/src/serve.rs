@@ -10,8 +10,8 @@ use macloud_alexa_skill::verify::Dangerous;
 use macloud_relay::RelayConfig;
 use macloud_service_kit::clock;
 use macloud_service_kit::http::Server;
+use macloud_service_kit::lifecycle::{announce, stop_on_signals};
 use macloud_service_kit::metrics::Metrics;
-use macloud_service_kit::stop::Stop;
 use macloud_service_kit::tls::Certificate;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -19,7 +19,6 @@ use serde_json::json;
 
 use crate::cli::{AlexaArgs, Region, ServeArgs};
 use crate::cloud::{Cloud, CloudConfig};
-use crate::lifecycle::{announce, stop_on_signals};
 
 /// A stopping relay waits this long for its homes.
 const DRAIN_GRACE: Duration = Duration::from_secs(3);
@@ -46,8 +45,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let public_url = public_url(&args, address)?;
 
-    let stop = Stop::new();
-    stop_on_signals(&stop);
+    let stop = stop_on_signals()?;
     let alexa = args.alexa.clone();
     let config = CloudConfig {
         data_dir: args.data.data_dir,
