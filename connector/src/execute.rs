@@ -47,6 +47,12 @@ const SEARCHES: usize = 4;
 /// Everything else at once. A home speaks to a few speakers at a time.
 const CONTROLS: usize = 32;
 
+/// To stop a player before something else is played on it.
+const STOP_LIMIT: Duration = Duration::from_millis(800);
+
+/// From one item to the next a server takes about this long.
+const CHANGING: Duration = Duration::from_millis(500);
+
 /// Forward or back.
 const SKIP_SECONDS: i64 = 10;
 
@@ -286,7 +292,15 @@ impl Executor {
         if !to_be_quiet {
             self.quiet.restarting(id);
         }
-        self.send(player, command, args.clone(), limit).await?;
+        let deadline = Instant::now() + limit;
+        let mut sent = self.send(player, command, args.clone(), limit).await;
+        let moves_within = matches!(transport, Transport::StartOver | Transport::FastForward | Transport::Rewind);
+        if moves_within && sent == Err(Refusal::MusicAssistantFailed) && Instant::now() + 2 * CHANGING < deadline {
+            // While the next item is being loaded there is none to move within, and the server says "failed".
+            tokio::time::sleep(CHANGING).await;
+            sent = self.send(player, command, args.clone(), deadline - Instant::now()).await;
+        }
+        sent?;
         if to_be_quiet {
             self.quiet.asked(&self.ma, id, command, args);
         }
@@ -321,6 +335,9 @@ impl Executor {
             Placement::Next => "next",
             Placement::Add => "add",
         };
+        if placement == Placement::Replace {
+            self.stop_before_replacing(&leader.id).await;
+        }
         let args = json!({ "queue_id": leader.id, "media": media.uri, "option": option });
         let left = deadline.saturating_duration_since(Instant::now());
         self.quiet.restarting(&leader.id);
@@ -336,6 +353,22 @@ impl Executor {
             Reply::Done { player, .. } => Reply::Done { player, found: Some(found) },
             other => other,
         })
+    }
+
+    /// "Replace" on a queue that plays empties it, and stops the player in a task of its own, which can overtake the
+    /// start of what was asked for: all is answered with success, and nothing is heard (seen on a live server with a
+    /// library of its own, every time). A queue that is idle by then is not stopped again.
+    async fn stop_before_replacing(&self, id: &str) {
+        let is_idle = |directory: &Directory| {
+            directory.player(id).is_none_or(|player| player.activity == Activity::Idle)
+                && directory.queue(id).is_none_or(|queue| queue.activity == Activity::Idle)
+        };
+        if is_idle(&self.ma.directory()) {
+            return;
+        }
+        // If this fails, what was asked for may still succeed.
+        let _ = self.ma.call("players/cmd/stop", json!({ "player_id": id }), STOP_LIMIT).await;
+        self.ma.wait_until(EVENT_LIMIT, is_idle).await;
     }
 
     async fn send(

@@ -228,6 +228,21 @@ async fn a_pause_that_a_starting_stream_undoes_is_repeated() {
 }
 
 #[tokio::test]
+async fn moving_within_an_item_that_is_still_loading_is_tried_once_more() {
+    let home = Home::kitchen(json!({"playback_state": "playing"})).await;
+    home.server.answer("players/cmd/seek", Answer::Error(11));
+    let heal = async {
+        home.server.called("players/cmd/seek", 1).await;
+        home.server.edit(|script| script.answers.clear());
+    };
+    let (_, ()) = tokio::join!(home.done("kitchen", Action::Transport(Transport::StartOver)), heal);
+    assert_eq!(home.server.calls("players/cmd/seek").len(), 2);
+    home.server.answer("players/cmd/next", Answer::Error(11));
+    assert_eq!(home.refused("kitchen", Action::Transport(Transport::Next)).await, Refusal::MusicAssistantFailed);
+    assert_eq!(home.server.calls("players/cmd/next").len(), 1, "to skip twice would be once too often");
+}
+
+#[tokio::test]
 async fn a_skip_is_answered_with_the_next_item() {
     let current = |id: &str, name: &str| json!({"state": "playing", "current_item": {"queue_item_id": id, "media_item": media("track", 1, name, Some("A"))}});
     let home = Home::with(
@@ -337,6 +352,17 @@ async fn what_is_asked_for_is_found_and_played() {
         let last = home.server.calls("player_queues/play_media").pop().unwrap();
         assert_eq!(last, json!({"queue_id": "up1", "media": uri, "option": "replace"}), "{text}");
     }
+}
+
+#[tokio::test]
+async fn what_plays_is_stopped_before_it_is_replaced_and_only_then() {
+    let home = Home::kitchen(json!({"playback_state": "playing"})).await;
+    library(&home);
+    assert_eq!(home.refused("kitchen", play("zzzz nothing")).await, Refusal::MediaNotFound);
+    assert!(home.commands().is_empty(), "the music goes on");
+    home.done("kitchen", play_with("jazz mix", None, None, Placement::Add)).await;
+    home.done("kitchen", play("jazz mix")).await;
+    assert_eq!(home.commands(), ["player_queues/play_media", "players/cmd/stop", "player_queues/play_media"]);
 }
 
 #[tokio::test]

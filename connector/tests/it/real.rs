@@ -79,6 +79,16 @@ impl Real {
         eprintln!("  seen {playback:?} after {:?}", began.elapsed());
     }
 
+    /// Wait until the player is heard no more.
+    async fn seen_quiet(&self, player: &Player) {
+        let quiet = async {
+            while self.done_quietly(player).await.state.playback == Playback::Playing {
+                self.ma.wait_until(Duration::from_millis(50), |_| false).await;
+            }
+        };
+        timeout(Duration::from_secs(5), quiet).await.expect("it plays on");
+    }
+
     async fn done_quietly(&self, player: &Player) -> Player {
         match self.on(player, Action::Read).await.0 {
             Reply::Done { player, .. } => player,
@@ -106,16 +116,19 @@ async fn a_real_music_assistant_does_what_is_asked() {
     let (title, artists) = (album.text(&["name"]).unwrap(), album.list(&["artists"]));
     let artist = artists.first().and_then(|artist| Fields(artist).text(&["name"]));
     for action in [
-        play(&title, None, Some(MediaKind::Album)),
         play(&title.to_lowercase(), artist.as_deref(), None),
         play(&format!("{title} by {}", artist.clone().unwrap_or_default()), None, None),
+        // Last, because what follows needs a queue of several.
+        play(&title, None, Some(MediaKind::Album)),
     ] {
         let (reply, took) = real.on(kitchen, action.clone()).await;
         let Reply::Done { found: Some(found), .. } = reply else { panic!("{action:?}: {reply:?}") };
         eprintln!("{action:?}: {took:?} -> {found:?}");
         assert_eq!(found.title, title);
+        // A server whose queue is replaced again while its stream starts can be left with nothing loaded.
+        real.seen(kitchen, Playback::Playing).await;
+        real.ma.wait_until(Duration::from_secs(3), |_| false).await;
     }
-    real.seen(kitchen, Playback::Playing).await;
     let (reply, took) = real.on(kitchen, play("xyzzy plugh nothing", None, None)).await;
     eprintln!("nothing found: {took:?}");
     assert_eq!(reply, Reply::Refused(Refusal::MediaNotFound));
@@ -141,12 +154,7 @@ async fn a_real_music_assistant_does_what_is_asked() {
     real.done(kitchen, Action::Transport(Transport::StartOver)).await;
     real.done(kitchen, Action::Transport(Transport::FastForward)).await;
     real.done(kitchen, Action::Transport(Transport::Pause)).await;
-    let quiet = async {
-        while real.done_quietly(kitchen).await.state.playback == Playback::Playing {
-            real.ma.wait_until(Duration::from_millis(50), |_| false).await;
-        }
-    };
-    timeout(Duration::from_secs(5), quiet).await.expect("it plays on");
+    real.seen_quiet(kitchen).await;
     real.done(kitchen, Action::Transport(Transport::Play)).await;
     real.seen(kitchen, Playback::Playing).await;
     real.done(kitchen, Action::SetPower(false)).await;
@@ -184,4 +192,28 @@ async fn a_real_restart_is_survived_without_losing_a_player() {
     assert!(real.ma.wait_until(PATIENCE, there).await);
     eprintln!("{:?}: all players are there", began.elapsed());
     restarting.await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a real Music Assistant, named in the environment, with two players that can be grouped"]
+async fn a_real_follower_is_played_through_its_leader() {
+    let real = Real::connect().await;
+    let Reply::Players(players) = real.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let [leader, follower] = [&players[players.len() - 2], &players[players.len() - 1]];
+    let id = |player: &Player| real.ma.directory().by_key(&player.key).unwrap().id.clone();
+    let (leader_id, follower_id) = (id(leader), id(follower));
+    let group = json!({ "player_id": follower_id, "target_player": leader_id });
+    real.ma.call("players/cmd/group", group, PATIENCE).await.unwrap();
+    let follows = |directory: &macloud_connector::music_assistant::directory::Directory| {
+        directory.leader_of(&follower_id).is_some_and(|found| found.id == leader_id) && leader_id != follower_id
+    };
+    assert!(real.ma.wait_until(Duration::from_secs(10), follows).await, "it does not follow");
+    real.done(follower, play("kind of blue", None, None)).await;
+    real.seen(leader, Playback::Playing).await;
+    real.seen(follower, Playback::Playing).await;
+    real.done(follower, Action::Transport(Transport::Pause)).await;
+    real.seen_quiet(leader).await;
+    real.done(leader, Action::Transport(Transport::Stop)).await;
+    let ungroup = json!({ "player_id": follower_id });
+    real.ma.call("players/cmd/ungroup", ungroup, PATIENCE).await.unwrap();
 }
