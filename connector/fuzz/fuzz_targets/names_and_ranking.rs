@@ -9,7 +9,7 @@ use macloud_e2ee::vocabulary::MediaQuery;
 
 fuzz_target!(|input: (&str, &str, Option<&str>)| {
     let (said, called, artist) = input;
-    names::find(said, &[called, "Kitchen"]);
+    let _ = names::find(said, &[called, "Kitchen"]);
     let media = serde_json::json!({ "name": called, "uri": "x", "artists": [{ "name": artist }], "media_type": "track" });
     let query = MediaQuery { text: said.into(), artist: artist.map(Into::into), kind: None };
     for wanted in Wanted::readings(&query) {
