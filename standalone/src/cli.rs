@@ -248,9 +248,25 @@ pub struct HomeArgs {
     #[arg(long, value_name = "FILE")]
     pub library: Option<PathBuf>,
 
-    /// Accept this long-lived token, read from a file, instead of the built-in one, which is printed.
+    /// How long things take there: `prompt` answers at once while players move as slowly as real ones, `measured` answers
+    /// as slowly as a real server too, `fast` never waits.
+    #[arg(long, value_enum, default_value = "prompt")]
+    pub timing: HomeTiming,
+
+    /// Accept this long-lived token, read from a file, instead of a made-up one. The token is printed at the start.
     #[arg(long, value_name = "FILE")]
     pub ma_token_file: Option<PathBuf>,
+}
+
+/// How long things take in a simulated home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum HomeTiming {
+    /// Answers at once; players move as slowly as real ones.
+    Prompt,
+    /// As a real server was measured.
+    Measured,
+    /// Never waits.
+    Fast,
 }
 
 /// Settings of `demo`.

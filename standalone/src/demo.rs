@@ -29,7 +29,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     narrator.say("MA Cloud: the whole chain on this machine\n");
     let music = match (args.ma_url, args.ma_token_file) {
         (Some(url), Some(token_file)) => Music::Real { url, token_file },
-        _ => Music::Simulated(Box::default()),
+        _ => Music::simulated(),
     };
     let config = StageConfig { listen: args.listen, music, ..StageConfig::default() };
     let mut stage = tokio::select! {

@@ -2,10 +2,10 @@
 
 use anyhow::Context as _;
 use macloud_service_kit::lifecycle::{announce, stop_on_signals};
-use macloud_simulated_home::{HomeConfig, Library, SimulatedHome};
+use macloud_simulated_home::{HomeConfig, Library, SimulatedHome, Timing};
 use serde_json::json;
 
-use crate::cli::HomeArgs;
+use crate::cli::{HomeArgs, HomeTiming};
 
 /// Run until told to stop.
 ///
@@ -13,7 +13,12 @@ use crate::cli::HomeArgs;
 /// When the library cannot be read or an address cannot be bound.
 pub async fn run(args: HomeArgs) -> anyhow::Result<()> {
     let stop = stop_on_signals()?;
-    let mut config = HomeConfig { listen: args.listen, control: Some(args.control), ..HomeConfig::default() };
+    let timing = match args.timing {
+        HomeTiming::Prompt => Timing::prompt(),
+        HomeTiming::Measured => Timing::measured(),
+        HomeTiming::Fast => Timing::fast(),
+    };
+    let mut config = HomeConfig { listen: args.listen, control: Some(args.control), timing, ..HomeConfig::default() };
     if let Some(file) = &args.library {
         config.library = Library::load(file)?;
     }

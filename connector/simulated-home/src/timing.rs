@@ -4,8 +4,9 @@ use std::time::Duration;
 
 /// Delays between a command, its reply and what players then do.
 ///
-/// [`Timing::measured`] follows what was measured on a real server; [`Timing::fast`] leaves everything out and is for tests
-/// and benchmarks. In both, the reply to a command comes before the state changes it causes.
+/// [`Timing::measured`] follows what was measured on a real server; [`Timing::prompt`] answers at once, so that one sees what
+/// the way to the home costs; [`Timing::fast`] leaves every wait out and is for tests and benchmarks. In all of them the
+/// reply to a command comes before the state changes it causes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// From a transport or volume command to its reply.
@@ -42,6 +43,17 @@ impl Timing {
             notice_back: Duration::from_millis(2300),
             throttle: Duration::from_millis(50),
             time_updates: Duration::from_secs(5),
+        }
+    }
+
+    /// Commands are answered at once and never throttled; state moves as slowly as on a real server.
+    #[must_use]
+    pub const fn prompt() -> Self {
+        Self {
+            transport_reply: Duration::ZERO,
+            play_media_reply: Duration::ZERO,
+            throttle: Duration::ZERO,
+            ..Self::measured()
         }
     }
 

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::routing::get;
 use macloud_account_service::{Limits, Lives, NewClient};
 use macloud_alexa_skill::SkillConfig;
-use macloud_connector::music_assistant::Timing;
+use macloud_connector::music_assistant;
 use macloud_connector::music_assistant::token::Token;
 use macloud_connector::network::Dialer;
 use macloud_connector::{Connector, ConnectorOptions, PairOptions};
@@ -21,7 +21,7 @@ use macloud_service_kit::clock::{self, SharedClock};
 use macloud_service_kit::http::Server;
 use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
-use macloud_simulated_home::{HomeConfig, Playback, RunningHome, SimulatedHome};
+use macloud_simulated_home::{HomeConfig, Playback, RunningHome, SimulatedHome, Timing};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use url::Url;
@@ -44,6 +44,14 @@ pub enum Music {
         /// File with a long-lived token.
         token_file: PathBuf,
     },
+}
+
+impl Music {
+    /// A simulated home that answers at once and whose players move as slowly as real ones.
+    #[must_use]
+    pub fn simulated() -> Self {
+        Self::Simulated(Box::new(HomeConfig { timing: Timing::prompt(), ..HomeConfig::default() }))
+    }
 }
 
 /// How to set the stage.
@@ -120,7 +128,7 @@ impl Default for StageConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            music: Music::Simulated(Box::default()),
+            music: Music::simulated(),
             limits: Limits::default(),
             lives: Lives { pairing_poll_seconds: 1, ..Lives::default() },
             relay: RelayConfig::default(),
@@ -257,7 +265,7 @@ impl Stage {
             dialer: Dialer::new(None, false)?,
             // Music Assistant's certificate, if it has one, is its owner's own.
             ma_dialer: Dialer::new(None, true)?,
-            timing: Timing::default(),
+            timing: music_assistant::Timing::default(),
             redial: self.redial.clone(),
             clock: clock::system(),
         })?;

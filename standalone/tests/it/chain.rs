@@ -76,7 +76,8 @@ async fn a_spoken_wish_plays_and_can_be_asked_about() {
 async fn a_state_report_right_after_a_change_tells_the_new_state() {
     // With a real server's delays: it answers a quarter of a second before it tells the new state.
     macloud_service_kit::tls::install_provider();
-    let stage = Stage::set(StageConfig::default(), |_| {}).await.unwrap();
+    let mut stage = Stage::set(StageConfig::default(), |_| {}).await.unwrap();
+    stage.discover().await.unwrap();
     let kitchen = stage.endpoint("Kitchen").unwrap();
     for level in [30, 55, 12] {
         let set = stage.alexa.control("Alexa.Speaker", "SetVolume", kitchen, json!({"volume": level}));
