@@ -3,13 +3,13 @@
 //! | request | body | does |
 //! |---|---|---|
 //! | `GET /state` | | [`HomeState`](crate::HomeState) |
-//! | `POST /players` | [`PlayerConfig`](crate::PlayerConfig) | adds a player |
+//! | `POST /players` | [`PlayerConfig`] | adds a player |
 //! | `POST /players/{id}` | [`PlayerChange`] | changes name, volume, power, mute or availability |
 //! | `DELETE /players/{id}` | | removes a player |
 //! | `POST /players/{id}/unplug`, `/plug` | | pulls the plug, puts it back |
 //! | `POST /restart` | [`RestartPlan`], may be empty | restarts the server |
 //! | `GET /faults` | | the faults in force |
-//! | `POST /faults` | [`Faults`](crate::Faults) | adds faults |
+//! | `POST /faults` | [`Faults`] | adds faults |
 //! | `DELETE /faults` | | takes them all away |
 //! | `POST /playlists` | `{"name", "tracks": ["Artist - Title"]}` | adds a playlist |
 //! | `POST /advance` | `{"seconds": 60}` | lets time pass |
