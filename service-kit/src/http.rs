@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,12 +13,12 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::stop::Stop;
-use crate::tls::{Certificate, acceptor};
+use crate::tls::{Certificate, server_config};
 
 /// Who is at the other end. In the extensions of every request.
 #[derive(Debug, Clone, Copy)]
@@ -44,9 +45,12 @@ pub enum Security {
 pub struct ServerLimits {
     /// TLS handshakes in flight. More wait: in a storm of reconnects this brings the median home back sooner.
     pub handshakes: usize,
-    /// For a TLS handshake, from accept to done.
+    /// For the first message of a TLS handshake to arrive, before it takes one of the places above: whoever connects and
+    /// says nothing must not keep others waiting.
+    pub hello_timeout: Duration,
+    /// For the rest of a TLS handshake.
     pub handshake_timeout: Duration,
-    /// For the head of each request.
+    /// For the head of each request, and from a connection's start to its first request.
     pub header_timeout: Duration,
     /// After a soft stop, requests in flight get this long.
     pub drain_timeout: Duration,
@@ -56,7 +60,8 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             handshakes: 32,
-            handshake_timeout: Duration::from_secs(10),
+            hello_timeout: Duration::from_secs(5),
+            handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
         }
@@ -98,7 +103,7 @@ impl Server {
     /// Serve until a soft stop, then let requests in flight finish, at most until the drain time is over or a hard stop comes.
     pub async fn serve(self, router: Router, stop: Stop) {
         let handshakes = Arc::new(Semaphore::new(self.limits.handshakes));
-        let tls = self.certificate.map(acceptor);
+        let tls = self.certificate.map(server_config);
         let tasks = TaskTracker::new();
         loop {
             // Stop first: under a storm of connections the accept arm is always ready.
@@ -138,14 +143,20 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream, tls: Option<TlsAcceptor>, handshakes: Arc<Semaphore>) {
+    async fn run(self, stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>, handshakes: Arc<Semaphore>) {
         // Frames and headers are small; waiting to fill a packet adds 40 ms.
         let _ = stream.set_nodelay(true);
         let Some(tls) = tls else {
             return self.serve(stream, Security::Plain).await;
         };
+        let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+        let hello = match tokio::time::timeout(self.limits.hello_timeout, hello).await {
+            Ok(Ok(hello)) => hello,
+            Ok(Err(error)) => return tracing::debug!(%error, "no TLS handshake"),
+            Err(_) => return tracing::debug!("connected, and said nothing"),
+        };
         let permit = handshakes.acquire_owned().await;
-        let handshake = tokio::time::timeout(self.limits.handshake_timeout, tls.accept(stream)).await;
+        let handshake = tokio::time::timeout(self.limits.handshake_timeout, hello.into_stream(tls)).await;
         drop(permit);
         match handshake {
             Ok(Ok(stream)) => {
@@ -160,7 +171,10 @@ impl Connection {
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, security: Security) {
         let Self { addr, limits, router, stop } = self;
+        let asked = Arc::new(AtomicBool::new(false));
+        let first = asked.clone();
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            first.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(Peer { addr, security });
             router.clone().oneshot(request)
         });
@@ -173,8 +187,16 @@ impl Connection {
             .keep_alive_interval(Duration::from_secs(60));
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
+        // hyper counts the time for a head from its first byte on, and waits for that byte for ever.
+        let silent = async {
+            tokio::time::sleep(limits.header_timeout).await;
+            if asked.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
         let result = tokio::select! {
             result = connection.as_mut() => result,
+            () = silent => return,
             () = stop.soft() => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {

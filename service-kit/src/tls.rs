@@ -7,7 +7,7 @@ pub fn install_provider() {
 }
 
 #[cfg(feature = "server")]
-pub use server::{Certificate, TlsError, acceptor};
+pub use server::{Certificate, TlsError, server_config};
 
 #[cfg(feature = "server")]
 mod server {
@@ -18,7 +18,6 @@ mod server {
     use rustls::sign::CertifiedKey;
     use rustls_pki_types::pem::PemObject as _;
     use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-    use tokio_rustls::TlsAcceptor;
 
     /// Why a certificate cannot be served.
     #[derive(Debug, thiserror::Error)]
@@ -88,13 +87,13 @@ mod server {
         Ok(certified)
     }
 
-    /// An acceptor for TLS 1.3, and 1.2 with AEAD suites: Amazon's account linking client is known to fail on hosts that
+    /// Settings for TLS 1.3, and 1.2 with AEAD suites: Amazon's account linking client is known to fail on hosts that
     /// offer 1.3 alone. Paths that must not be reached below 1.3 check [`crate::http::Peer`].
     ///
     /// # Panics
     /// Never: the provider supports both versions.
     #[must_use]
-    pub fn acceptor(certificate: Arc<Certificate>) -> TlsAcceptor {
+    pub fn server_config(certificate: Arc<Certificate>) -> Arc<rustls::ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
@@ -104,6 +103,6 @@ mod server {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // One ticket: a connector resumes once per reconnect, and each ticket costs bytes on every handshake.
         config.send_tls13_tickets = 1;
-        TlsAcceptor::from(Arc::new(config))
+        Arc::new(config)
     }
 }

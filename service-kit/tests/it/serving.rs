@@ -124,3 +124,34 @@ async fn whoever_dawdles_over_a_request_head_is_cut_off() {
     let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "the connection is still open");
 }
+
+#[tokio::test]
+async fn whoever_connects_and_says_nothing_is_cut_off_and_keeps_nobody_waiting() {
+    let files = Files::new("silent");
+    let root = files.renew();
+    let limits = ServerLimits {
+        handshakes: 2,
+        hello_timeout: Duration::from_millis(500),
+        header_timeout: Duration::from_millis(300),
+        ..ServerLimits::default()
+    };
+    let (address, _stop) = start(Some(files.load()), limits).await;
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let answer =
+        tokio::time::timeout(Duration::from_millis(400), fetch(address, &root, reqwest::tls::Version::TLS_1_3));
+    assert_eq!(answer.await.expect("nobody waits for the silent").unwrap(), "1.3");
+    for mut stream in silent {
+        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+        assert!(ended.is_ok(), "a silent connection is still open");
+    }
+    let (plain, _stop) = start(None, limits).await;
+    for preface in ["", "PRI * HT", "P"] {
+        let mut stream = TcpStream::connect(plain).await.unwrap();
+        stream.write_all(preface.as_bytes()).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+        assert!(ended.is_ok(), "a connection that sent {preface:?} is still open");
+    }
+}
