@@ -68,10 +68,10 @@ impl Form {
         if announced.is_some_and(|length| length > MAX_BYTES) {
             return Err(FormError::TooLong);
         }
-        match axum::body::to_bytes(body, MAX_BYTES).await {
-            Ok(bytes) => Ok(bytes.into()),
-            Err(error) if is_length_limit(&error) => Err(FormError::TooLong),
-            Err(_) => Err(FormError::Interrupted),
+        match tokio::time::timeout(BODY_LIMIT, axum::body::to_bytes(body, MAX_BYTES)).await {
+            Ok(Ok(bytes)) => Ok(bytes.into()),
+            Ok(Err(error)) if is_length_limit(&error) => Err(FormError::TooLong),
+            Ok(Err(_)) | Err(_) => Err(FormError::Interrupted),
         }
     }
 
@@ -136,6 +136,8 @@ fn is_length_limit(error: &axum::Error) -> bool {
     false
 }
 
+/// A form of a few hundred bytes that takes longer is not being sent by a person.
+const BODY_LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
 /// Ours are below 8 KiB; Alexa's `state` is a few hundred bytes.
 const MAX_BYTES: usize = 64 * 1024;
 const MAX_PARAMETERS: usize = 64;

@@ -128,9 +128,7 @@ pub(crate) async fn set_paused(
     if changed == 0 {
         return Ok(false);
     }
-    if paused {
-        changes::append(tx, &changes::Subject::InstanceEnded(id.clone()), now).await?;
-    }
+    // The skill refuses for a paused home as soon as it hears of it. The link stays up: resuming must work as quickly.
     changes::append(tx, &changes::Subject::HomesChanged(account.clone()), now).await?;
     Ok(true)
 }

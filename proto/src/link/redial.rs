@@ -23,6 +23,8 @@ pub struct RedialSettings {
     pub replaced: (Duration, Duration),
     /// Bounds of the wait after a refusal that only a person, an operator or an update can lift.
     pub refused: (Duration, Duration),
+    /// Bounds of the wait after the relay said that this home was revoked, before the account service is asked.
+    pub revoked: (Duration, Duration),
     /// The widest spread or wait a relay may ask for.
     pub longest_asked: Duration,
 }
@@ -35,6 +37,7 @@ impl Default for RedialSettings {
             stable: Duration::from_secs(30),
             replaced: (Duration::from_secs(120), Duration::from_secs(300)),
             refused: (Duration::from_secs(840), Duration::from_secs(960)),
+            revoked: (Duration::from_secs(5), Duration::from_secs(15)),
             longest_asked: Duration::from_secs(900),
         }
     }
@@ -109,7 +112,11 @@ impl Redial {
                 let asked = asked.min(self.settings.longest_asked);
                 asked + self.backoff(random)
             }
-            Because::Unauthorized | Because::Goodbye(GoodbyeReason::Revoked | GoodbyeReason::Version) => {
+            // The account service knows whether this is for good: ask it soon, and be slow if it refuses.
+            Because::Goodbye(GoodbyeReason::Revoked) => {
+                between(self.settings.revoked.0, self.settings.revoked.1, random)
+            }
+            Because::Unauthorized | Because::Goodbye(GoodbyeReason::Version) => {
                 between(self.settings.refused.0, self.settings.refused.1, random)
             }
             Because::Goodbye(GoodbyeReason::Replaced) => {
@@ -210,7 +217,7 @@ mod tests {
 
     #[test]
     fn refusals_are_slow_but_never_final() {
-        let refused = [Because::Unauthorized, Because::Goodbye(GoodbyeReason::Revoked)];
+        let refused = [Because::Unauthorized, Because::Goodbye(GoodbyeReason::Version)];
         for because in refused {
             let (low, high) = spread(because, |_| {});
             assert!(low >= SECOND * 840 && high <= SECOND * 960 && high - low > SECOND * 100);
