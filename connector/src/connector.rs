@@ -33,9 +33,6 @@ const SWITCH_POLL: Duration = Duration::from_millis(300);
 /// The status file is written at most this often.
 const STATUS_EVERY: Duration = Duration::from_millis(250);
 
-/// After being told to stop, this long for commands that are under way.
-const FINISH_LIMIT: Duration = Duration::from_secs(2);
-
 /// What to run.
 #[derive(Clone)]
 pub struct ConnectorOptions {
@@ -144,12 +141,12 @@ impl Connector {
     /// Run until told to stop; then answer what is under way and take leave of the relay.
     pub async fn run(self, stop: Stop) {
         self.commands.set_stopped(self.state.is_stopped());
-        let quiet = stop.child();
+        // Not a child of `stop`: these end after the link, not with it.
+        let quiet = Stop::new();
         tokio::join!(
             self.ma.run(quiet.child()),
             async {
                 self.link.run(stop.clone()).await;
-                self.commands.finish(FINISH_LIMIT).await;
                 // Music Assistant is needed until the last command is answered, the status until the link has ended.
                 quiet.stop_soft();
             },

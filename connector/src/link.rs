@@ -28,6 +28,9 @@ use dial::DialFailure;
 pub(crate) use dial::KeySetTaker;
 use session::{News, ToSession};
 
+/// After being told to stop, this long for commands that are under way.
+const FINISH_LIMIT: Duration = Duration::from_secs(2);
+
 /// After being told to stop, this long for the replies that are under way.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -185,6 +188,8 @@ impl Link {
     }
 
     async fn leave(&self, current: Option<Session>, draining: Option<Session>, sessions: &mut JoinSet<()>) {
+        // The sessions are still up: whoever waits for a command that was begun gets its answer.
+        self.commands.finish(FINISH_LIMIT).await;
         for session in [current, draining].into_iter().flatten() {
             let _ = session.say.try_send(ToSession::Close);
         }
