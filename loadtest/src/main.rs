@@ -56,8 +56,11 @@ fn main() -> anyhow::Result<()> {
     })
 }
 
+/// A hop's name, and its time in a trace.
+type Hop = (&'static str, fn(&HopTrace) -> Duration);
+
 /// The hops in the order of the way, and the whole.
-const HOPS: [(&str, fn(&HopTrace) -> Duration); 10] = [
+const HOPS: [Hop; 10] = [
     ("verify", |trace| trace.verify),
     ("resolve", |trace| trace.resolve),
     ("translate", |trace| trace.translate),
@@ -122,7 +125,7 @@ fn print(round: &Round, totals_p50: &[u64], as_json: bool) {
     let figures =
         |histogram: &Histogram<u64>| [0.5, 0.9, 0.99].map(|quantile| micros(histogram.value_at_quantile(quantile)));
     if as_json {
-        let hop = |(histogram, (name, _)): (&Histogram<u64>, (&str, fn(&HopTrace) -> Duration))| -> Value {
+        let hop = |(histogram, (name, _)): (&Histogram<u64>, Hop)| -> Value {
             let [p50, p90, p99] = figures(histogram);
             json!({"hop": name, "p50_micros": p50, "p90_micros": p90, "p99_micros": p99})
         };

@@ -115,7 +115,6 @@ impl Cloud {
     }
 
     /// Everything that people, Alexa and connectors reach.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }
@@ -153,7 +152,37 @@ pub fn prepare_data_dir(data_dir: &Path) -> anyhow::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(data_dir)
-        .with_context(|| format!("cannot make the data directory {}", data_dir.display()))
+        .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+    make_private(&database_file(data_dir))
+}
+
+/// Hold the data directory for one `serve`: two would each believe that they hold the homes. Held until dropped.
+///
+/// # Errors
+/// When another process holds it.
+pub fn lock_data_dir(data_dir: &Path) -> anyhow::Result<std::fs::File> {
+    let path = data_dir.join("serve.lock");
+    let file = std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            anyhow::bail!("another ma-cloud serve uses the data directory {}; stop it first", data_dir.display())
+        }
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// Make the database file before SQLite does, which would let everybody read it where the directory does.
+fn make_private(database: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(database);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("cannot make {}", database.display())),
+    }
 }
 
 /// The database in a data directory.

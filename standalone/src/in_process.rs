@@ -19,7 +19,6 @@ const WAITING: usize = 16;
 ///
 /// # Panics
 /// Never: the placeholder address is valid.
-#[must_use]
 pub fn serve(routes: tonic::service::Routes, stop: Stop) -> (Channel, impl Future<Output = ()> + Send) {
     let (connect, accept) = mpsc::channel::<Result<DuplexStream, std::io::Error>>(WAITING);
     let serving = async move {

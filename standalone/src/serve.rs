@@ -18,7 +18,7 @@ use rustls_pki_types::pem::PemObject as _;
 use serde_json::json;
 
 use crate::cli::{AlexaArgs, Region, ServeArgs};
-use crate::cloud::{Cloud, CloudConfig};
+use crate::cloud::{Cloud, CloudConfig, lock_data_dir, prepare_data_dir};
 
 /// A stopping relay waits this long for its homes.
 const DRAIN_GRACE: Duration = Duration::from_secs(3);
@@ -60,6 +60,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         relay_url: None,
         clock: clock::system(),
     };
+    prepare_data_dir(&config.data_dir)?;
+    let _lock = lock_data_dir(&config.data_dir)?;
     let cloud = Cloud::start(config, &stop).await?;
     announce(&json!({
         "event": "listening",
@@ -92,6 +94,11 @@ fn public_url(args: &ServeArgs, address: SocketAddr) -> anyhow::Result<String> {
              in front ends TLS, or listen on 127.0.0.1"
         );
     }
+    ensure!(
+        !args.behind_proxy || args.limits.client_address_header.is_some(),
+        "--behind-proxy needs --client-address-header NAME: the header in which your proxy puts the caller's address, such as \
+         X-Forwarded-For. Without it all people would share one rate limit"
+    );
     match &args.public_url {
         Some(url) => Ok(url.trim_end_matches('/').to_owned()),
         None => {
@@ -105,8 +112,8 @@ fn public_url(args: &ServeArgs, address: SocketAddr) -> anyhow::Result<String> {
 }
 
 fn skill_config(args: &AlexaArgs) -> anyhow::Result<SkillConfig> {
-    let mut config = SkillConfig::default();
-    config.deadline = Duration::from_millis(args.directive_budget_ms);
+    let deadline = Duration::from_millis(args.directive_budget_ms);
+    let mut config = SkillConfig { deadline, ..SkillConfig::default() };
     config.verify.application_ids.clone_from(&args.alexa_skill_id);
     config.verify.dangerous = dangerous(args)?;
     Ok(config)

@@ -36,7 +36,8 @@ pub async fn serve(stage: Stage, server: Server, stop: Stop) -> Stage {
         .route("/simulator/api/state", get(state))
         .route("/simulator/api/events", get(events))
         .route("/simulator/api/say", post(say))
-        .with_state(shared.clone());
+        .with_state(shared.clone())
+        .layer(axum::middleware::from_fn(only_by_its_own_name));
     server.serve(router, stop).await;
     // The page's event streams hold the simulator for a moment longer.
     let mut shared = shared;
@@ -53,6 +54,18 @@ pub async fn serve(stage: Stage, server: Server, stop: Stop) -> Stage {
 struct Simulator {
     stage: Mutex<Stage>,
     stop: Stop,
+}
+
+/// A page elsewhere whose name was made to resolve to this machine must not reach the speakers.
+async fn only_by_its_own_name(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let is_address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    if name == "localhost" || is_address {
+        next.run(request).await
+    } else {
+        refuse(StatusCode::FORBIDDEN, "Open this page by the machine's address or as localhost.")
+    }
 }
 
 fn asset(kind: &'static str, text: &'static str) -> Response {

@@ -157,3 +157,37 @@ async fn an_unlinked_alexa_is_refused_within_a_second_and_cannot_refresh() {
     assert!(error.contains("invalid_grant"), "{error}");
     stage.strike().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_home_refuses_within_a_second_and_works_as_soon_as_it_is_resumed() {
+    let (mut stage, _gate) = stage().await;
+    for (action, wanted) in [("pause", "ErrorResponse INSUFFICIENT_PERMISSIONS"), ("resume", "Response")] {
+        let path = format!("/homes/{}/{action}", stage.instance_id);
+        let page = stage.browser.page(&stage.cloud_url.join("/homes").unwrap()).await.unwrap();
+        let form = page.form_to(&path).unwrap();
+        stage.browser.submit(&form, &[]).await.unwrap().page().unwrap();
+        let pressed = Instant::now();
+        let answer = eventually(Duration::from_secs(2), wanted, async || set_volume(&stage, 29).await).await;
+        assert_eq!(verdict(&answer), wanted, "after {action}");
+        assert!(pressed.elapsed() < Duration::from_secs(1), "{action} took {:?}", pressed.elapsed());
+    }
+    stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_that_is_stopped_answers_what_it_has_begun() {
+    let (mut stage, _gate) = stage().await;
+    let home = stage.simulated.as_ref().unwrap();
+    home.fault(&Faults { delay_ms: [("players/cmd/volume_set".to_owned(), 600)].into(), ..Faults::default() });
+    let kitchen = stage.endpoint("Kitchen").unwrap().to_owned();
+    let directive = stage.alexa.control("Alexa.Speaker", "SetVolume", &kitchen, json!({"volume": 55}));
+    let url = stage.cloud_url.join("/alexa/v1/smart-home").unwrap();
+    let sent = tokio::spawn(async move {
+        let client = macloud_service_kit::client::client(Duration::from_secs(10));
+        client.post(url).json(&directive).send().await.unwrap().json::<Value>().await.unwrap()
+    });
+    stage.simulated.as_ref().unwrap().until(|state| state.commands.contains_key("players/cmd/volume_set")).await;
+    stage.stop_connector().await;
+    assert_eq!(verdict(&sent.await.unwrap()), "Response");
+    stage.strike().await;
+}
