@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -279,7 +279,8 @@ fn status_text(state: &StateDir, status: Option<&Status>) -> anyhow::Result<Stri
         }
     }
     if state.is_stopped() {
-        text.push_str("\nStop switch:     pressed; nothing is carried out until: ma-connector resume");
+        let resume = resume_command(state.path());
+        text.push_str(&format!("\nStop switch:     pressed; nothing is carried out until: {resume}"));
     }
     Ok(text)
 }
@@ -301,12 +302,17 @@ async fn doctor_verb(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
 
 fn switch_verb(place: &Place, stopped: bool) -> anyhow::Result<ExitCode> {
     place.existing_state()?.set_stopped(stopped)?;
-    say(if stopped {
-        "Stopped: nothing is carried out from now on. Undo with: ma-connector resume"
+    if stopped {
+        let resume = resume_command(&place.state_dir);
+        say(&format!("Stopped: nothing is carried out from now on. Undo with: {resume}"));
     } else {
-        "Resumed: commands are carried out again."
-    });
+        say("Resumed: commands are carried out again.");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn resume_command(state_dir: &Path) -> String {
+    format!("ma-connector resume --state-dir {}", state_dir.display())
 }
 
 impl Place {

@@ -1,5 +1,7 @@
 //! Logs to standard error (standard output belongs to machine-readable events), and traces to an OTLP collector if one is named.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -8,7 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 #[derive(Debug, Clone, clap::Args)]
 pub struct TelemetryArgs {
     /// What to log: `error`, `warn`, `info`, `debug`, or per module such as `warn,macloud_relay=debug`.
-    #[arg(long, default_value = "info", global = true)]
+    #[arg(long, default_value = "info,opentelemetry=warn", global = true)]
     pub log: String,
 
     /// Form of the log lines.
@@ -44,8 +46,9 @@ pub struct Telemetry {
 pub fn init(args: &TelemetryArgs, service: &'static str) -> anyhow::Result<Telemetry> {
     let filter = EnvFilter::try_new(&args.log)
         .map_err(|error| anyhow::anyhow!("--log {:?} is not a valid filter: {error}", args.log))?;
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let text = (args.log_format == LogFormat::Text)
-        .then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false));
+        .then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(colours));
     let json = (args.log_format == LogFormat::Json)
         .then(|| tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr));
     let registry = tracing_subscriber::registry().with(filter).with(text).with(json);

@@ -68,7 +68,9 @@ async fn walk(
     };
     done(accept_grant(stage).await?);
     done(discover(stage).await?);
-    let room = stage.endpoints.first().context("discovery found no player")?.clone();
+    // The kitchen, which all examples speak of, where there is one.
+    let kitchen = stage.endpoints.iter().find(|endpoint| endpoint.friendly_name == "Kitchen");
+    let room = kitchen.or(stage.endpoints.first()).context("discovery found no player")?.clone();
     done(play_by_voice(stage, play, &room.friendly_name).await?);
     done(set_volume(stage, &room.endpoint_id, &room.friendly_name, 30).await?);
     done(report_state(stage, &room.endpoint_id, &room.friendly_name).await?);
