@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tonic::transport::Channel;
+use tracing::{Instrument as _, info_span};
 
 use crate::failure::Failure;
 use crate::trace::RelayTiming;
@@ -161,10 +162,14 @@ impl Bus {
     async fn call(&self, instance: &InstanceId, body: call::Body, deadline: Instant) -> Result<Answer, Failure> {
         let now = Instant::now();
         let deadline = deadline.min(now + self.0.config.budget);
-        let stream = self.open_stream(instance, deadline.min(now + self.0.config.patience)).await?;
-        let answer = stream.call(instance, body, deadline).await;
-        self.learn_owner(instance, &answer);
-        Ok(answer)
+        let span = info_span!("call", otel.kind = "client", instance.id = %instance);
+        let called = async {
+            let stream = self.open_stream(instance, deadline.min(now + self.0.config.patience)).await?;
+            let answer = stream.call(instance, body, deadline).await;
+            self.learn_owner(instance, &answer);
+            Ok(answer)
+        };
+        called.instrument(span).await
     }
 
     async fn open_stream(&self, instance: &InstanceId, until: Instant) -> Result<Arc<Stream>, Failure> {

@@ -19,6 +19,8 @@ use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::random;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
 
 use crate::answer::event::{self, Stamp};
 use crate::answer::speech::{Locale, Say};
@@ -59,6 +61,10 @@ enum Outcome {
 impl Steps {
     /// The way of a directive. The caller has `within` to answer.
     pub(crate) async fn directive(&self, body: &[u8], within: Duration) -> Result<Value, Malformed> {
+        self.answer_directive(body, within).instrument(journey_span(Front::SmartHome)).await
+    }
+
+    async fn answer_directive(&self, body: &[u8], within: Duration) -> Result<Value, Malformed> {
         let (mut watch, mut trace) = (Stopwatch::start(), HopTrace::new(Front::SmartHome));
         let deadline = Instant::now() + self.deadline.min(within);
         let arrived = directive::parse(body)?;
@@ -95,6 +101,10 @@ impl Steps {
 
     /// The way of a spoken request.
     pub(crate) async fn request(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
+        self.answer_request(headers, body).instrument(journey_span(Front::Custom)).await
+    }
+
+    async fn answer_request(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
         let (mut watch, mut trace) = (Stopwatch::start(), HopTrace::new(Front::Custom));
         let deadline = Instant::now() + self.deadline;
         let request = self.verifier.verify(headers, body).await.inspect_err(|refused| {
@@ -243,6 +253,7 @@ impl Steps {
         trace.kind = kind;
         trace.result = result;
         trace.total = watch.total();
+        Span::current().record("directive.kind", kind).record("result", result);
         tracing::debug!(
             front = trace.front.label(),
             directive.kind = kind,
@@ -255,6 +266,11 @@ impl Steps {
             observer(&trace);
         }
     }
+}
+
+/// The span of one journey: what kind it is and what came of it, never what it says.
+fn journey_span(front: Front) -> Span {
+    info_span!("journey", otel.kind = "server", front = front.label(), directive.kind = Empty, result = Empty)
 }
 
 /// For discovery, no home being there is what matters, unless all of them have the same thing to say about the link.

@@ -9,7 +9,10 @@ use macloud_proto::bus::v1;
 use macloud_proto::ids::{CommandId, InstanceId};
 use macloud_proto::link::relay_side::{NotSent, Outcome, Timing, Unknown};
 use macloud_proto::time::Micros;
+use macloud_service_kit::telemetry;
 use tokio::sync::mpsc::error::TrySendError;
+use tracing::field::Empty;
+use tracing::{Span, info_span};
 
 use crate::bus::AnswerTo;
 use crate::metrics::outcome_label;
@@ -28,6 +31,7 @@ pub(crate) enum Ask {
 pub(crate) struct PendingCall {
     pub(crate) instance: InstanceId,
     pub(crate) ask: Ask,
+    /// Of this call's own span, for the home.
     pub(crate) traceparent: String,
     pub(crate) arrived: Micros,
     pub(crate) deadline: Micros,
@@ -41,6 +45,8 @@ pub(crate) struct PendingCall {
     /// An earlier session wrote it and ended: from then on "not sent" would be a lie.
     written_before: bool,
     retried: bool,
+    /// From the call's arrival to its answer.
+    span: Span,
 }
 
 impl PendingCall {
@@ -56,10 +62,14 @@ impl PendingCall {
         if let (Some(tap), Ask::Command { command_id, sealed }) = (&node.config.tap, &ask) {
             (tap.0)(*command_id, sealed);
         }
+        let span = info_span!("route", otel.kind = "server", instance.id = %instance, outcome = Empty);
+        telemetry::continue_trace(&span, &traceparent);
+        let own = telemetry::traceparent(&span);
         Box::new(Self {
             instance,
             ask,
-            traceparent,
+            // Without traces of its own, this node hands on the caller's.
+            traceparent: if own.is_empty() { traceparent } else { own },
             arrived,
             deadline,
             node,
@@ -68,6 +78,7 @@ impl PendingCall {
             given: false,
             written_before: false,
             retried: false,
+            span,
         })
     }
 
@@ -150,6 +161,7 @@ impl PendingCall {
     }
 
     fn log(&self, outcome: &'static str) {
+        self.span.record("outcome", outcome);
         match &self.ask {
             Ask::Command { command_id, .. } => {
                 tracing::debug!(instance.id = %self.instance, command.id = %command_id, outcome, "command answered");

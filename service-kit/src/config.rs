@@ -99,7 +99,11 @@ fn read(path: &Path) -> Result<Table, ConfigError> {
     toml::from_str(&text).map_err(|source| ConfigError::Toml { path: path.into(), source: Box::new(source) })
 }
 
+/// Under this heading help pages list what every subcommand takes.
+const GENERAL: &str = "General options";
+
 fn with_environment(command: Command, prefix: &str) -> Command {
+    let command = command.mut_args(|arg| if arg.is_global_set() { arg.help_heading(GENERAL) } else { arg });
     let command = command.mut_args(|arg| match arg.get_long() {
         Some("help" | "version") | None => arg,
         Some(long) => {

@@ -1,7 +1,11 @@
 //! Logs to standard error (standard output belongs to machine-readable events), and traces to an OTLP collector if one is named.
 
+#[cfg(feature = "server")]
+use std::collections::HashMap;
 use std::io::IsTerminal as _;
 
+#[cfg(feature = "server")]
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -83,6 +87,33 @@ fn tracer_provider(
         .with_resource(resource)
         .build())
 }
+
+/// This span as a W3C Trace Context `traceparent`, to be sent to the next process. Empty where no traces are sent.
+#[cfg(feature = "server")]
+#[must_use]
+pub fn traceparent(span: &tracing::Span) -> String {
+    use opentelemetry::propagation::TextMapPropagator as _;
+    use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+    let mut fields = HashMap::new();
+    TraceContextPropagator::new().inject_context(&span.context(), &mut fields);
+    fields.remove(TRACEPARENT).unwrap_or_default()
+}
+
+/// Make `span` a child of the span that another process named in a `traceparent`. What cannot be read is left out.
+#[cfg(feature = "server")]
+pub fn continue_trace(span: &tracing::Span, traceparent: &str) {
+    use opentelemetry::propagation::TextMapPropagator as _;
+    use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+    if traceparent.is_empty() {
+        return;
+    }
+    let fields = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
+    // An error means that no traces are sent from here.
+    let _ = span.set_parent(TraceContextPropagator::new().extract(&fields));
+}
+
+#[cfg(feature = "server")]
+const TRACEPARENT: &str = "traceparent";
 
 #[cfg(feature = "server")]
 impl Drop for Telemetry {

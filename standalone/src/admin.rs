@@ -3,7 +3,7 @@
 use std::io::BufRead as _;
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use macloud_account_service::{AccountService, Client, Config, DatabaseSettings, NewClient};
 use macloud_service_kit::clock;
 use serde_json::{Value, json};
@@ -16,7 +16,18 @@ use crate::cloud;
 /// # Errors
 /// With a sentence for the operator.
 pub async fn run(args: AdminArgs) -> anyhow::Result<String> {
-    let accounts = open(&args.data.data_dir).await?;
+    let data_dir = &args.data.data_dir;
+    // Only adding something begins a new cloud: anything else means one that exists, and a mistyped directory.
+    let adds = matches!(
+        args.subject,
+        AdminSubject::User(UserVerb::Create { .. }) | AdminSubject::Client(ClientVerb::Create { .. })
+    );
+    ensure!(
+        adds || cloud::database_file(data_dir).exists(),
+        "{} holds no cloud: give the directory of `ma-cloud serve` with --data-dir",
+        data_dir.display()
+    );
+    let accounts = open(data_dir).await?;
     let answer = match args.subject {
         AdminSubject::User(verb) => user(&accounts, verb).await,
         AdminSubject::Client(verb) => client(&accounts, verb).await,

@@ -9,7 +9,7 @@ use macloud_service_kit::telemetry::TelemetryArgs;
 
 /// Voice control for Music Assistant: the whole cloud in one program.
 #[derive(Debug, Parser)]
-#[command(name = "ma-cloud", version, about, max_term_width = 110)]
+#[command(name = "ma-cloud", version, max_term_width = 110)]
 pub struct Cli {
     /// Read settings from this TOML file. Flags and environment variables win over it.
     #[arg(long, global = true, value_name = "FILE")]
@@ -253,7 +253,8 @@ pub struct HomeArgs {
     #[arg(long, value_enum, default_value = "prompt")]
     pub timing: HomeTiming,
 
-    /// Accept this long-lived token, read from a file, instead of a made-up one. The token is printed at the start.
+    /// Accept the long-lived token in this file instead of a made-up one. A file that is not there is made, with a new
+    /// token in it, so that the same token works after the next start. The token is printed at the start.
     #[arg(long, value_name = "FILE")]
     pub ma_token_file: Option<PathBuf>,
 }

@@ -26,6 +26,18 @@ use tour::{Step, Summary, tour};
 pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
     let mut narrator = Narrator { quiet: args.json, count: 0 };
+    // Before the tour, so that a port in use is not found out at its end.
+    let page_server = if args.once {
+        None
+    } else {
+        let bound = Server::bind(args.simulator_listen, None).await.with_context(|| {
+            format!(
+                "cannot serve the simulator page on {}: give another address with --simulator-listen, or only the tour with --once",
+                args.simulator_listen
+            )
+        });
+        Some(bound?)
+    };
     narrator.say("MA Cloud: the whole chain on this machine\n");
     let music = match (args.ma_url, args.ma_token_file) {
         (Some(url), Some(token_file)) => Music::Real { url, token_file },
@@ -47,13 +59,10 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         }
     };
     narrator.summary(&summary);
-    if args.once || !summary.ok {
+    let Some(server) = page_server.filter(|_| summary.ok) else {
         stage.strike().await;
         return Ok(if summary.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-    }
-    let server = Server::bind(args.simulator_listen, None).await.with_context(|| {
-        format!("cannot serve the simulator page on {} (--simulator-listen)", args.simulator_listen)
-    })?;
+    };
     let page = format!("http://{}/", server.local_addr()?);
     narrator.say(&format!("\nOpen {page} and say something. Ctrl-C ends the demo."));
     let person = &stage.person;

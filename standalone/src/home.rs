@@ -1,7 +1,10 @@
 //! `ma-cloud home`: the simulated Music Assistant alone.
 
-use anyhow::Context as _;
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
 use macloud_service_kit::lifecycle::{announce, stop_on_signals};
+use macloud_service_kit::random;
 use macloud_simulated_home::{HomeConfig, Library, SimulatedHome, Timing};
 use serde_json::json;
 
@@ -13,18 +16,13 @@ use crate::cli::{HomeArgs, HomeTiming};
 /// When the library cannot be read or an address cannot be bound.
 pub async fn run(args: HomeArgs) -> anyhow::Result<()> {
     let stop = stop_on_signals()?;
-    let timing = match args.timing {
-        HomeTiming::Prompt => Timing::prompt(),
-        HomeTiming::Measured => Timing::measured(),
-        HomeTiming::Fast => Timing::fast(),
-    };
+    let timing = args.timing.into();
     let mut config = HomeConfig { listen: args.listen, control: Some(args.control), timing, ..HomeConfig::default() };
     if let Some(file) = &args.library {
         config.library = Library::load(file)?;
     }
     if let Some(file) = &args.ma_token_file {
-        let token = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        config.token = Some(token.trim().to_owned());
+        config.token = Some(token_in(file)?);
     }
     let home = SimulatedHome::start(config)
         .await
@@ -39,4 +37,34 @@ pub async fn run(args: HomeArgs) -> anyhow::Result<()> {
     stop.soft().await;
     home.stop().await;
     Ok(())
+}
+
+impl From<HomeTiming> for Timing {
+    fn from(timing: HomeTiming) -> Self {
+        match timing {
+            HomeTiming::Prompt => Self::prompt(),
+            HomeTiming::Measured => Self::measured(),
+            HomeTiming::Fast => Self::fast(),
+        }
+    }
+}
+
+/// The token in this file. A file that is not there is made.
+fn token_in(file: &Path) -> anyhow::Result<String> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(mut made) => {
+            let token = macloud_proto::ids::base32(&random::bytes::<30>());
+            writeln!(made, "{token}").with_context(|| format!("cannot write {}", file.display()))?;
+            Ok(token)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let token = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let token = token.trim();
+            ensure!(!token.is_empty(), "{} holds no token", file.display());
+            Ok(token.to_owned())
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot make {}", file.display())),
+    }
 }

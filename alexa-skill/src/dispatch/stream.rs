@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use macloud_proto::bus::v1::{self, Call, Cancel, ToRelay, answer, call, not_sent, to_relay, unknown};
 use macloud_proto::ids::InstanceId;
+use macloud_service_kit::telemetry;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -68,7 +69,7 @@ impl Stream {
             instance_id: instance.to_string(),
             remaining_ms: remaining.clamp(1, 30_000) as u32,
             body: Some(body),
-            traceparent: String::new(),
+            traceparent: telemetry::traceparent(&tracing::Span::current()),
         });
         match timeout_at(deadline, self.outgoing.send(ToRelay { body: Some(message) })).await {
             // On its way: from here on, its answer brings the credit back.

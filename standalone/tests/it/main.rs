@@ -3,7 +3,9 @@
 
 mod bad_input;
 mod canary;
+mod canary_processes;
 mod chain;
 mod faults;
+mod processes;
 mod programs;
 mod support;

@@ -1,95 +1,8 @@
 //! The two programs as somebody runs them: flags, environment, files, output and exit codes.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use macloud_standalone::demo::browser::Browser;
 
-use serde_json::Value;
-
-fn ma_cloud() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_ma-cloud"))
-}
-
-/// Built beside ours by every run over the workspace.
-fn ma_connector() -> Command {
-    let path = Path::new(env!("CARGO_BIN_EXE_ma-cloud")).with_file_name("ma-connector");
-    assert!(path.exists(), "{} is not built: test with --workspace", path.display());
-    Command::new(path)
-}
-
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("ma-cloud-programs-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-struct Running {
-    child: Child,
-    lines: BufReader<std::process::ChildStdout>,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        Self { child, lines }
-    }
-
-    /// The next JSON line.
-    fn event(&mut self) -> Value {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
-    }
-
-    /// The next event of this name.
-    fn until(&mut self, name: &str) -> Value {
-        loop {
-            let event = self.event();
-            if event["event"] == name {
-                return event;
-            }
-        }
-    }
-
-    fn terminate(mut self) -> std::process::ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.child.wait().unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn run(command: &mut Command, stdin: &str) -> Output {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(&text)
-        .unwrap_or_else(|error| panic!("{error}: {text:?} {}", String::from_utf8_lossy(&output.stderr)))
-}
+use crate::processes::{self, EMAIL, PASSWORD, Running, Scratch, json, ma_cloud, ma_connector, run};
 
 #[test]
 fn serve_admin_home_pair_run_status_and_doctor_work_together() {
@@ -113,10 +26,10 @@ fn serve_admin_home_pair_run_status_and_doctor_work_together() {
     let admin = |args: &[&str], stdin: &str| {
         run(ma_cloud().arg("admin").args(args).arg("--data-dir").arg(&data).arg("--json"), stdin)
     };
-    let user =
-        json(&admin(&["user", "create", "--email", "ann@example.org", "--password-stdin"], "correct horse battery\n"));
+    let password = format!("{PASSWORD}\n");
+    let user = json(&admin(&["user", "create", "--email", EMAIL, "--password-stdin"], &password));
     assert_eq!(user["account_id"].as_str().unwrap().len(), 26);
-    let again = admin(&["user", "create", "--email", "ann@example.org", "--password-stdin"], "correct horse battery\n");
+    let again = admin(&["user", "create", "--email", EMAIL, "--password-stdin"], &password);
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("exists already"));
     let client = json(&admin(
@@ -141,7 +54,12 @@ fn serve_admin_home_pair_run_status_and_doctor_work_together() {
             .arg(&token),
     );
     let code = pairing.until("code");
-    approve(&url, code["verification_uri_complete"].as_str().unwrap());
+    macloud_service_kit::tls::install_provider();
+    tokio::runtime::Runtime::new().unwrap().block_on(processes::approve(
+        &mut Browser::new(),
+        &url,
+        code["verification_uri_complete"].as_str().unwrap(),
+    ));
     let paired = pairing.until("paired");
     assert_eq!(paired["instance_id"].as_str().unwrap().len(), 26);
     assert_eq!(paired["fingerprint"], code["fingerprint"]);
@@ -160,27 +78,10 @@ fn serve_admin_home_pair_run_status_and_doctor_work_together() {
     assert!(home.terminate().success());
 }
 
-/// What the person with the phone does: sign in, look at the fingerprint, press "allow".
-fn approve(cloud: &str, link: &str) {
-    use macloud_standalone::demo::browser::Browser;
-    macloud_service_kit::tls::install_provider();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut browser = Browser::new();
-        let sign_in = browser.page(&format!("{cloud}/sign-in").parse().unwrap()).await.unwrap();
-        let form = sign_in.form_with("password").unwrap();
-        let answers = [("email", "ann@example.org"), ("password", "correct horse battery")];
-        browser.submit(&form, &answers).await.unwrap();
-        let page = browser.page(&link.parse().unwrap()).await.unwrap();
-        let form = page.form_with("decision").unwrap();
-        browser.submit(&form, &[("decision", "allow")]).await.unwrap().page().unwrap();
-    });
-}
-
 #[test]
 fn mistakes_on_the_command_line_are_named() {
     let scratch = Scratch::new();
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 11] = [
         (&[], "Usage"),
         (&["serve", "--listen", "nowhere"], "--listen"),
         (&["serve", "--listen", "0.0.0.0:0"], "plain HTTP"),
@@ -188,6 +89,13 @@ fn mistakes_on_the_command_line_are_named() {
         (&["demo", "--ma-url", "ws://127.0.0.1:1/ws"], "--ma-token-file"),
         (&["--config", "/nonexistent/file.toml", "serve"], "/nonexistent/file.toml"),
         (&["admin", "client", "create", "--client-id", "a b", "--redirect-uri", "https://x.example/"], "client id"),
+        (&["admin", "user", "list", "--data-dir", "nowhere"], "nowhere holds no cloud"),
+        (&["serve", "--listen", "0.0.0.0:0", "--behind-proxy"], "--client-address-header"),
+        (&["demo", "--simulator-listen", "192.0.2.1:80"], "--simulator-listen"),
+        (
+            &["home", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--ma-token-file", "/nonexistent/t"],
+            "/nonexistent/t",
+        ),
     ];
     for (args, expected) in cases {
         let output = run(ma_cloud().args(args).current_dir(&scratch.0), "");
@@ -196,6 +104,60 @@ fn mistakes_on_the_command_line_are_named() {
         assert!(text.contains(expected), "{args:?} said {text:?}, which does not name {expected:?}");
         assert!(!text.contains("panicked"), "{text}");
     }
+    assert!(!scratch.0.join("nowhere").exists(), "a mistyped directory was made");
+}
+
+#[test]
+fn the_demo_says_what_is_wrong_with_a_music_assistant() {
+    let scratch = Scratch::new();
+    let token = scratch.0.join("token");
+    std::fs::write(&token, "not-the-token").unwrap();
+    let mut home = Running::start(ma_cloud().args(["home", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]));
+    let real = home.until("listening")["ws_url"].as_str().unwrap().to_owned();
+    let cases =
+        [("ws://127.0.0.1:1/ws", "Music Assistant does not answer"), (&real, "Music Assistant refuses the token")];
+    for (url, expected) in cases {
+        let output =
+            run(ma_cloud().args(["demo", "--once", "--json", "--ma-url", url, "--ma-token-file"]).arg(&token), "");
+        assert_eq!(output.status.code(), Some(1));
+        let failed = json(&output)["failed"].as_str().unwrap().to_owned();
+        assert!(failed.contains(expected), "{url}: {failed}");
+    }
+}
+
+#[test]
+fn one_data_directory_is_one_cloud_and_is_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scratch = Scratch::new();
+    let data = scratch.0.join("data");
+    let serve = || {
+        let mut command = ma_cloud();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&data);
+        command
+    };
+    let mut cloud = Running::start(&mut serve());
+    cloud.until("listening");
+    let second = run(&mut serve(), "");
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another ma-cloud serve uses the data directory"));
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert!(entry.file_name() == "serve.lock" || mode & 0o077 == 0, "{:?} has mode {mode:o}", entry.file_name());
+    }
+    assert!(cloud.terminate().success());
+}
+
+#[test]
+fn the_simulated_home_keeps_its_token() {
+    let scratch = Scratch::new();
+    let file = scratch.0.join("token");
+    let token = || {
+        let mut command = ma_cloud();
+        command.args(["home", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--ma-token-file"]).arg(&file);
+        Running::start(&mut command).until("listening")["token"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(token(), token());
 }
 
 #[test]

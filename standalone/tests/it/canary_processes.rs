@@ -1,0 +1,207 @@
+//! The cloud as a process of its own, logging and tracing all it can: a title that is sung at home is in none of it.
+//!
+//! Beside the test within one process, which must leave the simulated home's own connection out of the log, here the log
+//! of the cloud is whole, and the spans that go to a collector are looked at too.
+
+use std::net::Ipv4Addr;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::routing::{get, post};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use macloud_service_kit::clock;
+use macloud_service_kit::http::Server;
+use macloud_service_kit::stop::Stop;
+use macloud_standalone::demo::browser::Browser;
+use macloud_standalone::demo::pretend_alexa::{
+    CHAIN_PATH, PretendAlexa, Registration, SIGNING_CHAIN, SIGNING_ROOT, SKILL_ID,
+};
+use macloud_standalone::demo::tour::speech;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message as _;
+use serde_json::json;
+
+use crate::processes::{EMAIL, PASSWORD, Running, Scratch, approve, json, ma_cloud, ma_connector, run};
+
+const CANARY: &str = "Quartzcanary Vexillology";
+const REDIRECT_URI: &str = "https://layla.amazon.com/api/skill/link/X";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cloud_that_logs_and_traces_everything_never_tells_a_title() {
+    macloud_service_kit::tls::install_provider();
+    let scratch = Scratch::new();
+    let path = |name: &str| scratch.0.join(name);
+    let stop = Stop::new();
+    let collector = Collector::start(&stop).await;
+    let certificates = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), None).await.unwrap();
+    let certificate_base = format!("http://{}", certificates.local_addr().unwrap());
+    let chain = Router::new().route(CHAIN_PATH, get(|| async { SIGNING_CHAIN }));
+    tokio::spawn(certificates.serve(chain, stop.clone()));
+
+    let library = json!({"artists": [{"name": CANARY, "albums": [{"title": "Plain album", "tracks": [{"title": CANARY, "seconds": 200}]}]}]});
+    std::fs::write(path("library"), library.to_string()).unwrap();
+    std::fs::write(path("roots"), SIGNING_ROOT).unwrap();
+    let mut home = Running::start(
+        ma_cloud()
+            .args([
+                "home",
+                "--listen",
+                "127.0.0.1:0",
+                "--control",
+                "127.0.0.1:0",
+                "--timing",
+                "fast",
+                "--ma-token-file",
+            ])
+            .arg(path("token"))
+            .arg("--library")
+            .arg(path("library")),
+    );
+    let ma_url = home.until("listening")["ws_url"].as_str().unwrap().to_owned();
+    let log = std::fs::File::create(path("cloud.log")).unwrap();
+    let mut cloud = Running::logging(
+        ma_cloud()
+            .args(["serve", "--listen", "127.0.0.1:0", "--pairing-poll-seconds", "1", "--alexa-skill-id", SKILL_ID])
+            .args([
+                "--log",
+                "trace",
+                "--otlp-endpoint",
+                &collector.url,
+                "--dangerous-certificate-base",
+                &certificate_base,
+            ])
+            .arg("--dangerous-request-roots")
+            .arg(path("roots"))
+            .arg("--data-dir")
+            .arg(path("data")),
+        Stdio::from(log),
+    );
+    let listening = cloud.until("listening");
+    let url = listening["public_url"].as_str().unwrap().to_owned();
+
+    let admin = |args: &[&str], stdin: &str| {
+        json(&run(ma_cloud().arg("admin").args(args).args(["--json", "--data-dir"]).arg(path("data")), stdin))
+    };
+    admin(&["user", "create", "--email", EMAIL, "--password-stdin"], &format!("{PASSWORD}\n"));
+    let client = admin(&["client", "create", "--client-id", "alexa", "--redirect-uri", REDIRECT_URI], "");
+    let mut browser = Browser::new();
+    let mut pairing = Running::start(
+        ma_connector()
+            .args(["pair", "--json", "--cloud", &url, "--ma-url", &ma_url, "--ma-token-file"])
+            .arg(path("token"))
+            .arg("--state-dir")
+            .arg(path("state")),
+    );
+    let code = pairing.until("code");
+    approve(&mut browser, &url, code["verification_uri_complete"].as_str().unwrap()).await;
+    pairing.until("paired");
+    let connector_log = std::fs::File::create(path("connector.log")).unwrap();
+    let mut connector = Running::logging(
+        ma_connector().args(["run", "--log", "debug", "--state-dir"]).arg(path("state")),
+        Stdio::from(connector_log),
+    );
+    connector.until("online");
+
+    let registration = Registration {
+        client_id: "alexa".into(),
+        client_secret: client["client_secret"].as_str().unwrap().into(),
+        redirect_uri: REDIRECT_URI.into(),
+    };
+    let mut alexa = PretendAlexa::new(url.parse().unwrap(), registration, clock::system());
+    alexa.link(&mut browser, EMAIL, PASSWORD).await.unwrap();
+    let mut said = String::new();
+    for _ in 0..100 {
+        let request = alexa.intent("PlayMediaIntent", &[("media", CANARY), ("player", "Kitchen")]);
+        said = speech(&alexa.send_custom(&request).await.unwrap()).unwrap();
+        if said.contains(CANARY) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(said.contains(CANARY), "the canary must really have been sung: {said}");
+    let metrics = format!("http://{}/metrics", listening["admin_address"].as_str().unwrap());
+    let client = macloud_service_kit::client::client(Duration::from_secs(10));
+    let metrics = client.get(metrics).send().await.unwrap().bytes().await.unwrap();
+
+    assert!(connector.terminate().success());
+    assert!(cloud.terminate().success());
+    let places = [
+        ("the cloud's log", std::fs::read(path("cloud.log")).unwrap(), "received frame"),
+        ("the connector's log", std::fs::read(path("connector.log")).unwrap(), "command answered"),
+        ("the spans", collector.seen(), "journey"),
+        ("the metrics", metrics.to_vec(), "macloud_relay"),
+    ];
+    let tokens = alexa.tokens().unwrap();
+    let secrets = [CANARY, "Vexillology", EMAIL, PASSWORD, &tokens.access_token, &tokens.refresh_token];
+    for (place, content, witness) in places {
+        let content = String::from_utf8_lossy(&content).to_lowercase();
+        assert!(content.contains(witness), "{place} was not captured: {} bytes without {witness}", content.len());
+        for secret in secrets {
+            assert!(!content.contains(&secret.to_lowercase()), "{place} holds {secret:?}");
+        }
+    }
+    // One trace leads from the skill over the bus into the relay.
+    let spans = collector.spans();
+    let routed = spans.iter().filter(|span| span.name == "route");
+    let parents = routed.filter_map(|route| spans.iter().find(|span| span.span_id == route.parent_span_id));
+    let calls: Vec<_> = parents.filter(|parent| parent.name == "call").collect();
+    assert!(!calls.is_empty(), "no call has a route");
+    for call in calls {
+        let journey = spans.iter().find(|span| span.span_id == call.parent_span_id).expect("a call has a parent");
+        assert_eq!((&*journey.name, &journey.trace_id), ("journey", &call.trace_id));
+    }
+    stop.stop_hard();
+}
+
+/// Takes whatever an OTLP exporter sends, over gRPC.
+struct Collector {
+    url: String,
+    seen: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Collector {
+    async fn start(stop: &Stop) -> Self {
+        let seen = Arc::<Mutex<Vec<u8>>>::default();
+        let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), None).await.unwrap();
+        let url = format!("http://{}", server.local_addr().unwrap());
+        let taken = seen.clone();
+        let take = move |body: Bytes| {
+            taken.lock().unwrap().extend_from_slice(&body);
+            // An empty message, and "OK".
+            let mut trailers = http::HeaderMap::new();
+            trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
+            let frames: [Result<_, std::convert::Infallible>; 2] =
+                [Ok(Frame::data(Bytes::from_static(&[0; 5]))), Ok(Frame::trailers(trailers))];
+            let answer = Body::new(StreamBody::new(futures_util::stream::iter(frames)));
+            async move { ([("content-type", "application/grpc")], answer) }
+        };
+        tokio::spawn(server.serve(Router::new().fallback(post(take)), stop.clone()));
+        Self { url, seen }
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        let seen = self.seen();
+        let mut rest = &seen[..];
+        let mut spans = Vec::new();
+        // Each message has five bytes before it: a flag, and its length.
+        while let Some((prefix, after)) = rest.split_first_chunk::<5>() {
+            assert_eq!(prefix[0], 0, "compressed");
+            let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize;
+            let (message, next) = after.split_at(length);
+            let request = ExportTraceServiceRequest::decode(message).unwrap();
+            let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+            spans.extend(scopes.flat_map(|scope| scope.spans));
+            rest = next;
+        }
+        spans
+    }
+
+    fn seen(&self) -> Vec<u8> {
+        self.seen.lock().unwrap().clone()
+    }
+}
