@@ -10,7 +10,8 @@ use clap::{Parser, Subcommand};
 use hdrhistogram::Histogram;
 use macloud_alexa_skill::trace::HopTrace;
 use macloud_service_kit::{config, tls};
-use macloud_simulated_home::{HomeConfig, Timing};
+use macloud_simulated_home::HomeConfig;
+use macloud_standalone::cli::HomeTiming;
 use macloud_standalone::demo::stage::{Music, Stage, StageConfig};
 use serde_json::{Value, json};
 
@@ -39,6 +40,9 @@ enum Verb {
         /// Directives before the first round, which are not counted.
         #[arg(long, default_value_t = 200, value_name = "COUNT")]
         warm_up: u32,
+        /// How long things take in the simulated home; `fast` leaves only what MA Cloud itself costs.
+        #[arg(long, value_enum, default_value = "fast")]
+        timing: HomeTiming,
         /// Print one JSON document.
         #[arg(long)]
         json: bool,
@@ -51,7 +55,10 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.verb {
-            Verb::Hops { commands, rounds, warm_up, json } => hops(commands, rounds, warm_up, json).await,
+            Verb::Hops { commands, rounds, warm_up, timing, json } => {
+                let home = HomeConfig { timing: timing.into(), ..HomeConfig::default() };
+                hops(home, commands, rounds, warm_up, json).await
+            }
         }
     })
 }
@@ -77,8 +84,7 @@ fn relayed(trace: &HopTrace, part: impl Fn(&macloud_alexa_skill::trace::RelayTim
     trace.passages.first().and_then(|passage| passage.relay.as_ref()).map_or(Duration::ZERO, part)
 }
 
-async fn hops(commands: u32, rounds: u32, warm_up: u32, as_json: bool) -> anyhow::Result<()> {
-    let home = HomeConfig { timing: Timing::fast(), ..HomeConfig::default() };
+async fn hops(home: HomeConfig, commands: u32, rounds: u32, warm_up: u32, as_json: bool) -> anyhow::Result<()> {
     let config = StageConfig { music: Music::Simulated(Box::new(home)), ..StageConfig::default() };
     let mut stage = Stage::set(config, |_| {}).await?;
     stage.discover().await?;
