@@ -5,6 +5,7 @@
 //! a table named like the subcommand. All values pass through clap's own parsers, so an error reads the same
 //! wherever the value came from.
 
+use std::any::TypeId;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,14 @@ pub enum ConfigError {
     /// The file names something that is no setting.
     #[error("the configuration file {path} sets {key:?}, which is not a setting of this program")]
     Unknown {
+        /// Which file.
+        path: PathBuf,
+        /// Which key.
+        key: String,
+    },
+    /// The value is no text where text is meant: `state-dir = 5` is a mistake and no directory.
+    #[error("the configuration file {path} gives {key:?} a number or true/false; a text in quotes is expected")]
+    Text {
         /// Which file.
         path: PathBuf,
         /// Which key.
@@ -124,6 +133,9 @@ fn with_defaults(mut command: Command, table: &Table, path: &Path) -> Result<Com
             command = command.mut_subcommand(key, |_| sub);
         } else {
             let values = values(value).ok_or_else(|| ConfigError::Form { path: path.into(), key: key.clone() })?;
+            if !is_text(value) && takes_text(&command, key) {
+                return Err(ConfigError::Text { path: path.into(), key: key.clone() });
+            }
             let (changed, used) = set_default(command, key, &values);
             if !used {
                 return Err(ConfigError::Unknown { path: path.into(), key: key.clone() });
@@ -132,6 +144,21 @@ fn with_defaults(mut command: Command, table: &Table, path: &Path) -> Result<Com
         }
     }
     Ok(command)
+}
+
+/// Whether `key` is, here or in a subcommand, an argument whose value is text of any kind.
+fn takes_text(command: &Command, key: &str) -> bool {
+    let long = key.replace('_', "-");
+    let is_text = |arg: &clap::Arg| {
+        let kind = arg.get_value_parser().type_id();
+        kind == TypeId::of::<String>() || kind == TypeId::of::<PathBuf>()
+    };
+    command.get_arguments().any(|arg| arg.get_long() == Some(&long) && is_text(arg))
+        || command.get_subcommands().any(|sub| takes_text(sub, key))
+}
+
+fn is_text(value: &Value) -> bool {
+    matches!(value, Value::String(_) | Value::Array(_))
 }
 
 /// Give `key` a default here and in every subcommand that has such an argument.
@@ -219,6 +246,10 @@ mod tests {
         assert!(unknown.to_string().contains("\"tokn_seconds\""), "{unknown}");
         let value = parse_with("token_seconds = 'many'\npublic_url='x'", &[]).unwrap_err();
         assert!(value.to_string().contains("--token-seconds"), "{value}");
+        let number = parse_with("public_url = 5", &[]).unwrap_err();
+        assert!(number.to_string().contains("\"public_url\" a number"), "{number}");
+        let flag = parse_with("[serve]\npublic_url = true", &[]).unwrap_err();
+        assert!(flag.to_string().contains("\"public_url\""), "{flag}");
         let toml = parse_with("token_seconds = ", &[]).unwrap_err();
         assert!(toml.to_string().contains("not valid TOML"), "{toml}");
     }
