@@ -22,7 +22,7 @@ pub struct TelemetryArgs {
     pub log_format: LogFormat,
 
     /// Send traces to this OTLP collector over gRPC, such as http://127.0.0.1:4317. Only programs built with serving support do.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide = !cfg!(feature = "server"))]
     pub otlp_endpoint: Option<String>,
 }
 
