@@ -82,6 +82,7 @@ struct PlaylistEntry {
     name: String,
     tracks: Vec<usize>,
     editable: bool,
+    file: bool,
 }
 
 #[derive(Debug)]
@@ -116,6 +117,7 @@ impl Catalog {
         }
         for playlist in &library.playlists {
             let item = catalog.add_playlist(&playlist.name, &playlist.tracks, playlist.repeat_to, false);
+            catalog.playlists[item.index].file = playlist.file;
             catalog.mark(item, playlist.favorite);
         }
         for radio in &library.radios {
@@ -160,7 +162,7 @@ impl Catalog {
         let once: Vec<usize> = entries.iter().filter_map(|entry| self.track_named(entry)).collect();
         let count = repeat_to.unwrap_or(once.len());
         let tracks = once.iter().copied().cycle().take(count).collect();
-        self.playlists.push(PlaylistEntry { name: name.to_owned(), tracks, editable });
+        self.playlists.push(PlaylistEntry { name: name.to_owned(), tracks, editable, file: false });
         Item { kind: Kind::Playlist, index: self.playlists.len() - 1 }
     }
 
@@ -197,10 +199,36 @@ impl Catalog {
         self.items(kind).find(|item| item.index + 1 == number)
     }
 
-    /// The item of `library://type/id`. Nothing else is understood, free text least of all.
+    /// The item of `library://type/id`, or of a playlist file's URI. Nothing else is understood, free text least of all.
     pub(crate) fn by_uri(&self, uri: &str) -> Option<Item> {
-        let (kind, id) = uri.strip_prefix("library://")?.split_once('/')?;
-        self.find(Kind::named(kind)?, id)
+        let (provider, rest) = uri.split_once("://")?;
+        let (kind, id) = rest.split_once('/')?;
+        let kind = Kind::named(kind)?;
+        if provider == "library" {
+            return self.find(kind, id).filter(|item| self.in_library(*item));
+        }
+        self.items(kind).find(|item| !self.in_library(*item) && self.provider_id(*item) == id)
+    }
+
+    /// Whether an item is in the library. Playlist files are only at their provider.
+    pub(crate) fn in_library(&self, item: Item) -> bool {
+        item.kind != Kind::Playlist || !self.playlists[item.index].file
+    }
+
+    /// How clients name an item.
+    pub(crate) fn uri(&self, item: Item) -> String {
+        if self.in_library(item) {
+            return item.uri();
+        }
+        format!("{PROVIDER_INSTANCE}://{}/{}", item.kind.name(), self.provider_id(item))
+    }
+
+    /// Id and provider, as clients see them.
+    fn address(&self, item: Item) -> (String, &'static str) {
+        if self.in_library(item) {
+            return ((item.index + 1).to_string(), "library");
+        }
+        (self.provider_id(item), PROVIDER_INSTANCE)
     }
 
     pub(crate) fn name(&self, item: Item) -> &str {
@@ -285,13 +313,14 @@ impl Catalog {
 
     /// The little that other items and "recently played" carry of an item.
     pub(crate) fn mapping(&self, item: Item) -> Value {
+        let (id, provider) = self.address(item);
         json!({
-            "item_id": (item.index + 1).to_string(),
-            "provider": "library",
+            "item_id": id,
+            "provider": provider,
             "name": self.name(item),
             "version": "",
             "sort_name": sort_name(self.name(item)),
-            "uri": item.uri(),
+            "uri": self.uri(item),
             "external_ids": [],
             "is_playable": true,
             "translation_key": null,
@@ -347,13 +376,14 @@ impl Catalog {
     }
 
     fn base(&self, item: Item) -> Value {
+        let (id, provider) = self.address(item);
         json!({
-            "item_id": (item.index + 1).to_string(),
-            "provider": "library",
+            "item_id": id,
+            "provider": provider,
             "name": self.name(item),
             "version": "",
             "sort_name": sort_name(self.name(item)),
-            "uri": item.uri(),
+            "uri": self.uri(item),
             "external_ids": [],
             "is_playable": true,
             "translation_key": null,
@@ -367,7 +397,7 @@ impl Catalog {
     }
 
     fn provider_mapping(&self, item: Item) -> Value {
-        let builtin = matches!(item.kind, Kind::Playlist | Kind::Radio);
+        let builtin = matches!(item.kind, Kind::Playlist | Kind::Radio) && self.in_library(item);
         let flac = item.kind == Kind::Track;
         let url = match item.kind {
             Kind::Artist | Kind::Album => Some(self.provider_id(item)),
@@ -379,7 +409,7 @@ impl Catalog {
             "provider_domain": if builtin { "builtin" } else { "filesystem_local" },
             "provider_instance": if builtin { "builtin" } else { PROVIDER_INSTANCE },
             "available": true,
-            "in_library": true,
+            "in_library": self.in_library(item),
             "is_unique": null,
             "audio_format": audio_format(if flac { "flac" } else { "?" }, "?"),
             "url": url,
@@ -396,6 +426,7 @@ impl Catalog {
                 let album = self.album_of(item).map(|album| self.provider_id(album)).unwrap_or_default();
                 format!("{album}/{:02} - {}.flac", self.tracks[item.index].number, self.name(item))
             }
+            Kind::Playlist if self.playlists[item.index].file => format!("{}.m3u", self.name(item)),
             Kind::Playlist => format!("playlist{:04}", item.index + 1),
             Kind::Radio => format!("radio{:04}", item.index + 1),
         }

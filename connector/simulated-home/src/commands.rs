@@ -340,7 +340,7 @@ fn listed(world: &World, kind: Kind, listing: &str, args: &Args<'_>) -> Option<O
     };
     Some(match (kind, listing) {
         (_, "library_items") => Ok(Answer::Value(search::library_items(catalog, kind, args))),
-        (_, "count") => Ok(Answer::Value(json!(catalog.items(kind).count()))),
+        (_, "count") => Ok(Answer::Value(json!(catalog.items(kind).filter(|item| catalog.in_library(*item)).count()))),
         (_, "get") => item().map(|item| Answer::Value(catalog.full(item))),
         (Kind::Artist, "artist_tracks") | (Kind::Album, "album_tracks") => {
             item().map(|item| list(catalog.playable(item)))

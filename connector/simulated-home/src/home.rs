@@ -192,7 +192,7 @@ impl Home {
     }
 
     /// Makes effects true and tells everybody. The machine stays locked meanwhile, so that events leave in order.
-    pub(crate) fn apply(&self, effects: Vec<Effect>) {
+    pub(crate) fn apply(self: &Arc<Self>, effects: Vec<Effect>) {
         let mut world = self.world();
         let (_, ended) = world.take_outcome();
         let mut signals = Vec::new();
@@ -202,9 +202,13 @@ impl Home {
                 self.publish(&world, &signal);
             }
         }
+        let (_, left_behind) = world.take_outcome();
         drop(world);
         self.changes.send_modify(|change| *change += 1);
         self.ticker.notify_one();
+        if !left_behind.is_empty() {
+            self.dispatch(left_behind);
+        }
     }
 
     fn publish(&self, world: &World, signal: &Signal) {
@@ -241,7 +245,7 @@ impl Home {
         }
     }
 
-    fn tell_times(&self) {
+    fn tell_times(self: &Arc<Self>) {
         let queues = self.world().playing_queues();
         self.apply(queues.into_iter().map(|queue| Effect::Tell(Signal::QueueTimeUpdated(queue))).collect());
     }

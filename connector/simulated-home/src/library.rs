@@ -22,7 +22,8 @@
 //! ```
 //!
 //! Everything but the names may be left out. A playlist names its tracks as `"Artist - Title"` or as an object (for names
-//! that contain ` - `); `repeat_to` repeats them until the playlist has that many entries. `players` are those of
+//! that contain ` - `); `repeat_to` repeats them until the playlist has that many entries; `"file": true` makes it a `.m3u` that
+//! can be searched for but is not in the library. `players` are those of
 //! [`PlayerConfig`]. Unknown fields are errors, so that a typing mistake is not silently ignored.
 
 use std::path::{Path, PathBuf};
@@ -108,6 +109,9 @@ pub struct Playlist {
     /// Repeat the tracks until there are this many.
     #[serde(default)]
     pub repeat_to: Option<usize>,
+    /// A playlist file (`.m3u`) that lies among the music. It can be searched for and played, but is not in the library.
+    #[serde(default)]
+    pub file: bool,
 }
 
 /// Names a track from a playlist.

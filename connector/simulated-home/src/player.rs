@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::catalog::Catalog;
 use crate::queue::Queue;
+use crate::timing::Timing;
 
 /// A player to put into a home.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +137,12 @@ pub(crate) struct Player {
     pub(crate) output_used: bool,
     /// Number of the latest command that steers playback; effects of earlier ones are void.
     pub(crate) orders: u64,
+    /// Number of the stream that was started last.
+    pub(crate) streams: u64,
+    /// Until then the next track is being loaded: the first attempt to move within it fails.
+    pub(crate) loading_until: f64,
+    /// It has just come (back) and does not know its volume yet.
+    pub(crate) volume_forgotten: bool,
     /// When it takes the next command.
     pub(crate) free_at: f64,
     pub(crate) queue: Queue,
@@ -162,6 +169,9 @@ impl Player {
             synced_to: None,
             output_used: false,
             orders: 0,
+            streams: 0,
+            loading_until: 0.0,
+            volume_forgotten: false,
             free_at: 0.0,
             queue: Queue::new(now),
         }
@@ -174,6 +184,11 @@ impl Player {
 
     pub(crate) fn is_speaker(&self) -> bool {
         self.role == Role::Speaker
+    }
+
+    /// What it says its volume is.
+    pub(crate) fn shown_volume(&self) -> i64 {
+        if self.volume_forgotten { Timing::FORGOTTEN_VOLUME } else { self.volume }
     }
 
     fn mac(&self) -> String {
@@ -268,7 +283,7 @@ pub(crate) fn render(player: &Player, around: &Surroundings<'_>, catalog: &Catal
         "elapsed_time": running.then(|| round_millis(source.queue.position(source.playback, now))),
         "elapsed_time_last_updated": running.then_some(now),
         "powered": player.powered,
-        "volume_level": shows_volume.then_some(player.volume),
+        "volume_level": shows_volume.then_some(player.shown_volume()),
         "volume_muted": (shows_volume && player.has_mute).then_some(player.muted),
         "group_members": player.group_members,
         "static_group_members": [],

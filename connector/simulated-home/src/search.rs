@@ -49,7 +49,11 @@ impl SearchCache {
         }
         let wants = |name: &str| types.as_ref().is_none_or(|types| types.iter().any(|wanted| wanted == name));
         let section = |name: &str, kind: Option<Kind>| match kind.filter(|_| wants(name)) {
-            Some(kind) => matching(catalog, kind, &query).take(limit).map(|item| catalog.listed(item)).collect(),
+            Some(kind) => matching(catalog, kind, &query)
+                .filter(|item| !library_only || catalog.in_library(*item))
+                .take(limit)
+                .map(|item| catalog.listed(item))
+                .collect(),
             None => Vec::new(),
         };
         let result: Map<String, Value> =
@@ -65,6 +69,7 @@ pub(crate) fn library_items(catalog: &Catalog, kind: Kind, args: &Args<'_>) -> V
     let query = args.optional_string("search").unwrap_or_default();
     let favorite = args.optional_boolean("favorite");
     let mut found: Vec<Item> = matching(catalog, kind, &query)
+        .filter(|item| catalog.in_library(*item))
         .filter(|item| favorite.is_none_or(|wanted| catalog.is_favorite(*item) == wanted))
         .collect();
     order(catalog, &mut found, args.optional_string("order_by").as_deref().unwrap_or("sort_name"));

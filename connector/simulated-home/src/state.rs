@@ -11,7 +11,7 @@ use crate::world::World;
 /// A home as it is now. The body of the control API's `GET /state`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HomeState {
-    /// `starting` or `running`, as the hello says.
+    /// `starting`, `running` or `stopping`, as the hello says.
     pub status: String,
     /// Unix time by the home's clock.
     pub now: f64,

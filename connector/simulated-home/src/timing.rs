@@ -19,6 +19,11 @@ pub struct Timing {
     pub start_playing: Duration,
     /// From `next` or `previous` to the last of the events that follow.
     pub settle: Duration,
+    /// From moving within a track to the sound from there. The server starts a new stream, and when that comes it plays,
+    /// even if the player was paused meanwhile.
+    pub stream_restart: Duration,
+    /// After a player has come (back), so long it says [`Timing::FORGOTTEN_VOLUME`] instead of its volume.
+    pub volume_recall: Duration,
     /// From pulling a player's plug to `available: false`.
     pub notice_lost: Duration,
     /// From plugging it in to `available: true`.
@@ -30,6 +35,9 @@ pub struct Timing {
 }
 
 impl Timing {
+    /// What a player that has just come (back) says its volume is.
+    pub const FORGOTTEN_VOLUME: i64 = 50;
+
     /// What a real server showed.
     #[must_use]
     pub const fn measured() -> Self {
@@ -39,6 +47,8 @@ impl Timing {
             player_update: Duration::from_millis(250),
             start_playing: Duration::from_millis(300),
             settle: Duration::from_millis(1000),
+            stream_restart: Duration::from_millis(1900),
+            volume_recall: Duration::from_millis(750),
             notice_lost: Duration::from_millis(2000),
             notice_back: Duration::from_millis(2300),
             throttle: Duration::from_millis(50),
@@ -66,6 +76,8 @@ impl Timing {
             player_update: Duration::ZERO,
             start_playing: Duration::ZERO,
             settle: Duration::ZERO,
+            stream_restart: Duration::ZERO,
+            volume_recall: Duration::ZERO,
             notice_lost: Duration::ZERO,
             notice_back: Duration::ZERO,
             throttle: Duration::ZERO,

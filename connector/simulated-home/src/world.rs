@@ -38,6 +38,8 @@ pub(crate) enum Phase {
     Settling,
     /// `running`.
     Running,
+    /// `stopping`, and everything still works: a server that waits for its players to leave, which they do not do.
+    Stopping,
 }
 
 impl Phase {
@@ -45,6 +47,7 @@ impl Phase {
         match self {
             Self::Down | Self::Loading | Self::Waking => "starting",
             Self::Settling | Self::Running => "running",
+            Self::Stopping => "stopping",
         }
     }
 }
@@ -54,6 +57,8 @@ impl Phase {
 pub struct Quirks {
     /// Grouping makes two players follow each other, as one recorded server did: whoever looks for the leader never ends.
     pub cyclic_groups: bool,
+    /// Players stop where they are told to pause, as those do that cannot pause.
+    pub pause_stops: bool,
     /// A provider offers similar tracks, so `radio_mode` works instead of failing with error 9.
     pub similar_tracks: bool,
 }
@@ -82,9 +87,18 @@ pub(crate) enum Effect {
         to: Playback,
         order: u64,
     },
+    /// The stream that was started at another place of the track is there.
+    StreamStarts {
+        player: String,
+        stream: u64,
+    },
     Available {
         player: String,
         yes: bool,
+    },
+    /// A player that came back remembers its volume.
+    VolumeRecalled {
+        player: String,
     },
     Phase(Phase),
 }
@@ -181,7 +195,14 @@ impl World {
         match effect {
             Effect::Tell(signal) => signals.push(signal),
             Effect::Playback { player, to, order } => self.apply_playback(&player, to, order, signals),
+            Effect::StreamStarts { player, stream } => self.apply_stream(&player, stream, signals),
             Effect::Available { player, yes } => self.apply_available(&player, yes, signals),
+            Effect::VolumeRecalled { player } => {
+                if let Some(index) = self.index(&player) {
+                    self.players[index].volume_forgotten = false;
+                    signals.push(Signal::PlayerUpdated(player));
+                }
+            }
             Effect::Phase(phase) => self.apply_phase(phase, signals),
         }
     }
@@ -313,8 +334,19 @@ impl World {
             self.halt(index);
         }
         self.players[index].available = yes;
+        if yes {
+            self.forget_volume(index);
+        }
         signals.push(Signal::QueueUpdated(id.to_owned()));
         signals.push(Signal::PlayerUpdated(id.to_owned()));
+    }
+
+    fn forget_volume(&mut self, index: usize) {
+        if !self.timing.volume_recall.is_zero() {
+            self.players[index].volume_forgotten = true;
+            let player = self.players[index].id.clone();
+            self.later(self.timing.volume_recall, Effect::VolumeRecalled { player });
+        }
     }
 
     /// Stops at once, without an order.
@@ -324,6 +356,7 @@ impl World {
         player.orders += 1;
         player.playback = Playback::Idle;
         player.intended = Playback::Idle;
+        player.streams += 1;
         player.queue.set_position(0.0, now);
     }
 
@@ -331,7 +364,7 @@ impl World {
         self.phase = phase;
         match phase {
             Phase::Down => self.go_down(),
-            Phase::Loading | Phase::Settling => {}
+            Phase::Loading | Phase::Settling | Phase::Stopping => {}
             Phase::Waking => {
                 for player in &self.players {
                     signals.push(Signal::PlayerAdded(player.id.clone()));
@@ -339,9 +372,13 @@ impl World {
                 }
             }
             Phase::Running => {
-                for player in &mut self.players {
-                    player.available = !player.unplugged;
-                    signals.push(Signal::PlayerUpdated(player.id.clone()));
+                for index in 0..self.players.len() {
+                    let there = !self.players[index].unplugged;
+                    self.players[index].available = there;
+                    if there {
+                        self.forget_volume(index);
+                    }
+                    signals.push(Signal::PlayerUpdated(self.players[index].id.clone()));
                 }
             }
         }

@@ -142,7 +142,10 @@ async fn a_player_without_its_plug_is_unavailable_and_others_are_not() {
 async fn a_restart_loses_no_player_and_no_time() {
     let simulated = Simulated::start().await;
     let Reply::Players(before) = simulated.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
-    simulated.home.restart(RestartPlan { down_ms: 200, starting_ms: 200, settling_ms: 100 }).unwrap();
+    simulated
+        .home
+        .restart(RestartPlan { down_ms: 200, starting_ms: 200, settling_ms: 100, ..RestartPlan::default() })
+        .unwrap();
     simulated.ready(false).await;
     let Reply::Players(meanwhile) = simulated.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
     assert_eq!(meanwhile.len(), before.len());

@@ -19,7 +19,9 @@ pub(crate) struct PlayMedia {
 }
 
 impl World {
-    /// `player_queues/play_media`. `replace` empties the queue before it looks whether there is anything to play.
+    /// `player_queues/play_media`. `replace` empties the queue before it looks whether there is anything to play. If the queue
+    /// plays, emptying it also stops the player, in a task of its own that comes after the start of the new music: all is
+    /// answered with success, and nothing is heard.
     pub(crate) fn play_media(&mut self, index: usize, wanted: &PlayMedia) -> Result<(), Failure> {
         self.occupy(index, self.timing.play_media_reply);
         let found: Vec<Item> = wanted.uris.iter().filter_map(|uri| self.catalog.by_uri(uri)).collect();
@@ -28,6 +30,7 @@ impl World {
             None if found.first().is_some_and(|item| item.kind != Kind::Track) => "replace",
             None => "play",
         };
+        let was_playing = self.players[index].playback == Playback::Playing;
         if option == "replace" {
             self.clear_queue(index);
         }
@@ -40,6 +43,9 @@ impl World {
             self.players[index].queue.active_playlist = self.catalog.name(found[0]).to_owned();
         }
         self.put(index, option, &media, start);
+        if option == "replace" && was_playing {
+            self.stop(index);
+        }
         if self.leader(index).is_err() {
             return Err(Failure::player_command("A synced player cannot receive play commands directly"));
         }

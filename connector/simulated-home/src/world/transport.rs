@@ -76,7 +76,8 @@ impl World {
 
     fn pause(&mut self, index: usize) {
         if self.players[index].intended == Playback::Playing {
-            self.order(index, Playback::Paused, self.timing.player_update);
+            let to = if self.quirks.pause_stops { Playback::Idle } else { Playback::Paused };
+            self.order(index, to, self.timing.player_update);
         }
     }
 
@@ -113,6 +114,7 @@ impl World {
         let target = if forward { queue.next_index(true) } else { Some(current.saturating_sub(1)) };
         if let Some(target) = target {
             self.play_index(index, target, 0.0);
+            self.players[index].loading_until = self.now + self.timing.settle.as_secs_f64();
         }
     }
 
@@ -128,8 +130,34 @@ impl World {
         if second > i64::from(duration) {
             return refuse("Can not seek outside of duration range.");
         }
+        if self.now < std::mem::take(&mut self.players[index].loading_until) {
+            return Err(Failure::player_command("Queue has no current item to seek in."));
+        }
         self.play_index(index, at, second.max(0) as f64);
+        self.restart_stream(index);
         Ok(())
+    }
+
+    /// A new stream is on its way. Until it is there the old one can be paused, and that is all a pause then does.
+    fn restart_stream(&mut self, index: usize) {
+        let player = &mut self.players[index];
+        player.streams += 1;
+        if !self.timing.stream_restart.is_zero() {
+            let (player, stream) = (player.id.clone(), player.streams);
+            self.later(self.timing.stream_restart, Effect::StreamStarts { player, stream });
+        }
+    }
+
+    pub(super) fn apply_stream(&mut self, id: &str, stream: u64, signals: &mut Vec<Signal>) {
+        let Some(index) = self.index(id) else { return };
+        let player = &mut self.players[index];
+        if player.streams != stream || player.playback != Playback::Paused {
+            return;
+        }
+        player.orders += 1;
+        player.intended = Playback::Playing;
+        let order = player.orders;
+        self.apply_playback(id, Playback::Playing, order, signals);
     }
 
     /// `player_queues/skip`: by seconds, also backwards, never beyond the track.
@@ -149,6 +177,8 @@ impl World {
             _ => self.timing.start_playing,
         };
         let player = &mut self.players[index];
+        player.streams += 1;
+        player.loading_until = 0.0;
         player.queue.current = Some(at);
         player.queue.set_position(position, now);
         if let Some(media) = player.queue.current_item().map(|item| item.media) {
@@ -249,7 +279,9 @@ impl World {
 
     pub(super) fn change_volume(&mut self, index: usize, level: i64) {
         let player = &mut self.players[index];
-        if player.volume != level {
+        let shown = player.shown_volume();
+        player.volume_forgotten = false;
+        if player.volume != level || shown != level {
             player.volume = level;
             let id = player.id.clone();
             self.tell(self.timing.player_update, Signal::PlayerUpdated(id));

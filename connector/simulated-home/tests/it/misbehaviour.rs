@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use macloud_simulated_home::{FailNext, Faults, Playback, PlayerChange, RestartPlan};
+use macloud_simulated_home::{FailNext, Faults, HomeConfig, Playback, PlayerChange, RestartPlan, Timing};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Heard, KITCHEN, fast, patiently, start};
@@ -73,7 +73,7 @@ async fn a_restart_breaks_connections_and_brings_players_back_by_and_by() {
     let mut client = Client::signed_in(&home).await;
     client.result("player_queues/play_media", json!({"queue_id": KITCHEN, "media": "library://album/1"})).await;
     client.player_event(KITCHEN, |player| player["playback_state"] == "playing").await;
-    home.restart(RestartPlan { down_ms: 50, starting_ms: 4000, settling_ms: 100 }).unwrap();
+    home.restart(RestartPlan { down_ms: 50, starting_ms: 4000, settling_ms: 100, ..RestartPlan::default() }).unwrap();
     assert!(home.restart(RestartPlan::default()).is_err());
     assert_eq!(client.end().await, None);
 
@@ -187,4 +187,29 @@ async fn players_come_go_and_are_renamed() {
     client.event("player_removed", "garden").await;
     assert_eq!(client.result("players/get", json!({"player_id": "garden"})).await, Value::Null);
     assert!(home.remove_player("garden").is_err());
+}
+
+#[tokio::test]
+async fn a_server_says_that_it_is_stopping_and_works_until_it_is_gone() {
+    let home = start(fast()).await;
+    home.restart(RestartPlan { stopping_ms: 400, ..RestartPlan::default() }).unwrap();
+    let mut client = Client::signed_in(&home).await;
+    assert_eq!(client.hello["status"], "stopping");
+    client.result("players/cmd/volume_set", json!({"player_id": KITCHEN, "volume_level": 33})).await;
+    client.player_event(KITCHEN, |player| player["volume_level"] == 33).await;
+    assert_eq!(client.end().await, None);
+    patiently(home.until(|state| state.status == "running")).await;
+}
+
+#[tokio::test]
+async fn a_player_that_comes_back_has_forgotten_its_volume_for_a_moment() {
+    let timing = Timing { volume_recall: std::time::Duration::from_millis(100), ..Timing::fast() };
+    let home = start(HomeConfig { timing, ..fast() }).await;
+    let mut client = Client::signed_in(&home).await;
+    home.unplug(KITCHEN).unwrap();
+    client.player_event(KITCHEN, |player| player["available"] == false).await;
+    home.plug(KITCHEN).unwrap();
+    let back = client.player_event(KITCHEN, |player| player["available"] == true).await;
+    assert_eq!((&back["volume_level"], home.state().player(KITCHEN).unwrap().volume), (&json!(50), 20));
+    client.player_event(KITCHEN, |player| player["volume_level"] == 20).await;
 }

@@ -275,3 +275,44 @@ async fn a_queue_moves_to_another_room() {
     assert!(living_room.elapsed_s >= 30.0 && living_room.queue.length == 5);
     assert_eq!(state.player(KITCHEN).unwrap().queue.length, 0);
 }
+
+#[tokio::test]
+async fn replacing_what_plays_is_overtaken_by_its_own_stop() {
+    let (home, mut client) = kitchen_plays_kind_of_blue(fast()).await;
+    let args = json!({"queue_id": KITCHEN, "media": "library://album/2", "option": "replace"});
+    client.result("player_queues/play_media", args.clone()).await;
+    client.player_event(KITCHEN, |player| player["playback_state"] == "idle").await;
+    let kitchen = home.state().player(KITCHEN).unwrap().clone();
+    assert_eq!((kitchen.state, kitchen.queue.length), (Playback::Idle, 4), "success, and silence");
+    client.result("player_queues/play_media", args).await;
+    client.player_event(KITCHEN, |player| player["playback_state"] == "playing").await;
+}
+
+#[tokio::test]
+async fn a_new_stream_plays_on_over_a_pause() {
+    let timing = Timing { stream_restart: Duration::from_millis(200), ..Timing::fast() };
+    let (_home, mut client) = kitchen_plays_kind_of_blue(HomeConfig { timing, ..fast() }).await;
+    let player = json!({"player_id": KITCHEN});
+    let seek = json!({"player_id": KITCHEN, "position": 60});
+    client.result("players/cmd/seek", seek.clone()).await;
+    client.result("players/cmd/pause", player.clone()).await;
+    client.player_event(KITCHEN, |player| player["playback_state"] == "paused").await;
+    client.player_event(KITCHEN, |player| player["playback_state"] == "playing").await;
+    client.result("players/cmd/seek", seek).await;
+    client.result("players/cmd/stop", player).await;
+    client.player_event(KITCHEN, |player| player["playback_state"] == "idle").await;
+    let later = tokio::time::timeout(Duration::from_millis(400), client.event("player_updated", KITCHEN)).await;
+    assert!(later.is_err(), "what was stopped stays so: {later:?}");
+}
+
+#[tokio::test]
+async fn while_the_next_track_loads_there_is_nothing_to_seek_in() {
+    let timing = Timing { settle: Duration::from_secs(3600), ..Timing::fast() };
+    let (home, mut client) = kitchen_plays_kind_of_blue(HomeConfig { timing, ..fast() }).await;
+    let seek = json!({"player_id": KITCHEN, "position": 60});
+    client.result("players/cmd/seek", seek.clone()).await;
+    client.result("players/cmd/next", json!({"player_id": KITCHEN})).await;
+    assert_eq!(client.failure("players/cmd/seek", seek.clone()).await.0, 11);
+    client.result("players/cmd/seek", seek).await;
+    assert!(home.state().player(KITCHEN).unwrap().elapsed_s >= 60.0);
+}

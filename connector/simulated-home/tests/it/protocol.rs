@@ -252,3 +252,23 @@ async fn two_hundred_commands_at_once_are_all_answered() {
         assert!(waiting.remove(frame["message_id"].as_str().unwrap()));
     }
 }
+
+#[tokio::test]
+async fn a_playlist_file_is_searched_and_played_and_not_in_the_library() {
+    let library = json!({
+        "artists": [{"name": "A", "albums": [{"title": "B", "tracks": [{"title": "C", "seconds": 60}]}]}],
+        "playlists": [{"name": "Dinner Jazz", "tracks": ["A - C"], "file": true}, {"name": "Jazz", "tracks": ["A - C"]}],
+    });
+    let library = Library::from_json(&library.to_string()).unwrap();
+    let home = start(HomeConfig { library, ..fast() }).await;
+    let mut client = Client::signed_in(&home).await;
+    let listed = client.result("music/playlists/library_items", json!({"search": "jazz"})).await;
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["name"]), (1, &json!("Jazz")));
+    let found =
+        client.result("music/search", json!({"search_query": "dinner jazz", "media_types": ["playlist"]})).await;
+    let uri = &found["playlists"][0]["uri"];
+    assert_eq!(uri, "filesystem_local--Sim0home://playlist/Dinner Jazz.m3u");
+    assert_eq!(client.result("music/item_by_uri", json!({"uri": uri})).await["name"], "Dinner Jazz");
+    client.result("player_queues/play_media", json!({"queue_id": KITCHEN, "media": uri})).await;
+    patiently(home.until(|state| state.player(KITCHEN).unwrap().queue.length == 1)).await;
+}
