@@ -143,6 +143,7 @@ impl PendingCall {
             session_epoch: self.epoch,
             outcome: Some(to_answer(outcome)),
             timing: Some(to_timing(timing)),
+            sent_before: self.written_before,
         });
     }
 

@@ -128,9 +128,15 @@ impl Cloud {
 
     /// The same in the background.
     pub(crate) fn command_later(&self, home: &HomeKey, id: u8, remaining: Duration) -> JoinHandle<answer::Outcome> {
+        let answer = self.answer_later(home, id, remaining);
+        tokio::spawn(async move { answer.await.unwrap().outcome.unwrap() })
+    }
+
+    /// The whole answer.
+    pub(crate) fn answer_later(&self, home: &HomeKey, id: u8, remaining: Duration) -> JoinHandle<bus::Answer> {
         let mut bus = self.bus.clone();
         let call = dispatch(home, id, remaining);
-        tokio::spawn(async move { bus.dispatch(call).await.unwrap().into_inner().outcome.unwrap() })
+        tokio::spawn(async move { bus.dispatch(call).await.unwrap().into_inner() })
     }
 
     /// An open stream, with its first message.

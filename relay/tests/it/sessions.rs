@@ -33,14 +33,17 @@ async fn commands_of_a_replaced_session_move_to_the_new_one() {
     let cloud = Cloud::start().await;
     let key = HomeKey::new(1);
     let mut old = cloud.home_with(&key, 1).await;
-    let written = cloud.command_later(&key, 1, SECOND * 5);
+    let written = cloud.answer_later(&key, 1, SECOND * 5);
     assert_eq!(old.command().await, id(1));
-    let queued = cloud.command_later(&key, 2, SECOND * 5);
+    let queued = cloud.answer_later(&key, 2, SECOND * 5);
     tokio::time::sleep(Duration::from_millis(10)).await;
     let new = cloud.home(&key).await;
     new.serve();
-    assert_eq!(written.await.unwrap(), delivered(1), "written and lost, so sent again under its id");
-    assert_eq!(queued.await.unwrap(), delivered(2));
+    let (written, queued) = (written.await.unwrap(), queued.await.unwrap());
+    assert_eq!(written.outcome, Some(delivered(1)), "written and lost, so sent again under its id");
+    assert_eq!(queued.outcome, Some(delivered(2)));
+    assert!(written.sent_before, "the caller must know that the home may have carried it out before");
+    assert!(!queued.sent_before);
 }
 
 #[tokio::test(start_paused = true)]

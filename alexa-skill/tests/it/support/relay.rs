@@ -182,6 +182,7 @@ impl FakeRelay {
             session_epoch: 1,
             outcome: Some(outcome),
             timing: Some(Timing { queued_micros: 10, received_micros: 200, replied_micros: 900, home_micros: 500 }),
+            sent_before: false,
         };
         say(&outgoing, from_relay::Body::Answer(answer)).await;
     }
