@@ -69,6 +69,10 @@ pub struct Answer {
     pub node: String,
     /// What the relay measured.
     pub timing: Option<RelayTiming>,
+    /// The relay had sent it to an earlier session of the home already, and this is what came of the second time.
+    pub sent_before: bool,
+    /// A relay says so; otherwise it never came to one.
+    pub by_relay: bool,
 }
 
 /// What came back, or why nothing did.

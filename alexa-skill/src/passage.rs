@@ -127,9 +127,13 @@ impl Carrier {
         for last in [false, true] {
             passage.sends += 1;
             let sent = self.bus.dispatch(&home.instance, passage.command_id, sealed.clone(), deadline).await;
-            let Answer { outcome, node, timing } = sent.map_err(|failure| before.unless_done(failure))?;
+            let Answer { outcome, node, timing, sent_before, .. } =
+                sent.map_err(|failure| before.unless_done(failure))?;
             passage.node = node;
             passage.relay = timing.or(passage.relay);
+            if sent_before {
+                *before = Before::MayBeDone(unknown::Reason::LinkLost);
+            }
             if let Outcome::Unknown(reason) = outcome {
                 *before = Before::MayBeDone(reason);
             }

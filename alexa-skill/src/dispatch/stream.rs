@@ -151,11 +151,15 @@ impl Drop for InFlightCall<'_> {
 
 impl Answer {
     fn not_sent(reason: not_sent::Reason) -> Self {
-        Self { outcome: Outcome::NotSent(reason), node: String::new(), timing: None }
+        Self::of_our_own(Outcome::NotSent(reason))
     }
 
     fn unknown(reason: unknown::Reason) -> Self {
-        Self { outcome: Outcome::Unknown(reason), node: String::new(), timing: None }
+        Self::of_our_own(Outcome::Unknown(reason))
+    }
+
+    fn of_our_own(outcome: Outcome) -> Self {
+        Self { outcome, node: String::new(), timing: None, sent_before: false, by_relay: false }
     }
 }
 
@@ -169,6 +173,12 @@ impl From<v1::Answer> for Answer {
             // Of a newer relay: whether anything was written is not known.
             None => Outcome::Unknown(unknown::Reason::Unspecified),
         };
-        Self { outcome, node: answer.owner_node_id, timing: answer.timing.map(Into::into) }
+        Self {
+            outcome,
+            node: answer.owner_node_id,
+            timing: answer.timing.map(Into::into),
+            sent_before: answer.sent_before,
+            by_relay: true,
+        }
     }
 }

@@ -21,6 +21,8 @@ pub enum Trouble {
     NotSent(not_sent::Reason),
     /// Written, but no reply came; whether the home carried it out.
     Unknown(unknown::Reason, bool),
+    /// Carried out, but no reply came, and then the home restarts.
+    UnknownAndRestart(unknown::Reason),
     /// No answer at all.
     Silence,
     /// The stream to the caller breaks after the home has carried the command out.
@@ -29,6 +31,8 @@ pub enum Trouble {
     Late(Duration),
     /// The reply is changed on the way.
     Spoil,
+    /// The home carries it out and restarts before it has answered; the relay sends the same bytes to its new session.
+    SentAgainAfterRestart,
 }
 
 #[derive(Clone)]
@@ -172,7 +176,7 @@ impl FakeRelay {
         let now = self.0.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.0.most_in_flight.fetch_max(now, Ordering::SeqCst);
         let correlation = call.correlation;
-        let answer = self.answer(call, &control).await;
+        let (answer, sent_before) = self.answer(call, &control).await;
         self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
         let Some(outcome) = answer else { return };
         let is_there = !matches!(outcome, answer::Outcome::NotSent(_));
@@ -182,12 +186,12 @@ impl FakeRelay {
             session_epoch: 1,
             outcome: Some(outcome),
             timing: Some(Timing { queued_micros: 10, received_micros: 200, replied_micros: 900, home_micros: 500 }),
-            sent_before: false,
+            sent_before,
         };
         say(&outgoing, from_relay::Body::Answer(answer)).await;
     }
 
-    async fn answer(&self, call: Call, control: &mpsc::Sender<Control>) -> Option<answer::Outcome> {
+    async fn answer(&self, call: Call, control: &mpsc::Sender<Control>) -> (Option<answer::Outcome>, bool) {
         assert!((1..=30_000).contains(&call.remaining_ms));
         let instance: InstanceId = call.instance_id.parse().unwrap();
         let (trouble, is_pre_key) = match &call.body {
@@ -216,7 +220,8 @@ impl FakeRelay {
                 _ => answer::Outcome::PreKey(PreKey { signed_pre_key: home.signed_pre_key().into() }),
             }
         };
-        Some(match trouble {
+        let sent_before = matches!(trouble, Some(Trouble::SentAgainAfterRestart));
+        let outcome = match trouble {
             None => carry(),
             Some(Trouble::NotSent(reason)) => not_sent(reason),
             Some(Trouble::Unknown(reason, done)) => {
@@ -225,11 +230,16 @@ impl FakeRelay {
                 }
                 unknown(reason)
             }
-            Some(Trouble::Silence) => return None,
+            Some(Trouble::UnknownAndRestart(reason)) => {
+                carry();
+                self.home(&instance).restart();
+                unknown(reason)
+            }
+            Some(Trouble::Silence) => return (None, false),
             Some(Trouble::BreakStream) => {
                 carry();
                 let _ = control.send(Control::Break).await;
-                return None;
+                return (None, false);
             }
             Some(Trouble::Late(by)) => {
                 tokio::time::sleep(by).await;
@@ -248,7 +258,13 @@ impl FakeRelay {
                 }
                 other => other,
             },
-        })
+            Some(Trouble::SentAgainAfterRestart) => {
+                carry();
+                self.home(&instance).restart();
+                carry()
+            }
+        };
+        (Some(outcome), sent_before)
     }
 }
 
