@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use macloud_proto::secret_form::{ACCESS_TOKEN_PREFIX, is_well_formed};
 use macloud_service_kit::random;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
@@ -25,7 +26,7 @@ pub(crate) enum Kind {
 impl Kind {
     const fn prefix(self) -> &'static str {
         match self {
-            Self::Access => "mca_",
+            Self::Access => ACCESS_TOKEN_PREFIX,
             Self::Refresh => "mcr_",
             Self::Code => "mcc_",
             Self::Device => "mcd_",
@@ -70,9 +71,7 @@ impl fmt::Debug for Secret {
 
 /// The hash to look `text` up by, if it has the form of a secret of this kind. Nothing else reaches the database.
 pub(crate) fn lookup_hash(kind: Kind, text: &str) -> Option<[u8; 32]> {
-    let random = text.strip_prefix(kind.prefix())?;
-    let well_formed = random.len() == 43 && random.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-    well_formed.then(|| hash(text))
+    is_well_formed(kind.prefix(), text).then(|| hash(text))
 }
 
 /// SHA-256. Enough for 256 random bits: there is nothing to guess.

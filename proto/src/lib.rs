@@ -7,6 +7,7 @@
 //! - [`link`]: the link protocol between connector and relay: frames and the state machines of both sides.
 //! - [`bus`], [`accounts`]: the gRPC contracts between the processes of the cloud.
 //! - [`jose`], [`dpop`], [`instance_token`]: the few JSON Object Signing rules that identify a home.
+//! - [`secret_form`]: how the secrets look that the account service hands out.
 //!
 //! - [`time`], [`random`]: the two things that are always arguments.
 //!
@@ -20,6 +21,7 @@ pub mod instance_token;
 pub mod jose;
 pub mod link;
 pub mod random;
+pub mod secret_form;
 pub mod time;
 
 /// The largest WebSocket message of the link protocol, in bytes. A longer one closes the link.
