@@ -20,6 +20,8 @@ pub struct SkillConfig {
     pub verify: VerifyConfig,
     /// The command bus.
     pub bus: BusConfig,
+    /// At most this many directives and requests are answered at once; further ones are turned away.
+    pub most_requests: usize,
     /// At most this many sessions with homes are kept.
     pub most_sessions: usize,
     /// What state reports to Alexa's event gateway need. Off when absent.
@@ -35,6 +37,8 @@ impl Default for SkillConfig {
             resolve: ResolveConfig::default(),
             verify: VerifyConfig::default(),
             bus: BusConfig::default(),
+            // With bodies of 256 KiB at most, half a gigabyte when strangers do their worst.
+            most_requests: 2048,
             most_sessions: 100_000,
             events: None,
             observer: None,
@@ -49,6 +53,7 @@ impl std::fmt::Debug for SkillConfig {
             .field("resolve", &self.resolve)
             .field("verify", &self.verify)
             .field("bus", &self.bus)
+            .field("most_requests", &self.most_requests)
             .field("most_sessions", &self.most_sessions)
             .field("events", &self.events)
             .field("observer", &self.observer.is_some())

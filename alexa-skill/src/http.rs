@@ -1,7 +1,8 @@
 //! The two routes that Alexa calls, with bounds on what a stranger can send.
 //!
 //! A directive is always answered with HTTP 200 and an event, also when it fails; other statuses are for what is no
-//! directive. On the custom route, whatever is not believed is answered with 400 and nothing else.
+//! directive. On the custom route, whatever is not believed is answered with 400 and nothing else. Beyond a number of
+//! requests at once, everything is answered with 503 before anything of it is read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::Inner;
+use crate::verify;
 
 /// Alexa's own limit for a message.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -33,7 +36,9 @@ pub(crate) fn router(skill: Arc<Inner>) -> Router {
 }
 
 async fn smart_home(State(skill): State<Arc<Inner>>, request: Request) -> Response {
+    let arrived = Instant::now();
     let _token = skill.working.token();
+    let Ok(_room) = skill.room.try_acquire() else { return overloaded() };
     let (head, body) = request.into_parts();
     if !is_json(&head.headers) {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -43,20 +48,33 @@ async fn smart_home(State(skill): State<Arc<Inner>>, request: Request) -> Respon
         Ok(body) => body,
         Err(problem) => return problem,
     };
-    match skill.steps.directive(&body, remaining(&head.headers)).await {
+    match skill.steps.directive(&body, arrived, remaining(&head.headers)).await {
         Ok(event) => answer(&event),
         Err(malformed) => problem(StatusCode::BAD_REQUEST, "malformed_directive", &malformed.to_string()),
     }
 }
 
 async fn custom(State(skill): State<Arc<Inner>>, request: Request) -> Response {
+    let arrived = Instant::now();
     let _token = skill.working.token();
+    let Ok(_room) = skill.room.try_acquire() else { return overloaded() };
     let (head, body) = request.into_parts();
+    if !verify::could_be_signed(&head.headers) {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
     let Ok(body) = read(body).await else { return StatusCode::BAD_REQUEST.into_response() };
-    match skill.steps.request(&head.headers, &body).await {
+    match skill.steps.request(&head.headers, &body, arrived).await {
         Ok(response) => answer(&response),
         Err(_) => StatusCode::BAD_REQUEST.into_response(),
     }
+}
+
+/// The forwarder makes an event of it; Alexa itself says that the skill has a problem.
+fn overloaded() -> Response {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let mut response = problem(status, "overloaded", "Too much is being answered at once. Try again in a second.");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 async fn only_post() -> Response {

@@ -59,17 +59,17 @@ enum Outcome {
 }
 
 impl Steps {
-    /// The way of a directive. The caller has `within` to answer.
-    pub(crate) async fn directive(&self, body: &[u8], within: Duration) -> Result<Value, Malformed> {
-        self.answer_directive(body, within).instrument(journey_span(Front::SmartHome)).await
+    /// The way of a directive that began to arrive at `arrived`. The caller has `within` from then on.
+    pub(crate) async fn directive(&self, body: &[u8], arrived: Instant, within: Duration) -> Result<Value, Malformed> {
+        self.answer_directive(body, arrived, within).instrument(journey_span(Front::SmartHome)).await
     }
 
-    async fn answer_directive(&self, body: &[u8], within: Duration) -> Result<Value, Malformed> {
+    async fn answer_directive(&self, body: &[u8], arrived: Instant, within: Duration) -> Result<Value, Malformed> {
         let (mut watch, mut trace) = (Stopwatch::start(), HopTrace::new(Front::SmartHome));
-        let deadline = Instant::now() + self.deadline.min(within);
-        let arrived = directive::parse(body)?;
+        let deadline = arrived + self.deadline.min(within);
+        let read = directive::parse(body)?;
         trace.verify = watch.lap();
-        let (reply_to, outcome) = match arrived {
+        let (reply_to, outcome) = match read {
             Arrived::Refuse(reply_to, failure) => (reply_to, Err(failure)),
             Arrived::Directive(Directive { reply_to, token, ask }) => {
                 let carried_out = async {
@@ -99,14 +99,14 @@ impl Steps {
         Ok(event)
     }
 
-    /// The way of a spoken request.
-    pub(crate) async fn request(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
-        self.answer_request(headers, body).instrument(journey_span(Front::Custom)).await
+    /// The way of a spoken request that began to arrive at `arrived`.
+    pub(crate) async fn request(&self, headers: &HeaderMap, body: &[u8], arrived: Instant) -> Result<Value, Refused> {
+        self.answer_request(headers, body, arrived).instrument(journey_span(Front::Custom)).await
     }
 
-    async fn answer_request(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
+    async fn answer_request(&self, headers: &HeaderMap, body: &[u8], arrived: Instant) -> Result<Value, Refused> {
         let (mut watch, mut trace) = (Stopwatch::start(), HopTrace::new(Front::Custom));
-        let deadline = Instant::now() + self.deadline;
+        let deadline = arrived + self.deadline;
         let request = self.verifier.verify(headers, body).await.inspect_err(|refused| {
             tracing::info!(reason = %refused, "a request of the custom part is refused");
             self.metrics.refused();

@@ -13,6 +13,7 @@ pub mod config;
 pub mod directive;
 pub mod dispatch;
 pub mod failure;
+mod flights;
 pub mod grant;
 mod http;
 mod journey;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use macloud_e2ee::keys::SkillSigner;
 use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::stop::Stop;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Channel;
 
@@ -53,6 +55,8 @@ pub(crate) struct Inner {
     steps: Steps,
     /// Directives and requests that are being answered.
     working: TaskTracker,
+    /// For so many of them.
+    room: Semaphore,
 }
 
 /// What is wrong with a configuration.
@@ -90,7 +94,8 @@ impl Skill {
             clock,
             deadline: config.deadline,
         };
-        Ok(Self(Arc::new(Inner { steps, working: TaskTracker::new() })))
+        let room = Semaphore::new(config.most_requests);
+        Ok(Self(Arc::new(Inner { steps, working: TaskTracker::new(), room })))
     }
 
     /// `/alexa/v1/smart-home` and `/alexa/v1/custom`.

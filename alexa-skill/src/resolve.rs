@@ -2,7 +2,7 @@
 //!
 //! Answers of the account service are kept for as long as the token lives, at most five minutes, and thrown away the
 //! moment a pushed change touches them. While no pushes can arrive, an answer is trusted for seconds only. Many
-//! directives with one token at once cause one look-up.
+//! directives with one token at once cause one look-up, and no more than so many run at once.
 //!
 //! Promises: a look-up that began before a revocation is not remembered after it; a fault of the account service is
 //! never taken for a bad token.
@@ -13,8 +13,6 @@ pub mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared, WeakShared};
 use macloud_e2ee::vocabulary::Scopes;
 use macloud_proto::accounts::v1::accounts_client::AccountsClient;
 use macloud_proto::accounts::v1::resolve_access_answer::Status;
@@ -26,8 +24,9 @@ use tonic::Code;
 use tonic::transport::Channel;
 
 use crate::failure::{Failure, TokenFault};
+use crate::flights::Flights;
 use crate::token::AccessToken;
-use cache::Cache;
+use cache::{Cache, Hash};
 
 /// What a valid token gives access to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +71,8 @@ pub struct ResolveConfig {
     pub longest_unwatched: Duration,
     /// One look-up may take this long.
     pub patience: Duration,
+    /// At most this many look-ups run at once: strangers can send any number of tokens that look like ours.
+    pub most_look_ups: usize,
 }
 
 impl Default for ResolveConfig {
@@ -81,17 +82,17 @@ impl Default for ResolveConfig {
             longest: Duration::from_secs(300),
             longest_unwatched: Duration::from_secs(3),
             patience: Duration::from_millis(1500),
+            most_look_ups: 1024,
         }
     }
 }
-
-type Looking = BoxFuture<'static, Result<Arc<Access>, Failure>>;
 
 /// Looks tokens up.
 #[derive(Clone)]
 pub struct Resolver {
     accounts: AccountsClient<Channel>,
-    cache: Arc<Cache<WeakShared<Looking>>>,
+    cache: Arc<Cache>,
+    look_ups: Arc<Flights<Hash, Result<Arc<Access>, Failure>>>,
     config: ResolveConfig,
     clock: SharedClock,
 }
@@ -101,7 +102,8 @@ impl Resolver {
     #[must_use]
     pub fn new(accounts: Channel, config: ResolveConfig, clock: SharedClock) -> Self {
         let cache = Arc::new(Cache::new(config.most_tokens, config.longest_unwatched));
-        Self { accounts: AccountsClient::new(accounts), cache, config, clock }
+        let look_ups = Arc::new(Flights::new(config.most_look_ups));
+        Self { accounts: AccountsClient::new(accounts), cache, look_ups, config, clock }
     }
 
     /// What this token gives access to. Safe to cancel: others who wait for the same look-up go on.
@@ -114,19 +116,16 @@ impl Resolver {
         if let Some(access) = self.cache.find(&hash, now) {
             return Ok(access);
         }
-        let look_up: Shared<Looking> = self.cache.join(&hash, WeakShared::upgrade, || {
-            let look_up = self.clone().look_up(token.clone(), hash).boxed().shared();
-            let weak = look_up.downgrade().unwrap_or_else(|| unreachable!("a new future has not been polled"));
-            (look_up, weak)
-        });
+        let Some(look_up) = self.look_ups.join(&hash, self.clone().look_up(token.clone(), hash)) else {
+            tracing::warn!("too many tokens are looked up at once: one is not");
+            return Err(Failure::AccountsAway);
+        };
         look_up.await
     }
 
     async fn look_up(self, token: AccessToken, hash: [u8; 32]) -> Result<Arc<Access>, Failure> {
         let before = self.cache.generation();
-        let answer = self.ask(&token).await;
-        self.cache.leave(&hash);
-        let answer = answer?;
+        let answer = self.ask(&token).await?;
         let valid_for = Duration::from_secs(answer.valid_for_seconds.into()).min(self.config.longest);
         let access = Arc::new(interpret(answer)?);
         self.cache.keep(hash, &access, before, self.clock.monotonic_millis(), valid_for);

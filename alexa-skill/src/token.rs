@@ -2,21 +2,18 @@
 
 use std::fmt;
 
+use macloud_proto::secret_form::{ACCESS_TOKEN_PREFIX, is_well_formed};
 use ring::digest::{SHA256, digest};
 
-/// Longest token that is looked up. Ours have 47 characters; anything far longer is none of ours.
-const MAX_CHARS: usize = 1024;
-
-/// An opaque bearer token. Its `Debug` shows nothing of it.
+/// A bearer token of the form that ours have. Its `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessToken(Box<str>);
 
 impl AccessToken {
-    /// `text` if it could be a token: not empty, not absurdly long, visible ASCII.
+    /// `text` if we could have made it. Whatever else strangers send never reaches the account service.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let plausible = !text.is_empty() && text.len() <= MAX_CHARS && text.bytes().all(|b| b.is_ascii_graphic());
-        plausible.then(|| Self(text.into()))
+        is_well_formed(ACCESS_TOKEN_PREFIX, text).then(|| Self(text.into()))
     }
 
     /// The token itself, for the account service only.

@@ -126,8 +126,8 @@ impl Verifier {
     /// # Errors
     /// [`Refused`]; to be answered with HTTP 400 and nothing else.
     pub async fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<CustomRequest, Refused> {
-        let url = header(headers, "signaturecertchainurl").and_then(CertUrl::parse).ok_or(Refused::CertUrl)?;
-        let signature = header(headers, "signature-256").and_then(|text| STANDARD.decode(text).ok());
+        let url = header(headers, CERT_URL).and_then(CertUrl::parse).ok_or(Refused::CertUrl)?;
+        let signature = header(headers, SIGNATURE).and_then(|text| STANDARD.decode(text).ok());
         self.check_signature(&url, &signature.ok_or(Refused::NoSignature)?, body).await?;
         let request = request::parse(body)?;
         self.check_time(&request)?;
@@ -176,6 +176,14 @@ impl Verifier {
 
 /// Alexa repeats events about the skill itself for up to an hour, with their first timestamp.
 const SKILL_EVENT_TOLERANCE_SECONDS: u64 = 3600;
+
+/// Whether the headers are there that make a request worth reading at all.
+pub(crate) fn could_be_signed(headers: &HeaderMap) -> bool {
+    header(headers, CERT_URL).is_some() && header(headers, SIGNATURE).is_some()
+}
+
+const CERT_URL: &str = "signaturecertchainurl";
+const SIGNATURE: &str = "signature-256";
 
 /// The value of a header that may stand once only.
 fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

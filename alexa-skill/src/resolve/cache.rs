@@ -1,4 +1,4 @@
-//! What is remembered of resolved tokens, under hashes of them, and which look-ups are under way.
+//! What is remembered of resolved tokens, under hashes of them.
 //!
 //! Plain data behind one lock that is held for moments: no waiting happens in here.
 
@@ -10,18 +10,16 @@ use macloud_proto::ids::{AccountId, GrantId, InstanceId};
 
 use super::Access;
 
-type Hash = [u8; 32];
+pub(super) type Hash = [u8; 32];
 
-/// `L` is a handle on a look-up that is under way.
-pub(super) struct Cache<L> {
-    state: Mutex<State<L>>,
+pub(super) struct Cache {
+    state: Mutex<State>,
     most: usize,
     longest_unwatched_ms: u64,
 }
 
-struct State<L> {
+struct State {
     entries: HashMap<Hash, Entry>,
-    under_way: HashMap<Hash, L>,
     /// Counts invalidations, so that an answer from before one is not kept after it.
     generation: u64,
     watched: Watched,
@@ -41,10 +39,9 @@ enum Watched {
     NotSince(u64),
 }
 
-impl<L> Cache<L> {
+impl Cache {
     pub(super) fn new(most: usize, longest_unwatched: Duration) -> Self {
-        let state =
-            State { entries: HashMap::new(), under_way: HashMap::new(), generation: 0, watched: Watched::NotSince(0) };
+        let state = State { entries: HashMap::new(), generation: 0, watched: Watched::NotSince(0) };
         Self { state: Mutex::new(state), most, longest_unwatched_ms: longest_unwatched.as_millis() as u64 }
     }
 
@@ -57,26 +54,6 @@ impl<L> Cache<L> {
             Watched::NotSince(lost) => now < lost.max(entry.kept_at).saturating_add(self.longest_unwatched_ms),
         };
         trusted.then(|| Arc::clone(&entry.access))
-    }
-
-    /// Join the look-up that is under way for `hash`, or begin one.
-    pub(super) fn join<S>(&self, hash: &Hash, alive: impl Fn(&L) -> Option<S>, begin: impl FnOnce() -> (S, L)) -> S {
-        let mut state = self.state();
-        if let Some(running) = state.under_way.get(hash).and_then(&alive) {
-            return running;
-        }
-        if state.under_way.len() >= MOST_UNDER_WAY {
-            // Those that everyone stopped waiting for.
-            state.under_way.retain(|_, running| alive(running).is_some());
-        }
-        let (strong, weak) = begin();
-        state.under_way.insert(*hash, weak);
-        strong
-    }
-
-    /// The look-up is over.
-    pub(super) fn leave(&self, hash: &Hash) {
-        self.state().under_way.remove(hash);
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -129,18 +106,16 @@ impl<L> Cache<L> {
         self.state().forget(|access| access.homes.iter().any(|home| home.instance == *instance));
     }
 
-    fn state(&self) -> MutexGuard<'_, State<L>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics half-way, so what a poisoned lock guards is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<L> State<L> {
+impl State {
     fn forget(&mut self, which: impl Fn(&Access) -> bool) {
         self.generation += 1;
         self.entries.retain(|_, entry| !which(&entry.access));
-        // A look-up that is under way may carry what was true before: whoever comes now starts another.
-        self.under_way.clear();
     }
 
     /// Outlived entries first; if there are none, any few, so that the next insertions are cheap again.
@@ -154,9 +129,6 @@ impl<L> State<L> {
     }
 }
 
-/// From here on, abandoned look-ups are swept out before another begins.
-const MOST_UNDER_WAY: usize = 1024;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,7 +136,7 @@ mod tests {
 
     const MINUTES: Duration = Duration::from_secs(300);
 
-    fn cache(most: usize) -> Cache<()> {
+    fn cache(most: usize) -> Cache {
         Cache::new(most, Duration::from_secs(3))
     }
 

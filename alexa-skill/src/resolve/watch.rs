@@ -67,7 +67,13 @@ impl Resolver {
     }
 
     fn apply(&self, change: Change, homes: &dyn HomesForgotten) {
-        match change.subject {
+        self.empty(change.subject, homes);
+        // A look-up that is under way may carry what was true before: whoever comes now starts another.
+        self.look_ups.part();
+    }
+
+    fn empty(&self, subject: Option<Subject>, homes: &dyn HomesForgotten) {
+        match subject {
             Some(Subject::Start(start)) => {
                 self.cache.watched();
                 if start.gap {

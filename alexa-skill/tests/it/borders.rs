@@ -1,11 +1,16 @@
 //! What strangers can send: wrong methods, types, sizes and shapes.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use macloud_alexa_skill::SkillConfig;
 use serde_json::json;
+use tokio::time::Instant;
 use tower::ServiceExt as _;
 
-use super::support::{CORRELATION, World, directive, endpoint, error_type};
+use super::support::relay::Trouble;
+use super::support::{CORRELATION, World, directive, endpoint, error_type, until};
 
 const SMART_HOME: &str = "/alexa/v1/smart-home";
 
@@ -83,4 +88,66 @@ async fn an_endpoint_id_that_no_event_may_carry_is_not_repeated() {
     assert_eq!(event["event"].get("endpoint"), None);
     bad["directive"]["endpoint"]["endpointId"] = json!(endpoint(2, 1));
     assert_eq!(error_type(&world.send(&bad).await), "NO_SUCH_ENDPOINT", "a home of somebody else");
+}
+
+#[tokio::test(start_paused = true)]
+async fn beyond_a_number_of_requests_at_once_further_ones_are_turned_away_unread() {
+    let world = World::with(SkillConfig { most_requests: 1, ..SkillConfig::default() }).await;
+    let pause = directive("Alexa.PlaybackController", "Pause", json!({}));
+    assert_eq!(error_type(&world.send(&pause).await), "none");
+    world.relay.trouble(Trouble::Silence);
+    let sent = world.relay.dispatches().len();
+    let ((), event) = tokio::join!(
+        async {
+            until(|| world.relay.dispatches().len() > sent).await;
+            for path in [SMART_HOME, "/alexa/v1/custom"] {
+                let request = Request::post(path).header("content-type", "application/json").body(never_ending());
+                let response = world.skill.router().oneshot(request.unwrap()).await.unwrap();
+                assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+                assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+            }
+        },
+        world.send(&pause)
+    );
+    assert_eq!(error_type(&event), "BRIDGE_UNREACHABLE");
+    assert_eq!(error_type(&world.send(&pause).await), "none", "there is room again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_body_of_a_request_that_cannot_be_signed_is_not_waited_for() {
+    let world = World::new().await;
+    let started = Instant::now();
+    for headers in [&["signaturecertchainurl"][..], &["signature-256"], &["signature-256", "signature-256"], &[]] {
+        let mut request = Request::post("/alexa/v1/custom");
+        for &name in headers {
+            request = request.header(name, "x");
+        }
+        let (status, body) = world.call(request.body(never_ending()).unwrap()).await;
+        assert_eq!((status, body), (StatusCode::BAD_REQUEST, serde_json::Value::Null));
+    }
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_for_an_answer_begins_before_the_body_has_arrived() {
+    let world = World::new().await;
+    let pause = directive("Alexa.PlaybackController", "Pause", json!({}));
+    assert_eq!(error_type(&world.send(&pause).await), "none");
+    world.relay.trouble(Trouble::Silence);
+    let body = futures_util::stream::once(async move {
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        Ok::<_, std::convert::Infallible>(pause.to_string())
+    });
+    let request = Request::post(SMART_HOME)
+        .header("content-type", "application/json")
+        .header("x-macloud-remaining-ms", "1200")
+        .body(Body::from_stream(body));
+    let started = Instant::now();
+    let (_, event) = world.call(request.unwrap()).await;
+    assert_eq!(error_type(&event), "BRIDGE_UNREACHABLE");
+    assert!(started.elapsed() <= Duration::from_millis(1250), "{:?}", started.elapsed());
+}
+
+fn never_ending() -> Body {
+    Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::convert::Infallible>>())
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::support::home::some_player;
 use super::support::relay::Trouble;
-use super::support::{World, discover, endpoint, error_type, instance};
+use super::support::{World, discover, endpoint, error_type, instance, some_token};
 
 fn endpoints(event: &Value) -> &Vec<Value> {
     event["event"]["payload"]["endpoints"].as_array().unwrap()
@@ -76,9 +76,10 @@ async fn an_account_without_homes_has_no_endpoints() {
 #[tokio::test]
 async fn stopped_homes_and_missing_scopes_are_a_matter_of_permission() {
     let world = World::new().await;
-    world.accounts.allow_with("mca_control-only", &["music_assistant.control"]);
+    let control_only = some_token(1);
+    world.accounts.allow_with(&control_only, &["music_assistant.control"]);
     let mut other = discover();
-    other["directive"]["payload"]["scope"]["token"] = "mca_control-only".into();
+    other["directive"]["payload"]["scope"]["token"] = control_only.into();
     assert_eq!(error_type(&world.send(&other).await), "INSUFFICIENT_PERMISSIONS");
     world.home().refuse_next(Refusal::Stopped);
     assert_eq!(error_type(&world.send(&discover()).await), "INSUFFICIENT_PERMISSIONS");

@@ -2,14 +2,53 @@
 
 use std::time::Duration;
 
+use macloud_alexa_skill::SkillConfig;
 use macloud_proto::accounts::v1::change::Subject;
 use macloud_proto::accounts::v1::resolve_access_answer::Status;
 use serde_json::{Value, json};
 
-use super::support::{TOKEN, World, accounts, directive, error_type, until};
+use super::support::{TOKEN, World, accounts, directive, error_type, some_token, until};
 
 fn report() -> Value {
     directive("Alexa", "ReportState", json!({}))
+}
+
+fn report_with(token: &str) -> Value {
+    let mut report = report();
+    report["directive"]["endpoint"]["scope"]["token"] = json!(token);
+    report
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_token_of_ours_is_never_looked_up() {
+    let world = World::new().await;
+    let long = "x".repeat(5000);
+    for wrong in ["x", "mca_", "mca_wrong", &TOKEN[1..], &format!("{TOKEN}x"), &TOKEN.replace("mca_", "mcr_"), &long] {
+        assert_eq!(error_type(&world.send(&report_with(wrong)).await), "INVALID_AUTHORIZATION_CREDENTIAL", "{wrong}");
+    }
+    assert_eq!(world.accounts.look_ups(), 0);
+    assert_eq!(error_type(&world.send(&report_with(&some_token(7))).await), "INVALID_AUTHORIZATION_CREDENTIAL");
+    assert_eq!(world.accounts.look_ups(), 1, "this one could have been");
+}
+
+#[tokio::test]
+async fn beyond_a_number_of_look_ups_at_once_further_tokens_are_not_looked_up() {
+    let mut config = SkillConfig::default();
+    config.resolve.most_look_ups = 2;
+    let world = World::with(config).await;
+    assert_eq!(error_type(&world.send(&report()).await), "none");
+    world.accounts.delay(Duration::from_millis(200));
+    let strangers: Vec<Value> = (0..20).map(|number| report_with(&some_token(number))).collect();
+    let (events, known) =
+        tokio::join!(futures_util::future::join_all(strangers.iter().map(|directive| world.send(directive))), async {
+            until(|| world.accounts.look_ups() == 3).await;
+            world.send(&report()).await
+        });
+    let refused = events.iter().filter(|event| error_type(event) == "INTERNAL_ERROR").count();
+    assert_eq!((world.accounts.look_ups(), refused), (3, 18), "never taken for a bad token");
+    assert_eq!(error_type(&known), "none", "who is remembered is not in the way of it");
+    world.accounts.delay(Duration::ZERO);
+    assert_eq!(error_type(&world.send(&report_with(&some_token(99))).await), "INVALID_AUTHORIZATION_CREDENTIAL");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use accounts::FakeAccounts;
 use home::FakeHome;
 use relay::FakeRelay;
 
-pub const TOKEN: &str = "mca_a-token-that-works";
+pub const TOKEN: &str = "mca_a-token-that-works-0123456789abcdefghijklmn";
 pub const CORRELATION: &str = "dFMb0z+PgpgdDmluhJ1LddFvSqZ/jCc8ptlAKulUj90jSqg==";
 /// 2026-11-22T00:00:00Z
 pub const NOW: u64 = 1_795_305_600;
@@ -106,6 +106,11 @@ impl World {
     pub fn last_trace(&self) -> HopTrace {
         self.traces.lock().unwrap().last().cloned().unwrap()
     }
+}
+
+/// One of many tokens of the right form.
+pub fn some_token(number: u32) -> String {
+    format!("mca_{number:0>43}")
 }
 
 pub fn instance(number: u8) -> InstanceId {
