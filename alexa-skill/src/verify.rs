@@ -10,6 +10,7 @@ pub mod cert_url;
 pub mod chain;
 mod fetch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -17,6 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use macloud_service_kit::clock::SharedClock;
 use rustls_pki_types::CertificateDer;
+use tokio::time::timeout;
 use url::Url;
 
 use crate::request::{self, CustomRequest};
@@ -135,30 +137,44 @@ impl Verifier {
         Ok(request)
     }
 
-    /// Amazon replaces a chain behind the same URL now and then: if a remembered one fails, look once more.
     async fn check_signature(&self, url: &CertUrl, signature: &[u8], body: &[u8]) -> Result<(), Refused> {
-        let now = self.judge.unix_seconds();
-        let (chain, remembered) = self.chains.of(url, self.clock.monotonic_millis()).await?;
-        match self.accept(&chain, now, body, signature) {
-            Ok(()) => {
-                self.chains.remember(url, &chain, self.clock.monotonic_millis());
-                Ok(())
+        let Some(remembered) = self.chains.remembered(url) else {
+            let chain = self.chains.fetch(url).await?;
+            self.accept(&chain, body, signature)?;
+            self.chains.remember(url, &chain, self.age_clock());
+            return Ok(());
+        };
+        if self.chains.is_due(url, self.age_clock()) {
+            // When it cannot be had, the remembered one does, for as long as it is trusted.
+            let renewed = timeout(PATIENCE_WITH_RENEWAL, self.renew(url)).await;
+            if let Ok(Ok(chain)) = renewed {
+                return Ok(chain.check_signature(body, signature)?);
             }
-            Err(refused) if !remembered || !self.chains.may_look_again(url, self.clock.monotonic_millis()) => {
-                Err(refused)
+        }
+        match self.accept(&remembered, body, signature) {
+            Err(_) if self.chains.may_look_again(url, self.age_clock()) => {
+                Ok(self.renew(url).await?.check_signature(body, signature)?)
             }
-            Err(_) => {
-                let chain = self.chains.fetch(url).await?;
-                self.accept(&chain, now, body, signature)?;
-                self.chains.remember(url, &chain, self.clock.monotonic_millis());
-                Ok(())
-            }
+            verdict => verdict,
         }
     }
 
-    fn accept(&self, chain: &Chain, now: u64, body: &[u8], signature: &[u8]) -> Result<(), Refused> {
-        chain.check_trust(&self.roots, now)?;
+    /// What Alexa publishes at `url` by now. A trusted chain takes the place of the remembered one whatever comes of
+    /// the request, so that a stranger's bad request cannot use up the look that the next good one needs.
+    async fn renew(&self, url: &CertUrl) -> Result<Arc<Chain>, Refused> {
+        let chain = self.chains.fetch(url).await?;
+        chain.check_trust(&self.roots, self.judge.unix_seconds())?;
+        self.chains.remember(url, &chain, self.age_clock());
+        Ok(chain)
+    }
+
+    fn accept(&self, chain: &Chain, body: &[u8], signature: &[u8]) -> Result<(), Refused> {
+        chain.check_trust(&self.roots, self.judge.unix_seconds())?;
         Ok(chain.check_signature(body, signature)?)
+    }
+
+    fn age_clock(&self) -> u64 {
+        self.clock.monotonic_millis()
     }
 
     fn check_time(&self, request: &CustomRequest) -> Result<(), Refused> {
@@ -173,6 +189,9 @@ impl Verifier {
         if ours { Ok(()) } else { Err(Refused::Application) }
     }
 }
+
+/// Somebody waits for an answer, and there is a chain that does.
+const PATIENCE_WITH_RENEWAL: Duration = Duration::from_millis(500);
 
 /// Alexa repeats events about the skill itself for up to an hour, with their first timestamp.
 const SKILL_EVENT_TOLERANCE_SECONDS: u64 = 3600;

@@ -1,33 +1,46 @@
 //! Fetches certificate chains and remembers those that proved good.
 //!
 //! Strangers choose the URL, within its rules. So only chains that verified a request are remembered, few fetches run
-//! at once, and a fetch is short and small.
+//! at once, one for each path, and a fetch is short and small. What strangers ask for never stands in the way of a
+//! path that has proved good: its fetches have room of their own, and its chain stays remembered until another is there.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use macloud_service_kit::client::client;
-use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use url::Url;
 
 use super::Refused;
 use super::cert_url::CertUrl;
 use super::chain::{Chain, MAX_PEM_BYTES};
+use crate::flights::Flights;
 
 /// Alexa uses one chain at a time, and two around a renewal.
 const MOST_REMEMBERED: usize = 16;
-const REMEMBERED_FOR_MS: u64 = 3_600_000;
-/// A remembered chain that fails is fetched again, but not for each of a flood of bad requests.
+/// Amazon replaces a chain behind the same URL now and then.
+const DUE_AFTER_MS: u64 = 3_600_000;
+/// A remembered chain is fetched again at most this often: not for each of a flood of bad requests, nor, when it is due
+/// and cannot be fetched, for each of the good ones.
 const LOOK_AGAIN_AFTER_MS: u64 = 5_000;
+/// Fetches at once for paths that never proved good.
 const MOST_FETCHES: usize = 8;
 const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) struct Chains {
+    fetcher: Fetcher,
+    strangers: Flights<String, Fetched>,
+    proved: Flights<String, Fetched>,
+    remembered: Mutex<HashMap<String, Remembered>>,
+}
+
+type Fetched = Result<Arc<Chain>, Refused>;
+
+#[derive(Clone)]
+struct Fetcher {
     http: reqwest::Client,
     base: Option<Url>,
-    fetches: Semaphore,
-    remembered: Mutex<HashMap<String, Remembered>>,
 }
 
 struct Remembered {
@@ -39,51 +52,63 @@ struct Remembered {
 impl Chains {
     pub(super) fn new(base: Option<Url>) -> Self {
         Self {
-            http: client(FETCH_TIMEOUT),
-            base,
-            fetches: Semaphore::new(MOST_FETCHES),
+            fetcher: Fetcher { http: client(FETCH_TIMEOUT), base },
+            strangers: Flights::new(MOST_FETCHES),
+            proved: Flights::new(MOST_REMEMBERED),
             remembered: Mutex::new(HashMap::new()),
         }
     }
 
-    /// The chain at `url`, and whether it was remembered rather than fetched.
-    pub(super) async fn of(&self, url: &CertUrl, now_ms: u64) -> Result<(Arc<Chain>, bool), Refused> {
-        let fresh = |kept: &&Remembered| now_ms.saturating_sub(kept.since_ms) < REMEMBERED_FOR_MS;
-        let kept = self.remembered().get(url.path()).filter(fresh).map(|kept| Arc::clone(&kept.chain));
-        match kept {
-            Some(chain) => Ok((chain, true)),
-            None => Ok((self.fetch(url).await?, false)),
-        }
+    /// The chain that proved good at `url`.
+    pub(super) fn remembered(&self, url: &CertUrl) -> Option<Arc<Chain>> {
+        self.all().get(url.path()).map(|kept| Arc::clone(&kept.chain))
     }
 
-    /// This chain verified a request.
+    /// This chain proved good.
     pub(super) fn remember(&self, url: &CertUrl, chain: &Arc<Chain>, now_ms: u64) {
-        let mut remembered = self.remembered();
-        if remembered.get(url.path()).is_some_and(|kept| Arc::ptr_eq(&kept.chain, chain)) {
-            return;
-        }
-        if remembered.len() >= MOST_REMEMBERED {
-            let oldest = remembered.iter().min_by_key(|(_, kept)| kept.since_ms).map(|(path, _)| path.clone());
-            oldest.and_then(|path| remembered.remove(&path));
+        let mut all = self.all();
+        if all.len() >= MOST_REMEMBERED && !all.contains_key(url.path()) {
+            let oldest = all.iter().min_by_key(|(_, kept)| kept.since_ms).map(|(path, _)| path.clone());
+            oldest.and_then(|path| all.remove(&path));
         }
         let kept = Remembered { chain: Arc::clone(chain), since_ms: now_ms, looked_ms: now_ms };
-        remembered.insert(url.path().to_owned(), kept);
+        all.insert(url.path().to_owned(), kept);
     }
 
-    /// Whether the remembered chain is due to be fetched again. Says yes once in a while, not to each who asks.
+    /// Whether the chain at `url` is due to be fetched again because of its age. Says yes once in a while, not to each
+    /// who asks.
+    pub(super) fn is_due(&self, url: &CertUrl, now_ms: u64) -> bool {
+        let is_old = |kept: &Remembered| now_ms.saturating_sub(kept.since_ms) >= DUE_AFTER_MS;
+        self.all().get(url.path()).is_some_and(is_old) && self.may_look_again(url, now_ms)
+    }
+
+    /// Whether the remembered chain may be fetched again, as it did not do. Says yes once in a while, not to each who
+    /// asks.
     pub(super) fn may_look_again(&self, url: &CertUrl, now_ms: u64) -> bool {
-        let mut remembered = self.remembered();
-        let Some(kept) = remembered.get_mut(url.path()) else { return true };
-        let is_due = now_ms.saturating_sub(kept.looked_ms) >= LOOK_AGAIN_AFTER_MS;
-        if is_due {
+        let mut all = self.all();
+        let Some(kept) = all.get_mut(url.path()) else { return true };
+        let may = now_ms.saturating_sub(kept.looked_ms) >= LOOK_AGAIN_AFTER_MS;
+        if may {
             kept.looked_ms = now_ms;
         }
-        is_due
+        may
     }
 
-    pub(super) async fn fetch(&self, url: &CertUrl) -> Result<Arc<Chain>, Refused> {
-        let permit = tokio::time::timeout(FETCH_TIMEOUT, self.fetches.acquire()).await;
-        let _permit = permit.map_err(|_| Refused::Fetch("too many fetches at once"))?;
+    /// Fetch the chain at `url`, or wait for who does already.
+    pub(super) async fn fetch(&self, url: &CertUrl) -> Fetched {
+        let room = if self.all().contains_key(url.path()) { &self.proved } else { &self.strangers };
+        let fetching = room.join(&url.path().to_owned(), self.fetcher.clone().fetch(url.clone()));
+        let fetching = fetching.ok_or(Refused::Fetch("too many fetches at once"))?;
+        timeout(FETCH_TIMEOUT, fetching).await.unwrap_or(Err(Refused::Fetch("no answer in time")))
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Fetcher {
+    async fn fetch(self, url: CertUrl) -> Fetched {
         let mut response = self.http.get(url.at(self.base.as_ref())).send().await.map_err(|error| {
             tracing::warn!(error = %error.without_url(), "cannot fetch a signing certificate chain");
             Refused::Fetch("no answer")
@@ -99,9 +124,5 @@ impl Chains {
             pem.extend_from_slice(&chunk);
         }
         Ok(Arc::new(Chain::parse(&pem)?))
-    }
-
-    fn remembered(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

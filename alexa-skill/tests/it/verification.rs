@@ -9,12 +9,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use macloud_alexa_skill::verify::cert_url::CertUrl;
 use macloud_alexa_skill::verify::chain::{Chain, ChainError, Roots};
-use macloud_service_kit::clock::ManualClock;
+use macloud_service_kit::clock::{Clock as _, ManualClock};
 use ring::signature::{RSA_PKCS1_SHA512, RSA_PSS_SHA256};
 use serde_json::{Value, json};
 
 use super::support::schemas::{shared_file, shared_text};
-use super::support::signing::{APPLICATION, Authority, CERT_URL, Leaf, intent, post, request, sign, sign_with};
+use super::support::signing::{
+    APPLICATION, Authority, CERT_URL, Leaf, Trouble, intent, post, request, sign, sign_with,
+};
 use super::support::{NOW, World};
 
 struct Signed {
@@ -37,6 +39,11 @@ impl Signed {
 
     async fn accepts(&self, request: Request<Body>) -> bool {
         self.status(request).await == StatusCode::OK
+    }
+
+    /// Now, by the world's clock.
+    fn millis(&self) -> u64 {
+        self.world.clock.unix_millis()
     }
 
     /// A good request, with this chain behind a URL of its own.
@@ -146,6 +153,79 @@ async fn a_chain_that_was_replaced_behind_its_url_is_fetched_again() {
     signed.world.clock.advance(Duration::from_secs(800 * 24 * 3600));
     signed.authority.put("echo-api-cert.pem", signed.authority.chain(&Leaf { years: (2028, 2030), ..Leaf::default() }));
     let later = at(json!("2029-01-30T00:00:00Z"), "LaunchRequest");
+    assert!(signed.accepts(post(CERT_URL, &sign(&later), &later)).await);
+    assert_eq!(signed.authority.fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_chain_that_is_due_and_cannot_be_fetched_stays_while_it_is_trusted() {
+    let signed = Signed::new().await;
+    assert!(signed.accepts(post(CERT_URL, &sign(&help()), &help())).await);
+    for trouble in [Trouble::Fails, Trouble::Hangs] {
+        signed.world.clock.advance(Duration::from_secs(3601));
+        signed.authority.trouble(trouble);
+        let before = signed.authority.fetches();
+        for _ in 0..5 {
+            let now = at(json!(signed.millis()), "LaunchRequest");
+            assert!(signed.accepts(post(CERT_URL, &sign(&now), &now)).await, "{trouble:?}");
+        }
+        assert_eq!(signed.authority.fetches(), before + 1, "tried once, and not again by each");
+    }
+    signed.authority.trouble(Trouble::None);
+    signed.world.clock.advance(Duration::from_secs(6));
+    let before = signed.authority.fetches();
+    for _ in 0..3 {
+        let now = at(json!(signed.millis()), "LaunchRequest");
+        assert!(signed.accepts(post(CERT_URL, &sign(&now), &now)).await);
+    }
+    assert_eq!(signed.authority.fetches(), before + 1, "fetched when it can be");
+    // Expired, and no other to be had.
+    signed.authority.trouble(Trouble::Fails);
+    signed.world.clock.advance(Duration::from_secs(800 * 24 * 3600));
+    let now = at(json!(signed.millis()), "LaunchRequest");
+    assert!(!signed.accepts(post(CERT_URL, &sign(&now), &now)).await);
+}
+
+#[tokio::test]
+async fn many_requests_at_once_fetch_a_chain_once() {
+    let signed = Signed::new().await;
+    let accepted = (0..20).map(|_| signed.accepts(post(CERT_URL, &sign(&help()), &help())));
+    assert!(futures_util::future::join_all(accepted).await.into_iter().all(|accepted| accepted));
+    assert_eq!(signed.authority.fetches(), 1);
+}
+
+/// Strangers name chains that are long in coming, and as many as there may be.
+#[tokio::test]
+async fn strangers_fetches_do_not_stand_in_the_way_of_alexas() {
+    let signed = Signed::new().await;
+    assert!(signed.accepts(post(CERT_URL, &sign(&help()), &help())).await);
+    signed.world.clock.advance(Duration::from_secs(800 * 24 * 3600));
+    signed.authority.put("echo-api-cert.pem", signed.authority.chain(&Leaf { years: (2028, 2030), ..Leaf::default() }));
+    signed.authority.trouble(Trouble::HangsAbout("slow"));
+    let strangers = (0..30).map(|number| {
+        let url = format!("https://s3.amazonaws.com/echo.api/slow-{number}.pem");
+        let request = post(&url, &sign(&help()), &help());
+        signed.accepts(request)
+    });
+    let strangers = futures_util::future::join_all(strangers);
+    let alexa = async {
+        super::support::until(|| signed.authority.fetches() == 1 + 8).await;
+        let later = at(json!(signed.millis()), "LaunchRequest");
+        signed.accepts(post(CERT_URL, &sign(&later), &later)).await
+    };
+    let (strangers, alexa) = tokio::join!(strangers, alexa);
+    assert!(alexa && !strangers.into_iter().any(|accepted| accepted));
+}
+
+/// The stranger looks at the new chain first, and his request fails; the look is not lost.
+#[tokio::test]
+async fn a_bad_request_does_not_use_up_the_look_that_a_good_one_needs() {
+    let signed = Signed::new().await;
+    assert!(signed.accepts(post(CERT_URL, &sign(&help()), &help())).await);
+    signed.world.clock.advance(Duration::from_secs(800 * 24 * 3600));
+    signed.authority.put("echo-api-cert.pem", signed.authority.chain(&Leaf { years: (2028, 2030), ..Leaf::default() }));
+    let later = at(json!(signed.millis()), "LaunchRequest");
+    assert!(!signed.accepts(post(CERT_URL, &sign(b"something else"), &later)).await);
     assert!(signed.accepts(post(CERT_URL, &sign(&later), &later)).await);
     assert_eq!(signed.authority.fetches(), 2);
 }

@@ -41,6 +41,20 @@ type Published = Arc<Mutex<Chains>>;
 pub struct Chains {
     by_name: HashMap<String, String>,
     pub fetches: u64,
+    pub trouble: Trouble,
+}
+
+/// What is wrong with the server that publishes chains.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Trouble {
+    #[default]
+    None,
+    /// It fails.
+    Fails,
+    /// It does not answer.
+    Hangs,
+    /// It does not answer about chains whose names begin so.
+    HangsAbout(&'static str),
 }
 
 /// What a test leaf looks like.
@@ -80,6 +94,10 @@ impl Authority {
 
     pub fn put(&self, name: &str, chain: String) {
         self.published.lock().unwrap().by_name.insert(name.into(), chain);
+    }
+
+    pub fn trouble(&self, trouble: Trouble) {
+        self.published.lock().unwrap().trouble = trouble;
     }
 
     pub fn fetches(&self) -> u64 {
@@ -149,9 +167,17 @@ fn leaf_params(leaf: &Leaf) -> CertificateParams {
 
 async fn publish(published: Published) -> url::Url {
     async fn chain(State(published): State<Published>, Path(name): Path<String>) -> Result<String, StatusCode> {
-        let mut published = published.lock().unwrap();
-        published.fetches += 1;
-        published.by_name.get(&name).cloned().ok_or(StatusCode::NOT_FOUND)
+        let (chain, trouble) = {
+            let mut published = published.lock().unwrap();
+            published.fetches += 1;
+            (published.by_name.get(&name).cloned(), published.trouble)
+        };
+        match trouble {
+            Trouble::Fails => Err(StatusCode::SERVICE_UNAVAILABLE),
+            Trouble::Hangs => std::future::pending().await,
+            Trouble::HangsAbout(start) if name.starts_with(start) => std::future::pending().await,
+            Trouble::None | Trouble::HangsAbout(_) => chain.ok_or(StatusCode::NOT_FOUND),
+        }
     }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
