@@ -16,18 +16,7 @@ use crate::cloud;
 /// # Errors
 /// With a sentence for the operator.
 pub async fn run(args: AdminArgs) -> anyhow::Result<String> {
-    let data_dir = &args.data.data_dir;
-    // Only adding something begins a new cloud: anything else means one that exists, and a mistyped directory.
-    let adds = matches!(
-        args.subject,
-        AdminSubject::User(UserVerb::Create { .. }) | AdminSubject::Client(ClientVerb::Create { .. })
-    );
-    ensure!(
-        adds || cloud::database_file(data_dir).exists(),
-        "{} holds no cloud: give the directory of `ma-cloud serve` with --data-dir",
-        data_dir.display()
-    );
-    let accounts = open(data_dir).await?;
+    let accounts = open(&args.data.data_dir, args.subject.creates()).await?;
     let answer = match args.subject {
         AdminSubject::User(verb) => user(&accounts, verb).await,
         AdminSubject::Client(verb) => client(&accounts, verb).await,
@@ -37,7 +26,17 @@ pub async fn run(args: AdminArgs) -> anyhow::Result<String> {
     Ok(if args.json { answer.to_string() } else { as_text(&answer) })
 }
 
-async fn open(data_dir: &Path) -> anyhow::Result<AccountService> {
+async fn open(data_dir: &Path, may_make: bool) -> anyhow::Result<AccountService> {
+    if !cloud::database_file(data_dir).exists() {
+        // A mistyped directory would show a cloud without people, or take a change to where nobody ever looks.
+        ensure!(
+            may_make,
+            "there is no MA Cloud database in {}: check --data-dir. \"ma-cloud serve\" makes one there, and so do the \
+             \"create\" verbs of \"ma-cloud admin\"",
+            data_dir.display()
+        );
+        tracing::warn!(data_dir = %data_dir.display(), "there was no MA Cloud database here: making one");
+    }
     cloud::prepare_data_dir(data_dir)?;
     // The issuer matters to tokens only, and none are issued here.
     let config = Config::new("http://localhost", cloud::key_file(data_dir));

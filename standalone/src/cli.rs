@@ -171,6 +171,14 @@ pub enum AdminSubject {
     Client(ClientVerb),
 }
 
+impl AdminSubject {
+    /// Whether this adds something, so that it may be the first thing that is ever done with a data directory.
+    #[must_use]
+    pub const fn creates(&self) -> bool {
+        matches!(self, Self::User(UserVerb::Create { .. }) | Self::Client(ClientVerb::Create { .. }))
+    }
+}
+
 /// People.
 #[derive(Debug, Subcommand)]
 pub enum UserVerb {

@@ -81,7 +81,7 @@ fn serve_admin_home_pair_run_status_and_doctor_work_together() {
 #[test]
 fn mistakes_on_the_command_line_are_named() {
     let scratch = Scratch::new();
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 10] = [
         (&[], "Usage"),
         (&["serve", "--listen", "nowhere"], "--listen"),
         (&["serve", "--listen", "0.0.0.0:0"], "plain HTTP"),
@@ -89,7 +89,6 @@ fn mistakes_on_the_command_line_are_named() {
         (&["demo", "--ma-url", "ws://127.0.0.1:1/ws"], "--ma-token-file"),
         (&["--config", "/nonexistent/file.toml", "serve"], "/nonexistent/file.toml"),
         (&["admin", "client", "create", "--client-id", "a b", "--redirect-uri", "https://x.example/"], "client id"),
-        (&["admin", "user", "list", "--data-dir", "nowhere"], "nowhere holds no cloud"),
         (&["serve", "--listen", "0.0.0.0:0", "--behind-proxy"], "--client-address-header"),
         (&["demo", "--simulator-listen", "192.0.2.1:80"], "--simulator-listen"),
         (
@@ -104,7 +103,6 @@ fn mistakes_on_the_command_line_are_named() {
         assert!(text.contains(expected), "{args:?} said {text:?}, which does not name {expected:?}");
         assert!(!text.contains("panicked"), "{text}");
     }
-    assert!(!scratch.0.join("nowhere").exists(), "a mistyped directory was made");
 }
 
 #[test]
@@ -172,4 +170,26 @@ fn a_configuration_file_and_the_environment_work_like_flags() {
     assert!(listening["admin_address"].as_str().unwrap().starts_with("127.0.0.1:"));
     assert!(cloud.terminate().success());
     assert!(data.join("ma-cloud.sqlite").exists());
+}
+
+#[test]
+fn admin_verbs_do_not_make_a_cloud_where_none_is_unless_they_create() {
+    let scratch = Scratch::new();
+    let mistyped = scratch.0.join("mistyped");
+    let admin = |args: &[&str]| run(ma_cloud().arg("admin").args(args).arg("--data-dir").arg(&mistyped), "long enough\n");
+    for verb in [
+        &["user", "list"][..],
+        &["user", "suspend", "--email", "ann@example.org"],
+        &["client", "list"],
+        &["client", "delete", "--client-id", "alexa"],
+    ] {
+        let refused = admin(verb);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{verb:?}: {said}");
+        assert!(said.contains("mistyped") && said.contains("ma-cloud serve"), "{said}");
+        assert!(!mistyped.exists(), "{verb:?} made something");
+    }
+    let made = admin(&["user", "create", "--email", "ann@example.org", "--password-stdin"]);
+    assert!(made.status.success() && String::from_utf8_lossy(&made.stderr).contains("making one"));
+    assert!(String::from_utf8_lossy(&admin(&["user", "list"]).stdout).contains("ann@example.org"));
 }
