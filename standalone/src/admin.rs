@@ -8,22 +8,29 @@ use macloud_account_service::{AccountService, Client, Config, DatabaseSettings, 
 use macloud_service_kit::clock;
 use serde_json::{Value, json};
 
-use crate::cli::{AdminArgs, AdminSubject, ClientVerb, UserVerb};
-use crate::cloud;
+use crate::cli::{AdminArgs, AdminSubject, ClientVerb, SkillKeysVerb, UserVerb};
+use crate::{cloud, skill_keys};
 
 /// Do what was asked; what to print.
 ///
 /// # Errors
 /// With a sentence for the operator.
 pub async fn run(args: AdminArgs) -> anyhow::Result<String> {
-    let accounts = open(&args.data.data_dir, args.subject.creates()).await?;
+    let print = |answer: Value| if args.json { answer.to_string() } else { as_text(&answer) };
+    if let AdminSubject::SkillKeys(SkillKeysVerb::Create { out }) = &args.subject {
+        return skill_keys::create_files(out).map(print);
+    }
+    let accounts = match (&args.database_url, &args.account_key_file) {
+        (Some(url), Some(key_file)) => open_hosted(url, key_file).await?,
+        _ => open(&args.data.data_dir, args.subject.creates()).await?,
+    };
     let answer = match args.subject {
         AdminSubject::User(verb) => user(&accounts, verb).await,
         AdminSubject::Client(verb) => client(&accounts, verb).await,
+        AdminSubject::SkillKeys(_) => unreachable!("needs no database"),
     };
     accounts.close().await;
-    let answer = answer?;
-    Ok(if args.json { answer.to_string() } else { as_text(&answer) })
+    answer.map(print)
 }
 
 async fn open(data_dir: &Path, may_make: bool) -> anyhow::Result<AccountService> {
@@ -44,6 +51,14 @@ async fn open(data_dir: &Path, may_make: bool) -> anyhow::Result<AccountService>
     AccountService::open(config, &database, clock::system())
         .await
         .with_context(|| format!("cannot open the data directory {}", data_dir.display()))
+}
+
+/// The database of a hosted cloud.
+async fn open_hosted(url: &str, key_file: &Path) -> anyhow::Result<AccountService> {
+    ensure!(key_file.exists(), "there is no key file {}: give the one of the account services", key_file.display());
+    let config = Config::new("http://localhost", key_file);
+    let database = DatabaseSettings::Postgres { url: url.to_owned(), max_connections: 1 };
+    AccountService::open(config, &database, clock::system()).await.context("cannot open the database of --database-url")
 }
 
 async fn user(accounts: &AccountService, verb: UserVerb) -> anyhow::Result<Value> {

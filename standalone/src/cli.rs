@@ -151,6 +151,14 @@ pub struct AdminArgs {
     #[command(flatten)]
     pub data: DataArgs,
 
+    /// The PostgreSQL database of a hosted cloud, instead of the one in the data directory.
+    #[arg(long, global = true, value_name = "URL", requires = "account_key_file")]
+    pub database_url: Option<String>,
+
+    /// The key file that the account services of that database share.
+    #[arg(long, global = true, value_name = "FILE", requires = "database_url")]
+    pub account_key_file: Option<PathBuf>,
+
     /// Print one JSON document instead of text.
     #[arg(long, global = true)]
     pub json: bool,
@@ -169,6 +177,21 @@ pub enum AdminSubject {
     /// OAuth clients, such as your Alexa skill.
     #[command(subcommand)]
     Client(ClientVerb),
+    /// The keys of a skill deployment whose parts run as processes of their own. `serve` makes its own keys.
+    #[command(subcommand)]
+    SkillKeys(SkillKeysVerb),
+}
+
+/// Keys of a skill deployment.
+#[derive(Debug, Subcommand)]
+pub enum SkillKeysVerb {
+    /// Make them: the skill processes take the signing and the vault key, the account service the key set. The root belongs
+    /// somewhere safe and away from the cloud: it is needed only to change the others.
+    Create {
+        /// Directory for the files. What is there is never overwritten.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 impl AdminSubject {

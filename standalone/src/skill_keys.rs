@@ -4,12 +4,12 @@
 //! readable by that owner only; whoever takes the machine over has the skill process anyway.
 
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use macloud_e2ee::keys::{KeySetRoot, SkillSigner};
 use macloud_service_kit::random;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,39 @@ impl SkillKeys {
         let signed_key_set = root.sign_key_set(stored.key_set_version, &[signer.public_key(0)])?;
         Ok(Self { signer, signed_key_set, vault_key: seed(&stored.vault_key)? })
     }
+}
+
+/// Make the keys of a deployment whose parts are processes of their own, as one file each in `dir`, and say which is for whom.
+/// The root signs only: after this, it belongs somewhere safe and away from the cloud.
+///
+/// # Errors
+/// When a file is there already or cannot be written.
+pub fn create_files(dir: &Path) -> anyhow::Result<serde_json::Value> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot make {}", dir.display()))?;
+    let [root, signing, vault] = [(); 3].map(|()| random::bytes::<32>());
+    let signer = SkillSigner::from_seed(&signing);
+    let key_set = KeySetRoot::from_seed(&root).sign_key_set(1, &[signer.public_key(0)])?;
+    let write = |name: &str, text: String| -> anyhow::Result<PathBuf> {
+        let path = dir.join(name);
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("cannot make {}", path.display()))?;
+        writeln!(file, "{text}").with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    };
+    Ok(serde_json::json!({
+        "root_seed_file": write("skill-root.seed", STANDARD.encode(root))?,
+        "signing_key_file": write("skill-signing.seed", STANDARD.encode(signing))?,
+        "vault_key_file": write("skill-vault.key", STANDARD.encode(vault))?,
+        "skill_key_set_file": write("skill-key-set", URL_SAFE_NO_PAD.encode(key_set))?,
+    }))
 }
 
 fn create(path: &Path) -> anyhow::Result<Stored> {

@@ -44,6 +44,8 @@ pub struct Registration {
 pub struct PretendAlexa {
     http: reqwest::Client,
     cloud: Url,
+    /// Where the skill is, which in a cluster is not where the accounts are.
+    skill: Url,
     registration: Registration,
     signing_key: RsaKeyPair,
     clock: SharedClock,
@@ -70,7 +72,12 @@ impl PretendAlexa {
     pub fn new(cloud: Url, registration: Registration, clock: SharedClock) -> Self {
         let signing_key = RsaKeyPair::from_pkcs8(SIGNING_KEY).expect("the built-in key is a valid RSA key");
         let http = macloud_service_kit::client::client(Duration::from_secs(10));
-        Self { http, cloud, registration, signing_key, clock, tokens: None }
+        Self { http, skill: cloud.clone(), cloud, registration, signing_key, clock, tokens: None }
+    }
+
+    /// From now on, talk to the skill at this URL.
+    pub fn use_skill(&mut self, url: Url) {
+        self.skill = url;
     }
 
     /// Link the account of a person through the real pages: authorize, sign in where asked, consent, redeem the code.
@@ -241,7 +248,7 @@ impl PretendAlexa {
     /// # Errors
     /// When there is no answer or it is not JSON.
     pub async fn send_directive(&self, directive: &Value) -> anyhow::Result<Value> {
-        let url = self.cloud.join("/alexa/v1/smart-home")?;
+        let url = self.skill.join("/alexa/v1/smart-home")?;
         let response = self.http.post(url).json(directive).send().await?;
         let status = response.status();
         let event: Value = response.json().await.context("the skill's event")?;
@@ -254,7 +261,7 @@ impl PretendAlexa {
     /// # Errors
     /// When there is no answer, it is not JSON, or the request is refused.
     pub async fn send_custom(&self, request: &Value) -> anyhow::Result<Value> {
-        let url = self.cloud.join("/alexa/v1/custom")?;
+        let url = self.skill.join("/alexa/v1/custom")?;
         let body = serde_json::to_vec(request)?;
         let response = self
             .http

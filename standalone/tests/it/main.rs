@@ -5,6 +5,7 @@ mod bad_input;
 mod canary;
 mod canary_processes;
 mod chain;
+mod cluster;
 mod faults;
 mod processes;
 mod programs;

@@ -18,11 +18,17 @@ pub(crate) fn ma_cloud() -> Command {
     Command::new(env!("CARGO_BIN_EXE_ma-cloud"))
 }
 
-/// Built beside ours by every run over the workspace.
+/// Where the programs of the workspace are: every run over the workspace builds them beside ours.
+pub(crate) fn programs() -> &'static Path {
+    let dir = Path::new(env!("CARGO_BIN_EXE_ma-cloud")).parent().unwrap();
+    for name in ["ma-connector", "ma-alexa-skill", "macloud-relay", "macloud-account-service"] {
+        assert!(dir.join(name).exists(), "{name} is not built: test with --workspace");
+    }
+    dir
+}
+
 pub(crate) fn ma_connector() -> Command {
-    let path = Path::new(env!("CARGO_BIN_EXE_ma-cloud")).with_file_name("ma-connector");
-    assert!(path.exists(), "{} is not built: test with --workspace", path.display());
-    Command::new(path)
+    Command::new(programs().join("ma-connector"))
 }
 
 pub(crate) struct Scratch(pub(crate) PathBuf);

@@ -176,7 +176,8 @@ fn a_configuration_file_and_the_environment_work_like_flags() {
 fn admin_verbs_do_not_make_a_cloud_where_none_is_unless_they_create() {
     let scratch = Scratch::new();
     let mistyped = scratch.0.join("mistyped");
-    let admin = |args: &[&str]| run(ma_cloud().arg("admin").args(args).arg("--data-dir").arg(&mistyped), "long enough\n");
+    let admin =
+        |args: &[&str]| run(ma_cloud().arg("admin").args(args).arg("--data-dir").arg(&mistyped), "long enough\n");
     for verb in [
         &["user", "list"][..],
         &["user", "suspend", "--email", "ann@example.org"],

@@ -1,0 +1,155 @@
+//! The hosted service as processes of their own, as `infra/local-cluster` starts it: two relays, two skills, PostgreSQL.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use macloud_service_kit::clock;
+use macloud_standalone::demo::browser::Browser;
+use macloud_standalone::demo::pretend_alexa::{PretendAlexa, Registration};
+use serde_json::{Value, json};
+
+use crate::processes::{
+    EMAIL, PASSWORD, Running, Scratch, approve, json as read, ma_cloud, ma_connector, programs, run,
+};
+use crate::support::{eventually, verdict};
+
+const REDIRECT_URI: &str = "https://layla.amazon.com/api/skill/link/X";
+
+struct Cluster {
+    dir: PathBuf,
+    about: Value,
+}
+
+impl Cluster {
+    fn up(scratch: &Scratch) -> Self {
+        let dir = scratch.0.join("cluster");
+        let up = run(
+            script("up", &dir).args(["--json", "--bin-dir"]).arg(programs()).args([
+                "--",
+                "--pairing-poll-seconds",
+                "1",
+            ]),
+            "",
+        );
+        assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
+        Self { about: read(&up), dir }
+    }
+
+    fn text(&self, pointer: &str) -> &str {
+        self.about.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {}", self.about))
+    }
+
+    fn admin(&self, args: &[&str], stdin: &str) -> Value {
+        let command: Vec<&str> =
+            self.about["admin_command"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        read(&run(Command::new(command[0]).args(&command[1..]).args(args).arg("--json"), stdin))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let _ = script("down", &self.dir).status();
+    }
+}
+
+fn script(verb: &str, dir: &Path) -> Command {
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/local-cluster"));
+    command.arg(verb).arg("--dir").arg(dir);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_relays_and_two_skills_serve_a_home_through_the_loss_of_a_relay() {
+    if std::env::var_os("MACLOUD_TEST_EMBEDDED_ONLY").is_some() {
+        return;
+    }
+    macloud_service_kit::tls::install_provider();
+    let scratch = Scratch::new();
+    let cluster = Cluster::up(&scratch);
+    let url = cluster.text("/account_service/url").to_owned();
+
+    let mut music = Running::start(
+        ma_cloud()
+            .args([
+                "home",
+                "--listen",
+                "127.0.0.1:0",
+                "--control",
+                "127.0.0.1:0",
+                "--timing",
+                "fast",
+                "--ma-token-file",
+            ])
+            .arg(scratch.0.join("token")),
+    );
+    let ma_url = music.until("listening")["ws_url"].as_str().unwrap().to_owned();
+    cluster.admin(&["user", "create", "--email", EMAIL, "--password-stdin"], PASSWORD);
+    let client = cluster.admin(&["client", "create", "--client-id", "alexa", "--redirect-uri", REDIRECT_URI], "");
+    let mut browser = Browser::new();
+    let mut pairing = Running::start(
+        ma_connector()
+            .args(["pair", "--json", "--cloud", &url, "--ma-url", &ma_url, "--ma-token-file"])
+            .arg(scratch.0.join("token"))
+            .arg("--state-dir")
+            .arg(scratch.0.join("state")),
+    );
+    let code = pairing.until("code");
+    approve(&mut browser, &url, code["verification_uri_complete"].as_str().unwrap()).await;
+    let paired = pairing.until("paired");
+    let mut connector = Running::start(ma_connector().args(["run", "--state-dir"]).arg(scratch.0.join("state")));
+    connector.until("online");
+
+    let registration = Registration {
+        client_id: "alexa".into(),
+        client_secret: client["client_secret"].as_str().unwrap().into(),
+        redirect_uri: REDIRECT_URI.into(),
+    };
+    let mut alexa = PretendAlexa::new(url.parse().unwrap(), registration, clock::system());
+    alexa.link(&mut browser, EMAIL, PASSWORD).await.unwrap();
+
+    let mut kitchen = String::new();
+    for skill in ["/skills/0/url", "/skills/1/url"] {
+        alexa.use_skill(cluster.text(skill).parse().unwrap());
+        let found =
+            eventually(WAIT, "Discover.Response", async || alexa.send_directive(&alexa.discover()).await.unwrap())
+                .await;
+        let endpoints = found["event"]["payload"]["endpoints"].as_array().unwrap();
+        let endpoint = endpoints.iter().find(|endpoint| endpoint["friendlyName"] == "Kitchen").unwrap();
+        kitchen = endpoint["endpointId"].as_str().unwrap().to_owned();
+        assert!(kitchen.starts_with(paired["instance_id"].as_str().unwrap()));
+        assert_eq!(verdict(&set_volume(&alexa, &kitchen, 31).await), "Response", "through {skill}");
+    }
+
+    // Whichever relay holds the home: the first one dies, then it comes back no more and the other must do.
+    let relays = cluster.about["relays"].as_array().unwrap();
+    let holder = if holds_a_home(&relays[0]).await { &relays[0] } else { &relays[1] };
+    assert!(holds_a_home(holder).await, "no relay says that it holds the home");
+    let pid = holder["pid"].to_string();
+    assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+    for skill in ["/skills/0/url", "/skills/1/url"] {
+        alexa.use_skill(cluster.text(skill).parse().unwrap());
+        let answer = eventually(WAIT, "Response", async || set_volume(&alexa, &kitchen, 32).await).await;
+        assert_eq!(verdict(&answer), "Response", "through {skill}, after the relay died");
+    }
+    let status = run(script("status", &cluster.dir).arg("--json"), "");
+    assert_eq!(status.status.code(), Some(1), "a relay is gone");
+    assert!(connector.terminate().success());
+}
+
+/// For redials and new leases.
+const WAIT: Duration = Duration::from_secs(20);
+
+async fn set_volume(alexa: &PretendAlexa, endpoint: &str, level: u8) -> Value {
+    let directive = alexa.control("Alexa.Speaker", "SetVolume", endpoint, json!({"volume": level}));
+    alexa.send_directive(&directive).await.unwrap()
+}
+
+async fn holds_a_home(relay: &Value) -> bool {
+    let client = macloud_service_kit::client::client(Duration::from_secs(5));
+    let metrics =
+        client.get(format!("{}/metrics", relay["admin"].as_str().unwrap())).send().await.unwrap().text().await;
+    let metrics = metrics.unwrap();
+    let connected = metrics.lines().find(|line| line.starts_with("macloud_relay_connections"));
+    connected.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).is_some_and(|count| count > 0.0)
+}
