@@ -197,7 +197,7 @@ pub enum Reply {
         /// For [`Action::Play`]: what was found.
         found: Option<Item>,
     },
-    /// Not done, and why.
+    /// Not done, and why. One of the reasons is that nobody knows: [`Refusal::OutcomeUnknown`].
     Refused(Refusal),
 }
 
@@ -322,6 +322,9 @@ pub enum Refusal {
     UnknownCommand,
     /// A fault of the connector.
     Internal,
+    /// Music Assistant was told and has not answered: it may have done it, may do it yet, or never will. The only reason
+    /// that does not say "not done", so the only one after which "try again" would be bad advice.
+    OutcomeUnknown,
 }
 
 /// The scopes granted to a caller, sealed into each command.

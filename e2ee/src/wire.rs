@@ -282,6 +282,7 @@ fn refusal_to_wire(refusal: &Refusal) -> v1::Refused {
         Refusal::Busy => (Reason::Busy, vec![]),
         Refusal::UnknownCommand => (Reason::UnknownCommand, vec![]),
         Refusal::Internal => (Reason::Internal, vec![]),
+        Refusal::OutcomeUnknown => (Reason::OutcomeUnknown, vec![]),
     };
     v1::Refused { reason: reason.into(), names }
 }
@@ -309,6 +310,7 @@ fn refusal_from_wire(refused: v1::Refused) -> Refusal {
         Reason::Stopped => Refusal::Stopped,
         Reason::Busy => Refusal::Busy,
         Reason::UnknownCommand => Refusal::UnknownCommand,
+        Reason::OutcomeUnknown => Refusal::OutcomeUnknown,
     }
 }
 

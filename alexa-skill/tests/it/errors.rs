@@ -67,6 +67,7 @@ fn table() -> Vec<(Failure, &'static str)> {
         (R::Busy, "ENDPOINT_BUSY"),
         (R::UnknownCommand, "FIRMWARE_OUT_OF_DATE"),
         (R::Internal, "INTERNAL_ERROR"),
+        (R::OutcomeUnknown, "ENDPOINT_UNREACHABLE"),
     ];
     table.extend(refused.map(|(refusal, kind)| (Failure::Refused(refusal), kind)));
     table

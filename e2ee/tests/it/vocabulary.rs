@@ -114,6 +114,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
     let names = || prop::collection::vec(text(), 0..5);
     let plain = vec![
         Refusal::UnknownPlayer,
+        Refusal::OutcomeUnknown,
         Refusal::MediaNotFound,
         Refusal::NothingToPlay,
         Refusal::NotSupported,

@@ -194,6 +194,10 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::Internal => {
             saying("The connector in your home failed. Please try again. If it stays like this, restart it.")
         }
+        Refusal::OutcomeUnknown => saying(
+            "Music Assistant took too long to answer. It may still do it. Wait a moment, and ask again only if nothing \
+             happens.",
+        ),
         Refusal::UnknownPlayer => discover_again(),
         Refusal::NotGranted => link_again(),
     }
