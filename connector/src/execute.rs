@@ -381,8 +381,12 @@ impl Executor {
         match self.ma.call(command, args, limit).await {
             Ok(_) => Ok(()),
             Err(error) => {
-                tracing::warn!(command, player.id = %player.id, "Music Assistant did not do {command}: {error}");
-                Err(refusal_of(error, &player.name))
+                tracing::warn!(command, player.id = %player.id, "no success from Music Assistant for {command}: {error}");
+                Err(match error {
+                    // It was told: that it has not said anything yet does not mean that it will not obey.
+                    CallError::TimedOut | CallError::Lost | CallError::TooLarge => Refusal::OutcomeUnknown,
+                    other => refusal_of(other, &player.name),
+                })
             }
         }
     }
@@ -461,12 +465,13 @@ fn stopped(state: &mut PlayerState, asked: Playback) {
     }
 }
 
-/// What a person may learn of a failed request.
+/// What a person may learn of a failed request that changes nothing, or that was refused.
 fn refusal_of(error: CallError, player: &str) -> Refusal {
     match error {
         CallError::Away | CallError::Lost => Refusal::MusicAssistantAway,
         CallError::Busy => Refusal::Busy,
-        CallError::TimedOut | CallError::TooLarge => Refusal::MusicAssistantFailed,
+        CallError::TimedOut => Refusal::Late,
+        CallError::TooLarge => Refusal::MusicAssistantFailed,
         CallError::Refused(code) => match code {
             // Rights are the token's too: the remedy is another token.
             ErrorCode::FORBIDDEN => Refusal::MusicAssistantRefusesToken,

@@ -181,9 +181,11 @@ impl Commands {
         if remaining.is_zero() {
             return Reply::Refused(Refusal::Late);
         }
+        let changes = matches!(&command, Command::OnPlayer { action, .. } if action.is_control());
         // The executor keeps its own, shorter limits; this one holds whatever they are.
         let executed = Box::pin(self.executor.execute(command, remaining));
-        timeout(remaining, executed).await.unwrap_or(Reply::Refused(Refusal::Late))
+        let late = if changes { Refusal::OutcomeUnknown } else { Refusal::Late };
+        timeout(remaining, executed).await.unwrap_or(Reply::Refused(late))
     }
 
     /// The skill may have a newer key than this home knows of. Ask once, then open the same bytes again.

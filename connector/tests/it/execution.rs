@@ -309,6 +309,45 @@ async fn each_error_has_its_own_refusal() {
     }
 }
 
+#[tokio::test]
+async fn what_was_told_and_not_answered_is_neither_done_nor_failed() {
+    let home = Home::kitchen(json!({"playback_state": "playing"})).await;
+    library(&home);
+    let short = Duration::from_millis(200);
+    let on = |action| {
+        let target = Target::Named("kitchen".into());
+        home.executor.execute(Command::OnPlayer { target, action }, short)
+    };
+    for command in ["players/cmd/pause", "players/cmd/volume_set", "players/cmd/seek", "player_queues/play_media"] {
+        home.server.answer(command, Answer::Silence);
+    }
+    for action in [
+        Action::Transport(Transport::Pause),
+        Action::Transport(Transport::StartOver),
+        Action::SetVolume(percent(30)),
+        Action::SetMute(true),
+        play_with("jazz mix", None, None, Placement::Add),
+    ] {
+        assert_eq!(on(action.clone()).await, Reply::Refused(Refusal::OutcomeUnknown), "{action:?}");
+    }
+    assert_eq!(home.server.calls("players/cmd/seek").len(), 1, "not told twice");
+    home.server.answer("players/cmd/next", Answer::Close);
+    assert_eq!(on(Action::Transport(Transport::Next)).await, Reply::Refused(Refusal::OutcomeUnknown));
+}
+
+#[tokio::test]
+async fn a_search_that_takes_too_long_has_done_nothing_and_says_so() {
+    let home = Home::kitchen(json!({})).await;
+    for list in ["artists", "albums", "tracks", "playlists", "radios"] {
+        home.server.answer(&format!("music/{list}/library_items"), Answer::Silence);
+    }
+    let target = Target::Named("kitchen".into());
+    let command = Command::OnPlayer { target, action: play("kind of blue") };
+    let reply = home.executor.execute(command, Duration::from_millis(200)).await;
+    assert_eq!(reply, Reply::Refused(Refusal::Late));
+    assert!(home.commands().is_empty());
+}
+
 fn library(home: &Home) {
     home.server.edit(|script| {
         script.library = [
