@@ -53,6 +53,16 @@ pub(crate) enum DialFailure {
     Relay(DialError),
 }
 
+/// What a refusal teaches about the next attempt.
+enum Lesson {
+    /// It wants this nonce in the proof.
+    Nonce,
+    /// It does not take this token.
+    Token,
+    /// The same would happen again.
+    Nothing,
+}
+
 impl From<CloudError> for DialFailure {
     fn from(error: CloudError) -> Self {
         Self::Cloud(error)
@@ -119,14 +129,11 @@ impl Admission {
 
     /// Open a session's socket.
     pub(crate) async fn dial(&self) -> Result<WebSocket, DialFailure> {
-        let mut renewed = false;
+        let mut refused_before = false;
         for _ in 0..ATTEMPTS {
             let token = match self.current_token() {
                 Some(token) => token,
-                None => {
-                    renewed = true;
-                    self.renew().await?
-                }
+                None => self.renew().await?,
             };
             let (url, nonce) = {
                 let known = self.known();
@@ -134,20 +141,19 @@ impl Admission {
             };
             match self.upgrade(&url, &token, nonce.as_deref()).await {
                 Ok(websocket) => return Ok(websocket),
-                Err(DialError::Refused(response)) => {
-                    let retry = self.learn(response.status(), response.headers(), renewed)?;
-                    if !retry {
-                        return Err(DialFailure::Relay(DialError::Refused(response)));
-                    }
-                }
+                Err(DialError::Refused(response)) => match self.learn(response.status(), response.headers())? {
+                    Lesson::Nonce => {}
+                    Lesson::Token if refused_before => return Err(DialFailure::Unauthorized),
+                    Lesson::Token => refused_before = true,
+                    Lesson::Nothing => return Err(DialFailure::Relay(DialError::Refused(response))),
+                },
                 Err(error) => return Err(DialFailure::Relay(error)),
             }
         }
         Err(DialFailure::Unauthorized)
     }
 
-    /// What a refusal teaches. Whether to try again at once.
-    fn learn(&self, status: StatusCode, headers: &HeaderMap, renewed: bool) -> Result<bool, DialFailure> {
+    fn learn(&self, status: StatusCode, headers: &HeaderMap) -> Result<Lesson, DialFailure> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let had_nonce = self.known().nonce.clone();
         if let Some(nonce) = text("dpop-nonce") {
@@ -157,20 +163,21 @@ impl Admission {
             StatusCode::UNAUTHORIZED => {
                 let wants_nonce = text("www-authenticate").is_some_and(|value| value.contains("use_dpop_nonce"));
                 if wants_nonce && self.known().nonce != had_nonce {
-                    return Ok(true);
+                    return Ok(Lesson::Nonce);
                 }
-                // The token may have ended early, or the relay's keys may have changed. A fresh one decides.
+                // The token may have ended early, or been signed with a key that the relay had not fetched yet. One more
+                // decides, also when this one is new.
                 self.known().token = None;
-                if renewed { Err(DialFailure::Unauthorized) } else { Ok(true) }
+                Ok(Lesson::Token)
             }
             StatusCode::FORBIDDEN => Err(DialFailure::Unauthorized),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 match text("retry-after").and_then(|after| after.trim().parse().ok()) {
                     Some(after) => Err(DialFailure::RetryAfter(Duration::from_secs(after))),
-                    None => Ok(false),
+                    None => Ok(Lesson::Nothing),
                 }
             }
-            _ => Ok(false),
+            _ => Ok(Lesson::Nothing),
         }
     }
 

@@ -92,7 +92,11 @@ impl Home {
     }
 
     pub fn run(&self) -> Running {
-        let connector = Connector::open(self.options()).unwrap();
+        Self::run_with(self.options())
+    }
+
+    pub fn run_with(options: ConnectorOptions) -> Running {
+        let connector = Connector::open(options).unwrap();
         let events = Arc::new(Mutex::new(Vec::new()));
         let (counter, count) = watch::channel(0);
         let heard = Arc::clone(&events);
@@ -327,6 +331,25 @@ async fn a_token_that_ended_early_is_renewed_at_once() {
     drop(first);
     home.cloud.next_session(2).await;
     assert_eq!(home.cloud.edit(|script| script.tokens), 3);
+}
+
+#[tokio::test]
+async fn a_new_token_that_the_relay_does_not_take_is_replaced_once_at_once() {
+    let home = Home::paired().await;
+    home.cloud.edit(|script| script.relay_doubts = 1);
+    let mut running = home.run();
+    let _relay = home.cloud.next_session(1).await;
+    running.heard("online", |event| matches!(event, Event::Online { .. })).await;
+    assert!(!running.events.lock().unwrap().iter().any(|event| matches!(event, Event::Offline { .. })), "no wait");
+    assert_eq!(home.cloud.edit(|script| script.tokens), 3, "one at pairing, the one refused, and one more");
+
+    let home = Home::paired().await;
+    home.cloud.edit(|script| script.relay_doubts = u32::MAX);
+    let mut options = home.options();
+    options.redial.refused = RedialSettings::default().refused;
+    let mut running = Home::run_with(options);
+    running.heard("a refusal", |event| matches!(event, Event::Offline { retry_in_seconds: 600.., .. })).await;
+    assert_eq!(home.cloud.edit(|script| script.tokens), 3, "then it waits");
 }
 
 #[tokio::test]

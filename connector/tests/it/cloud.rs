@@ -55,6 +55,8 @@ pub struct CloudScript {
     pub newest_token: String,
     /// Answer to upgrades instead of letting in: status and `Retry-After`.
     pub relay_refuses: Option<(u16, Option<u32>)>,
+    /// So many upgrades with a valid token are refused all the same.
+    pub relay_doubts: u32,
     pub key_set: Vec<u8>,
     pub identity: Option<[u8; 32]>,
     pub polls: u32,
@@ -92,6 +94,7 @@ impl Cloud {
             tokens: 0,
             newest_token: String::new(),
             relay_refuses: None,
+            relay_doubts: 0,
             key_set: root.sign_key_set(1, &[signer.public_key(0)]).unwrap(),
             identity: None,
             polls: 0,
@@ -422,7 +425,9 @@ fn admit(
         }
         other => assert_eq!(Some(other.unwrap().key), script.identity),
     }
-    if token != script.newest_token || script.revoked {
+    let doubted = script.relay_doubts > 0;
+    script.relay_doubts -= u32::from(doubted);
+    if token != script.newest_token || script.revoked || doubted {
         return refuse(401, &[("www-authenticate", "DPoP error=\"invalid_token\"".into())]);
     }
     response.headers_mut().insert("sec-websocket-protocol", "macloud.link.v1".parse().unwrap());
