@@ -21,7 +21,7 @@ use crate::link::commands::Commands;
 use crate::link::{Admission, KeySetTaker, Link};
 use crate::music_assistant::{Condition, MusicAssistant, Settings, Timing, TokenSource};
 use crate::network::Dialer;
-use crate::state::{Pairing, StateDir, StateError, StateLock};
+use crate::state::{Pairing, StateDir, StateError, StateLock, is_readable_by_others};
 use crate::status::{Event, Events, LinkState, MusicAssistantState, Observer, Status};
 
 /// Where Music Assistant usually is: on the same machine.
@@ -87,12 +87,22 @@ impl Connector {
     /// # Errors
     /// [`OpenError`].
     pub fn open(options: ConnectorOptions) -> Result<Self, OpenError> {
-        let state = StateDir::open(&options.state_dir)?;
+        // Nothing is written where no home was ever paired: the path may be a mistyped one.
+        let paired = StateDir::existing(&options.state_dir).filter(StateDir::is_paired);
+        let Some(state) = paired else { return Err(OpenError::NotPaired(options.state_dir)) };
         let lock = state.lock()?;
         let (Some(pairing), Some(skill_keys)) = (state.pairing()?, state.skill_keys()?) else {
             return Err(OpenError::NotPaired(options.state_dir));
         };
         let identity = state.identity()?;
+        state.keep_token_private()?;
+        if let Some(file) = options.ma_token_file.as_deref().filter(|file| is_readable_by_others(file)) {
+            // Not changed here: where secrets are mounted into a container, this is how they are.
+            tracing::warn!(
+                "other users of this machine can read Music Assistant's token; chmod 600 {}",
+                file.display()
+            );
+        }
         let ma = MusicAssistant::new(ma_settings(&state, &options)?);
         let events = Events::default();
         let now = Millis(options.clock.monotonic_millis());

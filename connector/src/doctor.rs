@@ -66,27 +66,22 @@ pub async fn examine(options: ConnectorOptions) -> Diagnosis {
 
 fn state_checks(options: &ConnectorOptions, checks: &mut Vec<Check>) -> Option<(StateDir, Option<Pairing>)> {
     const NAME: &str = "state directory";
-    if !options.state_dir.is_dir() {
+    let Some(state) = StateDir::existing(&options.state_dir) else {
         let fix = "Give the directory that was used for pairing with --state-dir, or pair first.";
         checks.push(Check::bad(NAME, format!("{} does not exist.", options.state_dir.display()), fix));
         return None;
-    }
-    let opened = StateDir::open(&options.state_dir).and_then(|state| Ok((state.public_identity()?, state)));
-    let state = match opened {
-        Ok((Some(_), state)) if state.is_open_to_others().unwrap_or(true) => {
+    };
+    match state.public_identity() {
+        Ok(Some(_)) if state.is_open_to_others().unwrap_or(true) => {
             let fix = format!("Run: chmod 700 {}", options.state_dir.display());
             checks.push(Check::bad(NAME, "Other users of this machine can change what is in it.", fix));
-            state
         }
-        Ok((_, state)) => {
-            checks.push(Check::good(NAME, "Usable."));
-            state
-        }
+        Ok(_) => checks.push(Check::good(NAME, "Usable.")),
         Err(error) => {
             checks.push(Check::bad(NAME, error.to_string(), "See the message."));
             return None;
         }
-    };
+    }
     let pairing = match state.pairing() {
         Ok(Some(pairing)) => {
             checks.push(Check::good("pairing", format!("Paired as \"{}\".", pairing.home_name)));

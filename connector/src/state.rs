@@ -46,6 +46,22 @@ pub enum StateError {
     /// Another connector runs on this directory.
     #[error("another ma-connector already uses {0}. Stop it first, or give each its own --state-dir.")]
     InUse(PathBuf),
+    /// The identity key is gone, and the pairing with it: the cloud knows this home by that key alone.
+    #[error(
+        "{path} is missing, though this home is paired. Restore it from a backup. If there is none, remove pairing.json beside it and run ma-connector pair again: Alexa then finds new players."
+    )]
+    IdentityLost {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// Others can read a secret, and it could not be kept from them.
+    #[error("other users of this machine can read {path}: {source}. Run: chmod 600 {path}")]
+    Exposed {
+        /// Which.
+        path: PathBuf,
+        /// Why it could not be changed here.
+        source: io::Error,
+    },
     /// A file is damaged.
     #[error("{path} is damaged ({what}). Restore it from a backup, or remove it and pair again.")]
     Damaged {
@@ -108,6 +124,13 @@ impl StateDir {
         Ok(Self { path })
     }
 
+    /// Open if it is there; nothing is made or changed.
+    #[must_use]
+    pub fn existing(path: impl Into<PathBuf>) -> Option<Self> {
+        let path = path.into();
+        path.is_dir().then_some(Self { path })
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -133,13 +156,14 @@ impl StateDir {
     /// Whether a connector runs (or pairs) on this directory now.
     #[must_use]
     pub fn is_in_use(&self) -> bool {
-        matches!(self.lock(), Err(StateError::InUse(_)))
+        // Where none ever ran there is no lock; looking must not make one.
+        self.file("lock").exists() && matches!(self.lock(), Err(StateError::InUse(_)))
     }
 
     /// The home's identity key; made at first use.
     ///
     /// # Errors
-    /// [`StateError`]. A damaged key is never replaced silently: the home would become a stranger.
+    /// [`StateError`]. A damaged or lost key is never replaced silently: the home would become a stranger.
     pub fn identity(&self) -> Result<Arc<SigningKey>, StateError> {
         let seed = match self.existing_identity()? {
             Some(seed) => seed,
@@ -152,10 +176,14 @@ impl StateDir {
         Ok(Arc::new(SigningKey::from_seed(&seed)))
     }
 
-    /// The identity key's seed if there is one.
+    /// The identity key's seed if there is one, and there must be one where there is a pairing.
     fn existing_identity(&self) -> Result<Option<Zeroizing<[u8; 32]>>, StateError> {
-        let Some(bytes) = self.read("identity.key")? else { return Ok(None) };
-        let bytes = Zeroizing::new(bytes);
+        self.keep_private("identity.key")?;
+        let bytes = match self.read("identity.key")? {
+            Some(bytes) => Zeroizing::new(bytes),
+            None if self.is_paired() => return Err(StateError::IdentityLost { path: self.file("identity.key") }),
+            None => return Ok(None),
+        };
         let seed: [u8; 32] =
             bytes.as_slice().try_into().map_err(|_| self.damaged("identity.key", "it must have 32 bytes"))?;
         Ok(Some(Zeroizing::new(seed)))
@@ -190,6 +218,12 @@ impl StateDir {
     /// [`StateError`].
     pub fn pairing(&self) -> Result<Option<Pairing>, StateError> {
         self.read_json("pairing.json")
+    }
+
+    /// Whether a pairing is kept here, readable or not.
+    #[must_use]
+    pub fn is_paired(&self) -> bool {
+        self.file("pairing.json").exists()
     }
 
     /// Remember a pairing and what was pinned with it.
@@ -249,6 +283,14 @@ impl StateDir {
         self.write("music-assistant.token", token.as_stored())
     }
 
+    /// Make sure that nobody else reads Music Assistant's token where it is kept here.
+    ///
+    /// # Errors
+    /// [`StateError::Exposed`].
+    pub fn keep_token_private(&self) -> Result<(), StateError> {
+        self.keep_private("music-assistant.token")
+    }
+
     /// Whether the owner pressed "stop now".
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -305,6 +347,17 @@ impl StateDir {
         StateError::Damaged { path: self.file(name), what: what.into() }
     }
 
+    /// Secrets are written for the owner alone. Copied from a backup, they may have become readable for everybody.
+    fn keep_private(&self, name: &str) -> Result<(), StateError> {
+        let path = self.file(name);
+        if !is_readable_by_others(&path) {
+            return Ok(());
+        }
+        tracing::warn!("other users of this machine could read {}; now they cannot", path.display());
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&path, private).map_err(|source| StateError::Exposed { path, source })
+    }
+
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
         let path = self.file(name);
         let failed = |source| StateError::Io { path: path.clone(), source };
@@ -342,6 +395,8 @@ impl StateDir {
         let unfinished = self.file(&format!(".{name}.new"));
         let written = || -> io::Result<()> {
             let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&unfinished)?;
+            // Also if it is left over from a write that was cut short, whoever copied it since.
+            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
             file.write_all(bytes)?;
             if flushed {
                 file.sync_all()?;
@@ -355,4 +410,10 @@ impl StateDir {
         };
         written().map_err(|source| StateError::Io { path: path.clone(), source })
     }
+}
+
+/// Whether others than the owner may read this file. A file that is not there is read by nobody.
+#[must_use]
+pub fn is_readable_by_others(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }

@@ -9,3 +9,4 @@ mod program;
 mod real;
 mod scripted;
 mod simulated;
+mod state;
