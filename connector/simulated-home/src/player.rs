@@ -141,6 +141,8 @@ pub(crate) struct Player {
     pub(crate) streams: u64,
     /// Until then the next track is being loaded: the first attempt to move within it fails.
     pub(crate) loading_until: f64,
+    /// Until then it plays without saying what: the queue's current item goes missing while a stream starts.
+    pub(crate) untold_until: f64,
     /// It has just come (back) and does not know its volume yet.
     pub(crate) volume_forgotten: bool,
     /// When it takes the next command.
@@ -171,6 +173,7 @@ impl Player {
             orders: 0,
             streams: 0,
             loading_until: 0.0,
+            untold_until: 0.0,
             volume_forgotten: false,
             free_at: 0.0,
             queue: Queue::new(now),
@@ -184,6 +187,11 @@ impl Player {
 
     pub(crate) fn is_speaker(&self) -> bool {
         self.role == Role::Speaker
+    }
+
+    /// Whether it says what it plays.
+    pub(crate) fn tells(&self, now: f64) -> bool {
+        self.playback != Playback::Playing || now >= self.untold_until
     }
 
     /// What it says its volume is.
@@ -298,7 +306,11 @@ pub(crate) fn render(player: &Player, around: &Surroundings<'_>, catalog: &Catal
             "can_play_pause": true, "can_seek": true, "can_next_previous": true,
         }],
         "active_group": around.active_group,
-        "current_media": source.queue.current_media(&source.id, source.playback, catalog, now),
+        "current_media": if source.tells(now) {
+            source.queue.current_media(&source.id, source.playback, catalog, now)
+        } else {
+            Value::Null
+        },
     });
     extend(&mut value, player, around, state);
     value

@@ -169,6 +169,7 @@ impl Queue {
 /// The object of `player_queues/get`, `player_queues/all` and the queue events.
 pub(crate) fn render(player: &Player, active: bool, catalog: &Catalog, now: f64) -> Value {
     let queue = &player.queue;
+    let shown = queue.current.filter(|_| player.tells(now));
     let item = |index: Option<usize>| {
         index.filter(|_| !queue.items.is_empty()).map(|index| render_item(player, index, catalog))
     };
@@ -181,12 +182,12 @@ pub(crate) fn render(player: &Player, active: bool, catalog: &Catalog, now: f64)
         "shuffle_enabled": queue.shuffle,
         "repeat_mode": queue.repeat.name(),
         "dont_stop_the_music_enabled": queue.keeps_going,
-        "current_index": queue.current,
+        "current_index": shown,
         "index_in_buffer": queue.current.filter(|_| player.playback != Playback::Idle),
         "elapsed_time": queue.position(player.playback, now).floor(),
         "elapsed_time_last_updated": now,
         "state": player.playback.name(),
-        "current_item": item(queue.current),
+        "current_item": item(shown),
         "next_item": item(queue.next_index(false)),
         "radio_source": [],
         "flow_mode": false,

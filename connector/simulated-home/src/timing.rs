@@ -17,7 +17,8 @@ pub struct Timing {
     pub player_update: Duration,
     /// From `play` or `play_media` to `playing`.
     pub start_playing: Duration,
-    /// From `next` or `previous` to the last of the events that follow.
+    /// From `next` or `previous` to the last of the events that follow, and from the start of a stream to the queue's
+    /// saying again what plays.
     pub settle: Duration,
     /// From moving within a track to the sound from there. The server starts a new stream, and when that comes it plays,
     /// even if the player was paused meanwhile.

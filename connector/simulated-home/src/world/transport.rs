@@ -179,6 +179,9 @@ impl World {
         let player = &mut self.players[index];
         player.streams += 1;
         player.loading_until = 0.0;
+        if player.playback != Playback::Playing {
+            player.untold_until = now + (starts_in + self.timing.settle).as_secs_f64();
+        }
         player.queue.current = Some(at);
         player.queue.set_position(position, now);
         if let Some(media) = player.queue.current_item().map(|item| item.media) {
