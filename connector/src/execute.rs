@@ -12,6 +12,7 @@ pub mod words;
 
 mod asked;
 mod find;
+mod paused;
 mod quiet;
 
 use std::time::Duration;
@@ -21,7 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use macloud_e2ee::vocabulary::{
-    Action, Command, MAX_PLAYERS, MediaQuery, Percent, Placement, Playback, PlayerState, Refusal, Reply, Target,
+    self, Action, Command, MAX_PLAYERS, MediaQuery, Percent, Placement, Playback, PlayerState, Refusal, Reply, Target,
     Transport,
 };
 
@@ -31,6 +32,7 @@ use crate::music_assistant::model::{Activity, Player};
 use crate::music_assistant::{CONTROL_LIMIT, CallError, Condition, MusicAssistant, PLAY_LIMIT};
 use asked::Asked;
 use names::Match;
+use paused::Paused;
 use quiet::Quiet;
 use volume::{Change, Volumes};
 
@@ -62,6 +64,7 @@ pub struct Executor {
     volumes: Volumes,
     quiet: Quiet,
     asked: Asked,
+    paused: Paused,
     searches: Semaphore,
     controls: Semaphore,
 }
@@ -75,6 +78,7 @@ impl Executor {
             volumes: Volumes::default(),
             quiet: Quiet::default(),
             asked: Asked::default(),
+            paused: Paused::default(),
             searches: Semaphore::new(SEARCHES),
             controls: Semaphore::new(CONTROLS),
         }
@@ -98,7 +102,7 @@ impl Executor {
         let directory = self.ma.directory();
         let players: Vec<_> = directory
             .exposed()
-            .filter_map(|player| report::player(&directory, player, ready.is_ok()))
+            .filter_map(|player| self.report(&directory, player, ready.is_ok()))
             .take(MAX_PLAYERS)
             .collect();
         // "No players" would make an assistant forget them all. Say so only when it is certain.
@@ -292,6 +296,7 @@ impl Executor {
         if !to_be_quiet {
             self.quiet.restarting(id);
         }
+        self.paused.told_otherwise(id);
         let deadline = Instant::now() + limit;
         let mut sent = self.send(player, command, args.clone(), limit).await;
         let moves_within = matches!(transport, Transport::StartOver | Transport::FastForward | Transport::Rewind);
@@ -310,8 +315,13 @@ impl Executor {
         }
         self.done(&player.id, |state| match transport {
             Transport::Play => playing(state),
-            // Some players stop where they were told to pause: silence is what was asked for.
-            Transport::Pause => stopped(state, Playback::Paused),
+            Transport::Pause => {
+                // Some players stop where they were told to pause: silence is what was asked for.
+                stopped(state, Playback::Paused);
+                if state.playback == Playback::Paused {
+                    self.paused.told(id);
+                }
+            }
             Transport::Stop => stopped(state, Playback::Stopped),
             _ => {}
         })
@@ -341,6 +351,9 @@ impl Executor {
         let args = json!({ "queue_id": leader.id, "media": media.uri, "option": option });
         let left = deadline.saturating_duration_since(Instant::now());
         self.quiet.restarting(&leader.id);
+        if placement == Placement::Replace {
+            self.paused.told_otherwise(&leader.id);
+        }
         self.send(player, "player_queues/play_media", args, left).await?;
         let found = report::item(&media);
         let reply = self.done(&player.id, |state| {
@@ -401,15 +414,33 @@ impl Executor {
             self.ma.wait_until(left.min(limit / 2), confirmed).await;
         }
         let directory = self.ma.directory();
-        let player = directory.player(id).and_then(|player| report::player(&directory, player, true));
+        let player = directory.player(id).and_then(|player| self.report(&directory, player, true));
         Ok(Reply::Done { player: player.ok_or(Refusal::UnknownPlayer)?, found: None })
+    }
+
+    /// The player as the cloud may know it. One that stopped where it was told to pause is paused.
+    fn report(&self, directory: &Directory, player: &Player, connected: bool) -> Option<vocabulary::Player> {
+        let mut told = report::player(directory, player, connected)?;
+        let leader = directory.leader_of(&player.id).unwrap_or(player);
+        match told.state.playback {
+            Playback::Playing => self.paused.seen_playing(&leader.id),
+            Playback::Stopped if self.paused.holds(&leader.id) => {
+                if let Some(item) = report::now_playing(directory, player) {
+                    told.state.playback = Playback::Paused;
+                    told.state.powered |= !player.power_control;
+                    told.state.now_playing = Some(item);
+                }
+            }
+            Playback::Paused | Playback::Stopped => {}
+        }
+        Some(told)
     }
 
     /// The player as it is now, with what was asked for where Music Assistant has not confirmed it yet.
     fn done(&self, id: &str, as_asked: impl FnOnce(&mut PlayerState)) -> Result<Reply, Refusal> {
         let directory = self.ma.directory();
         let player = directory.player(id).ok_or(Refusal::UnknownPlayer)?;
-        let mut player = report::player(&directory, player, true).ok_or(Refusal::UnknownPlayer)?;
+        let mut player = self.report(&directory, player, true).ok_or(Refusal::UnknownPlayer)?;
         // Once confirmed, what Music Assistant says counts: a player may have stopped where it was told to pause.
         if let Some((earlier, _)) = self.asked.unconfirmed(id)
             && !asked::agrees(&player.state, &earlier)

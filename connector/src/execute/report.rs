@@ -67,7 +67,9 @@ fn playback(directory: &Directory, player: &model::Player) -> Playback {
     }
 }
 
-fn now_playing(directory: &Directory, player: &model::Player) -> Option<Item> {
+/// What is heard on a player, or would be if it went on.
+#[must_use]
+pub fn now_playing(directory: &Directory, player: &model::Player) -> Option<Item> {
     let leader = directory.leader_of(&player.id).unwrap_or(player);
     // The player names its own inputs and radio titles better; the queue knows albums and artists better.
     let own_source = directory.plays_own_source(leader);

@@ -4,14 +4,22 @@
 //! about the home, and must never make its speakers vanish from anybody's account.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use macloud_proto::ids::PlayerKey;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::model::{Activity, Player, Queue};
 
 /// Longest chain of "follows" that is walked to find who leads.
 const MAX_CHAIN: usize = 8;
+
+/// A player that has just come (back) says this level until it recalls its own. "Ten louder" must not start from there.
+const FORGOTTEN: u8 = 50;
+
+/// It does within 0.5 to 1.5 s.
+const RECALLED_WITHIN: Duration = Duration::from_secs(3);
 
 /// Everything known of the home.
 #[derive(Debug, Default)]
@@ -24,6 +32,14 @@ pub struct Directory {
     last_played: Vec<String>,
     /// Players that have been available since the server was last met.
     seen: HashSet<String>,
+    levels: HashMap<String, Level>,
+}
+
+/// What is known of a player's level beside what it says.
+#[derive(Debug, Default)]
+struct Level {
+    known: Option<u8>,
+    doubted_until: Option<Instant>,
 }
 
 impl Directory {
@@ -59,7 +75,7 @@ impl Directory {
             self.queues.clear();
         }
         for queue in list(queues).iter().filter_map(Queue::read) {
-            self.queues.insert(queue.id.clone(), queue);
+            self.put_queue(queue);
         }
         true
     }
@@ -88,7 +104,7 @@ impl Directory {
             }
             "queue_added" | "queue_updated" | "queue_items_updated" => {
                 let Some(queue) = Queue::read(data) else { return false };
-                self.queues.insert(queue.id.clone(), queue);
+                self.put_queue(queue);
             }
             _ => return false,
         }
@@ -176,8 +192,17 @@ impl Directory {
             .is_some_and(|source| !self.queues.contains_key(source) && !self.players.contains_key(source))
     }
 
-    fn put(&mut self, player: Player) {
-        let was_playing = self.players.get(&player.id).is_some_and(|known| known.activity == Activity::Playing);
+    fn put(&mut self, mut player: Player) {
+        let known = self.players.get(&player.id);
+        let was_playing = known.is_some_and(|known| known.activity == Activity::Playing);
+        if player.available {
+            let was_there = known.is_some_and(|known| known.available) && self.seen.contains(&player.id);
+            let level = self.levels.entry(player.id.clone()).or_default();
+            if !was_there {
+                level.doubted_until = Some(Instant::now() + RECALLED_WITHIN);
+            }
+            player.volume = level.judge(player.volume);
+        }
         if player.activity == Activity::Playing && !was_playing && player.synced_to.is_none() {
             self.last_played.retain(|id| *id != player.id);
             self.last_played.push(player.id.clone());
@@ -188,11 +213,39 @@ impl Directory {
         self.players.insert(player.id.clone(), player);
     }
 
+    /// In the first seconds of a stream a queue says that it plays, and nothing of what (seen on a live server at every start,
+    /// for 1 to 2 s). It is what it named before; had the queue been filled anew, it would have been empty in between.
+    fn put_queue(&mut self, mut queue: Queue) {
+        let known = self.queues.get(&queue.id).filter(|known| known.items == queue.items);
+        if let Some(known) = known
+            && queue.current.is_none()
+            && queue.items > 0
+            && queue.activity != Activity::Idle
+        {
+            queue.current.clone_from(&known.current);
+            queue.media.clone_from(&known.media);
+        }
+        self.queues.insert(queue.id.clone(), queue);
+    }
+
     fn index(&mut self) {
         let Some(server_id) = &self.server_id else { return };
         self.by_key = self.players.keys().map(|id| (PlayerKey::derive(server_id, id), id.clone())).collect();
         let players = &self.players;
+        self.levels.retain(|id, _| players.contains_key(id));
         self.last_played.retain(|id| players.contains_key(id));
+    }
+}
+
+impl Level {
+    /// The level to believe when a player says `said`.
+    fn judge(&mut self, said: Option<u8>) -> Option<u8> {
+        let doubted = said == Some(FORGOTTEN) && self.doubted_until.is_some_and(|until| Instant::now() < until);
+        if doubted && self.known.is_some() {
+            return self.known;
+        }
+        self.known = said.or(self.known);
+        said
     }
 }
 
@@ -299,6 +352,50 @@ mod tests {
         assert_eq!(directory.leader_of("b").unwrap().id, "b");
         let silent = self::directory(players, vec![]);
         assert_eq!(silent.leader_of("a").unwrap().id, "a");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_player_that_came_back_keeps_its_level_until_it_recalls_it() {
+        let said = |level: u8| player("a", json!({"volume_level": level}));
+        let mut directory = directory(vec![said(20)], vec![]);
+        let mut after = |object: Value| {
+            assert!(directory.apply("player_updated", Some("a"), &object, false));
+            directory.player("a").unwrap().volume
+        };
+        assert_eq!(after(player("a", json!({"available": false, "volume_level": null}))), None);
+        assert_eq!(after(said(50)), Some(20), "back, and not itself yet");
+        assert_eq!(after(said(31)), Some(31), "recalled, or turned");
+        assert_eq!(after(said(50)), Some(31));
+        tokio::time::advance(RECALLED_WITHIN).await;
+        assert_eq!(after(said(50)), Some(50), "somebody means it");
+        load(&mut directory, "server", &json!([said(50)]), &json!([]), true);
+        load(&mut directory, "server", &json!([said(30)]), &json!([]), true);
+        load(&mut directory, "server", &json!([said(50)]), &json!([]), true);
+        assert_eq!(directory.player("a").unwrap().volume, Some(30), "after a restart too");
+        load(&mut directory, "other server", &json!([said(50)]), &json!([]), true);
+        assert_eq!(directory.player("a").unwrap().volume, Some(50), "all that is known of it");
+    }
+
+    #[test]
+    fn a_stream_that_starts_plays_what_the_queue_named_before() {
+        let named =
+            |directory: &Directory| directory.queue("a").unwrap().media.as_ref().map(|media| media.title.clone());
+        let queue = |state: &str, items: u64, title: Option<&str>| {
+            let item = title.map(|title| json!({"queue_item_id": title, "media_item": {"name": title}}));
+            json!({"queue_id": "a", "state": state, "items": items, "current_item": item})
+        };
+        let mut directory = directory(vec![player("a", json!({}))], vec![]);
+        for (said, titled) in [
+            (queue("idle", 2, Some("Hells Bells")), Some("Hells Bells")),
+            (queue("playing", 2, None), Some("Hells Bells")),
+            (queue("paused", 2, Some("Hells Bells")), Some("Hells Bells")),
+            (queue("idle", 0, None), None),
+            (queue("idle", 2, None), None),
+            (queue("playing", 2, None), None),
+        ] {
+            assert!(directory.apply("queue_updated", Some("a"), &said, false));
+            assert_eq!(named(&directory).as_deref(), titled, "{said}");
+        }
     }
 
     #[test]

@@ -110,8 +110,8 @@ pub fn hello(fields: Fields<'_>) -> Option<Hello> {
         server_version: fields.text(&["server_version"]).unwrap_or_default(),
         schema: fields.0.get("schema_version")?.as_u64()?,
         set_up: fields.flag(&["onboard_done"]).unwrap_or(true),
-        // A server that is stopping still accepts connections and tokens.
-        running: fields.text(&["status"]).is_none_or(|status| !["starting", "stopping", "stopped"].contains(&&*status)),
+        // One that is stopping still does everything, and was seen to take forty seconds over it, or for ever.
+        running: fields.text(&["status"]).is_none_or(|status| !["starting", "stopped"].contains(&&*status)),
     })
 }
 

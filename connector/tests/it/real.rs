@@ -165,6 +165,33 @@ async fn a_real_music_assistant_does_what_is_asked() {
     real.seen(kitchen, Playback::Stopped).await;
 }
 
+/// Within the first seconds of a stream a pause often ends as a stop. "What's playing?" has an answer all the same.
+#[tokio::test]
+#[ignore = "needs a real Music Assistant, named in the environment"]
+async fn a_real_pause_keeps_what_was_playing() {
+    let real = Real::connect().await;
+    let Reply::Players(players) = real.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let player = players.iter().find(|player| player.can.volume).expect("a player with volume");
+    let albums = real.ma.call("music/albums/library_items", json!({ "limit": 1 }), READ_LIMIT).await.unwrap();
+    let title = Fields(&albums[0]).text(&["name"]).unwrap();
+    for pause_after in [0, 300, 1200, 2500, 4000] {
+        real.done(player, play(&title, None, Some(MediaKind::Album))).await;
+        real.seen(player, Playback::Playing).await;
+        real.ma.wait_until(Duration::from_millis(pause_after), |_| false).await;
+        real.done(player, Action::Transport(Transport::Pause)).await;
+        for ask_after in [0, 150, 300, 600, 1500, 3000] {
+            real.ma.wait_until(Duration::from_millis(ask_after), |_| false).await;
+            let told = real.done_quietly(player).await.state;
+            let activity = real.ma.directory().by_key(&player.key).unwrap().activity;
+            eprintln!("  asked {ask_after} ms later: {:?} ({activity:?}) {:?}", told.playback, told.now_playing);
+            assert!(told.playback != Playback::Playing || ask_after < 1500, "it plays on");
+            assert!(told.now_playing.is_some(), "paused after {pause_after} ms");
+        }
+        real.done(player, Action::Transport(Transport::Stop)).await;
+        real.seen(player, Playback::Stopped).await;
+    }
+}
+
 /// `MACONNECTOR_TEST_MA_RESTART` is a command that restarts the server.
 #[tokio::test]
 #[ignore = "needs a real Music Assistant, named in the environment, and may restart it"]

@@ -3,15 +3,21 @@
 use std::time::Duration;
 
 use macloud_connector::execute::Executor;
+use macloud_connector::music_assistant::directory::Directory;
+use macloud_connector::music_assistant::model::Activity;
 use macloud_connector::music_assistant::token::Token;
-use macloud_connector::music_assistant::{MusicAssistant, Settings, TokenSource};
+use macloud_connector::music_assistant::{self, MusicAssistant, Settings, TokenSource};
 use macloud_connector::network::Dialer;
 use macloud_e2ee::vocabulary::{
-    Action, Command, MediaKind, MediaQuery, Percent, Placement, Refusal, Reply, Target, Transport,
+    self, Action, Command, MediaKind, MediaQuery, Percent, Placement, Refusal, Reply, Target, Transport,
 };
 use macloud_service_kit::clock;
 use macloud_service_kit::stop::Stop;
-use macloud_simulated_home::{HomeConfig, HomeState, PlayerChange, RestartPlan, RunningHome, SimulatedHome, Timing};
+use macloud_simulated_home::library::Playlist;
+use macloud_simulated_home::{
+    Faults, HomeConfig, HomeState, Library, Playback, PlayerChange, Quirks, RestartPlan, RunningHome, SimulatedHome,
+    Timing, TrackName,
+};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -28,13 +34,22 @@ struct Simulated {
 
 impl Simulated {
     async fn start() -> Self {
-        let home = SimulatedHome::start(HomeConfig { timing: Timing::fast(), ..HomeConfig::default() }).await.unwrap();
+        Self::start_with(HomeConfig { timing: Timing::fast(), ..HomeConfig::default() }, quick()).await
+    }
+
+    /// A home whose players take their time as `timing` says.
+    async fn timed(timing: Timing) -> Self {
+        Self::start_with(HomeConfig { timing, ..HomeConfig::default() }, quick()).await
+    }
+
+    async fn start_with(config: HomeConfig, timing: music_assistant::Timing) -> Self {
+        let home = SimulatedHome::start(config).await.unwrap();
         let ma = MusicAssistant::new(Settings {
             url: home.ws_url().parse().unwrap(),
             token: TokenSource::Fixed(Token::parse(home.token()).unwrap()),
             dialer: Dialer::new(None, false).unwrap(),
             clock: clock::system(),
-            timing: quick(),
+            timing,
         });
         let mut task = JoinSet::new();
         let running = ma.clone();
@@ -154,4 +169,159 @@ async fn a_restart_loses_no_player_and_no_time() {
     let there =
         simulated.ma.wait_until(PATIENCE, |d| d.exposed().count() == before.len() && d.exposed().all(|p| p.available));
     assert!(there.await);
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How often the home was sent a command.
+fn count(home: &HomeState, command: &str) -> u64 {
+    home.commands.get(command).copied().unwrap_or(0)
+}
+
+#[tokio::test]
+async fn what_plays_is_replaced_though_the_server_would_fall_silent() {
+    // The server stops the old music after it has started the new: left to itself, it is silent then.
+    let timing = Timing { player_update: Duration::from_millis(60), ..Timing::fast() };
+    let simulated = Simulated::timed(timing).await;
+    for (text, title) in [("kind of blue", "So What"), ("homogenic", "Hunter"), ("sinnerman nina simone", "Sinnerman")]
+    {
+        simulated.done("kitchen", play(text, None, None)).await;
+        simulated
+            .truly(text, |home| {
+                let kitchen = home.named("Kitchen").unwrap();
+                kitchen.state == Playback::Playing && kitchen.now_playing.as_ref().is_some_and(|now| now.title == title)
+            })
+            .await;
+        assert!(simulated.ma.wait_until(PATIENCE, |d| d.exposed().any(|p| p.activity == Activity::Playing)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_pause_between_a_skip_and_its_new_stream_stays_one() {
+    let timing = Timing {
+        stream_restart: Duration::from_millis(600),
+        player_update: Duration::from_millis(60),
+        ..Timing::fast()
+    };
+    let simulated = Simulated::timed(timing).await;
+    simulated.done("kitchen", play("kind of blue", None, None)).await;
+    simulated.truly("playing", |home| home.named("Kitchen").unwrap().state == Playback::Playing).await;
+    assert!(simulated.ma.wait_until(PATIENCE, |d| d.exposed().any(|p| p.activity == Activity::Playing)).await);
+    simulated.done("kitchen", Action::Transport(Transport::FastForward)).await;
+    simulated.done("kitchen", Action::Transport(Transport::Pause)).await;
+    simulated.truly("paused", |home| home.named("Kitchen").unwrap().state == Playback::Paused).await;
+    simulated.truly("undone", |home| home.named("Kitchen").unwrap().state == Playback::Playing).await;
+    simulated
+        .truly("paused for good", |home| {
+            home.named("Kitchen").unwrap().state == Playback::Paused && count(home, "players/cmd/pause") == 2
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn from_the_beginning_right_after_next_is_tried_until_there_is_something_to_begin() {
+    let simulated = Simulated::timed(Timing { settle: HOUR, ..Timing::fast() }).await;
+    simulated.done("kitchen", play("kind of blue", None, None)).await;
+    simulated.done("kitchen", Action::Transport(Transport::Next)).await;
+    simulated.done("kitchen", Action::Transport(Transport::StartOver)).await;
+    let home = simulated.home.state();
+    assert_eq!(count(&home, "players/cmd/seek"), 2);
+    assert_eq!(home.named("Kitchen").unwrap().queue.current_index, Some(1));
+}
+
+#[tokio::test]
+async fn a_server_that_is_stopping_for_an_hour_is_used_meanwhile() {
+    let simulated = Simulated::start().await;
+    simulated.home.restart(RestartPlan { stopping_ms: 3_600_000, ..RestartPlan::default() }).unwrap();
+    simulated.home.fault(&Faults { drop_connections: true, ..Faults::default() });
+    simulated.ready(false).await;
+    simulated.ready(true).await;
+    assert_eq!(simulated.home.state().status, "stopping");
+    simulated.done("kitchen", Action::SetVolume(Percent::clamped(33))).await;
+    simulated.truly("33", |home| home.named("Kitchen").unwrap().volume == 33).await;
+}
+
+#[tokio::test]
+async fn a_server_that_runs_before_its_players_are_there_is_still_starting() {
+    let patient = music_assistant::Timing { grace: HOUR, ..quick() };
+    let config = HomeConfig { timing: Timing::fast(), ..HomeConfig::default() };
+    let simulated = Simulated::start_with(config, patient).await;
+    simulated
+        .home
+        .restart(RestartPlan { down_ms: 50, starting_ms: 50, settling_ms: 3_600_000, stopping_ms: 0 })
+        .unwrap();
+    simulated.ready(false).await;
+    simulated.ready(true).await;
+    assert_eq!(simulated.home.state().status, "running");
+    let reply = simulated.on("kitchen", Action::SetVolume(Percent::clamped(33))).await;
+    assert_eq!(reply, Reply::Refused(Refusal::MusicAssistantStarting));
+}
+
+#[tokio::test]
+async fn louder_on_a_player_that_has_just_come_back_starts_from_its_own_level() {
+    let simulated = Simulated::timed(Timing { volume_recall: HOUR, ..Timing::fast() }).await;
+    let kitchen = simulated.home.state().named("Kitchen").unwrap().player_id.clone();
+    simulated.done("kitchen", Action::SetVolume(Percent::clamped(12))).await;
+    assert!(simulated.ma.wait_until(PATIENCE, |d| d.player(&kitchen).unwrap().volume == Some(12)).await);
+    simulated.home.unplug(&kitchen).unwrap();
+    assert!(simulated.ma.wait_until(PATIENCE, |d| !d.player(&kitchen).unwrap().available).await);
+    simulated.home.plug(&kitchen).unwrap();
+    assert!(simulated.ma.wait_until(PATIENCE, |d| d.player(&kitchen).unwrap().available).await);
+    // Longer ago than what was set is remembered for.
+    simulated.ma.wait_until(Duration::from_millis(1600), |_| false).await;
+    simulated.done("kitchen", Action::AdjustVolume(10)).await;
+    simulated.truly("22", |home| home.named("Kitchen").unwrap().volume == 22).await;
+}
+
+#[tokio::test]
+async fn a_playlist_file_that_is_not_in_the_library_is_found_all_the_same() {
+    let mut library = Library::demo();
+    let tracks = vec![TrackName::from("Miles Davis - Blue in Green")];
+    library.playlists.push(Playlist {
+        name: "Late Supper".into(),
+        favorite: false,
+        tracks,
+        repeat_to: None,
+        file: true,
+    });
+    let config = HomeConfig { library, timing: Timing::fast(), ..HomeConfig::default() };
+    let simulated = Simulated::start_with(config, quick()).await;
+    for kind in [None, Some(MediaKind::Playlist)] {
+        simulated.done("kitchen", play("late supper", None, kind)).await;
+        simulated
+            .truly("the playlist", |home| {
+                let kitchen = home.named("Kitchen").unwrap();
+                kitchen.queue.length == 1
+                    && kitchen.now_playing.as_ref().is_some_and(|now| now.title == "Blue in Green")
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn what_plays_is_told_while_the_server_does_not_say_yet() {
+    let simulated = Simulated::timed(Timing { settle: HOUR, ..Timing::fast() }).await;
+    simulated.done("kitchen", play("kind of blue", None, None)).await;
+    let plays = |d: &Directory| d.exposed().any(|p| p.activity == Activity::Playing && p.media.is_none());
+    assert!(simulated.ma.wait_until(PATIENCE, plays).await);
+    let Reply::Done { player, .. } = simulated.on("kitchen", Action::Read).await else { panic!() };
+    assert_eq!(player.state.now_playing.map(|item| item.title).as_deref(), Some("So What"));
+}
+
+#[tokio::test]
+async fn what_was_paused_is_told_though_the_player_stopped_instead() {
+    let quirks = Quirks { pause_stops: true, ..Quirks::default() };
+    let config = HomeConfig { quirks, timing: Timing::fast(), ..HomeConfig::default() };
+    let simulated = Simulated::start_with(config, quick()).await;
+    simulated.done("kitchen", play("kind of blue", None, None)).await;
+    assert!(simulated.ma.wait_until(PATIENCE, |d| d.exposed().any(|p| p.activity == Activity::Playing)).await);
+    simulated.done("kitchen", Action::Transport(Transport::Pause)).await;
+    assert!(simulated.ma.wait_until(PATIENCE, |d| d.exposed().all(|p| p.activity == Activity::Idle)).await);
+    let told = async || match simulated.on("kitchen", Action::Read).await {
+        Reply::Done { player, .. } => (player.state.playback, player.state.now_playing.map(|item| item.title)),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told().await, (vocabulary::Playback::Paused, Some("So What".into())));
+    simulated.done("kitchen", Action::Transport(Transport::Stop)).await;
+    assert_eq!(told().await, (vocabulary::Playback::Stopped, None));
 }
