@@ -289,6 +289,20 @@ impl AsyncWrite for Stream {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn dead_peers_are_noticed_by_the_system_too() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("ws://{}/", listener.local_addr().unwrap())).unwrap();
+        let stream = tcp(&url).await.unwrap();
+        let socket = socket2::SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+        }
+    }
+
     #[test]
     fn plain_connections_stay_on_this_machine_unless_allowed() {
         let strict = Dialer::new(None, false).unwrap();
