@@ -2,7 +2,8 @@
 //!
 //! Exit codes: 0 done or healthy; 1 it failed, or `doctor` found something, or `status` says "not running"; 2 wrong usage
 //! or settings; 3 not paired yet; 4 the state directory is in use by another connector.
-//! Standard output is for results and, with `--json`, for one JSON object a line; logs go to standard error.
+//! Standard output is for results: text, or with `--json` one JSON object a line. `run` prints one JSON object for each
+//! change, always. Logs go to standard error, and do not repeat at level `info` what standard output says.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
@@ -13,9 +14,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use macloud_proto::link::redial::RedialSettings;
-use macloud_service_kit::clock;
-use macloud_service_kit::stop::Stop;
 use macloud_service_kit::telemetry::{self, TelemetryArgs};
+use macloud_service_kit::{clock, lifecycle};
 use serde::Serialize;
 use serde_json::json;
 use url::Url;
@@ -31,27 +31,38 @@ use crate::status::Status;
 
 /// Lets Alexa reach a Music Assistant at home without opening a port.
 ///
-/// First `pair` once, then `run`. Every option can also be given in the environment as MACONNECTOR_… or in a TOML file
-/// named with --config. Exit codes: 0 done; 1 failed, unhealthy or not running; 2 wrong usage; 3 not paired yet;
-/// 4 the state directory is in use.
+/// First `pair` once, then `run`. If something does not work, ask `doctor`.
 #[derive(Debug, Parser)]
-#[command(name = "ma-connector", version)]
+#[command(name = "ma-connector", version, after_long_help = AFTER_HELP)]
 pub struct Cli {
-    /// Read options from this TOML file. Flags and environment come first.
-    #[arg(long, global = true)]
+    /// Read options from this TOML file; flags and environment come before it.
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
     config: Option<PathBuf>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = GLOBAL)]
     telemetry: TelemetryArgs,
     #[command(subcommand)]
     verb: Verb,
 }
 
+/// The heading of what every sub-command takes.
+const GLOBAL: &str = "Global options";
+
+const AFTER_HELP: &str = "\
+Every option can also be given in the environment (--state-dir as MACONNECTOR_STATE_DIR) or in the TOML file that --config names
+(state_dir = \"...\").
+
+Exit codes: 0 done, healthy; 1 failed, unhealthy, not running; 2 wrong usage or settings; 3 not paired yet; 4 the state directory is
+in use by another connector.";
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Register this home with a cloud: shows a code, and waits until somebody has approved it.
+    ///
+    /// Open the link that is shown on any device, sign in, and compare the fingerprints. Pairing again keeps the home and its
+    /// players.
     Pair {
         /// The cloud's address, such as https://cloud.example.
-        #[arg(long)]
+        #[arg(long, value_name = "URL")]
         cloud: Url,
         /// A name to suggest for this home.
         #[arg(long)]
@@ -61,12 +72,14 @@ enum Verb {
         #[command(flatten)]
         json: Json,
     },
-    /// Connect this home, until stopped.
+    /// Connect this home, until told to stop by a signal.
+    ///
+    /// Prints one line of JSON for each change: online, offline, music_assistant, stopped, resumed.
     Run {
         #[command(flatten)]
         place: Place,
     },
-    /// Say how the running connector stands.
+    /// Say how the running connector stands. Exits with 0 if it runs, with 1 if not, with 3 if it is not paired.
     Status {
         #[command(flatten)]
         place: Place,
@@ -74,6 +87,8 @@ enum Verb {
         json: Json,
     },
     /// Look at every hop between the cloud and Music Assistant, and name the fix for what is broken.
+    ///
+    /// Does not disturb a connector that runs. Exits with 0 if all is well, with 3 if the home is not paired, with 1 otherwise.
     Doctor {
         #[command(flatten)]
         place: Place,
@@ -102,16 +117,16 @@ struct Json {
 #[derive(Debug, Args)]
 struct Place {
     /// Where this home's key and pairing are kept.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     state_dir: PathBuf,
     /// Music Assistant's address, such as http://192.168.1.5:8095. Otherwise the one given at pairing, otherwise this machine.
-    #[arg(long)]
+    #[arg(long, value_name = "URL")]
     ma_url: Option<Url>,
     /// A file with a long-lived access token of Music Assistant (Settings, Profile).
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     ma_token_file: Option<PathBuf>,
     /// A PEM file with certificate authorities to trust beside the usual ones.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     extra_ca_file: Option<PathBuf>,
     /// Allow connections to the cloud without encryption, beyond this machine. For trials only.
     #[arg(long)]
@@ -130,7 +145,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            complain(&all_causes(&error));
             ExitCode::from(code_of(&error))
         }
     }
@@ -174,13 +189,18 @@ async fn pair_verb(cloud: Url, name: Option<String>, place: &Place, json: bool) 
             &json!({ "event": "paired", "instance_id": paired.instance_id, "home_name": paired.home_name, "fingerprint": paired.fingerprint }),
         );
     } else {
-        say(&format!(
-            "Paired as \"{}\". Now start it: ma-connector run --state-dir {}",
-            paired.home_name,
-            place.state_dir.display()
-        ));
+        say(&next_step(&paired.home_name, &StateDir::open(&place.state_dir)?));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn next_step(home_name: &str, state: &StateDir) -> String {
+    let token = if state.token_file().exists() {
+        ""
+    } else {
+        " --ma-token-file FILE\nFILE holds a token of Music Assistant: create one in its web page under Settings, Profile, long-lived access tokens."
+    };
+    format!("Paired as \"{home_name}\". Next: {}{token}", command("run", state.path()))
 }
 
 fn show_code(code: &DeviceCode, json: bool) {
@@ -214,25 +234,13 @@ async fn run_verb(place: &Place) -> anyhow::Result<ExitCode> {
             line(event);
         }
     }));
-    let stop = Stop::new();
-    let told = stop.clone();
+    let stop = lifecycle::stop_on_signals().context("the system does not let signals be caught")?;
     tokio::select! {
         // A second signal does not wait for anything.
-        () = async { told_to_stop().await; told.stop_soft(); told_to_stop().await } => {}
-        () = connector.run(stop) => {}
+        () = stop.hard() => {}
+        () = connector.run(stop.clone()) => {}
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Interrupt or terminate, whichever comes first.
-async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        // If interrupts cannot be heard, there is still terminate.
-        Ok(()) = tokio::signal::ctrl_c() => {}
-    }
 }
 
 fn status_verb(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
@@ -252,12 +260,16 @@ fn status_verb(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
             }
         }
         value["stopped"] = state.is_stopped().into();
-        value["paired"] = state.pairing()?.is_some().into();
+        value["paired"] = state.is_paired().into();
         line(&value);
     } else {
         say(&status_text(&state, status.as_ref().filter(|_| running))?);
     }
-    Ok(if running { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(match (running, state.is_paired()) {
+        (_, false) => ExitCode::from(NOT_PAIRED),
+        (true, true) => ExitCode::SUCCESS,
+        (false, true) => ExitCode::FAILURE,
+    })
 }
 
 fn status_text(state: &StateDir, status: Option<&Status>) -> anyhow::Result<String> {
@@ -272,14 +284,15 @@ fn status_text(state: &StateDir, status: Option<&Status>) -> anyhow::Result<Stri
             text.push_str(&format!("Connector:       running (version {})\n", status.version));
             text.push_str(&format!("Cloud:           {}\n", status.relay.explanation()));
             let ma = &status.music_assistant;
-            text.push_str(&format!("Music Assistant: {}\nPlayers:         {}", ma.explanation, ma.players));
+            let when = if ma.players_current { "" } else { ", as last seen" };
+            text.push_str(&format!("Music Assistant: {}\nPlayers:         {}{when}", ma.explanation, ma.players));
             if let Some(days) = ma.token_ends_in_days {
                 text.push_str(&format!("\nToken:           ends in {days} days; create a new one in Music Assistant"));
             }
         }
     }
     if state.is_stopped() {
-        let resume = resume_command(state.path());
+        let resume = command("resume", state.path());
         text.push_str(&format!("\nStop switch:     pressed; nothing is carried out until: {resume}"));
     }
     Ok(text)
@@ -297,13 +310,18 @@ async fn doctor_verb(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    Ok(if diagnosis.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let paired = StateDir::existing(&place.state_dir).is_some_and(|state| state.is_paired());
+    Ok(match (diagnosis.ok, paired) {
+        (true, _) => ExitCode::SUCCESS,
+        (false, true) => ExitCode::FAILURE,
+        (false, false) => ExitCode::from(NOT_PAIRED),
+    })
 }
 
 fn switch_verb(place: &Place, stopped: bool) -> anyhow::Result<ExitCode> {
     place.existing_state()?.set_stopped(stopped)?;
     if stopped {
-        let resume = resume_command(&place.state_dir);
+        let resume = command("resume", &place.state_dir);
         say(&format!("Stopped: nothing is carried out from now on. Undo with: {resume}"));
     } else {
         say("Resumed: commands are carried out again.");
@@ -311,8 +329,12 @@ fn switch_verb(place: &Place, stopped: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn resume_command(state_dir: &Path) -> String {
-    format!("ma-connector resume --state-dir {}", state_dir.display())
+/// A command to copy into a shell.
+fn command(verb: &str, state_dir: &Path) -> String {
+    let path = state_dir.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@".contains(c);
+    let path = if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) };
+    format!("ma-connector {verb} --state-dir {path}")
 }
 
 impl Place {
@@ -336,25 +358,38 @@ impl Place {
         })
     }
 
-    fn existing_state(&self) -> anyhow::Result<StateDir> {
-        anyhow::ensure!(
-            self.state_dir.is_dir(),
-            "the state directory {} does not exist; give the one that was used for pairing with --state-dir",
-            self.state_dir.display()
-        );
-        Ok(StateDir::open(&self.state_dir)?)
+    fn existing_state(&self) -> Result<StateDir, NoState> {
+        StateDir::existing(&self.state_dir).ok_or_else(|| NoState(self.state_dir.clone()))
     }
+}
+
+/// There is nothing where a home should have been paired.
+#[derive(Debug, thiserror::Error)]
+#[error("the state directory {0} does not exist; give the one that was used for pairing with --state-dir")]
+struct NoState(PathBuf);
+
+const NOT_PAIRED: u8 = 3;
+const IN_USE: u8 = 4;
+
+/// The error with its causes, those left out that it already says itself.
+fn all_causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told {
+        told if told.is_empty() => cause,
+        told if told.contains(&cause) => told,
+        told => format!("{told}: {cause}"),
+    })
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
     let in_use = |error: &StateError| matches!(error, StateError::InUse(_));
     match error.downcast_ref::<OpenError>() {
-        Some(OpenError::NotPaired(_)) => return 3,
-        Some(OpenError::State(error)) if in_use(error) => return 4,
+        Some(OpenError::NotPaired(_)) => return NOT_PAIRED,
+        Some(OpenError::State(error)) if in_use(error) => return IN_USE,
         _ => {}
     }
     match error.downcast_ref::<PairError>() {
-        Some(PairError::State(error)) if in_use(error) => 4,
+        Some(PairError::State(error)) if in_use(error) => IN_USE,
+        _ if error.is::<NoState>() => NOT_PAIRED,
         _ => 1,
     }
 }

@@ -226,6 +226,7 @@ impl Connector {
                 state: condition.word().into(),
                 explanation: condition.explanation(),
                 players: self.ma.directory().exposed().count(),
+                players_current: condition.is_ready(),
                 token_ends_in_days: self.ma.token_ending_soon().map(|left| left.as_secs() / 86_400),
             },
         }

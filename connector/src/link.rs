@@ -120,7 +120,7 @@ impl Link {
                 Woke::News(News::Welcomed(welcome)) => {
                     redial.welcomed(welcome.reconnect_window, self.commands.now());
                     self.admission.note_nonce(&welcome.dpop_nonce);
-                    tracing::info!(relay.node = %welcome.node_id, session.epoch = welcome.session_epoch, "online");
+                    tracing::debug!(relay.node = %welcome.node_id, session.epoch = welcome.session_epoch, "online");
                     let state = LinkState::Online { node: welcome.node_id, epoch: welcome.session_epoch };
                     if let Some(current) = &mut current {
                         current.state = state.clone();
@@ -163,7 +163,7 @@ impl Link {
             let (because, explanation) = failed;
             let wait = self.wait(&mut redial, because);
             dial_at = Some(Instant::now() + wait);
-            tracing::warn!(retry_in_ms = wait.as_millis() as u64, "offline: {explanation}");
+            tracing::debug!(retry_in_ms = wait.as_millis() as u64, "offline: {explanation}");
             match &draining {
                 // Still reachable through the node that is leaving.
                 Some(old) => self.set(old.state.clone()),

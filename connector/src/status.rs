@@ -1,6 +1,7 @@
 //! How it stands, for people and for `doctor`: kept in memory, told to an observer, and written to the state directory.
 //!
-//! No secrets and no contents: neither tokens nor names of players or music.
+//! No secrets and no contents: neither tokens nor names of players or music. Whoever watches is told of every change, so the
+//! log mentions these only at level debug.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -72,6 +73,9 @@ pub struct MusicAssistantState {
     pub explanation: String,
     /// Players that can be spoken to.
     pub players: usize,
+    /// Whether there are so many now. While Music Assistant is away, they are those that were last seen.
+    #[serde(default)]
+    pub players_current: bool,
     /// Whole days until the token ends, in its last month.
     pub token_ends_in_days: Option<u64>,
 }

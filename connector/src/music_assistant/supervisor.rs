@@ -64,7 +64,7 @@ pub(super) async fn supervise(shared: &Arc<Shared>) {
         match failure {
             Failure::Away(condition) => {
                 if condition != *shared.condition.borrow() {
-                    tracing::info!(
+                    tracing::debug!(
                         condition = condition.word(),
                         "Music Assistant is away: {}",
                         condition.explanation()
@@ -76,7 +76,7 @@ pub(super) async fn supervise(shared: &Arc<Shared>) {
                 wait = (wait * 2).min(if restarting { timing.restart_retry } else { timing.longest_retry });
             }
             Failure::Blocked(condition, token) => {
-                tracing::warn!(
+                tracing::debug!(
                     condition = condition.word(),
                     "Music Assistant cannot be used: {}",
                     condition.explanation()
@@ -171,7 +171,7 @@ async fn use_session(shared: &Shared, session: &Arc<Session>, hello: &Hello, tok
         return Failure::unreachable("the connection ended");
     }
     *lock(&shared.session) = Some(Arc::clone(session));
-    tracing::info!(schema = hello.schema, version = %hello.server_version, "connected to Music Assistant");
+    tracing::debug!(schema = hello.schema, version = %hello.server_version, "connected to Music Assistant");
     shared.set_condition(Condition::Ready { version: hello.server_version.clone(), schema: hello.schema });
     sleep(shared.settings.timing.grace).await;
     loop {

@@ -132,7 +132,7 @@ async fn what_is_missing_is_said_with_its_remedy() {
     assert_eq!(run.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&run.stderr).contains("ma-connector pair --cloud URL --state-dir"), "{run:?}");
     let diagnosis = home.output("doctor", &["--json", "--ma-url", home.ma.url.as_str()]).await;
-    assert_eq!(diagnosis.status.code(), Some(1));
+    assert_eq!(diagnosis.status.code(), Some(3));
     let diagnosis = lines(&diagnosis).remove(0);
     assert_eq!(check(&diagnosis, "pairing")["ok"], false);
     assert!(check(&diagnosis, "Music Assistant token")["fix"].as_str().unwrap().contains("--ma-token-file"));
@@ -144,7 +144,9 @@ async fn what_is_missing_is_said_with_its_remedy() {
     let mut nowhere = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
     nowhere.args(["status", "--state-dir", "/nonexistent/state"]);
     let nowhere = output_of(nowhere).await;
-    assert_eq!(nowhere.status.code(), Some(1));
+    assert_eq!(nowhere.status.code(), Some(3));
+    let status = home.output("status", &["--json"]).await;
+    assert_eq!((status.status.code(), &lines(&status)[0]["paired"]), (Some(3), &json!(false)));
     assert!(String::from_utf8_lossy(&nowhere.stderr).contains("does not exist"));
 }
 
@@ -212,4 +214,127 @@ async fn the_text_for_people_is_about_people_things() {
     let doctor = home.output("doctor", &[]).await;
     let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(text.lines().all(|line| line.starts_with("ok  ")), "{text}");
+}
+
+/// A free port is one that nobody answers at, for as long as a test takes.
+fn nobody_there() -> String {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", free.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn errors_say_each_cause_once() {
+    let home = Home::unpaired().await;
+    let pair = home.output("pair", &["--cloud", &nobody_there()]).await;
+    let text = String::from_utf8_lossy(&pair.stderr).into_owned();
+    assert_eq!(pair.status.code(), Some(1));
+    assert_eq!(text.matches("onnection refused").count(), 1, "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let mut unusable = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
+    std::fs::write(home.state_dir.join("plain"), "").unwrap();
+    unusable.args(["pair", "--cloud", "http://127.0.0.1:1", "--state-dir"]).arg(home.state_dir.join("plain/state"));
+    let text = String::from_utf8_lossy(&output_of(unusable).await.stderr).into_owned();
+    assert_eq!(text.matches("Not a directory").count(), 1, "{text}");
+}
+
+#[tokio::test]
+async fn what_run_prints_is_not_logged_again() {
+    let home = Home::paired().await;
+    home.ma.edit(|script| script.hello["schema_version"] = json!(26));
+    let mut running = home.program("run").spawn().unwrap();
+    let mut out = BufReader::new(running.stdout.take().unwrap());
+    let _relay = home.cloud.next_session(1).await;
+    let read = spawn_blocking(move || {
+        let mut told = String::new();
+        while !(told.contains("\"online\"") && told.contains("too_old")) {
+            assert!(out.read_line(&mut told).unwrap() > 0, "{told}");
+        }
+        told
+    });
+    let told = timeout(PATIENCE, read).await.unwrap().unwrap();
+    Command::new("kill").arg(running.id().to_string()).status().unwrap();
+    let ended = spawn_blocking(move || running.wait_with_output().unwrap());
+    let ended = timeout(PATIENCE, ended).await.unwrap().unwrap();
+    let log = String::from_utf8_lossy(&ended.stderr).into_owned();
+    for said in ["Update Music Assistant", "online", "node-a"] {
+        assert!(told.contains(said), "{said}: {told}");
+        assert!(!log.contains(said), "{said}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn help_says_first_what_it_does_and_keeps_global_options_apart() {
+    let help = async |args: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
+        program.args(args);
+        let output = output_of(program).await;
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+    let whole = help(&["--help"]).await;
+    assert!(first(&whole).starts_with("Lets Alexa reach"), "{whole}");
+    assert!(whole.contains("Exit codes:") && whole.contains("MACONNECTOR_STATE_DIR"), "{whole}");
+    for (verb, does) in [
+        ("pair", "Register this home"),
+        ("run", "Connect this home"),
+        ("status", "Say how"),
+        ("doctor", "Look at every hop"),
+        ("stop", "Carry out nothing"),
+        ("resume", "Undo"),
+    ] {
+        let text = help(&[verb, "--help"]).await;
+        assert!(first(&text).starts_with(does), "{text}");
+        let (own, global) = text.split_once("\nGlobal options:\n").unwrap_or_else(|| panic!("{text}"));
+        assert!(own.contains("--state-dir <DIR>") && !own.contains("--log"), "{text}");
+        assert!(global.contains("--config <FILE>") && global.contains("--log-format"), "{text}");
+        assert!(whole.contains(&format!("\n  {verb} ")), "{whole}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_for_a_path_in_the_file_is_a_mistake() {
+    let home = Home::unpaired().await;
+    let config = home.state_dir.join("config.toml");
+    std::fs::write(&config, "state-dir = 5\n").unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
+    run.arg("run").arg("--config").arg(&config).current_dir(&home.state_dir);
+    let run = output_of(run).await;
+    assert_eq!(run.status.code(), Some(2), "{run:?}");
+    assert!(String::from_utf8_lossy(&run.stderr).contains("\"state-dir\" a number"), "{run:?}");
+    assert!(!home.state_dir.join("5").exists());
+}
+
+#[tokio::test]
+async fn players_are_said_to_be_old_news_while_music_assistant_is_away() {
+    let home = Home::paired().await;
+    let running = home.run();
+    let _relay = home.cloud.next_session(1).await;
+    let until = async |wanted: &str| {
+        loop {
+            let text = String::from_utf8(home.output("status", &[]).await.stdout).unwrap();
+            if text.contains(wanted) {
+                return text;
+            }
+        }
+    };
+    let there = timeout(PATIENCE, until("Connected to Music Assistant")).await.unwrap();
+    assert!(there.ends_with("Players:         1\n"), "{there}");
+    home.ma.edit(|script| script.hello["schema_version"] = json!(26));
+    home.ma.cut();
+    timeout(PATIENCE, until("Players:         1, as last seen")).await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn pairing_ends_with_the_next_step() {
+    let mut home = Home::unpaired().await;
+    let outer = home.state_dir.clone();
+    home.state_dir = outer.join("my state");
+    let paired = home.output("pair", &["--cloud", home.cloud.url.as_str()]).await;
+    let text = String::from_utf8(paired.stdout).unwrap();
+    let last = text.lines().rev().find(|line| line.starts_with("Paired as")).unwrap();
+    let quoted = format!("ma-connector run --state-dir '{}'", home.state_dir.display());
+    assert!(last.contains(&quoted) && last.contains("--ma-token-file FILE"), "{text}");
+    std::fs::remove_dir_all(outer).unwrap();
 }
