@@ -1,65 +1,134 @@
 //! Choose: which of several homes a spoken request means.
 //!
-//! A directive of the smart home side names its endpoint. A spoken request names a player at most, so with several homes
-//! all are asked whom they would take, and only the right one is told to do it.
+//! A directive of the smart home side names its endpoint. A spoken request names a player at most. With several homes,
+//! one whose name was said is asked alone ("the kitchen in the cottage"); else all are asked whom they would take. Only
+//! the right one is then told to do it.
 
 use futures_util::future::join_all;
-use macloud_e2ee::vocabulary::{Action, Command, Playback, Player, Refusal, Reply, Target};
-use tokio::time::Instant;
+use macloud_e2ee::vocabulary::{Action, Command, Playback, Player, Refusal, Reply, Scopes, Target};
+use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::failure::Failure;
 use crate::passage::Carrier;
 use crate::resolve::{Access, Home};
 use crate::trace::HopTrace;
-use crate::translate::permitted;
 
-/// The home to ask, and the command for it.
-pub(crate) async fn home(
+/// A home that has not answered by then is left out, so that a silent one does not take everybody's time.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The home to do `action` in, and the player there.
+pub(crate) async fn home<'a>(
     carrier: &Carrier,
-    access: &Access,
-    command: Command,
+    access: &'a Access,
+    target: Target,
+    action: &Action,
     deadline: Instant,
     trace: &mut HopTrace,
-) -> Result<(Home, Command), Failure> {
-    let mut open = access.homes.iter().filter(|home| !home.paused);
-    match (open.next(), open.next()) {
-        (None, _) => Err(access.homes.first().map_or(Failure::NoHome, |_| Failure::HomePaused)),
-        (Some(only), None) => {
-            permitted(only, &command, access.scopes)?;
-            Ok((only.clone(), command))
+) -> Result<(&'a Home, Target), Failure> {
+    if !access.scopes.cover_action(action) {
+        return Err(Failure::ScopeMissing);
+    }
+    let open: Vec<&Home> = access.homes.iter().filter(|home| !home.paused).collect();
+    match open.as_slice() {
+        [] => Err(access.homes.first().map_or(Failure::NoHome, |_| Failure::HomePaused)),
+        [only] => Ok((only, target)),
+        _ if !access.scopes.cover_action(&Action::Read) => Err(Failure::ScopeMissing),
+        several => {
+            let deadline = deadline.min(Instant::now() + PATIENCE);
+            Asking { carrier, scopes: access.scopes, deadline, trace }.among(several, target).await
         }
-        (Some(_), Some(_)) => among_several(carrier, access, command, deadline, trace).await,
     }
 }
 
-async fn among_several(
-    carrier: &Carrier,
-    access: &Access,
-    command: Command,
+/// Asks homes whom they would take.
+struct Asking<'c> {
+    carrier: &'c Carrier,
+    scopes: Scopes,
     deadline: Instant,
-    trace: &mut HopTrace,
-) -> Result<(Home, Command), Failure> {
-    let Command::OnPlayer { target, action } = command else { return Err(Failure::UnexpectedReply) };
-    let homes: Vec<&Home> = access.homes.iter().filter(|home| !home.paused).collect();
-    let would_do = Command::OnPlayer { target: target.clone(), action: action.clone() };
-    let read = Command::OnPlayer { target: target.clone(), action: Action::Read };
-    for home in &homes {
-        permitted(home, &would_do, access.scopes)?;
-        permitted(home, &read, access.scopes)?;
+    trace: &'c mut HopTrace,
+}
+
+impl Asking<'_> {
+    async fn among<'h>(&mut self, homes: &[&'h Home], target: Target) -> Result<(&'h Home, Target), Failure> {
+        if let Some((home, target)) = named_home(homes, &target) {
+            match self.ask(&[home], &target).await.remove(0).1 {
+                // The home's name may have been part of a player's.
+                Err(Failure::Refused(Refusal::NoPlayerNamed(_))) => {}
+                Err(Failure::Refused(Refusal::WhichPlayer(names))) => {
+                    let names = names.iter().map(|name| in_home(name, home)).collect();
+                    return Err(Failure::Refused(Refusal::WhichPlayer(names)));
+                }
+                found => return found.map(|player| (home, Target::Key(player.key))),
+            }
+        }
+        let (mut found, mut failures) = (Vec::new(), Vec::new());
+        for (home, answer) in self.ask(homes, &target).await {
+            match answer {
+                Ok(player) => found.push((home, player)),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        most_likely(found, &target, failures).map(|(home, player)| (home, Target::Key(player.key)))
     }
-    let asked = join_all(homes.iter().map(|home| carrier.carry(home, &read, access.scopes, deadline))).await;
-    let mut found = Vec::new();
-    let mut failures = Vec::new();
-    for (home, (result, passage)) in homes.into_iter().zip(asked) {
-        trace.passed(passage);
-        match result {
-            Ok(Reply::Done { player, .. }) => found.push((home, player)),
-            Ok(_) => failures.push(Failure::UnexpectedReply),
-            Err(failure) => failures.push(failure),
+
+    async fn ask<'h>(&mut self, homes: &[&'h Home], target: &Target) -> Vec<(&'h Home, Result<Player, Failure>)> {
+        let read = Command::OnPlayer { target: target.clone(), action: Action::Read };
+        let carried = homes.iter().map(|home| self.carrier.carry(home, &read, self.scopes, self.deadline));
+        let answers = join_all(carried.map(|carried| timeout_at(self.deadline, carried))).await;
+        let in_turn = homes.iter().copied().zip(answers);
+        in_turn.map(|(home, answer)| (home, self.player(answer.ok()))).collect()
+    }
+
+    fn player(&mut self, answer: Option<(Result<Reply, Failure>, crate::trace::Passage)>) -> Result<Player, Failure> {
+        let (result, passage) = answer.ok_or(Failure::TimeUp)?;
+        self.trace.passed(passage);
+        match result? {
+            Reply::Done { player, .. } => Ok(player),
+            Reply::Players(_) | Reply::Refused(_) => Err(Failure::UnexpectedReply),
         }
     }
-    let (home, player) = most_likely(found, &target, failures)?;
-    Ok((home.clone(), Command::OnPlayer { target: Target::Key(player.key), action }))
+}
+
+/// The home whose name is among the words that were said, and the words that are left for its player.
+fn named_home<'h>(homes: &[&'h Home], target: &Target) -> Option<(&'h Home, Target)> {
+    let Target::Named(said) = target else { return None };
+    let said = words(said);
+    let mut named: Vec<(usize, &Home, Target)> =
+        homes.iter().filter_map(|home| without(&said, &words(&home.name)).map(|(n, rest)| (n, *home, rest))).collect();
+    // "Summer Cottage" is meant rather than "Cottage".
+    named.sort_by_key(|(length, ..)| std::cmp::Reverse(*length));
+    let mut named = named.into_iter();
+    let (length, home, rest) = named.next()?;
+    // Two of the same name are told apart by what is in them.
+    if named.next().is_some_and(|(other, ..)| other == length) { None } else { Some((home, rest)) }
+}
+
+/// How many words `name` has, and what was said besides it. `None` if it was not said.
+fn without(said: &[String], name: &[String]) -> Option<(usize, Target)> {
+    if name.is_empty() {
+        return None;
+    }
+    let at = said.windows(name.len()).rposition(|window| window == name)?;
+    let rest = [&said[..at], &said[at + name.len()..]].concat();
+    let is_joint = |word: &&String| JOINTS.contains(&word.as_str());
+    let leading = rest.iter().take_while(is_joint).count();
+    let trailing = rest[leading..].iter().rev().take_while(is_joint).count();
+    let rest = &rest[leading..rest.len() - trailing];
+    let target = if rest.is_empty() { Target::Unnamed } else { Target::Named(rest.join(" ")) };
+    Some((name.len(), target))
+}
+
+fn words(text: &str) -> Vec<String> {
+    // "The cottage's kitchen".
+    let text = text.to_lowercase().replace("'s", "").replace("’s", "");
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// What joins a player's name and a home's.
+const JOINTS: [&str; 8] = ["in", "at", "of", "on", "the", "my", "our", "from"];
+
+fn in_home(player: &str, home: &Home) -> String {
+    format!("{player} in {}", home.name)
 }
 
 /// The one that plays, or else is paused. A name that fits players in several idle homes must be said more exactly.
@@ -77,7 +146,7 @@ fn most_likely<'h>(
         return Ok((home, player));
     }
     let all = [(home, player)].into_iter().chain(rivals);
-    let names = all.map(|(home, player)| format!("{} in {}", player.name, home.name)).collect();
+    let names = all.map(|(home, player)| in_home(&player.name, home)).collect();
     Err(Failure::Refused(Refusal::WhichPlayer(names)))
 }
 
@@ -98,4 +167,45 @@ fn most_telling(failures: Vec<Failure>) -> Failure {
         _ => 3,
     };
     failures.into_iter().min_by_key(rank).unwrap_or(Failure::NoHome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use macloud_proto::ids::InstanceId;
+
+    fn home(number: u8, name: &str) -> Home {
+        let instance = InstanceId::from_bytes(&[number; 16]);
+        Home { instance, name: name.into(), identity: [0; 32], paused: false }
+    }
+
+    #[test]
+    fn a_home_is_found_in_what_was_said() {
+        let homes = [home(1, "Home"), home(2, "Cottage"), home(3, "Summer Cottage"), home(4, "Büro"), home(5, "🏠")];
+        let homes: Vec<&Home> = homes.iter().collect();
+        let named = |said: &str| {
+            let found = named_home(&homes, &Target::Named(said.into()));
+            found.map(|(home, rest)| match rest {
+                Target::Named(rest) => (home.name.clone(), rest),
+                _ => (home.name.clone(), String::new()),
+            })
+        };
+        for (said, name, rest) in [
+            ("kitchen in Home", "Home", "kitchen"),
+            ("the kitchen in the cottage", "Cottage", "kitchen"),
+            ("cottage kitchen", "Cottage", "kitchen"),
+            ("the cottage's kitchen", "Cottage", "kitchen"),
+            ("in the cottage", "Cottage", ""),
+            ("kitchen at my summer cottage", "Summer Cottage", "kitchen"),
+            ("küche im büro", "Büro", "küche im"),
+        ] {
+            assert_eq!(named(said), Some((name.into(), rest.into())), "{said}");
+        }
+        for said in ["kitchen", "", "homely", "cottages kitchen"] {
+            assert_eq!(named(said), None, "{said}");
+        }
+        assert_eq!(named_home(&homes, &Target::Unnamed), None);
+        let twice = [home(1, "Home"), home(2, "Home")];
+        assert_eq!(named_home(&twice.iter().collect::<Vec<_>>(), &Target::Named("kitchen in home".into())), None);
+    }
 }

@@ -26,6 +26,7 @@ use crate::answer::event::{self, Stamp};
 use crate::answer::speech::{Locale, Say};
 use crate::answer::{discovery, response};
 use crate::choose;
+use crate::conversation::Open;
 use crate::directive::{self, Arrived, Ask, Directive, Kind, Malformed};
 use crate::failure::{Failure, TokenFault};
 use crate::grant::Grants;
@@ -56,6 +57,16 @@ enum Outcome {
     Discovered(Vec<(Home, Vec<Player>)>),
     Reported(Player),
     Done(Player),
+}
+
+/// What a spoken request came to.
+struct Turned {
+    /// What it was, one of few fixed words.
+    kind: &'static str,
+    /// What to say to it, if anything may be said.
+    say: Option<Say>,
+    /// What is open if that is a question.
+    open: Option<Open>,
 }
 
 impl Steps {
@@ -113,52 +124,53 @@ impl Steps {
         })?;
         trace.verify = watch.lap();
         let locale = Locale::nearest(&request.locale);
-        let (kind, said) = self.turn(request, deadline, &mut watch, &mut trace).await;
+        let Turned { kind, say, open } = self.turn(request, deadline, &mut watch, &mut trace).await;
         watch.lap();
-        let result = match &said {
+        let result = match &say {
             Some(Say::Failed(failure)) => failure.label(),
             Some(Say::LinkFirst) => "not_linked",
             _ => "ok",
         };
-        let response = said.map_or_else(response::silence, |say| response::speaking(locale, &say));
+        let response = say.map_or_else(response::silence, |say| response::speaking(locale, &say, open.as_ref()));
         trace.answer = watch.lap();
         self.told(trace, kind, result, &watch);
         Ok(response)
     }
 
-    /// What to say to a request, if anything may be said.
+    /// What a request leads to: something done and told, or only something said.
     async fn turn(
         &self,
         request: CustomRequest,
         deadline: Instant,
         watch: &mut Stopwatch,
         trace: &mut HopTrace,
-    ) -> (&'static str, Option<Say>) {
-        let CustomRequest { token, ask, .. } = request;
-        let turn = turn(ask);
+    ) -> Turned {
+        let CustomRequest { token, ask, open, .. } = request;
+        let (turn, open) = turn(ask, open);
         trace.translate = watch.lap();
+        let talk = |say| Turned { kind: "talk", say: Some(say), open: None };
         let (target, action) = match turn {
-            Turn::Silence => return ("silence", None),
-            Turn::Say(Say::Goodbye) => return ("talk", Some(Say::Goodbye)),
+            Turn::Silence => return Turned { kind: "silence", say: None, open: None },
+            Turn::Say(Say::Goodbye) => return talk(Say::Goodbye),
             // Whoever opens the skill without having linked it could do nothing with a welcome.
-            Turn::Say(_) if token.is_none() => return ("talk", Some(Say::LinkFirst)),
-            Turn::Say(say) => return ("talk", Some(say)),
+            Turn::Say(_) if token.is_none() => return talk(Say::LinkFirst),
+            Turn::Say(say) => return Turned { open, ..talk(say) },
             Turn::Do { target, action } => (target, action),
         };
-        let Some(token) = token else { return ("do", Some(Say::LinkFirst)) };
-        let command = Command::OnPlayer { target, action: action.clone() };
+        let Some(token) = token else { return Turned { kind: "do", ..talk(Say::LinkFirst) } };
         let done = async {
             let access = self.resolver.resolve(&token).await;
             trace.resolve = watch.lap();
             let access = access?;
-            let (home, command) = choose::home(&self.carrier, &access, command, deadline, trace).await?;
-            self.on_player(&home, &command, &access, deadline, trace).await
+            let (home, target) = choose::home(&self.carrier, &access, target, &action, deadline, trace).await?;
+            let command = Command::OnPlayer { target, action: action.clone() };
+            self.on_player(home, &command, &access, deadline, trace).await
         };
-        let said = match timeout_at(deadline, done).await.unwrap_or(Err(Failure::TimeUp)) {
+        let say = match timeout_at(deadline, done).await.unwrap_or(Err(Failure::TimeUp)) {
             Ok((player, found)) => Say::done(&action, player, found),
             Err(failure) => Say::Failed(failure),
         };
-        ("do", Some(said))
+        Turned { kind: "do", say: Some(say), open }
     }
 
     /// `None` where nothing but the token's being valid matters, which cannot be found out now.

@@ -10,6 +10,7 @@
 pub mod answer;
 mod choose;
 pub mod config;
+pub mod conversation;
 pub mod directive;
 pub mod dispatch;
 pub mod failure;

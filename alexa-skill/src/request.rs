@@ -3,13 +3,15 @@
 //! The caller has checked the signature over the exact bytes before this reads them. Unknown fields, request types and
 //! intents are tolerated, as Alexa adds some without notice.
 
-use macloud_e2ee::vocabulary::{MAX_TEXT_CHARS, MediaKind};
+use macloud_e2ee::vocabulary::{Action, MediaKind, Percent, Placement, Transport, clean_text};
 use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::conversation::Open;
 use crate::token::AccessToken;
+use crate::translate::VOLUME_STEP;
 
 /// A request to the custom part.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct CustomRequest {
     pub locale: String,
     /// What is asked.
     pub ask: Ask,
+    /// What the question was about that this may answer.
+    pub open: Option<Open>,
 }
 
 /// What a request asks.
@@ -45,35 +49,42 @@ pub enum Ask {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intent {
     /// "Play … by … in the …".
-    PlayMedia {
-        /// What to play.
-        media: Option<String>,
-        /// By whom.
-        artist: Option<String>,
-        /// Where.
-        player: Option<String>,
-        /// "The album …".
-        kind: Option<MediaKind>,
-    },
-    /// "Pause".
-    Pause,
-    /// "Resume".
-    Resume,
-    /// "Next".
-    Next,
-    /// "Previous".
-    Previous,
-    /// "What's playing in the …?"
-    WhatsPlaying {
-        /// Where.
-        player: Option<String>,
-    },
+    Play(Wish),
+    /// Something to do on the player of this name, or on the one that plays.
+    Act(Action, Option<String>),
+    /// The answer to "what would you like to hear?"
+    AnswerMedia(Option<String>),
+    /// The answer to "which player?"
+    AnswerPlayer(Option<String>),
+    /// A volume that is none.
+    NoSuchVolume,
     /// "Help".
     Help,
     /// "Stop", "cancel", "go home": leave the skill.
     Leave,
     /// Not understood, or an intent of a newer model.
     Fallback,
+}
+
+/// What somebody would like to hear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// What to play.
+    pub media: Option<String>,
+    /// By whom.
+    pub artist: Option<String>,
+    /// Where.
+    pub player: Option<String>,
+    /// "The album …".
+    pub kind: Option<MediaKind>,
+    /// Now, next or later.
+    pub placement: Placement,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self { media: None, artist: None, player: None, kind: None, placement: Placement::Replace }
+    }
 }
 
 /// What is no request.
@@ -98,6 +109,7 @@ pub fn parse(body: &[u8]) -> Result<CustomRequest, Malformed> {
     let raw: Raw = serde_json::from_slice(body).map_err(|_| Malformed::Shape)?;
     let system = raw.context.and_then(|context| context.system);
     let (system_application, system_user) = system.map_or((None, None), |system| (system.application, system.user));
+    let open = raw.session.as_ref().and_then(|session| Open::read(&session.attributes));
     let (session_application, session_user) =
         raw.session.map_or((None, None), |session| (session.application, session.user));
     let applications = [system_application, session_application].into_iter().flatten();
@@ -114,6 +126,7 @@ pub fn parse(body: &[u8]) -> Result<CustomRequest, Malformed> {
         token: token.as_deref().and_then(AccessToken::parse),
         locale: raw.request.locale.unwrap_or_default(),
         ask: ask(&raw.request.kind, raw.request.intent.as_ref()),
+        open,
     })
 }
 
@@ -159,6 +172,8 @@ struct RawSystem {
 struct RawSession {
     application: Option<RawApplication>,
     user: Option<RawUser>,
+    #[serde(default)]
+    attributes: Value,
 }
 
 #[derive(Deserialize)]
@@ -192,27 +207,61 @@ struct RawIntent {
 impl RawIntent {
     fn interpret(&self) -> Intent {
         match self.name.as_str() {
-            "PlayMediaIntent" => Intent::PlayMedia {
-                media: self.spoken("media"),
-                artist: self.spoken("artist"),
-                player: self.spoken("player"),
-                kind: self.media_kind("mediaType"),
-            },
-            "AMAZON.PauseIntent" => Intent::Pause,
-            "AMAZON.ResumeIntent" => Intent::Resume,
-            "AMAZON.NextIntent" => Intent::Next,
-            "AMAZON.PreviousIntent" => Intent::Previous,
-            "WhatsPlayingIntent" => Intent::WhatsPlaying { player: self.spoken("player") },
+            "PlayMediaIntent" => self.play(Placement::Replace),
+            "PlayNextIntent" => self.play(Placement::Next),
+            "AddToQueueIntent" => self.play(Placement::Add),
+            "AnswerMediaIntent" => Intent::AnswerMedia(self.spoken("query")),
+            "AnswerPlayerIntent" => Intent::AnswerPlayer(self.player()),
+            "AMAZON.PauseIntent" | "PausePlayerIntent" => self.transport(Transport::Pause),
+            "AMAZON.ResumeIntent" | "ResumePlayerIntent" => self.transport(Transport::Play),
+            "AMAZON.NextIntent" | "SkipPlayerIntent" => self.transport(Transport::Next),
+            "AMAZON.PreviousIntent" => self.transport(Transport::Previous),
+            "AMAZON.StartOverIntent" => self.transport(Transport::StartOver),
+            "StopPlayerIntent" => self.transport(Transport::Stop),
+            "WhatsPlayingIntent" => Intent::Act(Action::Read, self.player()),
+            "SetVolumeIntent" => self.set_volume(),
+            "VolumeUpIntent" => Intent::Act(Action::AdjustVolume(VOLUME_STEP), self.player()),
+            "VolumeDownIntent" => Intent::Act(Action::AdjustVolume(-VOLUME_STEP), self.player()),
+            "MuteIntent" => Intent::Act(Action::SetMute(true), self.player()),
+            "UnmuteIntent" => Intent::Act(Action::SetMute(false), self.player()),
             "AMAZON.HelpIntent" => Intent::Help,
             "AMAZON.StopIntent" | "AMAZON.CancelIntent" | "AMAZON.NavigateHomeIntent" => Intent::Leave,
             _ => Intent::Fallback,
         }
     }
 
+    fn play(&self, placement: Placement) -> Intent {
+        Intent::Play(Wish {
+            media: self.spoken("media"),
+            artist: self.spoken("artist"),
+            player: self.player(),
+            kind: self.media_kind("mediaType"),
+            placement,
+        })
+    }
+
+    fn transport(&self, transport: Transport) -> Intent {
+        Intent::Act(Action::Transport(transport), self.player())
+    }
+
+    /// Louder than there is was hardly meant, and would be far too loud.
+    fn set_volume(&self) -> Intent {
+        let level = self.spoken("level").and_then(|text| text.parse().ok()).and_then(Percent::new);
+        level.map_or(Intent::NoSuchVolume, |level| Intent::Act(Action::SetVolume(level), self.player()))
+    }
+
+    /// The player's name, with the home's where it was said too.
+    fn player(&self) -> Option<String> {
+        match (self.spoken("player"), self.spoken("home")) {
+            (Some(player), Some(home)) => Some(format!("{player} in {home}")),
+            (player, home) => player.or(home),
+        }
+    }
+
     /// What was said for a slot. Alexa sends `?` for what it could not make out.
     fn spoken(&self, slot: &str) -> Option<String> {
         let said = self.slots.get(slot)?.get("value")?.as_str()?.trim();
-        let bounded: String = said.chars().filter(|c| !c.is_control()).take(MAX_TEXT_CHARS).collect();
+        let bounded = clean_text(said);
         (!matches!(bounded.as_str(), "" | "?")).then_some(bounded)
     }
 
@@ -252,14 +301,17 @@ mod tests {
                 {"status": {"code": "ER_SUCCESS_MATCH"}, "values": [{"value": {"name": "album", "id": "ALBUM"}}]}
             ]}}
         });
-        let play = Intent::PlayMedia {
-            media: Some("kind of blue".into()),
-            artist: None,
-            player: None,
-            kind: Some(MediaKind::Album),
-        };
-        assert_eq!(intent("PlayMediaIntent", slots), play);
-        assert_eq!(intent("WhatsPlayingIntent", Value::Null), Intent::WhatsPlaying { player: None });
+        let wish = Wish { media: Some("kind of blue".into()), kind: Some(MediaKind::Album), ..Wish::default() };
+        assert_eq!(intent("PlayMediaIntent", slots), Intent::Play(wish));
+        assert_eq!(intent("WhatsPlayingIntent", Value::Null), Intent::Act(Action::Read, None));
+        let there = json!({"player": {"value": "kitchen"}, "home": {"value": "cottage"}, "level": {"value": "30"}});
+        let kitchen = Some("kitchen in cottage".to_owned());
+        assert_eq!(intent("AnswerPlayerIntent", there.clone()), Intent::AnswerPlayer(kitchen.clone()));
+        let thirty = Action::SetVolume(Percent::clamped(30));
+        assert_eq!(intent("SetVolumeIntent", there), Intent::Act(thirty, kitchen));
+        for wrong in ["101", "-1", "?", "a lot", ""] {
+            assert_eq!(intent("SetVolumeIntent", json!({"level": {"value": wrong}})), Intent::NoSuchVolume, "{wrong}");
+        }
         assert_eq!(intent("SomethingNewerIntent", json!([1])), Intent::Fallback);
     }
 

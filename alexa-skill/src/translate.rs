@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::resolve::{Access, Home};
 
 /// "Louder" without an amount.
-const UNSPECIFIED_STEP: i8 = 10;
+pub(crate) const VOLUME_STEP: i8 = 10;
 
 /// The work that a directive means.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ fn action(request: Request) -> Action {
         Request::ReportState => Action::Read,
         Request::Power(on) => Action::SetPower(on),
         Request::SetVolume(level) => Action::SetVolume(level),
-        Request::AdjustVolume { by, unspecified: true } => Action::AdjustVolume(by.signum() * UNSPECIFIED_STEP),
+        Request::AdjustVolume { by, unspecified: true } => Action::AdjustVolume(by.signum() * VOLUME_STEP),
         Request::AdjustVolume { by, unspecified: false } => Action::AdjustVolume(by),
         Request::SetMute(mute) => Action::SetMute(mute),
         Request::Transport(transport) => Action::Transport(transport),

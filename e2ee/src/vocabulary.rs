@@ -342,8 +342,13 @@ impl Scopes {
     pub const fn cover(self, command: &Command) -> bool {
         match command {
             Command::ListPlayers => self.read,
-            Command::OnPlayer { action, .. } if action.is_control() => self.control,
-            Command::OnPlayer { .. } => self.read,
+            Command::OnPlayer { action, .. } => self.cover_action(action),
         }
+    }
+
+    /// Whether `action`, on whichever player, is covered.
+    #[must_use]
+    pub const fn cover_action(self, action: &Action) -> bool {
+        if action.is_control() { self.control } else { self.read }
     }
 }

@@ -10,7 +10,7 @@ mod en;
 
 use std::fmt;
 
-use macloud_e2ee::vocabulary::{Action, Item, MAX_TEXT_CHARS, Playback, Player, Transport};
+use macloud_e2ee::vocabulary::{Action, Item, MAX_TEXT_CHARS, Percent, Placement, Playback, Player, Transport};
 
 use crate::failure::{Failure, TokenFault};
 
@@ -27,15 +27,23 @@ pub enum Say {
     NotUnderstood,
     /// Play what?
     WhatToPlay,
+    /// Not understood: on which player?
+    WhichPlayer,
     /// The account must be linked first.
     LinkFirst,
-    /// Found and started.
+    /// Found, and started or put in the queue.
     Started {
         /// What was found.
         item: Option<Item>,
+        /// Where in the queue it went.
+        placement: Placement,
         /// The player's name.
         player: String,
     },
+    /// How loud a player is now.
+    Volume(Option<Percent>, String),
+    /// Muted, or not any more.
+    Muted(bool, String),
     /// Playback control was carried out.
     Transported(Transport, String),
     /// Another change was carried out.
@@ -64,8 +72,10 @@ impl Say {
                 player: player.name,
             },
             Action::Transport(transport) => Self::Transported(*transport, player.name),
-            Action::Play { .. } => Self::Started { item: found, player: player.name },
-            Action::SetPower(_) | Action::SetVolume(_) | Action::AdjustVolume(_) | Action::SetMute(_) => Self::Done,
+            Action::Play { placement, .. } => Self::Started { item: found, placement: *placement, player: player.name },
+            Action::SetVolume(_) | Action::AdjustVolume(_) => Self::Volume(player.state.volume, player.name),
+            Action::SetMute(muted) => Self::Muted(*muted, player.name),
+            Action::SetPower(_) => Self::Done,
         }
     }
 

@@ -1,9 +1,11 @@
 //! What was said to the custom part, in our words.
 
-use macloud_e2ee::vocabulary::{Action, MediaKind, MediaQuery, Placement, Target, Transport};
+use macloud_e2ee::vocabulary::{Action, MediaKind, MediaQuery, Target};
 
 use crate::answer::speech::Say;
-use crate::request::{Ask, Intent};
+use crate::conversation::{Open, alone};
+use crate::failure::Failure;
+use crate::request::{Ask, Intent, Wish};
 
 /// What a request of the custom part leads to.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,28 +23,35 @@ pub enum Turn {
     Silence,
 }
 
-/// What `ask` leads to.
+/// What `ask` leads to, and what is left open should it lead to a question. `open` is what the last one left.
 #[must_use]
-pub fn turn(ask: Ask) -> Turn {
-    match ask {
-        Ask::Launch => Turn::Say(Say::Welcome),
-        Ask::SessionEnded | Ask::Other => Turn::Silence,
-        Ask::Intent(intent) => match intent {
-            Intent::PlayMedia { media, artist, player, kind } => match query(media, artist, kind) {
-                Some(media) => {
-                    Turn::Do { target: target(player), action: Action::Play { media, placement: Placement::Replace } }
-                }
-                None => Turn::Say(Say::WhatToPlay),
-            },
-            Intent::Pause => transport(Transport::Pause),
-            Intent::Resume => transport(Transport::Play),
-            Intent::Next => transport(Transport::Next),
-            Intent::Previous => transport(Transport::Previous),
-            Intent::WhatsPlaying { player } => Turn::Do { target: target(player), action: Action::Read },
-            Intent::Help => Turn::Say(Say::Help),
-            Intent::Leave => Turn::Say(Say::Goodbye),
-            Intent::Fallback => Turn::Say(Say::NotUnderstood),
+pub fn turn(ask: Ask, open: Option<Open>) -> (Turn, Option<Open>) {
+    let said = match ask {
+        Ask::Launch => return (Turn::Say(Say::Welcome), None),
+        Ask::SessionEnded | Ask::Other => return (Turn::Silence, None),
+        Ask::Intent(said) => said,
+    };
+    let meant = match open {
+        Some(open) if said == Intent::Fallback => return (Turn::Say(open.asked_again()), Some(open)),
+        Some(open) => open.complete(said),
+        None => alone(said),
+    };
+    let open = Open::of(&meant);
+    (meaning(meant), open)
+}
+
+fn meaning(intent: Intent) -> Turn {
+    match intent {
+        Intent::Play(Wish { media, artist, player, kind, placement }) => match query(media, artist, kind) {
+            Some(media) => Turn::Do { target: target(player), action: Action::Play { media, placement } },
+            None => Turn::Say(Say::WhatToPlay),
         },
+        Intent::Act(action, player) => Turn::Do { target: target(player), action },
+        Intent::NoSuchVolume => Turn::Say(Say::Failed(Failure::OutOfRange { minimum: 0, maximum: 100 })),
+        Intent::Help => Turn::Say(Say::Help),
+        Intent::Leave => Turn::Say(Say::Goodbye),
+        // Answers have become wishes before.
+        Intent::AnswerMedia(_) | Intent::AnswerPlayer(_) | Intent::Fallback => Turn::Say(Say::NotUnderstood),
     }
 }
 
@@ -59,21 +68,27 @@ fn target(player: Option<String>) -> Target {
     player.map_or(Target::Unnamed, Target::Named)
 }
 
-const fn transport(transport: Transport) -> Turn {
-    Turn::Do { target: Target::Unnamed, action: Action::Transport(transport) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use macloud_e2ee::vocabulary::Placement;
 
     #[test]
     fn an_artist_alone_is_what_to_find() {
-        let said = Intent::PlayMedia { media: None, artist: Some("nina simone".into()), player: None, kind: None };
+        let said = Wish { artist: Some("nina simone".into()), ..Wish::default() };
         let media = MediaQuery { text: "nina simone".into(), artist: None, kind: Some(MediaKind::Artist) };
-        let play = Action::Play { media, placement: Placement::Replace };
-        assert_eq!(turn(Ask::Intent(said)), Turn::Do { target: Target::Unnamed, action: play });
-        let nothing = Intent::PlayMedia { media: None, artist: None, player: Some("kitchen".into()), kind: None };
-        assert_eq!(turn(Ask::Intent(nothing)), Turn::Say(Say::WhatToPlay));
+        let play = Turn::Do { target: Target::Unnamed, action: Action::Play { media, placement: Placement::Replace } };
+        assert_eq!(turn(Ask::Intent(Intent::Play(said)), None).0, play);
+        let nothing = Intent::Play(Wish { player: Some("kitchen".into()), ..Wish::default() });
+        let (turn, open) = turn(Ask::Intent(nothing.clone()), None);
+        assert_eq!((turn, open), (Turn::Say(Say::WhatToPlay), Open::of(&nothing)));
+    }
+
+    #[test]
+    fn what_was_not_understood_is_asked_again_and_stays_open() {
+        let open = Open::of(&Intent::Act(Action::Read, None));
+        let again = turn(Ask::Intent(Intent::Fallback), open.clone());
+        assert_eq!(again, (Turn::Say(Say::WhichPlayer), open));
+        assert_eq!(turn(Ask::Intent(Intent::Fallback), None), (Turn::Say(Say::NotUnderstood), None));
     }
 }

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use macloud_alexa_skill::conversation::Open;
+use macloud_alexa_skill::translate::intent::turn;
 use macloud_alexa_skill::verify::cert_url::CertUrl;
 use macloud_alexa_skill::verify::chain::Chain;
 use macloud_alexa_skill::{directive, request};
@@ -11,6 +13,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::support::schemas;
+use super::support::signing::intent;
 use super::support::{World, directive as sample};
 
 fn json_value() -> impl Strategy<Value = Value> {
@@ -67,6 +70,14 @@ fn spoilt(good: Value, places: &'static [&'static str]) -> impl Strategy<Value =
     })
 }
 
+/// An answer to a question that left something open.
+fn answering() -> Value {
+    let mut request = intent("PlayMediaIntent", &[("media", "x"), ("mediaType", "album")]);
+    let open = json!({"do": "set_volume", "amount": 30, "media": "x", "placement": "next", "player": "kitchen"});
+    request["session"]["attributes"]["open"] = open;
+    request
+}
+
 const DIRECTIVE_PLACES: &[&str] = &[
     "/directive",
     "/directive/header",
@@ -88,6 +99,12 @@ const REQUEST_PLACES: &[&str] = &[
     "/session",
     "/session/user",
     "/session/application",
+    "/session/attributes",
+    "/session/attributes/open",
+    "/session/attributes/open/do",
+    "/session/attributes/open/media",
+    "/session/attributes/open/amount",
+    "/session/attributes/open/placement",
     "/context",
     "/context/System",
     "/context/System/user",
@@ -145,10 +162,22 @@ proptest! {
     }
 
     #[test]
-    fn a_spoilt_request_is_read_or_refused(
-        value in spoilt(super::support::signing::intent("PlayMediaIntent", &[("media", "x"), ("mediaType", "album")]), REQUEST_PLACES)
-    ) {
-        let _ = request::parse(value.to_string().as_bytes());
+    fn a_spoilt_request_is_read_or_refused(value in spoilt(answering(), REQUEST_PLACES)) {
+        if let Ok(request) = request::parse(value.to_string().as_bytes()) {
+            let (_, open) = turn(request.ask, request.open);
+            prop_assert!(open.is_none_or(|open| open.to_attributes().to_string().len() < 5000));
+        }
+    }
+
+    #[test]
+    fn any_session_attributes_are_read_or_dropped(value in json_value(), name in "(do|media|artist|kind|player|placement|amount)") {
+        let mut open = json!({"open": {"do": "play", "placement": "next", "media": "x"}});
+        open["open"][name] = value.clone();
+        for attributes in [value, open] {
+            if let Some(open) = Open::read(&attributes) {
+                prop_assert_eq!(Open::read(&open.to_attributes()), Some(open));
+            }
+        }
     }
 
     #[test]

@@ -31,6 +31,14 @@ impl Voice {
         response
     }
 
+    /// Say it as the answer to the question that `before` ended with.
+    async fn answer(&self, before: &Value, name: &str, slots: &[(&str, &str)]) -> Value {
+        assert_eq!(before["response"]["shouldEndSession"], false, "nobody listens for an answer");
+        let mut said = intent(name, slots);
+        said["session"]["attributes"] = before["sessionAttributes"].clone();
+        self.ask(&said).await
+    }
+
     async fn say(&self, name: &str, slots: &[(&str, &str)]) -> String {
         text(&self.ask(&intent(name, slots)).await)
     }
@@ -43,6 +51,7 @@ fn check(response: &Value) {
         assert!(errors.is_empty(), "{errors:#?} {response:#}");
     }
     let inner = &response["response"];
+    assert!(response.get("sessionAttributes").is_none() || inner["shouldEndSession"] == json!(false));
     let is_question = text(response).ends_with('?') || inner.get("reprompt").is_some();
     if inner["shouldEndSession"] == json!(false) {
         assert!(is_question && inner.get("reprompt").is_some(), "the microphone opens for a question only");
@@ -152,11 +161,96 @@ async fn with_several_homes_the_one_that_plays_is_meant() {
     let on_player = Command::OnPlayer { target: Target::Key(player(2, 2)), action: pause };
     assert_eq!(cottage.carried_out().last(), Some(&on_player));
     assert!(voice.world.home().changes().is_empty());
-    let same_name = voice.say("PlayMediaIntent", &[("media", "x"), ("player", "kitchen")]).await;
-    assert!(same_name.contains("Kitchen in Home or Kitchen in Cottage"), "{same_name}");
-    assert!(voice.world.home().changes().is_empty());
     voice.world.relay.disconnect(&instance(1));
     assert_eq!(voice.say("PlayMediaIntent", &[("media", "x"), ("player", "kitchen")]).await, "Playing x on Kitchen.");
+}
+
+#[tokio::test]
+async fn which_of_several_homes_is_asked_and_the_answer_understood() {
+    let voice = Voice::new().await;
+    let cottage = voice.world.add_home(2, "Cottage");
+    let play = [("media", "x"), ("artist", "y"), ("mediaType", "album"), ("player", "kitchen")];
+    let media = MediaQuery { text: "x".into(), artist: Some("y".into()), kind: Some(MediaKind::Album) };
+    let there = Command::OnPlayer {
+        target: Target::Key(player(2, 1)),
+        action: Action::Play { media, placement: Placement::Replace },
+    };
+    for answer in [&[("player", "kitchen"), ("home", "cottage")][..], &[("player", "cottage")], &[("home", "cottage")]]
+    {
+        cottage.change_players(|players| players[0].state.playback = Playback::Stopped);
+        let which = voice.ask(&intent("PlayMediaIntent", &play)).await;
+        assert!(text(&which).ends_with("Which one: Kitchen in Home or Kitchen in Cottage?"), "{}", text(&which));
+        let done = voice.answer(&which, "AnswerPlayerIntent", answer).await;
+        assert_eq!(text(&done), "Playing x by y on Kitchen.");
+        assert_eq!(cottage.carried_out().last(), Some(&there));
+    }
+    assert!(voice.world.home().changes().is_empty());
+    // Said at once.
+    assert_eq!(voice.say("PausePlayerIntent", &[("player", "kitchen in the cottage")]).await, "Paused Kitchen.");
+    assert!(voice.world.home().changes().is_empty());
+}
+
+#[tokio::test]
+async fn a_player_that_is_called_like_a_home_is_found_too() {
+    let voice = Voice::new().await;
+    let cottage = voice.world.add_home(2, "Cottage");
+    cottage.change_players(|players| players[0].name = "Home Theater".into());
+    assert_eq!(voice.say("PausePlayerIntent", &[("player", "home theater")]).await, "Paused Home Theater.");
+    assert!(voice.world.home().changes().is_empty());
+}
+
+#[tokio::test]
+async fn what_and_where_can_be_said_one_after_the_other() {
+    let voice = Voice::new().await;
+    let what = voice.ask(&intent("PlayMediaIntent", &[("player", "bathroom")])).await;
+    let again = voice.answer(&what, "AMAZON.FallbackIntent", &[]).await;
+    for answer in [("AnswerMediaIntent", ("query", "jazz")), ("PlayMediaIntent", ("media", "jazz"))] {
+        let done = voice.answer(&again, answer.0, &[answer.1]).await;
+        assert_eq!(text(&done), "Playing jazz on Bathroom.");
+    }
+    let welcome = voice.ask(&request("LaunchRequest", Value::Null)).await;
+    let done = voice.answer(&welcome, "AnswerMediaIntent", &[("query", "kind of blue")]).await;
+    assert_eq!(text(&done), "Playing kind of blue on Kitchen.");
+    voice.world.home().refuse_next(Refusal::WhichPlayer(vec!["Kitchen".into(), "Bathroom".into()]));
+    let which = voice.ask(&intent("SetVolumeIntent", &[("level", "20")])).await;
+    let again = voice.answer(&which, "AMAZON.FallbackIntent", &[]).await;
+    assert_eq!(text(&again), "Sorry, I did not get that. Which player do you mean?");
+    let done = voice.answer(&again, "AnswerPlayerIntent", &[("player", "bathroom")]).await;
+    assert_eq!(text(&done), "The volume of Bathroom is 20.");
+}
+
+#[tokio::test]
+async fn volume_and_queue_by_voice() {
+    let voice = Voice::new().await;
+    let kitchen = [("player", "kitchen")];
+    for (name, slots, said) in [
+        ("VolumeUpIntent", &kitchen[..], "The volume of Kitchen is 40."),
+        ("VolumeDownIntent", &kitchen, "The volume of Kitchen is 30."),
+        ("SetVolumeIntent", &[("level", "15"), ("player", "kitchen")], "The volume of Kitchen is 15."),
+        ("SetVolumeIntent", &[("level", "150")], "That is not possible. Say a number from 0 to 100."),
+        ("MuteIntent", &kitchen, "Muted Kitchen."),
+        ("UnmuteIntent", &[], "Kitchen is not muted any more."),
+        ("PlayNextIntent", &[("media", "x")], "Playing x next on Kitchen."),
+        ("AddToQueueIntent", &[("media", "x"), ("artist", "y")], "Added x by y to the queue of Kitchen."),
+        ("StopPlayerIntent", &kitchen, "Stopped Kitchen."),
+        ("AMAZON.StartOverIntent", &[], "From the beginning on Kitchen."),
+    ] {
+        assert_eq!(voice.say(name, slots).await, said, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_home_does_not_take_the_others_time() {
+    let voice = Voice::new().await;
+    let cottage = voice.world.add_home(2, "Cottage");
+    cottage.change_players(|players| players.truncate(1));
+    assert!(voice.say("WhatsPlayingIntent", &[]).await.contains("Nothing is playing"));
+    voice.world.relay.silence(&instance(1));
+    tokio::time::pause();
+    let started = tokio::time::Instant::now();
+    assert_eq!(voice.say("AMAZON.PauseIntent", &[]).await, "Paused Kitchen.");
+    assert!(started.elapsed() <= std::time::Duration::from_millis(2200), "{:?}", started.elapsed());
+    assert_eq!(cottage.changes(), [Action::Transport(Transport::Pause)]);
 }
 
 #[tokio::test]

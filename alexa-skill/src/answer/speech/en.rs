@@ -1,6 +1,6 @@
 //! English.
 
-use macloud_e2ee::vocabulary::{Item, Playback, Refusal, Transport};
+use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
 use super::{Heard, Say, Spoken};
@@ -21,12 +21,16 @@ pub(super) fn speak(say: &Say) -> Spoken {
             "",
             "What would you like to hear? Say play, and then the name of an album, artist, song or playlist.",
         ),
+        Say::WhichPlayer => asking("Sorry, I did not get that.", "Which player do you mean?"),
         Say::LinkFirst => saying(
             "Your Music Assistant is not linked yet. I sent a card to the Alexa app: open it and link your account, \
              then try again.",
         ),
-        Say::Started { item: Some(item), player } => saying(format!("Playing {} on {}.", title(item), Heard(player))),
-        Say::Started { item: None, player } => saying(format!("Playing on {}.", Heard(player))),
+        Say::Started { item, placement, player } => saying(started(item.as_ref(), *placement, player)),
+        Say::Volume(Some(level), player) => saying(format!("The volume of {} is {}.", Heard(player), level.value())),
+        Say::Volume(None, player) => saying(format!("Changed the volume of {}.", Heard(player))),
+        Say::Muted(true, player) => saying(format!("Muted {}.", Heard(player))),
+        Say::Muted(false, player) => saying(format!("{} is not muted any more.", Heard(player))),
         Say::Transported(transport, player) => saying(transported(*transport, player)),
         Say::Done => saying("Done."),
         Say::NowPlaying { item: Some(item), playback: Playback::Playing, player } => {
@@ -58,6 +62,16 @@ fn title(item: &Item) -> String {
     }
 }
 
+fn started(item: Option<&Item>, placement: Placement, player: &str) -> String {
+    let (item, player) = (item.map_or_else(|| "that".to_owned(), title), Heard(player));
+    match placement {
+        Placement::Replace if item == "that" => format!("Playing on {player}."),
+        Placement::Replace => format!("Playing {item} on {player}."),
+        Placement::Next => format!("Playing {item} next on {player}."),
+        Placement::Add => format!("Added {item} to the queue of {player}."),
+    }
+}
+
 fn transported(transport: Transport, player: &str) -> String {
     let player = Heard(player);
     match transport {
@@ -75,7 +89,10 @@ fn transported(transport: Transport, player: &str) -> String {
 /// One sentence for the cause, one for the remedy.
 fn failed(failure: &Failure) -> Spoken {
     match failure {
-        Failure::InvalidDirective(_) | Failure::OutOfRange { .. } => saying("Sorry, I can't do that with a player."),
+        Failure::InvalidDirective(_) => saying("Sorry, I can't do that with a player."),
+        Failure::OutOfRange { minimum, maximum } => {
+            saying(format!("That is not possible. Say a number from {minimum} to {maximum}."))
+        }
         Failure::Token(TokenFault::Expired) => saying(
             "The link to your Music Assistant account has expired. Try again in a minute. If it stays like this, link \
              your account again in the Alexa app.",
@@ -158,10 +175,9 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::WhichPlayer(names) if names.is_empty() => {
             saying("Several players could be meant. Please say the player's full name.")
         }
-        Refusal::WhichPlayer(names) => asking(
-            "Several players could be meant.",
-            &format!("Which one: {}? Please ask again with its name.", list(names, "or")),
-        ),
+        Refusal::WhichPlayer(names) => {
+            asking("Several players could be meant.", &format!("Which one: {}?", list(names, "or")))
+        }
         Refusal::PlayerUnavailable(name) => saying(format!(
             "Music Assistant can't reach {}. Check that the speaker is on and connected.",
             if name.is_empty() { "the speaker".to_owned() } else { Heard(name).to_string() }

@@ -1,6 +1,6 @@
 //! A relay that carries calls to homes, and misbehaves when told to.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -42,6 +42,8 @@ struct State {
     node: &'static str,
     credit: AtomicU32,
     homes: Mutex<HashMap<InstanceId, Arc<FakeHome>>>,
+    /// Homes whose commands are never answered.
+    silent: Mutex<HashSet<InstanceId>>,
     troubles: Mutex<VecDeque<Trouble>>,
     pre_key_troubles: Mutex<VecDeque<Trouble>>,
     streams: Mutex<Vec<mpsc::Sender<Control>>>,
@@ -64,6 +66,7 @@ impl FakeRelay {
             node,
             credit: AtomicU32::new(64),
             homes: Mutex::default(),
+            silent: Mutex::default(),
             troubles: Mutex::default(),
             pre_key_troubles: Mutex::default(),
             streams: Mutex::default(),
@@ -91,6 +94,10 @@ impl FakeRelay {
 
     pub fn disconnect(&self, instance: &InstanceId) {
         self.0.homes.lock().unwrap().remove(instance);
+    }
+
+    pub fn silence(&self, instance: &InstanceId) {
+        self.0.silent.lock().unwrap().insert(instance.clone());
     }
 
     pub fn home(&self, instance: &InstanceId) -> Arc<FakeHome> {
@@ -220,6 +227,9 @@ impl FakeRelay {
                 _ => answer::Outcome::PreKey(PreKey { signed_pre_key: home.signed_pre_key().into() }),
             }
         };
+        if self.0.silent.lock().unwrap().contains(&instance) {
+            return (None, false);
+        }
         let sent_before = matches!(trouble, Some(Trouble::SentAgainAfterRestart));
         let outcome = match trouble {
             None => carry(),
