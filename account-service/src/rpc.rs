@@ -8,11 +8,12 @@ use futures_util::Stream;
 use macloud_proto::accounts::v1::accounts_server::{Accounts, AccountsServer};
 use macloud_proto::accounts::v1::resolve_access_answer::Status as AccessStatus;
 use macloud_proto::accounts::v1::{
-    Change, Home, ResolveAccessAnswer, ResolveAccessRequest, SigningKeysAnswer, SigningKeysRequest, Start,
+    Change, Heartbeat, Home, ResolveAccessAnswer, ResolveAccessRequest, SigningKeysAnswer, SigningKeysRequest, Start,
     StoreEventGrantAnswer, StoreEventGrantRequest, WatchChangesRequest, change,
 };
 use macloud_proto::ids::AccountId;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -145,33 +146,64 @@ async fn follow(
     if sender.send(Ok(start)).await.is_err() {
         return;
     }
+    let mut failing_since = None;
+    let mut is_quiet = false;
     loop {
-        match changes::after(&shared.db, from).await {
-            Ok(new) => {
-                let full = new.len() == 500;
-                for change in new {
-                    from = change.sequence;
-                    let message = Change { sequence: from, subject: Some(subject(change.subject)) };
-                    if sender.send(Ok(message)).await.is_err() {
-                        return;
-                    }
+        let read = timeout(READ_PATIENCE, changes::after(&shared.db, from)).await;
+        let new = match read {
+            Ok(Ok(new)) => new,
+            failed => {
+                match failed {
+                    Ok(Err(error)) => tracing::warn!(%error, "cannot read the change log: trying again"),
+                    _ => tracing::warn!("the change log cannot be read in time: trying again"),
                 }
-                if full {
-                    continue;
+                let since = *failing_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= READ_PATIENCE {
+                    // Whoever follows must not believe that nothing is revoked.
+                    let _ = sender.send(Err(Status::unavailable("the database is away: follow again"))).await;
+                    return;
                 }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot read the change log: trying again");
-                tokio::time::sleep(Duration::from_millis(500)).await;
+                tokio::time::sleep(READ_AGAIN_AFTER).await;
                 continue;
             }
+        };
+        failing_since = None;
+        let full = new.len() == 500;
+        if new.is_empty() && is_quiet {
+            let heartbeat = change::Subject::Heartbeat(Heartbeat {});
+            if sender.send(Ok(Change { sequence: from, subject: Some(heartbeat) })).await.is_err() {
+                return;
+            }
+        }
+        for change in new {
+            from = change.sequence;
+            let message = Change { sequence: from, subject: Some(subject(change.subject)) };
+            if sender.send(Ok(message)).await.is_err() {
+                return;
+            }
+        }
+        if full {
+            continue;
         }
         tokio::select! {
             () = sender.closed() => return,
-            woken = wake.changed() => if woken.is_err() { return },
+            woken = wake.changed() => {
+                if woken.is_err() {
+                    return;
+                }
+                is_quiet = false;
+            }
+            () = tokio::time::sleep(HEARTBEAT) => is_quiet = true,
         }
     }
 }
+
+/// As long as the database does not answer, nobody knows what is revoked. Longer than this is not kept from followers.
+const READ_PATIENCE: Duration = Duration::from_secs(1);
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(250);
+
+/// Followers take three seconds of silence for a lost stream.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 fn subject(subject: Subject) -> change::Subject {
     match subject {

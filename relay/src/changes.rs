@@ -34,8 +34,9 @@ pub(crate) async fn follow(node: &Node) {
 
 async fn follow_once(node: &Node, since: &mut u64) -> Result<(), tonic::Status> {
     let mut accounts = node.accounts.clone();
-    let mut changes = accounts.watch_changes(WatchChangesRequest { since: *since }).await?.into_inner();
-    while let Some(Change { sequence, subject }) = changes.message().await? {
+    let opening = accounts.watch_changes(WatchChangesRequest { since: *since });
+    let mut changes = heard(opening).await?.into_inner();
+    while let Some(Change { sequence, subject }) = heard(changes.message()).await? {
         *since = sequence;
         node.set_following(true);
         match subject {
@@ -46,12 +47,19 @@ async fn follow_once(node: &Node, since: &mut u64) -> Result<(), tonic::Status> 
                 change::Subject::Start(_)
                 | change::Subject::GrantEnded(_)
                 | change::Subject::AccountEnded(_)
-                | change::Subject::HomesChanged(_),
+                | change::Subject::HomesChanged(_)
+                | change::Subject::Heartbeat(_),
             )
             | None => {}
         }
     }
     Ok(())
+}
+
+/// The stream beats every second, so silence means that it is lost, whatever the connection looks like.
+async fn heard<T>(next: impl Future<Output = Result<T, tonic::Status>>) -> Result<T, tonic::Status> {
+    let silent = |_| tonic::Status::deadline_exceeded("the account service is silent");
+    tokio::time::timeout(LONGEST_SILENCE, next).await.map_err(silent)?
 }
 
 async fn end(node: &Node, instance: &str) {
@@ -75,6 +83,7 @@ async fn distrust_all(node: &Node) {
     drain::ask_all_to_move(node, PROVE_AGAIN).await;
 }
 
+const LONGEST_SILENCE: Duration = Duration::from_secs(3);
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Every home needs a new token from the account service, which has just been away.

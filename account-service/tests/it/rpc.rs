@@ -24,7 +24,12 @@ async fn watch(world: &World, since: u64) -> Streaming<Change> {
 }
 
 async fn next(stream: &mut Streaming<Change>) -> Change {
-    tokio::time::timeout(Duration::from_secs(10), stream.message()).await.unwrap().unwrap().unwrap()
+    loop {
+        let change = tokio::time::timeout(Duration::from_secs(10), stream.message()).await.unwrap().unwrap().unwrap();
+        if !matches!(change.subject, Some(Subject::Heartbeat(_))) {
+            return change;
+        }
+    }
 }
 
 on_both_databases! {
@@ -116,6 +121,24 @@ on_both_databases! {
         stop.stop_soft();
         running.await.unwrap();
         second_node.close().await;
+    }
+
+    async fn a_quiet_stream_beats_and_one_whose_database_is_away_ends(world: &World) {
+        let mut stream = watch(world, 0).await;
+        let start = next(&mut stream).await;
+        let beat = stream.message().await.unwrap().unwrap();
+        assert!(matches!(beat.subject, Some(Subject::Heartbeat(_))), "{beat:?}");
+        assert_eq!(beat.sequence, start.sequence);
+        world.lose_database().await;
+        let begin = Instant::now();
+        let ended = loop {
+            match tokio::time::timeout(Duration::from_secs(10), stream.message()).await.unwrap() {
+                Ok(Some(_)) => {}
+                ended => break ended,
+            }
+        };
+        assert_eq!(ended.unwrap_err().code(), tonic::Code::Unavailable, "who follows must not believe that nothing changes");
+        assert!(begin.elapsed() < Duration::from_secs(6), "took {:?}", begin.elapsed());
     }
 
     async fn signing_keys_and_event_grants(world: &World) {

@@ -98,6 +98,7 @@ impl Resolver {
                     }
                 }
             }
+            Some(Subject::Heartbeat(_)) => {}
             // Of a newer account service: what it touches is not known, so nothing is trusted.
             None => {
                 self.cache.watched();

@@ -441,6 +441,8 @@ struct AccountsState {
     away: std::sync::atomic::AtomicBool,
     gap: std::sync::atomic::AtomicBool,
     last_since: AtomicU64,
+    /// Streams stay open, and nothing comes on them.
+    hushed: AtomicBool,
     watchers: Mutex<Vec<mpsc::UnboundedSender<Result<accounts::Change, Status>>>>,
 }
 
@@ -473,6 +475,10 @@ impl FakeAccounts {
 
     pub(crate) fn set_away(&self, away: bool) {
         self.state.away.store(away, Ordering::SeqCst);
+    }
+
+    pub(crate) fn hush(&self) {
+        self.state.hushed.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn change(&self, subject: change::Subject) {
@@ -525,6 +531,7 @@ impl Accounts for FakeAccounts {
         let start = change::Subject::Start(accounts::Start { gap });
         let sequence = self.state.sequence.load(Ordering::SeqCst);
         sender.send(Ok(accounts::Change { sequence, subject: Some(start) })).unwrap();
+        tokio::spawn(beat(Arc::clone(&self.state), sender.downgrade()));
         self.state.watchers.lock().unwrap().push(sender);
         Ok(Response::new(UnboundedReceiverStream::new(receiver)))
     }
@@ -542,6 +549,19 @@ impl Accounts for FakeAccounts {
         let keys: Vec<_> = self.state.generations.lock().unwrap().iter().map(jwk).collect();
         let jwk_set = serde_json::json!({ "keys": keys }).to_string();
         Ok(Response::new(accounts::SigningKeysAnswer { jwk_set, issuer: ISSUER.into() }))
+    }
+}
+
+/// As the account service does, so that silence means something.
+async fn beat(state: Arc<AccountsState>, watcher: mpsc::WeakUnboundedSender<Result<accounts::Change, Status>>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let Some(watcher) = watcher.upgrade() else { return };
+        if !state.hushed.load(Ordering::SeqCst) {
+            let subject = Some(change::Subject::Heartbeat(accounts::Heartbeat {}));
+            let sequence = state.sequence.load(Ordering::SeqCst);
+            let _ = watcher.send(Ok(accounts::Change { sequence, subject }));
+        }
     }
 }
 

@@ -90,6 +90,18 @@ async fn a_broken_stream_is_taken_up_where_it_was_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_silent_stream_is_taken_for_a_broken_one_and_a_beating_one_is_not() {
+    let cloud = Cloud::start().await;
+    until(|| cloud.relay.follows_changes()).await;
+    let watches = cloud.accounts.watches();
+    tokio::time::sleep(SECOND * 60).await;
+    assert_eq!(cloud.accounts.watches(), watches);
+    cloud.accounts.hush();
+    tokio::time::sleep(SECOND * 4).await;
+    assert!(cloud.accounts.watches() > watches);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_service_that_is_away_is_asked_again_and_again_but_not_without_pause() {
     let cloud = Cloud::start().await;
     cloud.accounts.set_away(true);
