@@ -80,9 +80,12 @@ impl Cache {
         state.forget(|_| true);
     }
 
-    /// Pushed changes do not arrive any more.
+    /// Pushed changes do not arrive any more. Said again while that goes on, it prolongs nothing.
     pub(super) fn unwatched(&self, now: u64) {
-        self.state().watched = Watched::NotSince(now);
+        let mut state = self.state();
+        if matches!(state.watched, Watched::Yes) {
+            state.watched = Watched::NotSince(now);
+        }
     }
 
     pub(super) fn is_watched(&self) -> bool {
@@ -152,6 +155,7 @@ mod tests {
         cache.keep([1; 32], &access(), cache.generation(), 0, MINUTES);
         assert!(cache.find(&[1; 32], 200_000).is_some());
         cache.unwatched(200_000);
+        cache.unwatched(202_000);
         assert!(cache.find(&[1; 32], 202_999).is_some());
         assert!(cache.find(&[1; 32], 203_000).is_none());
         cache.keep([1; 32], &access(), cache.generation(), 210_000, MINUTES);

@@ -7,6 +7,7 @@ use macloud_proto::accounts::v1::{Change, WatchChangesRequest};
 use macloud_proto::ids::InstanceId;
 use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
+use tonic::Status;
 
 use super::Resolver;
 
@@ -17,6 +18,14 @@ pub trait HomesForgotten: Send + Sync {
 
     /// Drop everything: some changes were missed.
     fn forget_all(&self);
+}
+
+/// The account service beats every second, so silence means that the stream is lost, whatever the connection looks like.
+const LONGEST_SILENCE: Duration = Duration::from_secs(3);
+
+async fn heard<T>(next: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    let silent = |_| Status::deadline_exceeded("the account service is silent");
+    tokio::time::timeout(LONGEST_SILENCE, next).await.map_err(silent)?
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -55,18 +64,33 @@ impl Resolver {
     /// One stream from its opening to its end; whether it was live.
     async fn follow(&self, since: &mut u64, homes: &dyn HomesForgotten) -> bool {
         let mut live = false;
-        let opened = self.accounts.clone().watch_changes(WatchChangesRequest { since: *since }).await;
-        let Ok(mut changes) = opened.map(tonic::Response::into_inner) else { return live };
-        while let Ok(Some(change)) = changes.message().await {
-            *since = change.sequence.max(*since);
-            live |= matches!(change.subject, Some(Subject::Start(_)));
-            self.apply(change, homes);
+        match self.follow_to_the_end(since, &mut live, homes).await {
+            Ok(()) => tracing::warn!("the account service ended the stream of changes"),
+            Err(status) => tracing::warn!(code = ?status.code(), "cannot follow the account service's changes"),
         }
-        tracing::warn!("the stream of account changes ended");
         live
     }
 
+    async fn follow_to_the_end(
+        &self,
+        since: &mut u64,
+        live: &mut bool,
+        homes: &dyn HomesForgotten,
+    ) -> Result<(), Status> {
+        let mut accounts = self.accounts.clone();
+        let mut changes = heard(accounts.watch_changes(WatchChangesRequest { since: *since })).await?.into_inner();
+        while let Some(change) = heard(changes.message()).await? {
+            *since = change.sequence.max(*since);
+            *live |= matches!(change.subject, Some(Subject::Start(_)));
+            self.apply(change, homes);
+        }
+        Ok(())
+    }
+
     fn apply(&self, change: Change, homes: &dyn HomesForgotten) {
+        if matches!(change.subject, Some(Subject::Heartbeat(_))) {
+            return;
+        }
         self.empty(change.subject, homes);
         // A look-up that is under way may carry what was true before: whoever comes now starts another.
         self.look_ups.part();

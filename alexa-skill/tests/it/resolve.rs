@@ -118,6 +118,22 @@ async fn while_no_changes_can_be_pushed_answers_are_trusted_for_seconds() {
     assert_eq!(world.accounts.look_ups(), 2, "after a gap nothing older is trusted");
 }
 
+#[tokio::test(start_paused = true)]
+async fn silence_is_taken_for_a_break_and_heartbeats_are_not() {
+    let world = World::new().await;
+    world.send(&report()).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((world.accounts.watches(), world.skill.follows_changes()), (1, true));
+    world.send(&report()).await;
+    assert_eq!(world.accounts.look_ups(), 1, "a heartbeat touches nothing");
+    world.accounts.hush();
+    let started = tokio::time::Instant::now();
+    until(|| world.accounts.watches() > 1).await;
+    assert!(started.elapsed() < Duration::from_millis(3500), "{:?}", started.elapsed());
+    world.send(&report()).await;
+    assert_eq!(world.accounts.look_ups(), 2);
+}
+
 #[tokio::test]
 async fn each_status_of_a_token_has_its_error() {
     let world = World::new().await;

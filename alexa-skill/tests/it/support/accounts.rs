@@ -1,7 +1,7 @@
 //! An account service that says what it is told to say.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ struct State {
     look_ups: AtomicU64,
     watchers: Mutex<Vec<mpsc::Sender<Result<Change, Status>>>>,
     watched: AtomicU64,
+    hushed: AtomicBool,
     grants: Mutex<Vec<StoreEventGrantRequest>>,
 }
 
@@ -115,8 +116,24 @@ impl FakeAccounts {
         }
     }
 
+    /// Streams stay open, and nothing comes on them any more.
+    pub fn hush(&self) {
+        self.0.hushed.store(true, Ordering::SeqCst);
+    }
+
     pub fn break_watches(&self) {
         self.0.watchers.lock().unwrap().clear();
+    }
+}
+
+async fn beat(state: Arc<State>, watcher: mpsc::WeakSender<Result<Change, Status>>, sequence: u64) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let Some(watcher) = watcher.upgrade() else { return };
+        if !state.hushed.load(Ordering::SeqCst) {
+            let subject = Some(Subject::Heartbeat(Heartbeat {}));
+            let _ = watcher.try_send(Ok(Change { sequence, subject }));
+        }
     }
 }
 
@@ -158,6 +175,7 @@ impl Accounts for FakeAccounts {
         let start = Start { gap: false };
         let sequence = request.into_inner().since.max(1);
         let _ = changes.try_send(Ok(Change { sequence, subject: Some(Subject::Start(start)) }));
+        tokio::spawn(beat(Arc::clone(&self.0), changes.downgrade(), sequence));
         self.0.watchers.lock().unwrap().push(changes);
         self.0.watched.fetch_add(1, Ordering::SeqCst);
         Ok(Response::new(ReceiverStream::new(stream)))
