@@ -1,6 +1,6 @@
 //! A relay with everything around it.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -438,8 +438,8 @@ struct AccountsState {
     key_fetches: AtomicU32,
     watches: AtomicU32,
     sequence: AtomicU64,
-    away: std::sync::atomic::AtomicBool,
-    gap: std::sync::atomic::AtomicBool,
+    away: AtomicBool,
+    gap: AtomicBool,
     last_since: AtomicU64,
     /// Streams stay open, and nothing comes on them.
     hushed: AtomicBool,
