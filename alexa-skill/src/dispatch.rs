@@ -8,7 +8,7 @@ mod lane;
 mod stream;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ use stream::Stream;
 /// How the bus is used.
 #[derive(Debug, Clone)]
 pub struct BusConfig {
-    /// Streams to each channel. Two, so that one that breaks does not stop everything.
+    /// Streams to each channel. They share its connection, and break with it; two, so that a node that closes one, or
+    /// lets its window fill up, does not stop everything.
     pub streams_per_channel: usize,
     /// The longest that one call may take.
     pub budget: Duration,
@@ -75,6 +76,15 @@ pub struct Answer {
     pub by_relay: bool,
 }
 
+impl Answer {
+    /// The relay that was asked does not have the home, and has sent nothing.
+    fn may_be_elsewhere(&self) -> bool {
+        let not_there = not_sent::Reason::NotConnected;
+        let leaving = not_sent::Reason::Draining;
+        self.by_relay && matches!(self.outcome, Outcome::NotSent(reason) if reason == not_there || reason == leaving)
+    }
+}
+
 /// What came back, or why nothing did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -98,6 +108,7 @@ struct Inner {
     /// Counts changes of `streams`.
     changed: watch::Sender<u64>,
     next: AtomicUsize,
+    was_open: AtomicBool,
     owners: Mutex<HashMap<InstanceId, Arc<str>>>,
     config: BusConfig,
 }
@@ -113,6 +124,7 @@ impl Bus {
             streams: RwLock::new(vec![None; lanes]),
             changed: watch::Sender::new(0),
             next: AtomicUsize::new(0),
+            was_open: AtomicBool::new(false),
             owners: Mutex::new(HashMap::new()),
             config,
         }))
@@ -129,10 +141,16 @@ impl Bus {
         while lanes.join_next().await.is_some() {}
     }
 
-    /// Whether a stream is open.
+    /// How many streams are open and take calls.
     #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.pick(None).is_some()
+    pub fn streams(&self) -> usize {
+        self.usable(&[]).len()
+    }
+
+    /// Whether a stream has ever been open.
+    #[must_use]
+    pub fn was_open(&self) -> bool {
+        self.0.was_open.load(Ordering::Acquire)
     }
 
     /// Send a sealed command. Safe to cancel: the relay is then told that nobody waits.
@@ -168,10 +186,21 @@ impl Bus {
         let deadline = deadline.min(now + self.0.config.budget);
         let span = info_span!("call", otel.kind = "client", instance.id = %instance);
         let called = async {
-            let stream = self.open_stream(instance, deadline.min(now + self.0.config.patience)).await?;
-            let answer = stream.call(instance, body, deadline).await;
-            self.learn_owner(instance, &answer);
-            Ok(answer)
+            let mut stream = self.open_stream(instance, deadline.min(now + self.0.config.patience)).await?;
+            let mut asked = Vec::new();
+            loop {
+                let answer = stream.call(instance, body.clone(), deadline).await;
+                self.learn_owner(instance, &answer);
+                if !answer.may_be_elsewhere() || Instant::now() >= deadline {
+                    return Ok(answer);
+                }
+                // Nothing was sent, so another node may be asked, until one has the home or none is left.
+                asked.push(stream.node().to_owned());
+                match self.pick(None, &asked) {
+                    Some(another) => stream = another,
+                    None => return Ok(answer),
+                }
+            }
         };
         called.instrument(span).await
     }
@@ -180,7 +209,7 @@ impl Bus {
         let mut changed = self.0.changed.subscribe();
         loop {
             let owner = self.owners().get(instance).cloned();
-            if let Some(stream) = self.pick(owner.as_deref()) {
+            if let Some(stream) = self.pick(owner.as_deref(), &[]) {
                 return Ok(stream);
             }
             match timeout_at(until, changed.changed()).await {
@@ -190,22 +219,28 @@ impl Bus {
         }
     }
 
-    /// A stream to the node that holds the home; else the next one with room; else the next one.
-    fn pick(&self, owner: Option<&str>) -> Option<Arc<Stream>> {
-        let streams = self.0.streams.read().unwrap_or_else(PoisonError::into_inner);
-        let usable: Vec<&Arc<Stream>> = streams.iter().flatten().filter(|stream| stream.takes_calls()).collect();
+    /// A stream to the node that holds the home; else the next one with room; else the next one. Not to those nodes.
+    fn pick(&self, owner: Option<&str>, not_to: &[String]) -> Option<Arc<Stream>> {
+        let usable = self.usable(not_to);
         if usable.is_empty() {
             return None;
         }
         let turn = self.0.next.fetch_add(1, Ordering::Relaxed) % usable.len();
-        let in_turn = || usable[turn..].iter().chain(&usable[..turn]).copied();
+        let in_turn = || usable[turn..].iter().chain(&usable[..turn]);
         let owners = owner.and_then(|node| in_turn().find(|stream| stream.node() == node && stream.has_room()));
         let free = || in_turn().find(|stream| stream.has_room());
         owners.or_else(free).or_else(|| in_turn().next()).map(Arc::clone)
     }
 
+    fn usable(&self, not_to: &[String]) -> Vec<Arc<Stream>> {
+        let streams = self.0.streams.read().unwrap_or_else(PoisonError::into_inner);
+        let usable = streams.iter().flatten().filter(|stream| stream.takes_calls());
+        usable.filter(|stream| !not_to.iter().any(|node| node == stream.node())).map(Arc::clone).collect()
+    }
+
+    /// Only a relay knows; that a stream is full or broken says nothing of where the home is.
     fn learn_owner(&self, instance: &InstanceId, answer: &Answer) {
-        if self.0.channels.len() < 2 {
+        if self.0.channels.len() < 2 || !answer.by_relay {
             return;
         }
         let mut owners = self.owners();
@@ -225,9 +260,39 @@ impl Bus {
     }
 
     fn publish(&self, place: usize, stream: Option<Arc<Stream>>) {
+        if stream.is_some() {
+            self.0.was_open.store(true, Ordering::Release);
+        }
         self.0.streams.write().unwrap_or_else(PoisonError::into_inner)[place] = stream;
         self.0.changed.send_modify(|count| *count += 1);
     }
 }
 
 const MOST_OWNERS: usize = 200_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_a_relay_says_changes_what_is_known_of_owners() {
+        let channel = || tonic::transport::Endpoint::from_static("http://nowhere").connect_lazy();
+        let bus = Bus::new(vec![channel(), channel()], BusConfig::default());
+        let home = InstanceId::from_bytes(&[1; 16]);
+        let answer = |node: &str, by_relay, outcome| Answer {
+            outcome,
+            node: node.into(),
+            timing: None,
+            sent_before: false,
+            by_relay,
+        };
+        let known = || bus.owners().get(&home).map(ToString::to_string);
+        bus.learn_owner(&home, &answer("two", true, Outcome::Delivered(Bytes::new())));
+        assert_eq!(known().as_deref(), Some("two"));
+        bus.learn_owner(&home, &answer("", false, Outcome::NotSent(not_sent::Reason::Busy)));
+        bus.learn_owner(&home, &answer("", false, Outcome::Unknown(unknown::Reason::LinkLost)));
+        assert_eq!(known().as_deref(), Some("two"), "a full or broken stream says nothing of the home");
+        bus.learn_owner(&home, &answer("", true, Outcome::NotSent(not_sent::Reason::NotConnected)));
+        assert_eq!(known(), None);
+    }
+}

@@ -42,7 +42,7 @@ pub use config::SkillConfig;
 use dispatch::{Bus, BusChannels};
 use grant::Grants;
 use journey::Steps;
-use metrics::Metrics;
+use metrics::{Condition, Metrics};
 use passage::Carrier;
 use resolve::Resolver;
 use seal::Sessions;
@@ -96,7 +96,9 @@ impl Skill {
             deadline: config.deadline,
         };
         let room = Semaphore::new(config.most_requests);
-        Ok(Self(Arc::new(Inner { steps, working: TaskTracker::new(), room })))
+        let skill = Self(Arc::new(Inner { steps, working: TaskTracker::new(), room }));
+        skill.observe();
+        Ok(skill)
     }
 
     /// `/alexa/v1/smart-home` and `/alexa/v1/custom`.
@@ -104,10 +106,18 @@ impl Skill {
         http::router(Arc::clone(&self.0))
     }
 
-    /// Whether commands can be sent: a stream to a relay is open.
+    /// Whether commands could be sent once: a stream to a relay was open. It stays so when the relays or the account
+    /// service go away, because then nobody answers better than this process: taken out of service, all replicas at
+    /// once, people would hear nothing instead of what is wrong.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.0.steps.carrier.bus.is_open()
+        self.0.steps.carrier.bus.was_open()
+    }
+
+    /// How many streams to relays are open.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.0.steps.carrier.bus.streams()
     }
 
     /// Whether account changes are followed. While they are not, tokens are looked up anew every few seconds.
@@ -138,6 +148,19 @@ impl Skill {
         };
         let sessions: &Sessions = &steps.carrier.sessions;
         tokio::join!(steps.carrier.bus.run(bus_stop.clone()), steps.resolver.watch(sessions, &watch_stop), finish);
+    }
+
+    /// What operators watch instead of readiness.
+    fn observe(&self) {
+        let inner = Arc::downgrade(&self.0);
+        metrics::observe(move || {
+            let skill = Self(inner.upgrade()?);
+            Some(Condition {
+                streams: skill.streams() as u64,
+                follows_changes: skill.follows_changes(),
+                sessions: skill.sessions() as u64,
+            })
+        });
     }
 
     /// Nothing is being answered any more, or it took longer than any deadline.

@@ -61,12 +61,12 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ready while commands can be sent, and not once this process is leaving.
+/// Ready once commands could be sent, until this process is leaving. Whatever else is the matter is a gauge.
 async fn watch_health(skill: Skill, health: Health, stop: Stop) {
     let mut every = tokio::time::interval(Duration::from_secs(1));
     loop {
-        health.set("bus", skill.is_ready() && !stop.is_stopping());
-        health.set("accounts", skill.follows_changes());
+        health.set("bus_was_open", skill.is_ready());
+        health.set("stays", !stop.is_stopping());
         tokio::select! {
             () = stop.hard() => return,
             _ = every.tick() => {}

@@ -1,4 +1,4 @@
-//! What is counted: directives by kind and result, and how long they took.
+//! What is counted: directives by kind and result, and how long they took; and how this process is.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
@@ -52,4 +52,32 @@ impl Metrics {
     pub(crate) fn refused(&self) {
         self.refused.add(1, &[]);
     }
+}
+
+/// How a process is, for operators.
+pub(crate) struct Condition {
+    pub(crate) streams: u64,
+    pub(crate) follows_changes: bool,
+    pub(crate) sessions: u64,
+}
+
+/// Report `condition` whenever metrics are read, as long as there is one.
+pub(crate) fn observe(condition: impl Fn() -> Option<Condition> + Clone + Send + Sync + 'static) {
+    let gauge = |name: &'static str, description: &'static str, value: fn(&Condition) -> u64| {
+        let condition = condition.clone();
+        opentelemetry::global::meter("macloud.skill")
+            .u64_observable_gauge(name)
+            .with_description(description)
+            .with_callback(move |observer| {
+                if let Some(condition) = condition() {
+                    observer.observe(value(&condition), &[]);
+                }
+            })
+            .build();
+    };
+    gauge("macloud.skill.bus_streams", "Streams to relays that are open", |condition| condition.streams);
+    gauge("macloud.skill.follows_changes", "1 while the account service's changes arrive", |condition| {
+        condition.follows_changes.into()
+    });
+    gauge("macloud.skill.sessions", "Homes that sealed sessions are kept with", |condition| condition.sessions);
 }

@@ -9,7 +9,7 @@ use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
@@ -46,7 +46,7 @@ impl Lane {
                 opened = self.open() => opened,
             };
             if let Some((stream, mut incoming)) = opened {
-                pause = FIRST_PAUSE;
+                let opened = Instant::now();
                 self.bus.publish(self.place, Some(Arc::clone(&stream)));
                 let ended = tokio::select! {
                     // Reading comes to its own end when the relay leaves; stopping is left to `finish`.
@@ -54,6 +54,12 @@ impl Lane {
                     () = stop.soft() => Ended::Draining,
                 };
                 self.bus.publish(self.place, None);
+                // A node that takes streams and breaks them at once is not to be asked for ever more of them.
+                if opened.elapsed() >= STABLE_AFTER {
+                    pause = FIRST_PAUSE;
+                } else if ended == Ended::Broken {
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
                 match ended {
                     Ended::Broken => stream.broke(),
                     Ended::Draining => {
@@ -133,6 +139,7 @@ async fn finish(stream: Arc<Stream>, mut incoming: Streaming<FromRelay>) {
 /// Messages that wait to be written; more wait in their callers.
 const OUTGOING: usize = 128;
 const OPENING: Duration = Duration::from_secs(3);
+const STABLE_AFTER: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The bus takes no longer deadline.

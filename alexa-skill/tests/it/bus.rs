@@ -160,7 +160,8 @@ async fn the_node_that_holds_the_home_is_asked_directly() {
     let deadline = Instant::now() + Duration::from_secs(6);
     // Until a node answers with the owner, each is asked in turn; from then on only the owner.
     let home = instance(2);
-    while !matches!(bus.fetch_pre_key(&home, false, deadline).await.unwrap().outcome, Outcome::PreKey(_)) {}
+    let first = bus.fetch_pre_key(&home, false, deadline).await.unwrap();
+    assert!(matches!(first.outcome, Outcome::PreKey(_)), "found on whichever node it is");
     let asked = one.pre_keys();
     for _ in 0..10 {
         let answer = bus.fetch_pre_key(&home, false, deadline).await.unwrap();
@@ -168,6 +169,47 @@ async fn the_node_that_holds_the_home_is_asked_directly() {
     }
     assert_eq!(one.pre_keys(), asked);
     running.abort();
+}
+
+#[tokio::test]
+async fn a_home_is_looked_for_on_every_node_and_only_once_on_each() {
+    let nodes = ["node-1", "node-2", "node-3"].map(FakeRelay::new);
+    for (number, node) in (1..).zip(&nodes) {
+        node.connect(FakeHome::new(number));
+    }
+    let bus = Bus::new(nodes.iter().map(FakeRelay::channel).collect::<Vec<_>>(), BusConfig::default());
+    let running = tokio::spawn({
+        let bus = bus.clone();
+        async move { bus.run(Stop::new()).await }
+    });
+    until(|| nodes.iter().all(|node| node.opened() == 2)).await;
+    assert_eq!((bus.streams(), bus.was_open()), (6, true));
+    let deadline = Instant::now() + Duration::from_secs(6);
+    for number in 1..=3 {
+        let answer = bus.fetch_pre_key(&instance(number), false, deadline).await.unwrap();
+        assert!(matches!(answer.outcome, Outcome::PreKey(_)), "{answer:?}");
+    }
+    let before: Vec<u64> = nodes.iter().map(FakeRelay::pre_keys).collect();
+    let nowhere = bus.fetch_pre_key(&instance(9), false, deadline).await.unwrap();
+    assert_eq!(nowhere.outcome, Outcome::NotSent(not_sent::Reason::NotConnected));
+    for (node, before) in nodes.iter().zip(before) {
+        assert_eq!(node.pre_keys(), before + 1);
+    }
+    running.abort();
+}
+
+#[tokio::test]
+async fn readiness_stays_when_the_relays_go() {
+    let world = World::new().await;
+    until(|| world.skill.streams() == 2).await;
+    assert!(world.skill.is_ready());
+    world.relay.break_streams().await;
+    world.accounts.refuse_watches();
+    world.accounts.break_watches();
+    until(|| !world.skill.follows_changes()).await;
+    assert!(world.skill.is_ready(), "nobody else would answer better");
+    let never = Bus::new(FakeRelay::new("never").channel(), BusConfig::default());
+    assert!(!never.was_open());
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,6 +31,8 @@ struct State {
     watchers: Mutex<Vec<mpsc::Sender<Result<Change, Status>>>>,
     watched: AtomicU64,
     hushed: AtomicBool,
+    refuses_watches: AtomicBool,
+    loses_grants: AtomicBool,
     grants: Mutex<Vec<StoreEventGrantRequest>>,
 }
 
@@ -53,6 +55,11 @@ impl FakeAccounts {
     }
 
     pub fn allow_with(&self, token: &str, scopes: &[&str]) {
+        self.allow_for(token, scopes, 3600);
+    }
+
+    /// This token works for so many seconds.
+    pub fn allow_for(&self, token: &str, scopes: &[&str], valid_for_seconds: u32) {
         self.answer(
             token,
             ResolveAccessAnswer {
@@ -61,7 +68,7 @@ impl FakeAccounts {
                 grant_id: grant().to_string(),
                 client_id: "alexa".into(),
                 scopes: scopes.iter().map(|&scope| scope.into()).collect(),
-                valid_for_seconds: 3600,
+                valid_for_seconds,
                 homes: Vec::new(),
             },
         );
@@ -121,6 +128,16 @@ impl FakeAccounts {
         self.0.hushed.store(true, Ordering::SeqCst);
     }
 
+    /// Nobody can follow changes any more.
+    pub fn refuse_watches(&self) {
+        self.0.refuses_watches.store(true, Ordering::SeqCst);
+    }
+
+    /// Grants cannot be kept.
+    pub fn lose_grants(&self) {
+        self.0.loses_grants.store(true, Ordering::SeqCst);
+    }
+
     pub fn break_watches(&self) {
         self.0.watchers.lock().unwrap().clear();
     }
@@ -171,6 +188,9 @@ impl Accounts for FakeAccounts {
         &self,
         request: Request<WatchChangesRequest>,
     ) -> Result<Response<Self::WatchChangesStream>, Status> {
+        if self.0.refuses_watches.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("the database is away"));
+        }
         let (changes, stream) = mpsc::channel(16);
         let start = Start { gap: false };
         let sequence = request.into_inner().since.max(1);
@@ -189,6 +209,9 @@ impl Accounts for FakeAccounts {
         &self,
         request: Request<StoreEventGrantRequest>,
     ) -> Result<Response<StoreEventGrantAnswer>, Status> {
+        if self.0.loses_grants.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("the database is away"));
+        }
         self.0.grants.lock().unwrap().push(request.into_inner());
         Ok(Response::new(StoreEventGrantAnswer {}))
     }
