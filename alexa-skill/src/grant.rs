@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use macloud_proto::accounts::v1::StoreEventGrantRequest;
 use macloud_proto::accounts::v1::accounts_client::AccountsClient;
 use macloud_proto::ids::AccountId;
@@ -160,7 +161,8 @@ impl Exchange {
         let status = response.status();
         if !status.is_success() {
             tracing::warn!(status = status.as_u16(), "Login with Amazon refuses an authorization code");
-            return Err(if status.is_client_error() { Trouble::Final } else { Trouble::Passing });
+            let may_pass = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+            return Err(if status.is_client_error() && !may_pass { Trouble::Final } else { Trouble::Passing });
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|_| Trouble::Passing)? {

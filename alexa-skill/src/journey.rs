@@ -123,7 +123,7 @@ impl Steps {
             self.metrics.refused();
         })?;
         trace.verify = watch.lap();
-        let locale = Locale::nearest(&request.locale);
+        let locale = Locale::of(&request.locale).unwrap_or_default();
         let Turned { kind, say, open } = self.turn(request, deadline, &mut watch, &mut trace).await;
         watch.lap();
         let result = match &say {
@@ -173,10 +173,10 @@ impl Steps {
         Turned { kind: "do", say: Some(say), open }
     }
 
-    /// `None` where nothing but the token's being valid matters, which cannot be found out now.
+    /// What the token gives access to. `None` for a grant that is not kept anyway, whose token has expired or cannot be
+    /// looked up now: linking must not fail over it.
     async fn resolve(&self, token: &crate::token::AccessToken, ask: &Ask) -> Result<Option<Arc<Access>>, Failure> {
         match (self.resolver.resolve(token).await, ask) {
-            // A grant that is not kept anyway must not spoil the linking when the account service is away for a moment.
             (Err(Failure::AccountsAway), Ask::AcceptGrant(_)) if !self.grants.events_are_on() => Ok(None),
             // A token is minutes old when its grant comes; one that has expired says nothing against the account.
             (Err(Failure::Token(TokenFault::Expired)), Ask::AcceptGrant(_)) if !self.grants.events_are_on() => Ok(None),
@@ -285,18 +285,12 @@ fn journey_span(front: Front) -> Span {
     info_span!("journey", otel.kind = "server", front = front.label(), directive.kind = Empty, result = Empty)
 }
 
-/// For discovery, no home being there is what matters, unless all of them have the same thing to say about the link.
+/// For discovery, no home being there is what matters, unless all of them fail for the same reason.
 fn nobody_there(failures: Vec<Failure>) -> Failure {
-    use macloud_e2ee::vocabulary::Refusal;
     use macloud_proto::bus::v1::not_sent;
     let mut failures = failures.into_iter();
     let first = failures.next().unwrap_or(Failure::NoHome);
-    let about_link = matches!(first, Failure::Refused(Refusal::NotGranted | Refusal::Stopped));
-    if about_link && failures.all(|other| other == first) {
-        first
-    } else {
-        Failure::NotSent(not_sent::Reason::NotConnected)
-    }
+    if failures.all(|other| other == first) { first } else { Failure::NotSent(not_sent::Reason::NotConnected) }
 }
 
 /// Making the answer of the largest discovery takes a few milliseconds.

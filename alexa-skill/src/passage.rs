@@ -152,7 +152,8 @@ impl Carrier {
         opener.open(sealed, self.now()).map_err(|error| {
             tracing::warn!(instance.id = %home.instance, %error, "cannot open a reply");
             self.sessions.forget(&home.instance);
-            Failure::SessionBroken
+            // Whatever the home says: it has had the command.
+            Failure::Unknown(unknown::Reason::Unspecified)
         })
     }
 

@@ -189,6 +189,10 @@ impl Settings {
             dangerous.clock = Some(ManualClock::at(at));
         }
         if !dangerous.extra_roots.is_empty() || dangerous.fetch_base.is_some() || dangerous.clock.is_some() {
+            ensure!(
+                self.listen.ip().is_loopback() && !self.behind_proxy,
+                "refusing the dangerous settings where strangers can call: they are for tests, on loopback only"
+            );
             tracing::warn!("a DANGEROUS setting is on: custom requests that Amazon did not sign may be believed");
         }
         Ok(dangerous)
@@ -213,4 +217,28 @@ fn secret(file: &Path) -> anyhow::Result<[u8; 32]> {
     let bytes = STANDARD.decode(text.trim_ascii()).unwrap_or_default();
     ensure!(bytes.len() == 32, "{} does not hold 32 bytes in base64", file.display());
     Ok(bytes.try_into().expect("length checked above"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(more: &[&str]) -> Settings {
+        let needed =
+            ["ma-alexa-skill", "--accounts-url", "http://a", "--relay-bus-url", "http://b", "--signing-key-file", "k"];
+        Settings::try_parse_from(needed.iter().chain(more)).unwrap()
+    }
+
+    #[test]
+    fn dangerous_settings_are_refused_where_strangers_can_call() {
+        for dangerous in [["--dangerous-certificate-base", "http://x"], ["--dangerous-request-clock", "7"]] {
+            assert!(settings(&dangerous).dangerous().is_ok());
+            let proxied = [&dangerous[..], &["--behind-proxy"]].concat();
+            let public = [&dangerous[..], &["--listen", "0.0.0.0:0"]].concat();
+            for more in [proxied, public] {
+                assert!(settings(&more).dangerous().is_err(), "{more:?}");
+            }
+        }
+        assert!(settings(&["--listen", "0.0.0.0:0"]).dangerous().is_ok(), "without any there is nothing to refuse");
+    }
 }

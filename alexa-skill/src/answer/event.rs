@@ -105,8 +105,8 @@ fn properties(player: &Player, at: &str) -> Vec<Value> {
     if let Some(volume) = state.volume.filter(|_| player.can.volume) {
         all.push(property("Alexa.Speaker", "volume", json!(volume.value())));
     }
-    if player.can.volume && player.can.mute {
-        all.push(property("Alexa.Speaker", "muted", json!(state.muted.unwrap_or(false))));
+    if let Some(muted) = state.muted.filter(|_| player.can.volume && player.can.mute) {
+        all.push(property("Alexa.Speaker", "muted", json!(muted)));
     }
     let playback = match state.playback {
         Playback::Playing => "PLAYING",

@@ -10,7 +10,9 @@ mod en;
 
 use std::fmt;
 
-use macloud_e2ee::vocabulary::{Action, Item, MAX_TEXT_CHARS, Percent, Placement, Playback, Player, Transport};
+use macloud_e2ee::vocabulary::{
+    Action, Item, MAX_TEXT_CHARS, Percent, Placement, Playback, Player, Refusal, Transport,
+};
 
 use crate::failure::{Failure, TokenFault};
 
@@ -85,7 +87,9 @@ impl Say {
         matches!(
             self,
             Self::LinkFirst
-                | Self::Failed(Failure::Token(TokenFault::Expired | TokenFault::Invalid) | Failure::ScopeMissing)
+                | Self::Failed(
+                    Failure::Token(TokenFault::Invalid) | Failure::ScopeMissing | Failure::Refused(Refusal::NotGranted)
+                )
         )
     }
 }
@@ -108,10 +112,14 @@ pub enum Locale {
 }
 
 impl Locale {
-    /// The nearest for a locale as Alexa names it.
+    /// The one for a tag as Alexa sends it (`en-GB`); none for a language without words.
     #[must_use]
-    pub fn nearest(_tag: &str) -> Self {
-        Self::English
+    pub fn of(tag: &str) -> Option<Self> {
+        let language = tag.split('-').next().unwrap_or(tag);
+        match language.to_ascii_lowercase().as_str() {
+            "en" => Some(Self::English),
+            _ => None,
+        }
     }
 
     /// The wording of `say`.
@@ -147,6 +155,27 @@ impl fmt::Display for Heard<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn linking_again_is_asked_for_where_it_helps_and_not_for_what_passes() {
+        for failure in
+            [Failure::Token(TokenFault::Invalid), Failure::ScopeMissing, Failure::Refused(Refusal::NotGranted)]
+        {
+            assert!(Say::Failed(failure.clone()).asks_to_link(), "{failure:?}");
+        }
+        for failure in [Failure::Token(TokenFault::Expired), Failure::AccountsAway, Failure::Refused(Refusal::Stopped)]
+        {
+            assert!(!Say::Failed(failure.clone()).asks_to_link(), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_language_without_words_is_not_taken_for_another() {
+        assert_eq!(
+            [Locale::of("en-GB"), Locale::of("EN"), Locale::of("de-DE"), Locale::of("")],
+            [Some(Locale::English), Some(Locale::English), None, None]
+        );
+    }
 
     #[test]
     fn text_from_outside_cannot_become_markup() {

@@ -86,9 +86,23 @@ async fn stopped_homes_and_missing_scopes_are_a_matter_of_permission() {
     world.home().refuse_next(Refusal::MusicAssistantStarting);
     assert_eq!(error_type(&world.send(&discover()).await), "BRIDGE_UNREACHABLE");
     world.relay.trouble(Trouble::NotSent(not_sent::Reason::RateLimited));
-    assert_eq!(error_type(&world.send(&discover()).await), "BRIDGE_UNREACHABLE");
+    assert_eq!(error_type(&world.send(&discover()).await), "RATE_LIMIT_EXCEEDED");
     world.relay.trouble(Trouble::Unknown(unknown::Reason::LinkLost, false));
     assert_eq!(error_type(&world.send(&discover()).await), "none", "asked once more");
+}
+
+#[tokio::test]
+async fn what_all_homes_fail_with_is_told_and_otherwise_that_none_is_there() {
+    let world = World::new().await;
+    world.add_home(2, "Cottage");
+    for (second, expected) in
+        [(not_sent::Reason::RateLimited, "RATE_LIMIT_EXCEEDED"), (not_sent::Reason::NotConnected, "BRIDGE_UNREACHABLE")]
+    {
+        assert_eq!(endpoints(&world.send(&discover()).await).len(), 4);
+        world.relay.trouble(Trouble::NotSent(not_sent::Reason::RateLimited));
+        world.relay.trouble(Trouble::NotSent(second));
+        assert_eq!(error_type(&world.send(&discover()).await), expected);
+    }
 }
 
 #[tokio::test]

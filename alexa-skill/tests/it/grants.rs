@@ -115,6 +115,15 @@ async fn a_code_that_cannot_be_exchanged_is_refused() {
     login.failures.store(1, Ordering::SeqCst);
     assert!(!is_accepted(&world.send(&accept_grant()).await));
     assert_eq!(login.forms.lock().unwrap().len(), 3, "a refused code is not tried again");
+    for passing in [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT] {
+        *login.status.lock().unwrap() = passing;
+        login.failures.store(1, Ordering::SeqCst);
+        assert!(is_accepted(&world.send(&accept_grant()).await), "{passing} passes");
+    }
+    let kept = world.accounts.grants().len();
+    world.accounts.lose_grants();
+    assert!(!is_accepted(&world.send(&accept_grant()).await), "what is not kept would be waited for in vain");
+    assert_eq!(world.accounts.grants().len(), kept);
     world.accounts.fail(u64::MAX);
     world.clock.advance(std::time::Duration::from_secs(301));
     assert!(!is_accepted(&world.send(&accept_grant()).await), "nothing can be kept without an account");

@@ -153,7 +153,13 @@ fn not_sent(reason: not_sent::Reason) -> Spoken {
 fn unknown(reason: unknown::Reason) -> Spoken {
     use unknown::Reason;
     match reason {
-        Reason::Deadline | Reason::Unspecified => slow(),
+        Reason::Deadline => saying(
+            "Your home did not answer in time. Check whether it was done, and try again if not. If it stays like \
+             this, check its internet connection.",
+        ),
+        Reason::Unspecified => {
+            saying("I could not read what your home answered. Check whether it was done, and try again if not.")
+        }
         Reason::LinkLost => saying(
             "The connection to your home broke before it answered. Check whether it was done, and try again if not.",
         ),
