@@ -65,6 +65,75 @@ fn the_model_speaks_of_what_is_understood_and_nothing_else() {
     }
 }
 
+/// A slot that is in the model and not in the parser would be heard and forgotten.
+#[test]
+fn every_slot_of_the_model_is_read() {
+    let model = package(MODEL);
+    for modelled in model["interactionModel"]["languageModel"]["intents"].as_array().unwrap() {
+        let name = modelled["name"].as_str().unwrap();
+        let slots = modelled.get("slots").map(names).unwrap_or_default();
+        let value = |slot: &str| match slot {
+            "mediaType" => "album",
+            "level" => "30",
+            _ => "something",
+        };
+        let all: Vec<(&str, &str)> = slots.iter().map(|&slot| (slot, value(slot))).collect();
+        let read = |slots: &[(&str, &str)]| request::parse(intent(name, slots).to_string().as_bytes()).unwrap().ask;
+        for left_out in &slots {
+            let without: Vec<(&str, &str)> = all.iter().copied().filter(|(slot, _)| slot != left_out).collect();
+            assert_ne!(read(&without), read(&all), "{name} does not read {left_out}");
+        }
+    }
+}
+
+/// Certification says each example phrase aloud.
+#[test]
+fn the_example_phrases_are_in_the_model() {
+    let (model, manifest) = (package(MODEL), package("skill.json"));
+    let language = &model["interactionModel"]["languageModel"];
+    let invocation = language["invocationName"].as_str().unwrap();
+    let intents = language["intents"].as_array().unwrap();
+    let locale = &manifest["manifest"]["publishingInformation"]["locales"]["en-US"];
+    let phrases = locale["examplePhrases"].as_array().unwrap();
+    assert_eq!(phrases.len(), 3);
+    for phrase in phrases {
+        let phrase = phrase.as_str().unwrap().to_lowercase();
+        let said = phrase.strip_prefix("alexa, ").unwrap();
+        if said == format!("open {invocation}") {
+            continue;
+        }
+        let asked = said.strip_prefix(&format!("ask {invocation} ")).unwrap();
+        let asked: Vec<&str> = asked.strip_prefix("to ").unwrap_or(asked).split(' ').collect();
+        let is_modelled = intents.iter().any(|modelled| {
+            let samples = modelled["samples"].as_array().unwrap().iter().map(|sample| sample.as_str().unwrap());
+            samples.into_iter().any(|sample| fits(&sample.split(' ').collect::<Vec<_>>(), &asked, modelled, language))
+        });
+        assert!(is_modelled, "{phrase:?} is not in the model");
+    }
+}
+
+/// Whether `said` is `sample` with a value of the model in each of its slots.
+fn fits(sample: &[&str], said: &[&str], modelled: &Value, language: &Value) -> bool {
+    let Some((first, rest)) = sample.split_first() else { return said.is_empty() };
+    let Some(slot) = first.strip_prefix('{').and_then(|first| first.strip_suffix('}')) else {
+        return said.first() == Some(first) && fits(rest, &said[1..], modelled, language);
+    };
+    (1..=said.len()).any(|words| {
+        is_value(slot, &said[..words].join(" "), modelled, language) && fits(rest, &said[words..], modelled, language)
+    })
+}
+
+fn is_value(slot: &str, said: &str, modelled: &Value, language: &Value) -> bool {
+    let slots = modelled["slots"].as_array().unwrap();
+    let kind = &slots.iter().find(|found| found["name"] == slot).unwrap()["type"];
+    let kinds = language["types"].as_array().unwrap();
+    let values = kinds.iter().find(|found| found["name"] == *kind).and_then(|found| found["values"].as_array());
+    values.into_iter().flatten().any(|value| {
+        let synonyms = value["name"]["synonyms"].as_array().into_iter().flatten();
+        synonyms.chain([&value["name"]["value"]]).any(|known| known == said)
+    })
+}
+
 #[test]
 fn no_sample_means_two_intents() {
     let model = package(MODEL);

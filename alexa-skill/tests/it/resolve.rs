@@ -105,6 +105,13 @@ async fn nothing_is_remembered_past_five_minutes_or_the_tokens_life() {
     world.clock.advance(Duration::from_secs(2));
     world.send(&report()).await;
     assert_eq!(world.accounts.look_ups(), 2);
+    world.accounts.allow_for(&some_token(1), &["music_assistant.read"], 60);
+    let short = report_with(&some_token(1));
+    for (seconds, look_ups) in [(0, 3), (59, 3), (2, 4)] {
+        world.clock.advance(Duration::from_secs(seconds));
+        assert_eq!(error_type(&world.send(&short).await), "none");
+        assert_eq!(world.accounts.look_ups(), look_ups, "a token lives for 60 seconds");
+    }
 }
 
 #[tokio::test]
@@ -116,6 +123,15 @@ async fn while_no_changes_can_be_pushed_answers_are_trusted_for_seconds() {
     until(|| world.accounts.watches() > 1 && world.skill.follows_changes()).await;
     world.send(&report()).await;
     assert_eq!(world.accounts.look_ups(), 2, "after a gap nothing older is trusted");
+    // Cut off for good.
+    world.accounts.refuse_watches();
+    world.accounts.break_watches();
+    until(|| !world.skill.follows_changes()).await;
+    for (millis, look_ups) in [(0, 2), (2900, 2), (200, 3), (2900, 3), (200, 4)] {
+        world.clock.advance(Duration::from_millis(millis));
+        world.send(&report()).await;
+        assert_eq!(world.accounts.look_ups(), look_ups, "trusted for three seconds, then for three after each answer");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,9 +52,13 @@ fn check(response: &Value) {
     }
     let inner = &response["response"];
     assert!(response.get("sessionAttributes").is_none() || inner["shouldEndSession"] == json!(false));
-    let is_question = text(response).ends_with('?') || inner.get("reprompt").is_some();
+    let reprompt = inner.pointer("/reprompt/outputSpeech/ssml").and_then(Value::as_str);
     if inner["shouldEndSession"] == json!(false) {
-        assert!(is_question && inner.get("reprompt").is_some(), "the microphone opens for a question only");
+        assert!(reprompt.is_some_and(|question| question.contains('?')), "the microphone opens for a question only");
+        assert!(text(response).contains('?'));
+    } else {
+        assert_eq!(reprompt, None);
+        assert!(!text(response).contains('?'), "what asks must listen: {}", text(response));
     }
 }
 

@@ -198,6 +198,12 @@ pub fn sign_with(encoding: &'static dyn RsaEncoding, body: &[u8]) -> String {
     STANDARD.encode(signature)
 }
 
+/// The public half, as its own structure.
+pub fn public_key() -> Vec<u8> {
+    let der = rustls_pki_types::PrivatePkcs8KeyDer::from(pem_body(RSA_KEY));
+    RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap().public().as_ref().to_vec()
+}
+
 fn pem_body(pem: &str) -> Vec<u8> {
     let lines: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     STANDARD.decode(lines).unwrap()
