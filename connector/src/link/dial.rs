@@ -130,6 +130,7 @@ impl Admission {
     /// Open a session's socket.
     pub(crate) async fn dial(&self) -> Result<WebSocket, DialFailure> {
         let mut refused_before = false;
+        let mut last = DialFailure::Unauthorized;
         for _ in 0..ATTEMPTS {
             let token = match self.current_token() {
                 Some(token) => token,
@@ -142,7 +143,8 @@ impl Admission {
             match self.upgrade(&url, &token, nonce.as_deref()).await {
                 Ok(websocket) => return Ok(websocket),
                 Err(DialError::Refused(response)) => match self.learn(response.status(), response.headers())? {
-                    Lesson::Nonce => {}
+                    // A relay that wants another one each time says nothing about this home.
+                    Lesson::Nonce => last = DialFailure::Relay(DialError::Refused(response)),
                     Lesson::Token if refused_before => return Err(DialFailure::Unauthorized),
                     Lesson::Token => refused_before = true,
                     Lesson::Nothing => return Err(DialFailure::Relay(DialError::Refused(response))),
@@ -150,7 +152,7 @@ impl Admission {
                 Err(error) => return Err(DialFailure::Relay(error)),
             }
         }
-        Err(DialFailure::Unauthorized)
+        Err(last)
     }
 
     fn learn(&self, status: StatusCode, headers: &HeaderMap) -> Result<Lesson, DialFailure> {

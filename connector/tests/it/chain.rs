@@ -323,6 +323,16 @@ async fn lost_sessions_are_replaced_and_nonces_and_tokens_reused() {
 }
 
 #[tokio::test]
+async fn relays_that_do_not_know_each_others_nonces_are_tried_again_soon() {
+    let home = Home::paired().await;
+    home.cloud.edit(|script| script.other_nonces = 6);
+    let running = home.run();
+    drop(home.cloud.next_session(1).await);
+    let unwanted = |event: &Event| matches!(event, Event::Offline { explanation, .. } if explanation.contains("unlinked"));
+    assert!(!running.events.lock().unwrap().iter().any(unwanted), "nobody has said that the home is not accepted");
+}
+
+#[tokio::test]
 async fn a_token_that_ended_early_is_renewed_at_once() {
     let home = Home::paired().await;
     let _running = home.run();

@@ -51,6 +51,8 @@ pub struct CloudScript {
     pub ahead: i64,
     pub nonce: String,
     pub relay_nonce: String,
+    /// So many times the relay wants another nonce than the one it gave last, as nodes do that do not know of each other.
+    pub other_nonces: u32,
     pub tokens: u32,
     pub newest_token: String,
     /// Answer to upgrades instead of letting in: status and `Retry-After`.
@@ -91,6 +93,7 @@ impl Cloud {
             ahead: 0,
             nonce: "nonce-1".into(),
             relay_nonce: "relay-nonce-1".into(),
+            other_nonces: 0,
             tokens: 0,
             newest_token: String::new(),
             relay_refuses: None,
@@ -414,6 +417,10 @@ fn admit(
     assert_eq!(text("sec-websocket-protocol"), "macloud.link.v1");
     let token = text("authorization").strip_prefix("DPoP ").unwrap();
     let url = base.join("relay/v1/connect").unwrap();
+    if script.other_nonces > 0 {
+        script.other_nonces -= 1;
+        script.relay_nonce = format!("relay-nonce-of-another-{}", script.other_nonces);
+    }
     let proved = dpop::Request { method: "GET", url: url.as_str(), access_token: Some(token) };
     match dpop::verify(text("dpop"), proved, |nonce| nonce == script.relay_nonce) {
         Err(dpop::DpopError::Nonce) => {
