@@ -117,6 +117,9 @@ fn without_query(url: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     const URL: &str = "https://relay.example/relay/v1/connect";
@@ -143,6 +146,22 @@ mod tests {
         assert_eq!(other(Request { access_token: None, ..REQUEST }), DpopError::AccessToken);
         assert_eq!(verify(&made, REQUEST, |_| false).unwrap_err(), DpopError::Nonce);
         assert_eq!(verify(&proof_for(REQUEST, None), REQUEST, accept).unwrap_err(), DpopError::Nonce);
+    }
+
+    #[test]
+    fn a_key_that_shows_its_private_half_proves_nothing() {
+        let made = proof_for(REQUEST, Some("n"));
+        let (header, rest) = made.split_once('.').unwrap();
+        let decoded = URL_SAFE_NO_PAD.decode(header).unwrap();
+        let mut header: serde_json::Value = serde_json::from_slice(&decoded).unwrap();
+        let (claims, _) = rest.split_once('.').unwrap();
+        for private in ["BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU", ""] {
+            header["jwk"]["d"] = private.into();
+            let signed = format!("{}.{claims}", URL_SAFE_NO_PAD.encode(header.to_string()));
+            let signature = SigningKey::from_seed(&[5; 32]).sign(signed.as_bytes());
+            let proof = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+            assert_eq!(verify(&proof, REQUEST, |_| true).unwrap_err(), DpopError::Jose(JoseError::Key));
+        }
     }
 
     #[test]

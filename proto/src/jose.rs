@@ -69,6 +69,13 @@ pub struct Jwk {
     /// `EdDSA`, in key sets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alg: Option<String>,
+    /// Whether a private half (`d`) came along. Never kept, never written: such a key belongs to everybody who read it.
+    #[serde(rename = "d", default, skip_serializing, deserialize_with = "is_present")]
+    pub private: bool,
+}
+
+fn is_present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    serde::de::IgnoredAny::deserialize(value).map(|_| true)
 }
 
 impl Jwk {
@@ -82,15 +89,16 @@ impl Jwk {
             kid: None,
             usage: None,
             alg: None,
+            private: false,
         }
     }
 
     /// The raw public key.
     ///
     /// # Errors
-    /// [`JoseError::Key`] when this is any other kind of key.
+    /// [`JoseError::Key`] when this is any other kind of key, or shows its private half (RFC 9449 section 4.3).
     pub fn public_key(&self) -> Result<[u8; 32], JoseError> {
-        if self.kty != "OKP" || self.crv != "Ed25519" {
+        if self.kty != "OKP" || self.crv != "Ed25519" || self.private {
             return Err(JoseError::Key);
         }
         let bytes = URL_SAFE_NO_PAD.decode(&self.x).map_err(|_| JoseError::Key)?;
