@@ -5,6 +5,7 @@ mod client_auth;
 mod code_grant;
 mod error;
 mod id_token;
+mod identity_key;
 mod inspect;
 mod instance_grant;
 mod issue;

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::OAuthError;
-use super::{PAIRING_CLIENT, instance_grant};
+use super::{PAIRING_CLIENT, identity_key, instance_grant};
 use crate::form::Form;
 use crate::rate_limits::{Attempt, address_key};
 use crate::secrets::{DPOP_NONCE_SECONDS, Kind, Secret, lookup_hash};
@@ -127,8 +127,8 @@ async fn redeem(shared: &Shared, device_code: &[u8; 32], key: &[u8; 32]) -> Resu
 
 fn parse_key(text: Option<&str>) -> Result<[u8; 32], OAuthError> {
     let text = text.ok_or(OAuthError::InvalidRequest("instance_key is missing"))?;
-    let key = URL_SAFE_NO_PAD.decode(text).ok().and_then(|key| key.try_into().ok());
-    key.ok_or(OAuthError::InvalidRequest("instance_key is not an Ed25519 public key in base64url"))
+    identity_key::parse(text)
+        .ok_or(OAuthError::InvalidRequest("instance_key is not an Ed25519 public key in base64url"))
 }
 
 #[derive(Deserialize)]

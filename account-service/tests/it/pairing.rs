@@ -274,6 +274,30 @@ on_both_databases! {
         }
     }
 
+    async fn nobody_pairs_with_a_key_that_takes_forgeries(world: &World) {
+        // The eight points of small order, and the other ways to write them.
+        let one = |number: u8| { let mut y = [0; 32]; y[0] = number; y };
+        let near_prime = |least: u8| { let mut y = [0xff; 32]; (y[0], y[31]) = (least, 0x7f); y };
+        let order_eight = ["JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU", "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o"];
+        let order_eight = order_eight.map(|text| <[u8; 32]>::try_from(URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap());
+        let ys = [one(0), one(1), near_prime(0xec), near_prime(0xed), near_prime(0xee), order_eight[0], order_eight[1]];
+        let with_sign = |y: [u8; 32]| { let mut key = y; key[31] |= 0x80; key };
+        let points: Vec<[u8; 32]> = ys.into_iter().flat_map(|y| [y, with_sign(y)]).collect();
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"EdDSA","typ":"macloud-pair+jwt"}"#);
+        for key in &points {
+            let key = URL_SAFE_NO_PAD.encode(key);
+            let claims = json!({ "aud": ISSUER, "key": key, "jti": "forged" });
+            let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+            for point in &points {
+                let signature = URL_SAFE_NO_PAD.encode([*point, [0; 32]].concat());
+                let proof = format!("{signed}.{signature}");
+                let form = [("client_id", "ma-connector"), ("instance_key", key.as_str()), ("instance_proof", proof.as_str())];
+                let answer = world.post("/oauth/device_authorization", &[], &form).await;
+                assert_eq!((answer.status, answer.error()), (StatusCode::BAD_REQUEST, "invalid_request".into()), "{key}");
+            }
+        }
+    }
+
     async fn unlinked_suspended_and_forged_homes_get_no_token(world: &World) {
         let mut browser = world.person("ada@example.org").await;
         let (connector, thief) = (Connector::new(), Connector::new());
