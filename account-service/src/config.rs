@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::builder::RangedU64ValueParser;
+
 /// Settings of the account service.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -40,39 +42,40 @@ impl Config {
     }
 }
 
-/// How long things live, in seconds.
+/// How long things live, in seconds. Each range is where the setting still does what it is for.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Lives {
-    /// Life of an authorization code.
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    /// Life of an authorization code, 10 to 600.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = seconds(10, 600))]
     pub code_seconds: u32,
-    /// Life of access tokens of clients that were created without their own. Alexa demands at least 360.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    /// Life of access tokens of clients that were created without their own, 360 to 2592000: Alexa refuses shorter ones.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = seconds(360, 30 * DAY))]
     pub default_access_token_seconds: u32,
-    /// A refresh token that nobody uses for this long ends. Households may be silent for months.
-    #[arg(long, value_name = "SECONDS", default_value_t = 400 * DAY)]
+    /// A refresh token that nobody uses for this long ends, 3600 to 315360000. Households may be silent for months.
+    #[arg(long, value_name = "SECONDS", default_value_t = 400 * DAY, value_parser = seconds(3600, 3650 * DAY))]
     pub refresh_idle_seconds: u32,
-    /// After its successor was used, a refresh token stays valid for this long (clients with overlapping rotation).
-    #[arg(long, value_name = "SECONDS", default_value_t = DAY)]
+    /// After its successor was used, a refresh token stays valid for this long, 0 to 2592000 (clients with overlapping
+    /// rotation).
+    #[arg(long, value_name = "SECONDS", default_value_t = DAY, value_parser = seconds(0, 30 * DAY))]
     pub rotation_overlap_seconds: u32,
-    /// Life of id tokens.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    /// Life of id tokens, 60 to 86400.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = seconds(60, DAY))]
     pub id_token_seconds: u32,
-    /// Life of the tokens with which homes dial in.
-    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    /// Life of the tokens with which homes dial in, 60 to 86400.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = seconds(60, DAY))]
     pub instance_token_seconds: u32,
-    /// A pairing must be decided within this time.
-    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    /// A pairing must be decided within this time, 60 to 3600.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = seconds(60, 3600))]
     pub pairing_seconds: u32,
-    /// How often a connector may ask whether its pairing was decided.
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    /// How often a connector may ask whether its pairing was decided, 1 to 30.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = seconds(1, 30))]
     pub pairing_poll_seconds: u32,
-    /// A browser stays signed in this long.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30 * DAY)]
+    /// A browser stays signed in this long, 300 to 34560000.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30 * DAY, value_parser = seconds(300, 400 * DAY))]
     pub session_seconds: u32,
 }
 
-/// How often things may be tried: `REQUESTS/SECONDS`, or `off`.
+/// How often things may be tried: `REQUESTS/SECONDS` with 1 to 1000000 requests in 1 to 86400 seconds, or `off`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Limits {
     /// Sign-ins (right or wrong) from one address.
@@ -97,8 +100,8 @@ pub struct Limits {
     /// otherwise anyone could claim any address.
     #[arg(long, value_name = "NAME")]
     pub client_address_header: Option<String>,
-    /// How long a sign-in may wait for its turn at the password hash before it is told to come back.
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 3000)]
+    /// How long a sign-in may wait for its turn at the password hash before it is told to come back, 100 to 30000.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 3000, value_parser = clap::value_parser!(u32).range(100..=30_000))]
     pub password_wait_ms: u32,
 }
 
@@ -112,6 +115,10 @@ impl Default for Limits {
     fn default() -> Self {
         parse_defaults()
     }
+}
+
+fn seconds(least: u32, most: u32) -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(u64::from(least)..=u64::from(most))
 }
 
 /// The defaults exist once, in the attributes above.
@@ -136,7 +143,7 @@ impl Rate {
 
 /// Why a text is not a [`Rate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected REQUESTS/SECONDS such as 10/60, or off")]
+#[error("expected REQUESTS/SECONDS such as 10/60, with 1 to 1000000 requests in 1 to 86400 seconds, or off")]
 pub struct InvalidRate;
 
 impl FromStr for Rate {
@@ -150,7 +157,8 @@ impl FromStr for Rate {
             requests: requests.parse().map_err(|_| InvalidRate)?,
             seconds: seconds.parse().map_err(|_| InvalidRate)?,
         };
-        if rate.requests == 0 || rate.seconds == 0 { Err(InvalidRate) } else { Ok(rate) }
+        let fits = (1..=1_000_000).contains(&rate.requests) && (1..=DAY).contains(&rate.seconds);
+        if fits { Ok(rate) } else { Err(InvalidRate) }
     }
 }
 
@@ -158,6 +166,8 @@ const DAY: u32 = 24 * 3600;
 
 #[cfg(test)]
 mod tests {
+    use clap::Args as _;
+
     use super::*;
 
     #[test]
@@ -168,11 +178,62 @@ mod tests {
         assert!(lives.rotation_overlap_seconds >= DAY);
     }
 
+    /// Flag, least and most, as documented.
+    const RANGES: [(&str, u64, u64); 10] = [
+        ("--code-seconds", 10, 600),
+        ("--default-access-token-seconds", 360, 2_592_000),
+        ("--refresh-idle-seconds", 3600, 315_360_000),
+        ("--rotation-overlap-seconds", 0, 2_592_000),
+        ("--id-token-seconds", 60, 86_400),
+        ("--instance-token-seconds", 60, 86_400),
+        ("--pairing-seconds", 60, 3600),
+        ("--pairing-poll-seconds", 1, 30),
+        ("--session-seconds", 300, 34_560_000),
+        ("--password-wait-ms", 100, 30_000),
+    ];
+
+    fn command() -> clap::Command {
+        Limits::augment_args(Lives::augment_args(clap::Command::new("test").no_binary_name(true)))
+    }
+
+    #[test]
+    fn absurd_values_are_refused_by_flag_value_and_range() {
+        for (flag, least, most) in RANGES {
+            for good in [least, most] {
+                let outcome = command().try_get_matches_from([flag, &good.to_string()]);
+                assert!(outcome.is_ok(), "{flag} {good}");
+            }
+            for wrong in [least.wrapping_sub(1), most + 1, u64::from(u32::MAX) + 1] {
+                let error = command().try_get_matches_from([flag, &wrong.to_string()]).unwrap_err().to_string();
+                let range = format!("{least}..={most}");
+                assert!([flag, &wrong.to_string(), &range].iter().all(|part| error.contains(*part)), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_number_has_a_range_and_its_help_says_which() {
+        let command = command();
+        let numbers = command.get_arguments().filter(|argument| {
+            let name = argument.get_value_names().and_then(<[_]>::first).map(clap::builder::Str::as_str);
+            matches!(name, Some("SECONDS" | "MILLISECONDS"))
+        });
+        let mut seen = 0;
+        for argument in numbers {
+            let flag = format!("--{}", argument.get_long().unwrap());
+            let (_, least, most) = RANGES.iter().find(|(other, ..)| *other == flag).unwrap_or_else(|| panic!("{flag}"));
+            let help = argument.get_help().unwrap().to_string();
+            assert!(help.contains(&format!("{least} to {most}")), "{flag}: {help}");
+            seen += 1;
+        }
+        assert_eq!(seen, RANGES.len());
+    }
+
     #[test]
     fn rates_are_read_or_refused() {
         assert_eq!("10/60".parse(), Ok(Rate { requests: 10, seconds: 60 }));
         assert_eq!("off".parse(), Ok(Rate::OFF));
-        for wrong in ["", "10", "0/1", "1/0", "-1/2", "a/b"] {
+        for wrong in ["", "10", "0/1", "1/0", "-1/2", "a/b", "1000001/1", "1/86401"] {
             assert_eq!(wrong.parse::<Rate>(), Err(InvalidRate), "{wrong:?}");
         }
         assert_eq!(Limits::default().wrong_pairing_codes, Rate { requests: 10, seconds: 600 });

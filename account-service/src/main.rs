@@ -42,8 +42,8 @@ struct Args {
     /// The PostgreSQL database. Without it, SQLite in the data directory.
     #[arg(long)]
     database_url: Option<String>,
-    /// Connections to PostgreSQL.
-    #[arg(long, default_value_t = 16)]
+    /// Connections to PostgreSQL, 1 to 1000.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     database_connections: u32,
     /// For the SQLite database and, by default, the key file.
     #[arg(long, default_value = "data")]
@@ -54,8 +54,8 @@ struct Args {
     /// The skill deployment's signed key set (base64url in a file), handed to homes at pairing.
     #[arg(long)]
     skill_key_set_file: Option<PathBuf>,
-    /// Plan limit of homes.
-    #[arg(long, default_value_t = 600)]
+    /// Plan limit of homes, 1 to 100000.
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     commands_per_minute: u32,
     #[command(flatten)]
     lives: Lives,

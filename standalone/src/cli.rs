@@ -84,8 +84,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub limits: macloud_account_service::Limits,
 
-    /// Commands a home takes per minute, with a burst of the same size.
-    #[arg(long, default_value_t = 600, value_name = "COUNT")]
+    /// Commands a home takes per minute, with a burst of the same size, 1 to 100000.
+    #[arg(long, default_value_t = 600, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub commands_per_minute: u32,
 
     /// Alexa.
@@ -247,8 +247,8 @@ pub enum ClientVerb {
         /// It cannot keep a secret: no secret is made, PKCE is required, refresh tokens rotate strictly.
         #[arg(long)]
         public: bool,
-        /// Life of its access tokens, in seconds, instead of the server's setting.
-        #[arg(long, value_name = "SECONDS")]
+        /// Life of its access tokens, 1 to 2592000 seconds, instead of the server's setting. Alexa refuses less than 360.
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
         access_token_seconds: Option<u32>,
         /// What people read on the consent page. Default: guessed from the redirect URIs.
         #[arg(long)]

@@ -81,11 +81,13 @@ fn serve_admin_home_pair_run_status_and_doctor_work_together() {
 #[test]
 fn mistakes_on_the_command_line_are_named() {
     let scratch = Scratch::new();
-    let cases: [(&[&str], &str); 10] = [
+    let cases: &[(&[&str], &str)] = &[
         (&[], "Usage"),
         (&["serve", "--listen", "nowhere"], "--listen"),
         (&["serve", "--listen", "0.0.0.0:0"], "plain HTTP"),
         (&["serve", "--sign-in-per-address", "many"], "REQUESTS/SECONDS"),
+        (&["serve", "--code-seconds", "0"], "invalid value '0' for '--code-seconds <SECONDS>': 0 is not in 10..=600"),
+        (&["serve", "--default-access-token-seconds", "359"], "360..=2592000"),
         (&["demo", "--ma-url", "ws://127.0.0.1:1/ws"], "--ma-token-file"),
         (&["--config", "/nonexistent/file.toml", "serve"], "/nonexistent/file.toml"),
         (&["admin", "client", "create", "--client-id", "a b", "--redirect-uri", "https://x.example/"], "client id"),
@@ -97,7 +99,7 @@ fn mistakes_on_the_command_line_are_named() {
         ),
     ];
     for (args, expected) in cases {
-        let output = run(ma_cloud().args(args).current_dir(&scratch.0), "");
+        let output = run(ma_cloud().args(*args).current_dir(&scratch.0), "");
         assert!(!output.status.success(), "{args:?} succeeded");
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(text.contains(expected), "{args:?} said {text:?}, which does not name {expected:?}");
