@@ -25,6 +25,8 @@ pub(crate) enum FormError {
     Duplicate,
     #[error("the body ended early")]
     Interrupted,
+    #[error("the body did not arrive in time")]
+    TooSlow,
 }
 
 impl Form {
@@ -71,7 +73,8 @@ impl Form {
         match tokio::time::timeout(BODY_LIMIT, axum::body::to_bytes(body, MAX_BYTES)).await {
             Ok(Ok(bytes)) => Ok(bytes.into()),
             Ok(Err(error)) if is_length_limit(&error) => Err(FormError::TooLong),
-            Ok(Err(_)) | Err(_) => Err(FormError::Interrupted),
+            Ok(Err(_)) => Err(FormError::Interrupted),
+            Err(_) => Err(FormError::TooSlow),
         }
     }
 

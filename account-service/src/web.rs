@@ -70,6 +70,8 @@ pub(crate) enum PageError {
     WrongAddress,
     NotFound,
     TooLong,
+    /// The form did not arrive in time.
+    TooSlow,
     TooMany(TooMany),
     /// Too many sign-ins at this moment.
     Busy,
@@ -198,6 +200,11 @@ fn error_page(shared: &Shared, error: &PageError) -> Response {
         PageError::TooLong => {
             (StatusCode::PAYLOAD_TOO_LARGE, "That was too long", "Please shorten what you entered.".into())
         }
+        PageError::TooSlow => (
+            StatusCode::REQUEST_TIMEOUT,
+            "That took too long",
+            "Your browser did not send the form in time. Please check your connection and try again.".into(),
+        ),
         PageError::TooMany(TooMany { retry_after_seconds }) => (
             StatusCode::TOO_MANY_REQUESTS,
             "Too many tries",
@@ -261,6 +268,7 @@ impl From<FormError> for PageError {
     fn from(error: FormError) -> Self {
         match error {
             FormError::TooLong => Self::TooLong,
+            FormError::TooSlow => Self::TooSlow,
             FormError::ContentType | FormError::Interrupted => {
                 Self::BadRequest("Your browser sent this form in a way we do not understand. Please try again.")
             }

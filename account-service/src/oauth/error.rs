@@ -12,6 +12,8 @@ use crate::store::StoreError;
 pub(crate) enum OAuthError {
     InvalidRequest(&'static str),
     TooLong,
+    /// The body did not arrive in time: the caller's fault, or its network's.
+    TooSlow,
     /// Client authentication failed.
     InvalidClient(&'static str),
     InvalidGrant(&'static str),
@@ -33,7 +35,7 @@ pub(crate) enum OAuthError {
 impl OAuthError {
     fn code(&self) -> &'static str {
         match self {
-            Self::InvalidRequest(_) | Self::TooLong => "invalid_request",
+            Self::InvalidRequest(_) | Self::TooLong | Self::TooSlow => "invalid_request",
             Self::InvalidClient(_) => "invalid_client",
             Self::InvalidGrant(_) => "invalid_grant",
             Self::UnsupportedGrantType => "unsupported_grant_type",
@@ -57,6 +59,7 @@ impl OAuthError {
             | Self::AccessDenied(text)
             | Self::InvalidDpopProof(text) => text,
             Self::TooLong => "The request is too long",
+            Self::TooSlow => "The body did not arrive in time",
             Self::UnsupportedGrantType => "This grant type is not supported",
             Self::AuthorizationPending => "Nobody has decided yet",
             Self::SlowDown => "Ask less often",
@@ -71,6 +74,7 @@ impl OAuthError {
         match self {
             Self::InvalidClient(_) => StatusCode::UNAUTHORIZED,
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::InvalidRequest(_)
@@ -135,6 +139,7 @@ impl From<FormError> for OAuthError {
             FormError::ControlCharacter => Self::InvalidRequest("A parameter holds control characters"),
             FormError::Duplicate => Self::InvalidRequest("A parameter occurs more than once"),
             FormError::Interrupted => Self::InvalidRequest("The body ended early"),
+            FormError::TooSlow => Self::TooSlow,
         }
     }
 }

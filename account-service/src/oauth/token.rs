@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
@@ -16,16 +15,19 @@ use crate::shared::Shared;
 
 pub(super) async fn token(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    // Boxed: the four grants together make a large future, and each request runs only one of them.
-    let outcome = tokio::time::timeout(DEADLINE, Box::pin(answer(&shared, &parts, body))).await;
+    // Outside the deadline: that one is for our own work, and how fast a body arrives is not ours.
+    let outcome = match Form::read(&parts.headers, body).await {
+        // Boxed: the four grants together make a large future, and each request runs only one of them.
+        Ok(form) => tokio::time::timeout(DEADLINE, Box::pin(answer(&shared, &parts, form))).await,
+        Err(error) => Ok(Err(error.into())),
+    };
     match outcome.unwrap_or(Err(OAuthError::Unavailable)) {
         Ok(answer) => json(&answer),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn answer(shared: &Shared, parts: &Parts, body: Body) -> Result<Value, OAuthError> {
-    let form = Form::read(&parts.headers, body).await?;
+async fn answer(shared: &Shared, parts: &Parts, form: Form) -> Result<Value, OAuthError> {
     let grant_type = form.value("grant_type").ok_or(OAuthError::InvalidRequest("grant_type is missing"))?;
     match grant_type {
         "authorization_code" => {

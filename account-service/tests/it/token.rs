@@ -1,11 +1,14 @@
 //! The token endpoint: redeeming codes, and what it refuses.
 
+use axum::body::Body;
 use axum::http::StatusCode;
+use futures_util::StreamExt as _;
 use macloud_proto::instance_token::KeySet;
 use macloud_proto::jose::Unverified;
 
 use crate::harness::{
-    Authorization, ISSUER, PASSWORD, REDIRECT, World, basic, form_request, lives, on_both_databases, raw_request, text,
+    Authorization, ISSUER, Kind, PASSWORD, REDIRECT, World, basic, form_request, lives, on_both_databases, raw_request,
+    text,
 };
 
 /// A way to spoil a redemption.
@@ -213,4 +216,26 @@ on_both_databases! {
         world.service.set_user_suspended("ada@example.org", false).await.unwrap();
         assert_eq!(world.refresh(&client, text(&tokens, "refresh_token")).await.status, StatusCode::OK);
     }
+}
+
+/// Time stands still but for these waits, so nothing here may touch the database.
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_the_callers_fault() {
+    World::with(Kind::Sqlite, async |world| {
+        tokio::time::pause();
+        for path in ["/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/device_authorization"] {
+            let first = futures_util::stream::iter([Ok::<_, std::io::Error>("grant_type=refresh_token")]);
+            let body = Body::from_stream(first.chain(futures_util::stream::pending()));
+            let began = tokio::time::Instant::now();
+            let answer = world.send(raw_request(path, &[], body)).await;
+            assert_eq!(
+                (answer.status, answer.error()),
+                (StatusCode::REQUEST_TIMEOUT, "invalid_request".into()),
+                "{path}"
+            );
+            assert!(began.elapsed() <= std::time::Duration::from_secs(11));
+        }
+        tokio::time::resume();
+    })
+    .await;
 }
