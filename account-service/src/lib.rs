@@ -30,6 +30,7 @@ use std::time::Duration;
 use axum::Router;
 use macloud_proto::accounts::v1::accounts_server::AccountsServer;
 use macloud_service_kit::clock::SharedClock;
+use macloud_service_kit::health::Health;
 use macloud_service_kit::stop::Stop;
 
 pub use crate::admin::{AdminError, CreatedClient, NewClient, User};
@@ -102,12 +103,33 @@ impl AccountService {
         }
     }
 
-    /// Whether the database answers.
+    /// Whether the database takes writes. One that only answers is of no use: nobody could sign in, link or refresh.
     ///
     /// # Errors
     /// The database's.
     pub async fn check_database(&self) -> Result<(), StoreError> {
-        store::changes::last(&self.shared.db).await.map(drop)
+        store::changes::rewrite(&self.shared.db).await
+    }
+
+    /// Keep `health` told whether the database takes writes, until a soft stop.
+    pub async fn watch_database(&self, health: &Health, stop: &Stop) {
+        let mut was_good = true;
+        while !stop.is_stopping() {
+            let outcome = self.check_database().await;
+            match &outcome {
+                Err(error) if was_good => {
+                    tracing::error!(%error, "the database takes no writes: not ready until it does");
+                }
+                Ok(()) if !was_good => tracing::info!("the database takes writes again"),
+                Ok(()) | Err(_) => {}
+            }
+            was_good = outcome.is_ok();
+            health.set("database", was_good);
+            tokio::select! {
+                () = stop.soft() => {}
+                () = tokio::time::sleep(DATABASE_CHECK) => {}
+            }
+        }
     }
 
     /// Let go of the database.
@@ -170,5 +192,7 @@ impl AccountService {
 
 /// A revocation on another node must reach the watchers of this one within 200 ms.
 const CHANGE_POLL: Duration = Duration::from_millis(150);
+/// Each is a write to the disk: seldom enough to cost nothing, often enough to take a node out of service in time.
+const DATABASE_CHECK: Duration = Duration::from_secs(5);
 /// Also how often rotated signing keys are noticed.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);

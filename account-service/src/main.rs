@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use base64::Engine as _;
@@ -126,7 +125,7 @@ async fn main() -> anyhow::Result<()> {
             serve_rpc,
             admin.serve(metrics.router().merge(health.router()), stop.clone()),
             service.run(stop.clone()),
-            watch_health(&service, &health, &stop),
+            ready_until_told_to_stop(&service, &health, &stop),
         );
         rpc_ended.context("the gRPC listener failed")
     };
@@ -138,14 +137,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ready while the database answers.
-async fn watch_health(service: &AccountService, health: &Health, stop: &Stop) {
-    while !stop.is_stopping() {
-        health.set("database", service.check_database().await.is_ok());
-        tokio::select! {
-            () = stop.soft() => {}
-            () = tokio::time::sleep(Duration::from_secs(2)) => {}
-        }
-    }
+async fn ready_until_told_to_stop(service: &AccountService, health: &Health, stop: &Stop) {
+    service.watch_database(health, stop).await;
     health.set("serving", false);
 }

@@ -89,13 +89,32 @@ impl From<sqlx::Error> for StoreError {
 /// A database's own message may quote values; its code does not.
 fn describe(error: &sqlx::Error) -> String {
     match error {
-        sqlx::Error::Database(inner) => format!("code {}", inner.code().unwrap_or_default()),
+        sqlx::Error::Database(inner) => in_words(&inner.code().unwrap_or_default()),
         sqlx::Error::PoolTimedOut => "no connection became free in time".into(),
         sqlx::Error::PoolClosed => "the connections are closed".into(),
         sqlx::Error::Io(inner) => format!("connection: {}", inner.kind()),
         sqlx::Error::ColumnDecode { index, .. } => format!("column {index} has an unexpected type"),
         _ => "other".into(),
     }
+}
+
+/// The codes that an operator can do something about, in words. PostgreSQL's have five characters; SQLite's are numbers
+/// with the kind in the lowest byte.
+fn in_words(code: &str) -> String {
+    let kind = code.parse::<u32>().map_or(0, |code| code & 0xff);
+    let words = match (code.len(), code, kind) {
+        (5, "53100", _) => "the disk of the database server is full",
+        (5, "25006", _) => "the database server is read-only",
+        (5, "53300", _) => "the database server has no connection left",
+        (..5, _, 13) => "the disk is full",
+        (..5, _, 8) => "the database file, or the disk it is on, is read-only",
+        (..5, _, 10) => "the disk failed to read or write",
+        (..5, _, 11 | 26) => "the database file is damaged",
+        (..5, _, 14) => "the database file cannot be opened",
+        (..5, _, 5 | 6) => "another process holds the database",
+        _ => return format!("code {code}"),
+    };
+    format!("{words} (code {code})")
 }
 
 /// An open database.
@@ -433,3 +452,63 @@ const SQLITE_COLUMNS: &str = "SELECT m.name, c.name FROM sqlite_master m JOIN pr
      WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '_sqlx_migrations'";
 const POSTGRES_COLUMNS: &str = "SELECT table_name::text, column_name::text FROM information_schema.columns \
      WHERE table_schema = 'public' AND table_name <> '_sqlx_migrations'";
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+
+    use super::*;
+
+    struct Scratch(PathBuf);
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    async fn fresh() -> (Scratch, Db, SqlitePool) {
+        let name: [u8; 8] = macloud_service_kit::random::bytes();
+        let directory = std::env::temp_dir().join(format!("macloud-store-{:016x}", u64::from_be_bytes(name)));
+        let db = Db::open(&DatabaseSettings::Sqlite(directory.join("accounts.db"))).await.unwrap();
+        let Db::Sqlite { write, .. } = &db else { panic!("not what was opened") };
+        let write = write.clone();
+        (Scratch(directory), db, write)
+    }
+
+    #[tokio::test]
+    async fn a_database_that_can_only_be_read_is_not_ready() {
+        let (_scratch, db, write) = fresh().await;
+        changes::rewrite(&db).await.unwrap();
+        sqlx::query("PRAGMA query_only = 1").execute(&write).await.unwrap();
+        changes::last(&db).await.unwrap();
+        let error = changes::rewrite(&db).await.unwrap_err();
+        assert!(error.to_string().contains("read-only (code 8)"), "{error}");
+        db.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_called_that() {
+        let (_scratch, db, write) = fresh().await;
+        sqlx::query("PRAGMA max_page_count = 1").execute(&write).await.unwrap();
+        let filler = AssertSqlSafe("CREATE TABLE filler (bytes BLOB)".to_owned());
+        let error = StoreError::from(sqlx::query(filler).execute(&write).await.unwrap_err());
+        assert!(error.to_string().contains("the disk is full (code 13)"), "{error}");
+        db.close().await;
+    }
+
+    #[test]
+    fn codes_of_both_databases_are_told_apart() {
+        for (code, words) in [
+            ("13", "disk is full"),
+            ("1032", "read-only"),
+            ("778", "failed to read or write"),
+            ("53100", "server is full"),
+            ("2067", "code 2067"),
+            ("23505", "code 23505"),
+            ("", "code "),
+        ] {
+            assert!(in_words(code).contains(words), "{code}");
+        }
+    }
+}

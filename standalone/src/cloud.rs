@@ -110,7 +110,7 @@ impl Cloud {
         let until = stop.clone();
         tasks.push(tokio::spawn(async move { skill.run(until).await }));
         let (checked, known, until) = (accounts.clone(), health.clone(), stop.clone());
-        tasks.push(tokio::spawn(async move { watch_database(checked, known, until).await }));
+        tasks.push(tokio::spawn(async move { checked.watch_database(&known, &until).await }));
         Ok(Self { accounts, router, health, tasks })
     }
 
@@ -195,19 +195,6 @@ pub fn database_file(data_dir: &Path) -> PathBuf {
 #[must_use]
 pub fn key_file(data_dir: &Path) -> PathBuf {
     data_dir.join("account-service.key")
-}
-
-/// How often the database is asked whether it is there, for `/readyz`.
-const DATABASE_CHECK: std::time::Duration = std::time::Duration::from_secs(5);
-
-async fn watch_database(accounts: AccountService, health: Health, stop: Stop) {
-    loop {
-        health.set("database", accounts.check_database().await.is_ok());
-        tokio::select! {
-            () = stop.soft() => return,
-            () = tokio::time::sleep(DATABASE_CHECK) => {}
-        }
-    }
 }
 
 /// An empty 405 leaves its reader guessing.

@@ -8,6 +8,7 @@ statements! {
     /// Takes the counter's row lock until the transaction ends: append as its last step.
     NEXT = "UPDATE change_counter SET last = last + 1 WHERE id = 1 RETURNING last";
     INSERT = "INSERT INTO changes (sequence, kind, subject, happened_at) VALUES ($1, $2, $3, $4)";
+    REWRITE = "UPDATE change_counter SET last = last WHERE id = 1";
     LAST = "SELECT last FROM change_counter WHERE id = 1";
     OLDEST = "SELECT MIN(sequence) FROM changes";
     AFTER = "SELECT sequence, kind, subject FROM changes WHERE sequence > $1 ORDER BY sequence LIMIT 500";
@@ -62,6 +63,12 @@ pub(crate) async fn append(tx: &mut Tx, subject: &Subject, now: i64) -> Result<(
         .ok_or(StoreError::Inconsistent { table: "change_counter", column: "id" })?;
     let (kind, subject) = subject.columns();
     tx.write(INSERT, values![sequence, kind, subject, now]).await?;
+    Ok(())
+}
+
+/// Write what is there already: fails when nothing can be written, which reading would not notice.
+pub(crate) async fn rewrite(db: &Db) -> Result<()> {
+    db.write(REWRITE, values![]).await?;
     Ok(())
 }
 
