@@ -14,6 +14,7 @@
 mod admin;
 mod config;
 mod form;
+mod names;
 mod oauth;
 mod passwords;
 mod rate_limits;

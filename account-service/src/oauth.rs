@@ -21,7 +21,7 @@ use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
-pub(crate) use self::pairing::{clean_name, normalise_user_code};
+pub(crate) use self::pairing::normalise_user_code;
 pub(crate) use self::scopes::explain as explain_scopes;
 use crate::shared::Shared;
 

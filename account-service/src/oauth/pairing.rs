@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use super::error::OAuthError;
 use super::{PAIRING_CLIENT, identity_key, instance_grant};
 use crate::form::Form;
+use crate::names::clean_name;
 use crate::rate_limits::{Attempt, address_key};
 use crate::secrets::{DPOP_NONCE_SECONDS, Kind, Secret, lookup_hash};
 use crate::shared::Shared;
@@ -150,13 +151,6 @@ fn check_proof(shared: &Shared, proof: Option<&str>, key: &[u8; 32]) -> Result<(
     if fits { Ok(()) } else { Err(wrong()) }
 }
 
-/// A home's name as it may be stored and shown: trimmed, at most 40 characters. `None` when nothing is left.
-pub(crate) fn clean_name(text: &str) -> Option<String> {
-    let name: String = text.trim().chars().filter(|c| !c.is_control()).take(40).collect();
-    let name = name.trim().to_owned();
-    (!name.is_empty()).then_some(name)
-}
-
 /// Eight of twenty consonants (RFC 8628 section 6.1): no words, no look-alikes, 34 bits.
 fn draw_user_code() -> String {
     let mut code = String::with_capacity(9);
@@ -206,7 +200,6 @@ mod tests {
             if let Some(code) = normalise_user_code(&text) {
                 prop_assert_eq!(code.len(), 8);
             }
-            prop_assert!(clean_name(&text).is_none_or(|name| name.chars().count() <= 40));
         }
     }
 }

@@ -10,7 +10,7 @@ use macloud_proto::ids::{InstanceId, fingerprint};
 
 use super::visitor::Visitor;
 use super::{Frame, PageError, answer, confirm, page, posted, see_other, when};
-use crate::oauth::clean_name;
+use crate::names::clean_name;
 use crate::shared::Shared;
 use crate::store::instances::{self, Instance};
 use crate::store::web_sessions::Session;

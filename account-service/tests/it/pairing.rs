@@ -197,6 +197,25 @@ on_both_databases! {
         assert_eq!(text(&connector.poll(world, &begun).await.json(), "home_name"), "Raspberry Pi");
     }
 
+    async fn a_name_cannot_turn_the_page_around(world: &World) {
+        let mut browser = world.person("ada@example.org").await;
+        let connector = Connector::new();
+        let begun = connector.begin(world, "Pi\u{202e}esuoh").await;
+        let uri = text(&begun, "verification_uri_complete").strip_prefix(ISSUER).unwrap();
+        let page = browser.get(uri).await;
+        assert!(page.text.contains("value=\"Piesuoh\""), "{}", page.text);
+        browser.submit(&page, "/pair", &[("name", "\u{2066}Beach\u{200b}"), ("decision", "allow")]).await;
+        let paired = connector.poll(world, &begun).await.json();
+        assert_eq!(text(&paired, "home_name"), "Beach");
+        let id = text(&paired, "instance_id");
+        let page = browser.get("/homes").await;
+        let refused = browser.submit(&page, &format!("/homes/{id}/rename"), &[("name", "\u{202e}\u{200b}")]).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+        browser.submit(&page, &format!("/homes/{id}/rename"), &[("name", "\u{202e}Shore")]).await;
+        let page = browser.get("/homes").await;
+        assert!(page.text.contains(">Shore<") && !page.text.contains('\u{202e}'));
+    }
+
     async fn a_stranger_signs_up_on_the_way(world: &World) {
         let connector = Connector::new();
         let begun = connector.begin(world, "Pi").await;
