@@ -10,6 +10,10 @@ statements! {
     BY_DEVICE_CODE = "SELECT identity_key, name, expires_at, allowed, account_id, redeemed_at FROM pairings WHERE device_code_hash = $1";
     OPEN_BY_USER_CODE = "SELECT identity_key, name, expires_at, allowed, account_id, redeemed_at FROM pairings \
                          WHERE user_code_hash = $1 AND decided_at IS NULL AND expires_at > $2";
+    /// Allowed, but its connector has not come for it. The living home of the same key, if any, is shown as it is.
+    WAITING = "SELECT identity_key, name FROM pairings WHERE account_id = $1 AND allowed AND redeemed_at IS NULL AND expires_at > $2 \
+               AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.identity_key = pairings.identity_key AND i.account_id = $1 AND i.ended_at IS NULL) \
+               ORDER BY expires_at";
     /// The one place where a pairing is decided.
     DECIDE = "UPDATE pairings SET decided_at = $2, allowed = $3, account_id = $4, name = $5 \
               WHERE user_code_hash = $1 AND decided_at IS NULL AND expires_at > $2";
@@ -78,6 +82,12 @@ pub(crate) async fn by_device_code(db: &Db, device_code: &[u8; 32]) -> Result<Op
 pub(crate) async fn open_by_user_code(db: &Db, user_code: &[u8; 32], now: i64) -> Result<Option<Pairing>> {
     let row: Option<PairingRow> = db.optional(OPEN_BY_USER_CODE, values![user_code, now]).await?;
     row.map(Pairing::try_from).transpose()
+}
+
+/// The homes that this account allowed and whose connectors have not come for it yet: key and name.
+pub(crate) async fn waiting(db: &Db, account: &AccountId, now: i64) -> Result<Vec<([u8; 32], String)>> {
+    let rows: Vec<(Vec<u8>, String)> = db.rows(WAITING, values![account.as_str(), now]).await?;
+    rows.into_iter().map(|(key, name)| Ok((parse_bytes(&key, "pairings", "identity_key")?, name))).collect()
 }
 
 /// Whether this decision counted; no when somebody decided before, or it was too late.

@@ -13,6 +13,7 @@ use super::{Frame, PageError, answer, confirm, page, posted, see_other, when};
 use crate::names::clean_name;
 use crate::shared::Shared;
 use crate::store::instances::{self, Instance};
+use crate::store::pairings;
 use crate::store::web_sessions::Session;
 
 const FORM: &str = "homes";
@@ -23,6 +24,7 @@ struct Homes {
     frame: Frame,
     form_token: String,
     homes: Vec<ShownHome>,
+    waiting: Vec<WaitingHome>,
 }
 
 struct ShownHome {
@@ -32,6 +34,12 @@ struct ShownHome {
     paired: String,
     seen: Option<String>,
     paused: bool,
+}
+
+/// Allowed by this person; its connector has not come for its token yet.
+struct WaitingHome {
+    name: String,
+    fingerprint: String,
 }
 
 /// GET `/homes`.
@@ -44,10 +52,13 @@ async fn try_list(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
     let Some(session) = &visitor.session else { return Ok(see_other("/sign-in?next=%2Fhomes")) };
     let now = shared.now();
     let homes = instances::of_account(&shared.db, &session.account_id).await?;
+    let waiting = pairings::waiting(&shared.db, &session.account_id, now).await?;
+    let waiting = waiting.into_iter().map(|(key, name)| WaitingHome { name, fingerprint: fingerprint(&key) });
     let template = Homes {
         frame: Frame::new("My homes", Some(session)),
         form_token: visitor.form_token(shared, FORM),
         homes: homes.into_iter().map(|home| shown(home, now)).collect(),
+        waiting: waiting.collect(),
     };
     Ok(page(shared, &visitor, StatusCode::OK, &template))
 }

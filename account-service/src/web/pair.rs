@@ -143,7 +143,7 @@ async fn decide(
         return Ok(again());
     }
     tracing::info!(account.id = %session.account_id, allowed, "a pairing was decided");
-    let title = if allowed { "Home connected" } else { "Not connected" };
+    let title = if allowed { "Home allowed" } else { "Not connected" };
     let template = Done { frame: Frame::new(title, Some(session)), allowed, name };
     Ok(page(shared, visitor, StatusCode::OK, &template))
 }

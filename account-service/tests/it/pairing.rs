@@ -197,6 +197,32 @@ on_both_databases! {
         assert_eq!(text(&connector.poll(world, &begun).await.json(), "home_name"), "Raspberry Pi");
     }
 
+    async fn an_allowed_home_is_shown_while_its_connector_has_not_come(world: &World) {
+        let mut browser = world.person("ada@example.org").await;
+        let mut eve = world.person("eve@example.org").await;
+        let connector = Connector::new();
+        let begun = connector.begin(world, "").await;
+        decide(&mut browser, &begun, "allow").await;
+        let page = browser.get("/homes").await.text;
+        assert!(page.contains("Waiting for your connector") && page.contains("My house"), "{page}");
+        assert!(page.contains(text(&begun, "fingerprint")) && !page.contains("No home yet"));
+        assert!(eve.get("/homes").await.text.contains("No home yet"));
+        connector.poll(world, &begun).await;
+        world.advance(180);
+        let page = browser.get("/homes").await.text;
+        assert!(!page.contains("Waiting for your connector") && page.contains("My house"));
+        assert!(page.contains("Last signed in") && page.contains("3 minutes ago"), "{page}");
+        // Renewing the link of a home that is there shows that home, once.
+        let begun = connector.begin(world, "").await;
+        decide(&mut browser, &begun, "allow").await;
+        assert_eq!(browser.get("/homes").await.text.matches("<h2 id=").count(), 1);
+        // And one whose connector never comes is not waited for for ever.
+        let begun = Connector::new().begin(world, "").await;
+        decide(&mut browser, &begun, "allow").await;
+        world.advance(901);
+        assert!(!browser.get("/homes").await.text.contains("Waiting for your connector"));
+    }
+
     async fn a_name_cannot_turn_the_page_around(world: &World) {
         let mut browser = world.person("ada@example.org").await;
         let connector = Connector::new();
