@@ -9,6 +9,7 @@ pub(crate) mod visitor;
 mod apps;
 mod assets;
 mod confirm;
+mod credentials;
 mod headers;
 mod homes;
 mod landing;

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use macloud_proto::ids::AccountId;
 use macloud_service_kit::random;
 
-use super::sign_in::{HOME, next_of, reason};
+use super::credentials::{Entered, Next};
 use super::visitor::Visitor;
-use super::{Frame, PageError, Posted, answer, page, posted, see_other};
-use crate::form::{Form, encode};
+use super::{Frame, PageError, answer, page};
+use crate::form::Form;
 use crate::passwords::{self, PasswordRule, normalise_email};
-use crate::rate_limits::{Attempt, address_key};
+use crate::rate_limits::Attempt;
 use crate::shared::Shared;
 use crate::store::accounts;
 
@@ -22,15 +22,20 @@ const FORM: &str = "sign-up";
 
 #[derive(Template)]
 #[template(path = "sign_up.html")]
-struct SignUp {
+struct SignUp<'a> {
     frame: Frame,
     form_token: String,
-    next: String,
-    next_encoded: String,
-    email: String,
-    email_error: Option<&'static str>,
-    password_error: Option<&'static str>,
-    reason: Option<&'static str>,
+    next: &'a Next,
+    email: &'a str,
+    problem: Problem,
+}
+
+/// What has to be changed.
+#[derive(Clone, Copy)]
+enum Problem {
+    None,
+    Email(&'static str),
+    Password(&'static str),
 }
 
 /// GET `/sign-up?next=…`.
@@ -41,7 +46,7 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, request: Request) ->
 async fn try_show(shared: &Shared, request: Request) -> Result<Response, PageError> {
     let visitor = Visitor::of(shared, request.headers()).await?;
     let form = Form::parse(request.uri().query().unwrap_or_default().as_bytes())?;
-    Ok(sign_up_page(shared, &visitor, StatusCode::OK, next_of(&form), String::new(), Problems::default()))
+    Ok(sign_up_page(shared, &visitor, StatusCode::OK, &Next::of(&form), "", Problem::None))
 }
 
 /// POST `/sign-up`.
@@ -49,65 +54,51 @@ pub(super) async fn submit(State(shared): State<Arc<Shared>>, request: Request) 
     answer(&shared, try_submit(&shared, request).await)
 }
 
-#[derive(Default)]
-struct Problems {
-    email: Option<&'static str>,
-    password: Option<&'static str>,
+async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageError> {
+    let entered = Entered::read(shared, request, FORM).await?;
+    match sign_up(shared, &entered).await? {
+        Ok((id, email)) => {
+            tracing::info!(account.id = %id, "signed up");
+            entered.go_on(shared, &id, &email).await
+        }
+        Err(problem) => {
+            let Entered { visitor, next, .. } = &entered;
+            Ok(sign_up_page(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, next, entered.email(), problem))
+        }
+    }
 }
 
-async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageError> {
-    let Posted { visitor, form, parts } = posted(shared, request, FORM).await?;
-    let next = next_of(&form);
-    let typed = form.value("email").unwrap_or_default().to_owned();
-    let password = form.value("password").unwrap_or_default();
-    let again = |visitor: &Visitor, problems| {
-        sign_up_page(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, next.clone(), typed.clone(), problems)
+async fn sign_up(shared: &Shared, entered: &Entered) -> Result<Result<(AccountId, String), Problem>, PageError> {
+    let Some(email) = normalise_email(entered.email()) else {
+        return Ok(Err(Problem::Email("Please enter an e-mail address, such as you@example.org.")));
     };
-    let Some(email) = normalise_email(&typed) else {
-        let email = Some("Please enter an e-mail address, such as you@example.org.");
-        return Ok(again(&visitor, Problems { email, password: None }));
-    };
-    if let Err(rule) = passwords::check_new(password, &email) {
-        let password = Some(match rule {
+    if let Err(rule) = passwords::check_new(entered.password(), &email) {
+        return Ok(Err(Problem::Password(match rule {
             PasswordRule::TooShort => "Please use at least 8 characters.",
             PasswordRule::TooLong => "Please use at most 1024 characters.",
             PasswordRule::IsEmail => "Please do not use your e-mail address as the password.",
-        });
-        return Ok(again(&visitor, Problems { email: None, password }));
+        })));
     }
-    let address = address_key(shared.client_address(&parts));
-    shared.rate_limits.count(Attempt::SignUp, &address, shared.config.limits.sign_up_per_address)?;
-    let hash = shared.passwords.hash(password).await?;
+    let limit = shared.config.limits.sign_up_per_address;
+    shared.rate_limits.count(Attempt::SignUp, &entered.address(shared), limit)?;
+    let hash = shared.passwords.hash(entered.password()).await?;
     let id = AccountId::from_bytes(&random::bytes());
-    if !accounts::insert(&shared.db, &id, &email, &hash, shared.now()).await? {
-        let email = Some("There is an account with this e-mail address already. Sign in instead?");
-        return Ok(again(&visitor, Problems { email, password: None }));
+    if accounts::insert(&shared.db, &id, &email, &hash, shared.now()).await? {
+        Ok(Ok((id, email)))
+    } else {
+        Ok(Err(Problem::Email("There is an account with this e-mail address already. Sign in instead?")))
     }
-    let visitor = visitor.signed_in(shared, &id, &email, &parts.headers).await?;
-    tracing::info!(account.id = %id, "signed up");
-    let mut response = see_other(next.as_deref().unwrap_or(HOME));
-    response.headers_mut().extend(visitor.cookie_to_set(shared).map(|cookie| (header::SET_COOKIE, cookie)));
-    Ok(response)
 }
 
 fn sign_up_page(
     shared: &Shared,
     visitor: &Visitor,
     status: StatusCode,
-    next: Option<String>,
-    email: String,
-    problems: Problems,
+    next: &Next,
+    email: &str,
+    problem: Problem,
 ) -> Response {
-    let next = next.unwrap_or_default();
-    let template = SignUp {
-        frame: Frame::new("Create your account", None),
-        form_token: visitor.form_token(shared, FORM),
-        next_encoded: encode(&next),
-        reason: reason(&next),
-        next,
-        email,
-        email_error: problems.email,
-        password_error: problems.password,
-    };
+    let frame = Frame::new("Create your account", None);
+    let template = SignUp { frame, form_token: visitor.form_token(shared, FORM), next, email, problem };
     page(shared, visitor, status, &template)
 }

@@ -1,0 +1,143 @@
+//! What signing in and signing up share: an address and a password come in, and the browser, signed in, goes on to where
+//! it was going.
+
+use axum::extract::Request;
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::response::Response;
+use macloud_proto::ids::AccountId;
+
+use super::visitor::Visitor;
+use super::{PageError, Posted, posted, see_other};
+use crate::form::{Form, encode};
+use crate::rate_limits::address_key;
+use crate::shared::Shared;
+
+/// What a person typed, and where from.
+pub(super) struct Entered {
+    pub(super) visitor: Visitor,
+    pub(super) next: Next,
+    form: Form,
+    parts: Parts,
+}
+
+impl Entered {
+    /// Read one of the two forms.
+    pub(super) async fn read(shared: &Shared, request: Request, form_name: &str) -> Result<Self, PageError> {
+        let Posted { visitor, form, parts } = posted(shared, request, form_name).await?;
+        Ok(Self { visitor, next: Next::of(&form), form, parts })
+    }
+
+    /// The address as it was typed.
+    pub(super) fn email(&self) -> &str {
+        self.form.value("email").unwrap_or_default()
+    }
+
+    pub(super) fn password(&self) -> &str {
+        self.form.value("password").unwrap_or_default()
+    }
+
+    /// Who tries, for limits.
+    pub(super) fn address(&self, shared: &Shared) -> String {
+        address_key(shared.client_address(&self.parts))
+    }
+
+    /// Sign this browser in, and send it on.
+    pub(super) async fn go_on(self, shared: &Shared, account: &AccountId, email: &str) -> Result<Response, PageError> {
+        let visitor = self.visitor.signed_in(shared, account, email, &self.parts.headers).await?;
+        let mut response = see_other(self.next.location());
+        response.headers_mut().extend(visitor.cookie_to_set(shared).map(|cookie| (header::SET_COOKIE, cookie)));
+        Ok(response)
+    }
+}
+
+/// Where to go after signing in: one of our own pages, never anywhere else.
+#[derive(Clone, Default)]
+pub(super) struct Next(Option<String>);
+
+impl Next {
+    pub(super) fn of(form: &Form) -> Self {
+        Self(form.value("next").filter(|next| is_ours(next)).map(str::to_owned))
+    }
+
+    /// Where to, also when nothing was asked for.
+    pub(super) fn location(&self) -> &str {
+        self.0.as_deref().unwrap_or(HOME)
+    }
+
+    /// For the hidden field that carries it along; empty for the usual place.
+    pub(super) fn text(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// For the link that carries it along: `?next=…`, or nothing.
+    pub(super) fn query(&self) -> String {
+        self.0.as_deref().map(|next| format!("?next={}", encode(next))).unwrap_or_default()
+    }
+
+    /// Why somebody is asked to sign in, when it is not for its own sake.
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        let next = self.text();
+        if next.starts_with("/oauth/authorize") {
+            Some("to link your account")
+        } else if next.starts_with("/pair") {
+            Some("to connect your home")
+        } else {
+            None
+        }
+    }
+}
+
+fn is_ours(next: &str) -> bool {
+    let path = next.split(['?', '#']).next().unwrap_or_default();
+    // One leading slash, nothing that a browser or a header could read differently.
+    let plain =
+        next.len() <= MAX_NEXT && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') && !next.contains('#');
+    plain && ["/", "/pair", "/homes", "/apps", "/sessions", "/oauth/authorize"].contains(&path)
+}
+
+/// Where people land who wanted nothing else.
+const HOME: &str = "/homes";
+/// An authorization request with a long `state`, encoded twice.
+const MAX_NEXT: usize = 32 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn next(text: &str) -> Option<String> {
+        Next::of(&Form::parse(format!("next={}", encode(text)).as_bytes()).unwrap()).0
+    }
+
+    #[test]
+    fn only_our_own_pages_come_next() {
+        assert_eq!(next("/pair?user_code=BCDF-GHJK").as_deref(), Some("/pair?user_code=BCDF-GHJK"));
+        assert!(next("/oauth/authorize?a=b%20c").is_some());
+        for wrong in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/pair#x",
+            "/pair?a b",
+            "pair",
+            "/sign-out",
+            "/pair/../x",
+            "javascript:alert(1)",
+        ] {
+            assert_eq!(next(wrong), None, "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_comes_next_stays_here(text in "\\PC{1,60}") {
+            if let Some(next) = next(&text) {
+                let url = url::Url::parse("https://cloud.example").unwrap().join(&next).unwrap();
+                prop_assert_eq!(url.host_str(), Some("cloud.example"));
+            }
+        }
+    }
+}
