@@ -87,6 +87,9 @@ pub struct Limits {
     /// Wrong passwords for one account from anywhere. High: a stranger must not be able to lock a person out easily.
     #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "300/3600")]
     pub wrong_passwords_per_account: Rate,
+    /// Who may create an account on the web: anybody, or nobody. Operators always can, on the command line.
+    #[arg(long, value_enum, default_value_t = SignUp::Open)]
+    pub sign_up: SignUp,
     /// New accounts from one address.
     #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "20/3600")]
     pub sign_up_per_address: Rate,
@@ -125,6 +128,15 @@ fn seconds(least: u32, most: u32) -> RangedU64ValueParser<u32> {
 fn parse_defaults<T: clap::Args + clap::FromArgMatches>() -> T {
     let matches = T::augment_args(clap::Command::new("defaults").no_binary_name(true)).get_matches_from([""; 0]);
     T::from_arg_matches(&matches).expect("every argument has a default or is optional")
+}
+
+/// Who may create an account on the web.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SignUp {
+    /// Anybody.
+    Open,
+    /// Nobody: accounts come from the operator.
+    Closed,
 }
 
 /// So many requests at once, refilled evenly over so many seconds.

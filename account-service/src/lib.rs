@@ -35,7 +35,7 @@ use macloud_service_kit::health::Health;
 use macloud_service_kit::stop::Stop;
 
 pub use crate::admin::{AdminError, CreatedClient, NewClient, User};
-pub use crate::config::{Config, InvalidRate, Limits, Lives, Rate};
+pub use crate::config::{Config, InvalidRate, Limits, Lives, Rate, SignUp};
 pub use crate::passwords::PasswordRule;
 pub use crate::rpc::AccountsRpc;
 pub use crate::secrets::KeyFileError;

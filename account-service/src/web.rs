@@ -69,6 +69,8 @@ pub(crate) enum PageError {
     Forgery,
     /// Posted from a page at another address than the public one.
     WrongAddress,
+    /// Nobody may create an account here by themselves.
+    SignUpClosed,
     NotFound,
     TooLong,
     /// The form did not arrive in time.
@@ -192,6 +194,11 @@ fn error_page(shared: &Shared, error: &PageError) -> Response {
             StatusCode::FORBIDDEN,
             "Please use our usual address",
             format!("This form was opened at another address. Please go to {} and try again.", shared.issuer),
+        ),
+        PageError::SignUpClosed => (
+            StatusCode::FORBIDDEN,
+            "New accounts come from the operator",
+            "This MA Cloud does not let people create accounts themselves. If you know who runs it, ask them for one. If you have one already, please sign in.".into(),
         ),
         PageError::NotFound => (
             StatusCode::NOT_FOUND,

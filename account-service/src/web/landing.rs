@@ -9,19 +9,22 @@ use axum::response::Response;
 
 use super::visitor::Visitor;
 use super::{Frame, answer, page};
+use crate::config::SignUp;
 use crate::shared::Shared;
 
 #[derive(Template)]
 #[template(path = "landing.html")]
 struct Landing {
     frame: Frame,
+    may_sign_up: bool,
 }
 
 /// GET `/`.
 pub(super) async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     let outcome = Visitor::of(&shared, &headers).await.map(|visitor| {
         let frame = Frame::new("Your music, by voice", visitor.session.as_ref());
-        page(&shared, &visitor, StatusCode::OK, &Landing { frame })
+        let may_sign_up = shared.config.limits.sign_up == SignUp::Open;
+        page(&shared, &visitor, StatusCode::OK, &Landing { frame, may_sign_up })
     });
     answer(&shared, outcome)
 }

@@ -10,6 +10,7 @@ use axum::response::Response;
 use super::credentials::{Entered, Next};
 use super::visitor::Visitor;
 use super::{Frame, PageError, answer, page, see_other};
+use crate::config::SignUp;
 use crate::form::Form;
 use crate::passwords::{self, normalise_email};
 use crate::rate_limits::Attempt;
@@ -26,6 +27,7 @@ struct SignIn<'a> {
     next: &'a Next,
     email: &'a str,
     error: Option<&'static str>,
+    may_sign_up: bool,
 }
 
 /// GET `/sign-in?next=…`; with `again`, even somebody who is signed in has to.
@@ -108,7 +110,13 @@ fn sign_in_page(
     email: &str,
     error: Option<&'static str>,
 ) -> Response {
-    let frame = Frame::new("Sign in", None);
-    let template = SignIn { frame, form_token: visitor.form_token(shared, FORM), next, email, error };
+    let template = SignIn {
+        frame: Frame::new("Sign in", None),
+        form_token: visitor.form_token(shared, FORM),
+        next,
+        email,
+        error,
+        may_sign_up: shared.config.limits.sign_up == SignUp::Open,
+    };
     page(shared, visitor, status, &template)
 }

@@ -44,6 +44,7 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, request: Request) ->
 }
 
 async fn try_show(shared: &Shared, request: Request) -> Result<Response, PageError> {
+    check_open(shared)?;
     let visitor = Visitor::of(shared, request.headers()).await?;
     let form = Form::parse(request.uri().query().unwrap_or_default().as_bytes())?;
     Ok(sign_up_page(shared, &visitor, StatusCode::OK, &Next::of(&form), "", Problem::None))
@@ -54,7 +55,16 @@ pub(super) async fn submit(State(shared): State<Arc<Shared>>, request: Request) 
     answer(&shared, try_submit(&shared, request).await)
 }
 
+/// Operators may keep the door shut; also for a form that was opened before they did.
+fn check_open(shared: &Shared) -> Result<(), PageError> {
+    match shared.config.limits.sign_up {
+        crate::config::SignUp::Open => Ok(()),
+        crate::config::SignUp::Closed => Err(PageError::SignUpClosed),
+    }
+}
+
 async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageError> {
+    check_open(shared)?;
     let entered = Entered::read(shared, request, FORM).await?;
     match sign_up(shared, &entered).await? {
         Ok((id, email)) => {

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use macloud_account_service::{
-    AccountService, AccountsRpc, Config, CreatedClient, DatabaseSettings, Limits, Lives, NewClient, Rate,
+    AccountService, AccountsRpc, Config, CreatedClient, DatabaseSettings, Limits, Lives, NewClient, Rate, SignUp,
 };
 use macloud_proto::accounts::v1::accounts_client::AccountsClient;
 use macloud_proto::accounts::v1::accounts_server::AccountsServer;
@@ -436,6 +436,7 @@ fn unlimited() -> Limits {
         sign_in_per_address: Rate::OFF,
         wrong_passwords_per_account_and_address: Rate::OFF,
         wrong_passwords_per_account: Rate::OFF,
+        sign_up: SignUp::Open,
         sign_up_per_address: Rate::OFF,
         wrong_pairing_codes: Rate::OFF,
         pairings_per_address: Rate::OFF,

@@ -240,3 +240,26 @@ async fn on_plain_loopback_the_cookie_has_a_plain_name() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_cloud_can_be_closed_to_strangers() {
+    let close = |config: &mut Config| config.limits.sign_up = macloud_account_service::SignUp::Closed;
+    World::with_settings(Kind::Sqlite, close, async |world| {
+        let mut browser = world.browser();
+        for path in ["/", "/sign-in?next=%2Fpair"] {
+            let page = browser.get(path).await;
+            assert_eq!(page.status, StatusCode::OK);
+            assert!(!page.text.contains("/sign-up"), "{path}");
+        }
+        let refused = browser.get("/sign-up?next=%2Fpair").await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        assert!(refused.text.contains("ask them for one"), "{}", refused.text);
+        let fields = [("email", "eve@example.org"), ("password", PASSWORD)].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        assert_eq!(browser.post("/sign-up", &fields).await.status, StatusCode::FORBIDDEN);
+        assert!(world.service.list_users().await.unwrap().is_empty());
+        // The operator's own way stays open, and so does signing in.
+        let mut ada = world.person("ada@example.org").await;
+        assert_eq!(ada.get("/homes").await.status, StatusCode::OK);
+    })
+    .await;
+}
