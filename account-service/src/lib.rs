@@ -14,6 +14,8 @@
 mod admin;
 mod config;
 mod form;
+#[doc(hidden)]
+pub mod fuzzing;
 mod names;
 mod oauth;
 mod passwords;

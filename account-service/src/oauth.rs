@@ -21,6 +21,8 @@ use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
+pub(crate) use self::authorize::fuzz as fuzz_authorize;
+pub(crate) use self::client_auth::basic;
 pub(crate) use self::pairing::normalise_user_code;
 pub(crate) use self::scopes::explain as explain_scopes;
 use crate::shared::Shared;

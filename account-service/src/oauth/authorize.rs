@@ -14,7 +14,7 @@ use super::scopes;
 use crate::form::{Form, encode};
 use crate::secrets::{Kind, Secret};
 use crate::shared::Shared;
-use crate::store::clients::Client;
+use crate::store::clients::{Client, Rotation};
 use crate::store::codes::{self, Code};
 use crate::store::web_sessions::Session;
 use crate::store::{grants, instances};
@@ -145,7 +145,7 @@ async fn issue_code(shared: &Shared, wish: &Wish, session: &Session) -> Result<S
     };
     let expires_at = shared.now() + i64::from(shared.config.lives.code_seconds);
     codes::insert(&shared.db, &secret.hash(), &wish.client.id, &code, expires_at).await?;
-    Ok(wish.redirect(shared, &[("code", secret.as_str())]))
+    Ok(wish.redirect(&shared.issuer, &[("code", secret.as_str())]))
 }
 
 impl Wish {
@@ -164,7 +164,16 @@ impl Wish {
                 "The app that sent you here gave an address to return to that it has not registered. Nothing was shared.",
             ));
         }
-        let mut wish = Self {
+        let mut wish = Self::unchecked(client, redirect_uri, form);
+        match wish.check() {
+            Ok(()) => Ok(Ok(wish)),
+            Err((error, description)) => Ok(Err(wish.refusal(shared, error, description))),
+        }
+    }
+
+    /// A wish of which nothing is known but who has it and where the answer goes.
+    fn unchecked(client: Arc<Client>, redirect_uri: String, form: Form) -> Self {
+        Self {
             client,
             redirect_uri,
             state: form.value("state").map(str::to_owned),
@@ -174,10 +183,6 @@ impl Wish {
             prompt: Prompt::AsNeeded,
             max_age: None,
             form,
-        };
-        match wish.check() {
-            Ok(()) => Ok(Ok(wish)),
-            Err((error, description)) => Ok(Err(wish.refusal(shared, error, description))),
         }
     }
 
@@ -213,20 +218,49 @@ impl Wish {
     }
 
     fn refusal(&self, shared: &Shared, error: &str, description: &str) -> String {
-        self.redirect(shared, &[("error", error), ("error_description", description)])
+        self.redirect(&shared.issuer, &[("error", error), ("error_description", description)])
     }
 
     /// The registered URI, byte for byte, with our parameters behind it, and `iss` (RFC 9207).
-    fn redirect(&self, shared: &Shared, parameters: &[(&str, &str)]) -> String {
+    fn redirect(&self, issuer: &str, parameters: &[(&str, &str)]) -> String {
         let mut url = self.redirect_uri.clone();
         let mut separator = if url.contains('?') { '&' } else { '?' };
         let state = self.state.as_deref().map(|state| ("state", state));
-        for (name, value) in parameters.iter().copied().chain(state).chain([("iss", shared.issuer.as_str())]) {
+        for (name, value) in parameters.iter().copied().chain(state).chain([("iss", issuer)]) {
             url.push(separator);
             url.push_str(&format!("{name}={}", encode(value)));
             separator = '&';
         }
         url
+    }
+}
+
+/// Any text as the request of a known client: refused or understood, and the way back stays the registered one.
+pub(crate) fn fuzz(text: &[u8]) {
+    let Ok(form) = Form::parse(text) else { return };
+    let client = Client {
+        id: "alexa".into(),
+        name: "Amazon Alexa".into(),
+        secret_hash: None,
+        require_pkce: text.first().is_some_and(|first| *first == b'&'),
+        rotation: Rotation::Overlap,
+        access_token_seconds: 3600,
+        redirect_uris: Vec::new(),
+        created_at: 0,
+    };
+    let mut wish = Wish::unchecked(Arc::new(client), "https://layla.amazon.com/api/skill/link/M1?a=b".into(), form);
+    let understood = wish.check().is_ok();
+    let answer = wish.redirect("https://cloud.example", &[("code", "mcc_x")]);
+    let answer = url::Url::parse(&answer).expect("what is appended is encoded");
+    assert_eq!((answer.host_str(), answer.path()), (Some("layla.amazon.com"), "/api/skill/link/M1"));
+    let state = answer.query_pairs().find(|(name, _)| name == "state").map(|(_, value)| value.into_owned());
+    assert_eq!(state, wish.state, "state comes back as it was");
+    // The request travels through sign-in and consent as text, and must be the same wish afterwards.
+    let carried = wish.form.to_query_without(&[]);
+    if let (true, Ok(form)) = (understood, Form::parse(carried.as_bytes())) {
+        let mut again = Wish::unchecked(wish.client.clone(), wish.redirect_uri.clone(), form);
+        assert!(again.check().is_ok());
+        assert_eq!((&again.scopes, &again.challenge, &again.nonce), (&wish.scopes, &wish.challenge, &wish.nonce));
     }
 }
 

@@ -66,7 +66,7 @@ fn presented(headers: &HeaderMap, form: &Form) -> Result<(String, Option<String>
 }
 
 /// RFC 6749 section 2.3.1: both halves are form-encoded before they become a user name and a password.
-fn basic(header: &str) -> Option<(String, String)> {
+pub(crate) fn basic(header: &str) -> Option<(String, String)> {
     let (scheme, encoded) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;

@@ -88,7 +88,7 @@ impl Next {
     }
 }
 
-fn is_ours(next: &str) -> bool {
+pub(super) fn is_ours(next: &str) -> bool {
     let path = next.split(['?', '#']).next().unwrap_or_default();
     // One leading slash, nothing that a browser or a header could read differently.
     let plain =
