@@ -99,6 +99,9 @@ pub struct Limits {
     /// Pairings begun from one address.
     #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "60/600")]
     pub pairings_per_address: Rate,
+    /// Authorization requests pushed from one address by clients without a secret.
+    #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "60/60")]
+    pub pushed_requests_per_address: Rate,
     /// The header in which the proxy in front puts the caller's address. Only behind a proxy that always sets it:
     /// otherwise anyone could claim any address.
     #[arg(long, value_name = "NAME")]

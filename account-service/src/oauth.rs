@@ -11,6 +11,7 @@ mod instance_grant;
 mod issue;
 mod metadata;
 mod pairing;
+mod pushed;
 mod refresh_grant;
 mod scopes;
 mod token;
@@ -36,6 +37,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/.well-known/oauth-authorization-server", get(metadata::document))
         .route("/oauth/jwks", get(metadata::jwks))
         .route("/oauth/authorize", get(authorize::by_link).post(authorize::by_form))
+        .route("/oauth/par", post(pushed::push))
         .route("/oauth/consent", post(authorize::decide))
         .route("/oauth/token", post(token::token))
         .route("/oauth/device_authorization", post(pairing::begin))

@@ -18,6 +18,7 @@ pub(crate) enum Attempt {
     SignUp,
     WrongPairingCode,
     Pairing,
+    PushedRequest,
 }
 
 /// Told to come back in this many seconds.

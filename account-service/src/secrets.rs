@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     Code,
     Device,
     Client,
+    PushedRequest,
     Cookie,
 }
 
@@ -31,6 +32,8 @@ impl Kind {
             Self::Code => "mcc_",
             Self::Device => "mcd_",
             Self::Client => "mcs_",
+            // The form that RFC 9126 gives it.
+            Self::PushedRequest => "urn:ietf:params:oauth:request_uri:",
             Self::Cookie => "",
         }
     }

@@ -17,6 +17,7 @@ pub(crate) mod grants;
 pub(crate) mod housekeeping;
 pub(crate) mod instances;
 pub(crate) mod pairings;
+pub(crate) mod pushed_requests;
 pub(crate) mod seen_proofs;
 pub(crate) mod signing_keys;
 pub(crate) mod tokens;
@@ -427,10 +428,17 @@ fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
 /// How long a request waits for a connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A released migration is never edited; both lists grow together.
-const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/sqlite/0001_first.sql"))];
-const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "first", include_str!("../migrations/postgres/0001_first.sql"))];
+/// A migration is never edited once it was released; both lists grow together.
+macro_rules! migrations {
+    ($directory:literal, $($version:literal $name:literal)*) => {
+        &[$(($version, $name, include_str!(concat!("../migrations/", $directory, "/000", $version, "_", $name, ".sql")))),*]
+    };
+}
+macro_rules! all_migrations {
+    ($directory:literal) => { migrations!($directory, 1 "first" 2 "pushed_requests") };
+}
+const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("sqlite");
+const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("postgres");
 
 const STATEMENTS: &[&[(&str, &str)]] = &[
     accounts::STATEMENTS,
@@ -442,6 +450,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     housekeeping::STATEMENTS,
     instances::STATEMENTS,
     pairings::STATEMENTS,
+    pushed_requests::STATEMENTS,
     seen_proofs::STATEMENTS,
     signing_keys::STATEMENTS,
     tokens::STATEMENTS,

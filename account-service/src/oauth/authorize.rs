@@ -1,7 +1,8 @@
 //! `/oauth/authorize` and the consent page: from a client's wish to a person's decision to a code.
 //!
 //! Nothing is kept between the steps: the request travels as its own query string through sign-in and consent, and is
-//! checked from scratch each time. So `state` comes back byte for byte, and any node can take any step.
+//! checked from scratch each time. So `state` comes back byte for byte, and any node can take any step. Of a request that
+//! the client pushed (see `pushed`) only the reference travels; it is used up by the decision.
 
 use std::sync::Arc;
 
@@ -10,14 +11,15 @@ use axum::response::Response;
 use macloud_proto::ids::GrantId;
 use macloud_service_kit::random;
 
+use super::error::OAuthError;
 use super::scopes;
 use crate::form::{Form, encode};
-use crate::secrets::{Kind, Secret};
+use crate::secrets::{Kind, Secret, lookup_hash};
 use crate::shared::Shared;
 use crate::store::clients::{Client, Rotation};
 use crate::store::codes::{self, Code};
 use crate::store::web_sessions::Session;
-use crate::store::{grants, instances};
+use crate::store::{StoreError, grants, instances, pushed_requests};
 use crate::web::visitor::Visitor;
 use crate::web::{self, PageError, consent, see_other};
 
@@ -48,10 +50,13 @@ pub(super) async fn decide(State(shared): State<Arc<Shared>>, request: Request) 
             Ok(wish) => wish,
             Err(refusal) => return Ok(see_other(&refusal)),
         };
-        let Some(session) = posted.visitor.session else { return Ok(sign_in_first(&wish, false)) };
+        let Some(session) = posted.visitor.session else { return Ok(sign_in_first(&wish.carried(&[]), "")) };
         match posted.form.value("decision") {
             Some("allow") => Ok(see_other(&issue_code(&shared, &wish, &session).await?)),
-            Some("deny") => Ok(see_other(&wish.refusal(&shared, "access_denied", "The person declined"))),
+            Some("deny") => {
+                wish.use_up(&shared).await?;
+                Ok(see_other(&wish.refusal(&shared, "access_denied", "The person declined")))
+            }
             _ => Err(PageError::BadRequest("Please choose one of the two buttons.")),
         }
     };
@@ -69,6 +74,13 @@ struct Wish {
     prompt: Prompt,
     max_age: Option<i64>,
     form: Form,
+    pushed: Option<Pushed>,
+}
+
+/// Where a wish is kept that the client pushed.
+struct Pushed {
+    hash: [u8; 32],
+    reference: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -103,9 +115,9 @@ async fn begin(shared: &Shared, visitor: Result<Visitor, PageError>, text: &[u8]
                 Ok(see_other(&wish.refusal(shared, "consent_required", "The person has to be asked")))
             }
         }
-        (Prompt::Login, _) => Ok(sign_in_first(&wish, true)),
-        (Prompt::AsNeeded, None) => Ok(sign_in_first(&wish, false)),
-        (Prompt::AsNeeded, Some(session)) if !fresh(&session) => Ok(sign_in_first(&wish, true)),
+        (Prompt::Login, _) => sign_in_again(shared, &wish).await,
+        (Prompt::AsNeeded, None) => Ok(sign_in_first(&wish.carried(&[]), "")),
+        (Prompt::AsNeeded, Some(session)) if !fresh(&session) => sign_in_again(shared, &wish).await,
         (Prompt::AsNeeded, Some(session)) => {
             let homes = instances::of_account(&shared.db, &session.account_id).await?;
             let names = homes.into_iter().map(|home| home.name).collect();
@@ -114,7 +126,7 @@ async fn begin(shared: &Shared, visitor: Result<Visitor, PageError>, text: &[u8]
                 allows: scopes::explain(&wish.scopes),
                 email: &session.email,
                 homes: names,
-                request: wish.form.to_query_without(&[]),
+                request: wish.carried(&[]),
                 origin: origin(&wish.redirect_uri),
             };
             Ok(consent::page_for(shared, &visitor, &question))
@@ -122,17 +134,24 @@ async fn begin(shared: &Shared, visitor: Result<Visitor, PageError>, text: &[u8]
     }
 }
 
-/// Send the browser to sign in and come back. Whoever must sign in anew has done so when it comes back, so the
+/// Send the browser to sign in and come back.
+fn sign_in_first(request: &str, again: &str) -> Response {
+    see_other(&format!("/sign-in?next={}{again}", encode(&format!("/oauth/authorize?{request}"))))
+}
+
+/// The same, for somebody who may be signed in. Whoever must sign in anew has done so when it comes back, so the
 /// parameters that demanded it are dropped; left in, `max_age=1` would ask again and again.
-fn sign_in_first(wish: &Wish, again: bool) -> Response {
-    let drop: &[&str] = if again { &["prompt", "max_age"] } else { &[] };
-    let next = format!("/oauth/authorize?{}", wish.form.to_query_without(drop));
-    let again = if again { "&again=1" } else { "" };
-    see_other(&format!("/sign-in?next={}{again}", encode(&next)))
+async fn sign_in_again(shared: &Shared, wish: &Wish) -> Result<Response, PageError> {
+    const DEMANDS: [&str; 2] = ["prompt", "max_age"];
+    if let Some(pushed) = &wish.pushed {
+        pushed_requests::rewrite(&shared.db, &pushed.hash, &wish.form.to_query_without(&DEMANDS)).await?;
+    }
+    Ok(sign_in_first(&wish.carried(&DEMANDS), "&again=1"))
 }
 
 /// A code for this person's consent, as the URL to send the browser to.
 async fn issue_code(shared: &Shared, wish: &Wish, session: &Session) -> Result<String, PageError> {
+    wish.use_up(shared).await?;
     let secret = Secret::new(Kind::Code);
     let code = Code {
         grant_id: GrantId::from_bytes(&random::bytes()),
@@ -154,21 +173,35 @@ impl Wish {
     async fn parse(shared: &Shared, text: &[u8]) -> Result<Result<Self, String>, PageError> {
         let form = Form::parse(text)?;
         let client_id = form.value("client_id").ok_or(UNKNOWN_APP)?;
-        let mut client = shared.client(client_id).await?.ok_or(UNKNOWN_APP)?;
-        let redirect_uri = form.value("redirect_uri").unwrap_or_default().to_owned();
-        if !client.redirect_uris.contains(&redirect_uri) {
-            client = shared.client_now(client_id).await?.ok_or(UNKNOWN_APP)?;
-        }
-        if !client.redirect_uris.contains(&redirect_uri) {
-            return Err(PageError::BadRequest(
-                "The app that sent you here gave an address to return to that it has not registered. Nothing was shared.",
-            ));
-        }
-        let mut wish = Self::unchecked(client, redirect_uri, form);
+        let client = shared.client(client_id).await?.ok_or(UNKNOWN_APP)?;
+        let reference = form.value("request_uri").unwrap_or_default();
+        let (form, pushed) = match lookup_hash(Kind::PushedRequest, reference) {
+            None => (form, None),
+            Some(hash) => {
+                // Whatever else the browser carried beside the reference does not count (RFC 9126 section 4).
+                let request = pushed_requests::living(&shared.db, &hash, &client.id, shared.now()).await?;
+                let pushed = Pushed { hash, reference: reference.to_owned() };
+                (Form::parse(request.ok_or(USED_UP)?.as_bytes())?, Some(pushed))
+            }
+        };
+        let mut wish = Self::registered(shared, client, form).await?.ok_or(UNREGISTERED)?;
+        wish.pushed = pushed;
         match wish.check() {
             Ok(()) => Ok(Ok(wish)),
             Err((error, description)) => Ok(Err(wish.refusal(shared, error, description))),
         }
+    }
+
+    /// A wish whose answer goes to an address that the client has registered; `None` when it has not.
+    async fn registered(shared: &Shared, mut client: Arc<Client>, form: Form) -> Result<Option<Self>, StoreError> {
+        let redirect_uri = form.value("redirect_uri").unwrap_or_default().to_owned();
+        if !client.redirect_uris.contains(&redirect_uri) {
+            // An operator may just have changed the client.
+            let Some(now) = shared.client_now(&client.id).await? else { return Ok(None) };
+            client = now;
+        }
+        let known = client.redirect_uris.contains(&redirect_uri);
+        Ok(known.then(|| Self::unchecked(client, redirect_uri, form)))
     }
 
     /// A wish of which nothing is known but who has it and where the answer goes.
@@ -183,6 +216,25 @@ impl Wish {
             prompt: Prompt::AsNeeded,
             max_age: None,
             form,
+            pushed: None,
+        }
+    }
+
+    /// The wish as text, to be read by [`Self::parse`] at the next step.
+    fn carried(&self, without: &[&str]) -> String {
+        match &self.pushed {
+            None => self.form.to_query_without(without),
+            Some(pushed) => {
+                format!("client_id={}&request_uri={}", encode(&self.client.id), encode(&pushed.reference))
+            }
+        }
+    }
+
+    /// A pushed wish is decided once.
+    async fn use_up(&self, shared: &Shared) -> Result<(), PageError> {
+        match &self.pushed {
+            Some(pushed) if !pushed_requests::take(&shared.db, &pushed.hash, shared.now()).await? => Err(USED_UP),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -233,6 +285,16 @@ impl Wish {
         }
         url
     }
+}
+
+/// Check a request that this client pushes.
+pub(super) async fn check_pushed(shared: &Shared, client: Arc<Client>, form: Form) -> Result<(), OAuthError> {
+    if form.value("client_id").is_some_and(|id| id != client.id) {
+        return Err(OAuthError::InvalidRequest("client_id is another client's"));
+    }
+    let wish = Wish::registered(shared, client, form).await?;
+    let mut wish = wish.ok_or(OAuthError::InvalidRequest("redirect_uri is not registered for this client"))?;
+    wish.check().map_err(|(code, description)| OAuthError::Authorization(code, description))
 }
 
 /// Any text as the request of a known client: refused or understood, and the way back stays the registered one.
@@ -298,6 +360,11 @@ fn origin(redirect_uri: &str) -> String {
     url::Url::parse(redirect_uri).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
 
+const UNREGISTERED: PageError = PageError::BadRequest(
+    "The app that sent you here gave an address to return to that it has not registered. Nothing was shared.",
+);
+const USED_UP: PageError =
+    PageError::BadRequest("This link was used already or is too old. Please go back to the app and start again.");
 const UNKNOWN_APP: PageError =
     PageError::BadRequest("The app that sent you here is not known to us. Nothing was shared.");
 const MAX_NONCE: usize = 512;

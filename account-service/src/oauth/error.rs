@@ -19,6 +19,8 @@ pub(crate) enum OAuthError {
     InvalidGrant(&'static str),
     UnsupportedGrantType,
     InvalidScope(&'static str),
+    /// A pushed authorization request is wrong: the code and the description that the browser would have carried back.
+    Authorization(&'static str, &'static str),
     /// Denied by the person, or the account is suspended.
     AccessDenied(&'static str),
     AuthorizationPending,
@@ -40,6 +42,7 @@ impl OAuthError {
             Self::InvalidGrant(_) => "invalid_grant",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope(_) => "invalid_scope",
+            Self::Authorization(code, _) => code,
             Self::AccessDenied(_) => "access_denied",
             Self::AuthorizationPending => "authorization_pending",
             Self::SlowDown => "slow_down",
@@ -56,6 +59,7 @@ impl OAuthError {
             | Self::InvalidClient(text)
             | Self::InvalidGrant(text)
             | Self::InvalidScope(text)
+            | Self::Authorization(_, text)
             | Self::AccessDenied(text)
             | Self::InvalidDpopProof(text) => text,
             Self::TooLong => "The request is too long",
@@ -81,6 +85,7 @@ impl OAuthError {
             | Self::InvalidGrant(_)
             | Self::UnsupportedGrantType
             | Self::InvalidScope(_)
+            | Self::Authorization(..)
             | Self::AccessDenied(_)
             | Self::AuthorizationPending
             | Self::SlowDown

@@ -20,6 +20,8 @@ pub(super) async fn document(State(shared): State<Arc<Shared>>) -> Response {
         "revocation_endpoint": shared.url("/oauth/revoke"),
         "introspection_endpoint": shared.url("/oauth/introspect"),
         "device_authorization_endpoint": shared.url("/oauth/device_authorization"),
+        "pushed_authorization_request_endpoint": shared.url("/oauth/par"),
+        "require_pushed_authorization_requests": false,
         "account_management_uri": shared.url("/apps"),
         "scopes_supported": scopes::known(),
         "response_types_supported": ["code"],

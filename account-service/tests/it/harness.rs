@@ -440,6 +440,7 @@ fn unlimited() -> Limits {
         sign_up_per_address: Rate::OFF,
         wrong_pairing_codes: Rate::OFF,
         pairings_per_address: Rate::OFF,
+        pushed_requests_per_address: Rate::OFF,
         client_address_header: None,
         // Many tests hash at once on few cores.
         password_wait_ms: 60_000,

@@ -7,11 +7,12 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::harness::{Browser, World, basic, encode_form, on_both_databases};
 
-const PATHS: [&str; 22] = [
+const PATHS: [&str; 23] = [
     "/",
     "/oauth/authorize",
     "/oauth/consent",
     "/oauth/token",
+    "/oauth/par",
     "/oauth/device_authorization",
     "/oauth/revoke",
     "/oauth/introspect",
@@ -32,7 +33,7 @@ const PATHS: [&str; 22] = [
     "/assets/x",
 ];
 
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 31] = [
     "grant_type",
     "code",
     "refresh_token",
@@ -50,6 +51,7 @@ const NAMES: [&str; 30] = [
     "code_challenge",
     "code_challenge_method",
     "request",
+    "request_uri",
     "email",
     "password",
     "next",
@@ -65,7 +67,7 @@ const NAMES: [&str; 30] = [
     "client_assertion_type",
 ];
 
-const VALUES: [&str; 19] = [
+const VALUES: [&str; 20] = [
     "authorization_code",
     "refresh_token",
     "client_credentials",
@@ -81,6 +83,7 @@ const VALUES: [&str; 19] = [
     "openid",
     "eyJhbGciOiJFZERTQSJ9.e30.AA",
     "mcc_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "urn:ietf:params:oauth:request_uri:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "BBBB-BBBB",
     "-1",
     "99999999999999999999",

@@ -9,6 +9,7 @@ mod inspect;
 mod metadata;
 mod outage;
 mod pairing;
+mod pushed;
 mod refresh;
 mod rpc;
 mod schema;

@@ -1,0 +1,57 @@
+//! POST `/oauth/par` (RFC 9126): a client hands in its authorization request itself, authenticated and out of the
+//! browser's sight, and sends the browser with a reference to it.
+//!
+//! What is wrong with the request is told to the client at once. The reference is good for one decision; until then the
+//! person may reload, sign in or sign up on the way.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::error::OAuthError;
+use super::{authorize, client_auth};
+use crate::form::Form;
+use crate::rate_limits::{Attempt, address_key};
+use crate::secrets::{Kind, Secret};
+use crate::shared::Shared;
+use crate::store::pushed_requests;
+
+pub(super) async fn push(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    match try_push(&shared, &parts, body).await {
+        Ok(answer) => (StatusCode::CREATED, super::json(&answer)).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn try_push(shared: &Shared, parts: &Parts, body: Body) -> Result<Value, OAuthError> {
+    let form = Form::read(&parts.headers, body).await?;
+    let client = client_auth::authenticate(shared, &parts.headers, &form).await?;
+    if client.is_public() {
+        let address = address_key(shared.client_address(parts));
+        shared.rate_limits.count(Attempt::PushedRequest, &address, shared.config.limits.pushed_requests_per_address)?;
+    }
+    if form.value("request_uri").is_some() {
+        return Err(OAuthError::InvalidRequest("A reference cannot be pushed"));
+    }
+    // How the client proved itself was for us alone, and is not kept.
+    let request = form.to_query_without(&["client_secret"]);
+    if request.len() > MAX_REQUEST {
+        return Err(OAuthError::TooLong);
+    }
+    authorize::check_pushed(shared, client.clone(), form).await?;
+    let reference = Secret::new(Kind::PushedRequest);
+    let expires_at = shared.now() + SECONDS;
+    pushed_requests::insert(&shared.db, &reference.hash(), &client.id, &request, expires_at).await?;
+    Ok(json!({ "request_uri": reference.as_str(), "expires_in": SECONDS }))
+}
+
+/// The longest that RFC 9126 suggests: somebody may have to sign up on the way.
+const SECONDS: i64 = 600;
+/// Clients without a secret can push too: what they leave with us is bounded.
+const MAX_REQUEST: usize = 8 * 1024;
