@@ -69,6 +69,17 @@ pub struct User {
     pub created_at: i64,
 }
 
+/// A signing key as an operator sees it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct PublishedKey {
+    /// Its id, as in the published set.
+    pub id: String,
+    /// From when on it signs, in seconds since 1970.
+    pub use_from: i64,
+    /// Whether it is the one that signs now.
+    pub signs: bool,
+}
+
 /// A client to be.
 #[derive(Debug, Clone)]
 pub struct NewClient {
@@ -207,9 +218,16 @@ impl AccountService {
     /// Publish a new signing key, used a few minutes later. Its key id.
     ///
     /// # Errors
-    /// The database's.
+    /// The database's, or the key file's.
     pub async fn rotate_signing_key(&self) -> Result<String, AdminError> {
         Ok(self.shared.signing.rotate(&self.shared.db, &self.shared.master).await?)
+    }
+
+    /// The signing keys that are published, oldest first.
+    #[must_use]
+    pub fn list_signing_keys(&self) -> Vec<PublishedKey> {
+        let keys = self.shared.signing.published().into_iter();
+        keys.map(|(id, use_from, signs)| PublishedKey { id, use_from, signs }).collect()
     }
 }
 

@@ -61,6 +61,10 @@ pub struct Lives {
     /// Life of id tokens, 60 to 86400.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = seconds(60, DAY))]
     pub id_token_seconds: u32,
+    /// A signing key is followed by a fresh one after this long, 86400 to 315360000. Each is published before it is used
+    /// and for two days after.
+    #[arg(long, value_name = "SECONDS", default_value_t = 90 * DAY, value_parser = seconds(DAY, 3650 * DAY))]
+    pub signing_key_seconds: u32,
     /// Life of the tokens with which homes dial in, 60 to 86400.
     #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = seconds(60, DAY))]
     pub instance_token_seconds: u32,
@@ -194,12 +198,13 @@ mod tests {
     }
 
     /// Flag, least and most, as documented.
-    const RANGES: [(&str, u64, u64); 10] = [
+    const RANGES: [(&str, u64, u64); 11] = [
         ("--code-seconds", 10, 600),
         ("--default-access-token-seconds", 360, 2_592_000),
         ("--refresh-idle-seconds", 3600, 315_360_000),
         ("--rotation-overlap-seconds", 0, 2_592_000),
         ("--id-token-seconds", 60, 86_400),
+        ("--signing-key-seconds", 86_400, 315_360_000),
         ("--instance-token-seconds", 60, 86_400),
         ("--pairing-seconds", 60, 3600),
         ("--pairing-poll-seconds", 1, 30),

@@ -36,7 +36,7 @@ use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::health::Health;
 use macloud_service_kit::stop::Stop;
 
-pub use crate::admin::{AdminError, CreatedClient, NewClient, User};
+pub use crate::admin::{AdminError, CreatedClient, NewClient, PublishedKey, User};
 pub use crate::config::{Config, InvalidRate, Limits, Lives, Rate, SignUp};
 pub use crate::passwords::PasswordRule;
 pub use crate::rpc::AccountsRpc;
@@ -157,6 +157,8 @@ impl AccountService {
         let shared = &self.shared;
         let overlap = shared.config.lives.rotation_overlap_seconds.into();
         let deleted = store::housekeeping::run(&shared.db, shared.now(), overlap).await?;
+        let key_seconds = shared.config.lives.signing_key_seconds.into();
+        shared.signing.rotate_when_due(&shared.db, &shared.master, key_seconds).await?;
         shared.signing.retire(&shared.db, &shared.master).await?;
         Ok(deleted)
     }

@@ -66,7 +66,32 @@ impl Signing {
         let key = make(master, newest + 1, self.clock.unix_seconds() as i64 + PUBLISH_BEFORE_USE_SECONDS);
         signing_keys::insert(db, &key).await?;
         self.reload(db, master).await?;
-        Ok(key.kid)
+        // Another process may have been first with this generation: its key is as good.
+        let keys = self.current();
+        Ok(keys.iter().find(|other| other.generation == key.generation).map_or(key.kid, |other| other.kid.clone()))
+    }
+
+    /// Rotate when the newest key has been in use for `after_seconds`.
+    pub(crate) async fn rotate_when_due(
+        &self,
+        db: &Db,
+        master: &MasterKeys,
+        after_seconds: i64,
+    ) -> Result<(), SigningError> {
+        self.reload(db, master).await?;
+        let now = self.clock.unix_seconds() as i64;
+        if self.current().last().is_some_and(|newest| newest.use_from + after_seconds <= now) {
+            let kid = self.rotate(db, master).await?;
+            tracing::info!(key.id = %kid, "published the next signing key");
+        }
+        Ok(())
+    }
+
+    /// The published keys, oldest first: id, from when it signs (seconds since 1970), and whether it is the one that does.
+    pub(crate) fn published(&self) -> Vec<(String, i64, bool)> {
+        let keys = self.current();
+        let active = self.active(&keys).generation;
+        keys.iter().map(|key| (key.kid.clone(), key.use_from, key.generation == active)).collect()
     }
 
     /// Delete keys whose successor took over so long ago that nothing they signed is valid any more.

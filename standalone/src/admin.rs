@@ -8,7 +8,7 @@ use macloud_account_service::{AccountService, Client, Config, DatabaseSettings, 
 use macloud_service_kit::clock;
 use serde_json::{Value, json};
 
-use crate::cli::{AdminArgs, AdminSubject, ClientVerb, SkillKeysVerb, UserVerb};
+use crate::cli::{AdminArgs, AdminSubject, ClientVerb, KeysVerb, SkillKeysVerb, UserVerb};
 use crate::{cloud, skill_keys};
 
 /// Do what was asked; what to print.
@@ -27,6 +27,7 @@ pub async fn run(args: AdminArgs) -> anyhow::Result<String> {
     let answer = match args.subject {
         AdminSubject::User(verb) => user(&accounts, verb).await,
         AdminSubject::Client(verb) => client(&accounts, verb).await,
+        AdminSubject::Keys(verb) => keys(&accounts, &verb).await,
         AdminSubject::SkillKeys(_) => unreachable!("needs no database"),
     };
     accounts.close().await;
@@ -108,6 +109,13 @@ async fn client(accounts: &AccountService, verb: ClientVerb) -> anyhow::Result<V
             accounts.delete_client(&client_id).await?;
             Ok(json!({"client_id": client_id, "deleted": true}))
         }
+    }
+}
+
+async fn keys(accounts: &AccountService, verb: &KeysVerb) -> anyhow::Result<Value> {
+    match verb {
+        KeysVerb::Rotate => Ok(json!({"key_id": accounts.rotate_signing_key().await?})),
+        KeysVerb::List => Ok(serde_json::to_value(accounts.list_signing_keys())?),
     }
 }
 

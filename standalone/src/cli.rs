@@ -177,6 +177,9 @@ pub enum AdminSubject {
     /// OAuth clients, such as your Alexa skill.
     #[command(subcommand)]
     Client(ClientVerb),
+    /// The keys that sign tokens.
+    #[command(subcommand)]
+    Keys(KeysVerb),
     /// The keys of a skill deployment whose parts run as processes of their own. `serve` makes its own keys.
     #[command(subcommand)]
     SkillKeys(SkillKeysVerb),
@@ -262,6 +265,15 @@ pub enum ClientVerb {
         #[arg(long)]
         client_id: String,
     },
+}
+
+/// The keys that sign tokens. A fresh one follows by itself; these are for the day on which that is too late.
+#[derive(Debug, Subcommand)]
+pub enum KeysVerb {
+    /// Publish a fresh key. It signs from five minutes later on, and what older keys signed stays valid until it expires.
+    Rotate,
+    /// List the published keys.
+    List,
 }
 
 /// Settings of `home`.

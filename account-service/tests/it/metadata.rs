@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use crate::harness::{ISSUER, Kind, World};
+use crate::harness::{ISSUER, Kind, World, on_both_databases, send};
 
 #[tokio::test]
 async fn both_documents_say_the_same_and_nothing_weak() {
@@ -56,4 +56,32 @@ async fn published_keys_have_no_private_half_and_rotate_with_overlap() {
         assert_eq!(after["keys"].as_array().unwrap().len(), 1);
     })
     .await;
+}
+
+on_both_databases! {
+    async fn keys_follow_each_other_by_themselves_and_no_token_fails(world: &World) {
+        let client = world.alexa().await;
+        let tokens = world.link(&client, "ada@example.org").await;
+        let second_node = world.second_node().await;
+        let mut refresh_token = tokens["refresh_token"].as_str().unwrap().to_owned();
+        let mut signers = std::collections::BTreeSet::new();
+        for _ in 0..40 {
+            // Every six days for eight months; either node may find that a key is due.
+            world.advance(6 * 24 * 3600);
+            let (one, other) = tokio::join!(world.service.housekeep(), second_node.housekeep());
+            assert!(one.is_ok() && other.is_ok());
+            let answer = world.refresh(&client, &refresh_token).await.json();
+            refresh_token = answer["refresh_token"].as_str().unwrap().to_owned();
+            let token = macloud_proto::jose::Unverified::parse(answer["id_token"].as_str().unwrap()).unwrap();
+            let set = send(second_node.router(), http::Request::get("/oauth/jwks").body(axum::body::Body::empty()).unwrap()).await.json();
+            let kid = token.header().kid.clone().unwrap();
+            let key = set["keys"].as_array().unwrap().iter().find(|key| key["kid"] == kid.as_str()).unwrap();
+            let key: macloud_proto::jose::Jwk = serde_json::from_value(key.clone()).unwrap();
+            token.verify::<serde_json::Value>(&key.public_key().unwrap()).unwrap();
+            signers.insert(kid);
+            assert!(set["keys"].as_array().unwrap().len() <= 2);
+        }
+        assert_eq!(signers.len(), 3, "one each ninety days");
+        second_node.close().await;
+    }
 }

@@ -185,6 +185,7 @@ fn admin_verbs_do_not_make_a_cloud_where_none_is_unless_they_create() {
         &["user", "suspend", "--email", "ann@example.org"],
         &["client", "list"],
         &["client", "delete", "--client-id", "alexa"],
+        &["keys", "rotate"],
     ] {
         let refused = admin(verb);
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -195,4 +196,8 @@ fn admin_verbs_do_not_make_a_cloud_where_none_is_unless_they_create() {
     let made = admin(&["user", "create", "--email", "ann@example.org", "--password-stdin"]);
     assert!(made.status.success() && String::from_utf8_lossy(&made.stderr).contains("making one"));
     assert!(String::from_utf8_lossy(&admin(&["user", "list"]).stdout).contains("ann@example.org"));
+    let rotated = json(&admin(&["keys", "rotate", "--json"]));
+    let listed = json(&admin(&["keys", "list", "--json"]));
+    assert_eq!((listed[0]["signs"].as_bool(), listed[1]["signs"].as_bool()), (Some(true), Some(false)));
+    assert_eq!(listed[1]["id"], rotated["key_id"]);
 }
