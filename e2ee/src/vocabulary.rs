@@ -325,6 +325,10 @@ pub enum Refusal {
     /// Music Assistant was told and has not answered: it may have done it, may do it yet, or never will. The only reason
     /// that does not say "not done", so the only one after which "try again" would be bad advice.
     OutcomeUnknown,
+    /// The owner lets nobody make the player louder than this.
+    VolumeLimited(Percent),
+    /// The owner wants it quiet at this time: nothing is started or made louder.
+    QuietHours,
 }
 
 /// The scopes granted to a caller, sealed into each command.

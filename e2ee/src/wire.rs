@@ -283,8 +283,14 @@ fn refusal_to_wire(refusal: &Refusal) -> v1::Refused {
         Refusal::UnknownCommand => (Reason::UnknownCommand, vec![]),
         Refusal::Internal => (Reason::Internal, vec![]),
         Refusal::OutcomeUnknown => (Reason::OutcomeUnknown, vec![]),
+        Refusal::VolumeLimited(_) => (Reason::VolumeLimited, vec![]),
+        Refusal::QuietHours => (Reason::QuietHours, vec![]),
     };
-    v1::Refused { reason: reason.into(), names }
+    let volume = match refusal {
+        Refusal::VolumeLimited(most) => Some(most.value().into()),
+        _ => None,
+    };
+    v1::Refused { reason: reason.into(), names, volume }
 }
 
 fn refusal_from_wire(refused: v1::Refused) -> Refusal {
@@ -311,6 +317,8 @@ fn refusal_from_wire(refused: v1::Refused) -> Refusal {
         Reason::Busy => Refusal::Busy,
         Reason::UnknownCommand => Refusal::UnknownCommand,
         Reason::OutcomeUnknown => Refusal::OutcomeUnknown,
+        Reason::VolumeLimited => Refusal::VolumeLimited(Percent::clamped(refused.volume.unwrap_or(100).into())),
+        Reason::QuietHours => Refusal::QuietHours,
     }
 }
 
@@ -404,9 +412,13 @@ mod tests {
         assert_eq!(understood_reply(None), internal);
         assert_eq!(understood_reply(Some(Wire::Done(v1::Done::default()))), internal);
         for reason in [0, 19, -1] {
-            assert_eq!(understood_reply(Some(Wire::Refused(v1::Refused { reason, names: vec![] }))), internal);
+            assert_eq!(
+                understood_reply(Some(Wire::Refused(v1::Refused { reason, names: vec![], volume: None }))),
+                internal
+            );
         }
-        let nameless = v1::Refused { reason: v1::refused::Reason::PlayerUnavailable.into(), names: vec![] };
+        let nameless =
+            v1::Refused { reason: v1::refused::Reason::PlayerUnavailable.into(), names: vec![], volume: None };
         let nameless = understood_reply(Some(Wire::Refused(nameless)));
         assert_eq!(nameless, Reply::Refused(Refusal::PlayerUnavailable(String::new())));
         assert_eq!(decode_reply(b"\xff"), None);

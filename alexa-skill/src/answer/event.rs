@@ -2,7 +2,7 @@
 //!
 //! Every answer about a player carries all of its reportable properties, not only the changed one, and its health.
 
-use macloud_e2ee::vocabulary::{Playback, Player};
+use macloud_e2ee::vocabulary::{Playback, Player, Refusal};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -55,7 +55,12 @@ pub fn failed(stamp: &Stamp, reply_to: &ReplyTo, failure: &Failure) -> Value {
     }
     let AlexaError { kind, message } = error::alexa(failure);
     let mut payload = json!({"type": kind, "message": message});
-    if let Failure::OutOfRange { minimum, maximum } = failure {
+    let range = match failure {
+        Failure::OutOfRange { minimum, maximum } => Some((*minimum, *maximum)),
+        Failure::Refused(Refusal::VolumeLimited(most)) => Some((0, most.value().into())),
+        _ => None,
+    };
+    if let Some((minimum, maximum)) = range {
         payload["validRange"] = json!({"minimumValue": minimum, "maximumValue": maximum});
     }
     let mut event = json!({"header": header(stamp, "Alexa", "ErrorResponse"), "payload": payload});

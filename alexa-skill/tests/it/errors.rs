@@ -28,13 +28,13 @@ fn expected(failure: &Failure) -> &'static str {
     use not_sent::Reason as N;
     match failure {
         Failure::InvalidDirective(_) | Failure::Refused(R::NotSupported) => "INVALID_DIRECTIVE",
-        Failure::OutOfRange { .. } => "VALUE_OUT_OF_RANGE",
+        Failure::OutOfRange { .. } | Failure::Refused(R::VolumeLimited(_)) => "VALUE_OUT_OF_RANGE",
         Failure::Token(TokenFault::Expired) => "EXPIRED_AUTHORIZATION_CREDENTIAL",
         Failure::Token(TokenFault::Invalid) => "INVALID_AUTHORIZATION_CREDENTIAL",
         Failure::Token(TokenFault::Suspended)
         | Failure::ScopeMissing
         | Failure::HomePaused
-        | Failure::Refused(R::NotGranted | R::Stopped) => "INSUFFICIENT_PERMISSIONS",
+        | Failure::Refused(R::NotGranted | R::Stopped | R::QuietHours) => "INSUFFICIENT_PERMISSIONS",
         Failure::NoSuchEndpoint | Failure::Refused(R::UnknownPlayer | R::NoPlayerNamed(_) | R::WhichPlayer(_)) => {
             "NO_SUCH_ENDPOINT"
         }
@@ -111,7 +111,9 @@ fn refusal_after(refusal: &Refusal) -> Option<Refusal> {
         R::MusicAssistantStarting => R::MusicAssistantRefusesToken,
         R::MusicAssistantRefusesToken => R::MusicAssistantFailed,
         R::MusicAssistantFailed => R::OutcomeUnknown,
-        R::OutcomeUnknown => R::Late,
+        R::OutcomeUnknown => R::VolumeLimited(Percent::clamped(60)),
+        R::VolumeLimited(_) => R::QuietHours,
+        R::QuietHours => R::Late,
         R::Late => R::NotGranted,
         R::NotGranted => R::Stopped,
         R::Stopped => R::Busy,
@@ -160,6 +162,9 @@ async fn out_of_range_names_the_range() {
     assert_eq!(error_type(&event), "VALUE_OUT_OF_RANGE");
     assert_eq!(event["event"]["payload"]["validRange"], json!({"minimumValue": 0, "maximumValue": 100}));
     assert!(world.relay.dispatches().is_empty());
+    world.home().refuse_next(Refusal::VolumeLimited(Percent::clamped(60)));
+    let event = world.send(&directive("Alexa.Speaker", "SetVolume", json!({"volume": 80}))).await;
+    assert_eq!(event["event"]["payload"]["validRange"], json!({"minimumValue": 0, "maximumValue": 60}));
 }
 
 #[tokio::test]

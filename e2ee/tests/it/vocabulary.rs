@@ -115,6 +115,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
     let plain = vec![
         Refusal::UnknownPlayer,
         Refusal::OutcomeUnknown,
+        Refusal::QuietHours,
         Refusal::MediaNotFound,
         Refusal::NothingToPlay,
         Refusal::NotSupported,
@@ -135,6 +136,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         1 => names().prop_map(Refusal::NoPlayerNamed),
         1 => names().prop_map(Refusal::WhichPlayer),
         1 => text().prop_map(Refusal::PlayerUnavailable),
+        1 => percent().prop_map(Refusal::VolumeLimited),
     ]
 }
 

@@ -216,6 +216,14 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::Internal => {
             saying("The connector in your home failed. Please try again. If it stays like this, restart it.")
         }
+        Refusal::VolumeLimited(most) => saying(format!(
+            "This player may not be louder than {} percent. The rules of the connector in your home say so.",
+            most.value()
+        )),
+        Refusal::QuietHours => saying(
+            "It is quiet time in your home: nothing is started or turned up now. The rules of the connector there say \
+             until when.",
+        ),
         Refusal::OutcomeUnknown => saying(
             "Music Assistant took too long to answer. It may still do it. Wait a moment, and ask again only if nothing \
              happens.",
