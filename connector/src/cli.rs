@@ -1,9 +1,11 @@
-//! The command line: `pair`, `run`, `status`, `doctor`, `stop`, `resume`.
+//! The command line: `pair`, `run`, `status`, `doctor`, `rules`, `stop`, `resume`.
 //!
 //! Exit codes: 0 done or healthy; 1 it failed, or `doctor` found something, or `status` says "not running"; 2 wrong usage
 //! or settings; 3 not paired yet; 4 the state directory is in use by another connector.
 //! Standard output is for results: text, or with `--json` one JSON object a line. `run` prints one JSON object for each
 //! change, always. Logs go to standard error, and do not repeat at level `info` what standard output says.
+
+mod rules;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
@@ -28,6 +30,7 @@ use crate::network::Dialer;
 use crate::pairing::{DeviceCode, PairError, PairOptions, pair};
 use crate::state::{StateDir, StateError};
 use crate::status::Status;
+use rules::RulesVerb;
 
 /// Lets Alexa reach a Music Assistant at home without opening a port.
 ///
@@ -95,6 +98,14 @@ enum Verb {
         #[command(flatten)]
         json: Json,
     },
+    /// Say which players may be used through the cloud, how loud, and when the home is to be quiet.
+    ///
+    /// The rules are kept and enforced here at home; nothing in the cloud can go beyond them. A connector that runs notices a
+    /// change within a second. They may also be edited by hand: rules.json in the state directory.
+    Rules {
+        #[command(subcommand)]
+        verb: RulesVerb,
+    },
     /// Carry out nothing from now on, whatever is asked. Works within a second, and until `resume`.
     Stop {
         #[command(flatten)]
@@ -158,6 +169,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Run { place } => run_verb(&place).await,
         Verb::Status { place, json } => status_verb(&place, json.json),
         Verb::Doctor { place, json } => doctor_verb(&place, json.json).await,
+        Verb::Rules { verb } => rules::run(verb).await,
         Verb::Stop { place } => switch_verb(&place, true),
         Verb::Resume { place } => switch_verb(&place, false),
     }

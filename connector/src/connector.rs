@@ -21,6 +21,8 @@ use crate::link::commands::Commands;
 use crate::link::{Admission, KeySetTaker, Link};
 use crate::music_assistant::{Condition, MusicAssistant, Settings, Timing, TokenSource};
 use crate::network::Dialer;
+use crate::rules::HouseRules;
+use crate::rules::local_time::Zone;
 use crate::state::{Pairing, StateDir, StateError, StateLock, is_readable_by_others};
 use crate::status::{Event, Events, LinkState, MusicAssistantState, Observer, Status};
 
@@ -75,6 +77,7 @@ pub struct Connector {
     pairing: Pairing,
     fingerprint: String,
     ma: MusicAssistant,
+    house: HouseRules,
     link: Arc<Link>,
     commands: Arc<Commands>,
     events: Events,
@@ -108,7 +111,8 @@ impl Connector {
         let now = Millis(options.clock.monotonic_millis());
         let instance = pairing.instance_id.clone();
         let home = Home::new(instance.clone(), Arc::clone(&identity), skill_keys, now, &mut random::fill);
-        let executor = Executor::new(ma.clone());
+        let house = HouseRules::new(state.rules()?, Arc::clone(&options.clock), Zone::of_this_machine());
+        let executor = Executor::new(ma.clone(), house.clone());
         let commands = Arc::new(Commands::new(home, executor, Arc::clone(&options.clock), events.clone()));
         let cloud = Cloud::new(pairing.cloud.clone(), options.dialer.clone(), Arc::clone(&options.clock))?;
         let take_key_set = key_set_taker(state.clone(), Arc::clone(&commands), Arc::clone(&options.clock));
@@ -128,7 +132,8 @@ impl Connector {
         let link = Arc::new(Link::new(admission, Arc::clone(&commands), settings, options.redial));
         commands.renew_through(&link);
         let fingerprint = fingerprint(identity.public());
-        Ok(Self { state, _lock: lock, pairing, fingerprint, ma, link, commands, events, clock: options.clock })
+        let clock = options.clock;
+        Ok(Self { state, _lock: lock, pairing, fingerprint, ma, house, link, commands, events, clock })
     }
 
     /// Be told of everything that happens. At most one observer; it must not wait.
@@ -173,6 +178,7 @@ impl Connector {
         let mut told: Option<Status> = None;
         let mut write_at: Option<Instant> = None;
         let mut not_before = Instant::now();
+        let mut rules = self.state.rules_stamp();
         loop {
             let status = self.status();
             if told.as_ref().is_none_or(|told| !same(told, &status)) {
@@ -199,10 +205,25 @@ impl Connector {
                 _ = switch.tick() => {
                     self.commands.set_stopped(self.state.is_stopped());
                     self.commands.rotate_if_due();
+                    let stamp = self.state.rules_stamp();
+                    if rules != stamp {
+                        rules = stamp;
+                        self.take_new_rules();
+                    }
                 }
             }
         }
         self.write_status();
+    }
+
+    fn take_new_rules(&self) {
+        match self.state.rules() {
+            Ok(rules) => {
+                tracing::info!("the owner's rules have changed");
+                self.house.replace(rules);
+            }
+            Err(error) => tracing::error!("{error} Until then the former rules hold."),
+        }
     }
 
     fn write_status(&self) {
@@ -213,6 +234,7 @@ impl Connector {
 
     fn status(&self) -> Status {
         let condition = self.ma.condition();
+        let rules = self.house.current();
         Status {
             updated_at: self.clock.unix_seconds(),
             pid: std::process::id(),
@@ -225,7 +247,7 @@ impl Connector {
             music_assistant: MusicAssistantState {
                 state: condition.word().into(),
                 explanation: condition.explanation(),
-                players: self.ma.directory().exposed().count(),
+                players: self.ma.directory().exposed().filter(|player| rules.expose(player)).count(),
                 players_current: condition.is_ready(),
                 token_ends_in_days: self.ma.token_ending_soon().map(|left| left.as_secs() / 86_400),
             },

@@ -10,6 +10,7 @@ use crate::cloud::{Cloud, CloudError};
 use crate::connector::{ConnectorOptions, is_healthy, ma_settings};
 use crate::link::Admission;
 use crate::music_assistant::{Condition, MusicAssistant};
+use crate::rules::Rules;
 use crate::state::{Pairing, StateDir};
 use crate::status::Status;
 
@@ -82,6 +83,11 @@ fn state_checks(options: &ConnectorOptions, checks: &mut Vec<Check>) -> Option<(
             return None;
         }
     }
+    match state.rules() {
+        Ok(rules) if rules == Rules::default() => {}
+        Ok(_) => checks.push(Check::good("rules", "In force. See them with: ma-connector rules show")),
+        Err(error) => checks.push(Check::bad("rules", error.to_string(), "See the message.")),
+    }
     let pairing = match state.pairing() {
         Ok(Some(pairing)) => {
             checks.push(Check::good("pairing", format!("Paired as \"{}\".", pairing.home_name)));
@@ -138,7 +144,8 @@ async fn ma_checks(state: &StateDir, options: &ConnectorOptions, checks: &mut Ve
     }
 }
 
-async fn judge_ma(ma: &MusicAssistant) -> Condition {
+/// How it stands with Music Assistant, once that is known.
+pub(crate) async fn judge_ma(ma: &MusicAssistant) -> Condition {
     let stop = Stop::new();
     let mut conditions = ma.conditions();
     let judged = async {

@@ -30,6 +30,7 @@ use crate::music_assistant::directory::Directory;
 use crate::music_assistant::message::ErrorCode;
 use crate::music_assistant::model::{Activity, Player};
 use crate::music_assistant::{CONTROL_LIMIT, CallError, Condition, MusicAssistant, PLAY_LIMIT};
+use crate::rules::HouseRules;
 use asked::Asked;
 use names::Match;
 use paused::Paused;
@@ -65,16 +66,18 @@ pub struct Executor {
     quiet: Quiet,
     asked: Asked,
     paused: Paused,
+    house: HouseRules,
     searches: Semaphore,
     controls: Semaphore,
 }
 
 impl Executor {
-    /// On this Music Assistant.
+    /// On this Music Assistant, within these rules.
     #[must_use]
-    pub fn new(ma: MusicAssistant) -> Self {
+    pub fn new(ma: MusicAssistant, house: HouseRules) -> Self {
         Self {
             ma,
+            house,
             volumes: Volumes::default(),
             quiet: Quiet::default(),
             asked: Asked::default(),
@@ -99,9 +102,11 @@ impl Executor {
 
     fn list_players(&self) -> Result<Reply, Refusal> {
         let ready = self.ready();
+        let rules = self.house.current();
         let directory = self.ma.directory();
         let players: Vec<_> = directory
             .exposed()
+            .filter(|player| rules.expose(player))
             .filter_map(|player| self.report(&directory, player, ready.is_ok()))
             .take(MAX_PLAYERS)
             .collect();
@@ -122,6 +127,9 @@ impl Executor {
             return self.read(&player.id, remaining).await;
         }
         self.reachable(&player)?;
+        if self.house.is_quiet_time() && self.would_be_heard(&player, &action) {
+            return Err(Refusal::QuietHours);
+        }
         let lane = if matches!(action, Action::Play { .. }) { &self.searches } else { &self.controls };
         let _permit = lane.try_acquire().map_err(|_| Refusal::Busy)?;
         let limit = remaining.min(if matches!(action, Action::Play { .. }) { PLAY_LIMIT } else { CONTROL_LIMIT });
@@ -133,6 +141,22 @@ impl Executor {
             Action::SetMute(muted) => self.set_mute(&player, muted, limit).await,
             Action::Transport(transport) => self.transport(&player, transport, limit).await,
             Action::Play { media, placement } => self.play(&player, &media, placement, limit).await,
+        }
+    }
+
+    /// Whether `action` starts music or makes it louder.
+    fn would_be_heard(&self, player: &Player, action: &Action) -> bool {
+        let plays = || self.leader(player).activity == Activity::Playing;
+        match action {
+            Action::Read | Action::SetPower(false) | Action::SetMute(true) => false,
+            Action::Play { placement: Placement::Replace, .. } | Action::SetMute(false) => true,
+            // What comes later in a queue is started by somebody else, or not at all.
+            Action::Play { placement: Placement::Next | Placement::Add, .. } => false,
+            Action::SetPower(true) => !plays(),
+            Action::SetVolume(level) => player.level().is_none_or(|present| level.value() > present),
+            Action::AdjustVolume(step) => *step > 0,
+            Action::Transport(Transport::Pause | Transport::Stop) => false,
+            Action::Transport(_) => !plays(),
         }
     }
 
@@ -152,16 +176,18 @@ impl Executor {
     }
 
     fn choose(&self, target: &Target) -> Result<Player, Refusal> {
+        let rules = self.house.current();
         let directory = self.ma.directory();
+        let exposed = || directory.exposed().filter(|player| rules.expose(player));
         match target {
-            Target::Key(key) => match directory.by_key(key) {
+            Target::Key(key) => match directory.by_key(key).filter(|player| rules.expose(player)) {
                 Some(player) => Ok(player.clone()),
                 None if self.ma.is_settling() => Err(Refusal::MusicAssistantStarting),
                 None => Err(Refusal::UnknownPlayer),
             },
-            Target::Named(name) => choose_named(name, &directory.exposed().collect::<Vec<_>>()),
+            Target::Named(name) => choose_named(name, &exposed().collect::<Vec<_>>()),
             Target::Unnamed => {
-                let all: Vec<&Player> = directory.exposed().filter(|player| player.available).collect();
+                let all: Vec<&Player> = exposed().filter(|player| player.available).collect();
                 let playing: Vec<&Player> = all
                     .iter()
                     .copied()
@@ -249,7 +275,9 @@ impl Executor {
     /// Returns the level that is, or by a later request will be, set.
     async fn send_level(&self, player: &Player, change: Change, limit: Duration) -> Result<u8, Refusal> {
         let deadline = Instant::now() + limit;
-        let ticket = self.volumes.ask(&player.id, change, player.level());
+        let ceiling = self.house.current().ceiling(player);
+        let limited = Refusal::VolumeLimited(Percent::clamped(ceiling.into()));
+        let ticket = self.volumes.ask(&player.id, change, player.level(), ceiling).ok_or(limited)?;
         let turn = self.volumes.turn(&player.id, &ticket);
         let Ok(turn) = tokio::time::timeout_at(deadline, turn).await else { return Err(Refusal::Busy) };
         let Some(_turn) = turn else { return Ok(ticket.level) };

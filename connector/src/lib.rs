@@ -4,6 +4,8 @@
 //! Assistant. The way of a command: [`link`] receives it and confirms it, [`link::commands`] opens and judges it,
 //! [`execute`] carries it out on [`music_assistant`], and the sealed reply goes back.
 //!
+//! What the owner allows is in [`rules`], and [`execute`] obeys it.
+//!
 //! Around it: [`pairing`] once, [`cloud`] for the tokens that let it in, [`state`] for what must survive a restart,
 //! [`status`] and [`doctor`] for people. [`connector`] puts it together; [`cli`] is the program.
 
@@ -16,6 +18,7 @@ pub mod link;
 pub mod music_assistant;
 pub mod network;
 pub mod pairing;
+pub mod rules;
 pub mod state;
 pub mod status;
 

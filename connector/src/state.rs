@@ -7,6 +7,7 @@
 //! | `skill-keys` | the pinned key set, signed by its root | owner |
 //! | `install.id` | tells two installations with the same key apart | owner |
 //! | `music-assistant.json`, `music-assistant.token` | where Music Assistant is, and its token | owner |
+//! | `rules.json` | what the owner allows; may be edited by hand | owner |
 //! | `status.json` | how it stands, without secrets | owner |
 //! | `stopped` | the stop-now switch: it is on while this file exists | owner |
 //! | `lock` | held while a connector runs or pairs | owner |
@@ -19,6 +20,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use macloud_e2ee::keys::PinnedKeySet;
 use macloud_proto::ids::InstanceId;
@@ -28,6 +30,9 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::music_assistant::token::Token;
+use crate::rules::Rules;
+
+const RULES: &str = "rules.json";
 
 /// Nothing here is larger.
 const MAX_FILE: u64 = 1 << 20;
@@ -61,6 +66,14 @@ pub enum StateError {
         path: PathBuf,
         /// Why it could not be changed here.
         source: io::Error,
+    },
+    /// The owner's rules cannot be understood. Nothing is allowed by mistake.
+    #[error("{path} cannot be used: {what}. Correct it, or remove it to allow everything.")]
+    Rules {
+        /// Where they are.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
     },
     /// A file is damaged.
     #[error("{path} is damaged ({what}). Restore it from a backup, or remove it and pair again.")]
@@ -267,6 +280,31 @@ impl StateDir {
     /// [`StateError`].
     pub fn save_music_assistant(&self, place: &MusicAssistantPlace) -> Result<(), StateError> {
         self.write_json("music-assistant.json", place)
+    }
+
+    /// What the owner allows. Everything, if nothing is said.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn rules(&self) -> Result<Rules, StateError> {
+        let Some(bytes) = self.read(RULES)? else { return Ok(Rules::default()) };
+        serde_json::from_slice(&bytes)
+            .map_err(|error| StateError::Rules { path: self.file(RULES), what: error.to_string() })
+    }
+
+    /// Remember what the owner allows. A connector that runs notices within a second.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn save_rules(&self, rules: &Rules) -> Result<(), StateError> {
+        self.write_json(RULES, rules)
+    }
+
+    /// Differs whenever the rules may have changed.
+    #[must_use]
+    pub fn rules_stamp(&self) -> Option<(SystemTime, u64)> {
+        let metadata = std::fs::metadata(self.file(RULES)).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
     }
 
     /// Where Music Assistant's token is kept.

@@ -55,19 +55,24 @@ pub struct Ticket {
 }
 
 impl Volumes {
-    /// Note a change asked of `player`, whose level Music Assistant says is `known`.
-    pub fn ask(&self, player: &str, change: Change, known: Option<u8>) -> Ticket {
+    /// Note a change asked of `player`, whose level Music Assistant says is `known`, and which is not to be made louder than
+    /// `ceiling`. A step ends there; `None` for what asks for more.
+    pub fn ask(&self, player: &str, change: Change, known: Option<u8>, ceiling: u8) -> Option<Ticket> {
         let mut lanes = self.lanes();
         let lane = lanes.entry(player.into()).or_default();
         let present = lane.present(known);
         let level = match change {
+            Change::To(level) if level.min(100) > ceiling => return None,
             Change::To(level) => {
                 lane.before_mute = None;
                 level.min(100)
             }
+            Change::By(step) if step > 0 && present >= ceiling && ceiling < 100 => return None,
             Change::By(step) => {
                 let base = lane.before_mute.take().filter(|_| present == 0).unwrap_or(present);
-                (i16::from(base) + i16::from(step)).clamp(0, 100) as u8
+                // Who is above the ceiling already may become quieter in steps.
+                let most = if step > 0 { ceiling } else { 100 };
+                (i16::from(base) + i16::from(step)).clamp(0, most.into()) as u8
             }
             Change::Silence => {
                 if present > 0 {
@@ -76,12 +81,12 @@ impl Volumes {
                 0
             }
             Change::Restore if present > 0 => present,
-            Change::Restore => lane.before_mute.take().unwrap_or(UNKNOWN_LEVEL),
+            Change::Restore => lane.before_mute.take().unwrap_or(UNKNOWN_LEVEL).min(ceiling),
         };
         lane.asked += 1;
         lane.level = level;
         lane.at = Some(Instant::now());
-        Ticket { number: lane.asked, level, turn: Arc::clone(&lane.turn) }
+        Some(Ticket { number: lane.asked, level, turn: Arc::clone(&lane.turn) })
     }
 
     /// Wait for the turn of `ticket`. `None` when a later request has overtaken it, so that there is nothing to send.
@@ -114,22 +119,43 @@ impl Lane {
 mod tests {
     use super::*;
 
+    fn ask(volumes: &Volumes, player: &str, change: Change, known: Option<u8>) -> Ticket {
+        volumes.ask(player, change, known, 100).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_goes_over_the_ceiling() {
+        let volumes = Volumes::default();
+        let level = |change, known| volumes.ask("a", change, known, 60).map(|ticket| ticket.level);
+        assert_eq!(level(Change::To(61), Some(20)), None);
+        assert_eq!(level(Change::By(10), Some(20)), Some(30), "what was refused changed nothing");
+        assert_eq!(level(Change::To(60), Some(20)), Some(60));
+        assert_eq!(level(Change::By(1), Some(60)), None);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(level(Change::By(50), Some(50)), Some(60), "a step ends at the ceiling");
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(level(Change::By(-10), Some(95)), Some(85), "somebody turned the knob");
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(level(Change::Silence, Some(95)), Some(0));
+        assert_eq!(level(Change::Restore, Some(0)), Some(60));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn steps_add_up_before_the_first_is_confirmed() {
         let volumes = Volumes::default();
-        let levels: Vec<u8> = (0..4).map(|_| volumes.ask("a", Change::By(10), Some(20)).level).collect();
+        let levels: Vec<u8> = (0..4).map(|_| ask(&volumes, "a", Change::By(10), Some(20)).level).collect();
         assert_eq!(levels, [30, 40, 50, 60]);
         tokio::time::advance(Duration::from_secs(5)).await;
-        assert_eq!(volumes.ask("a", Change::By(10), Some(35)).level, 45, "somebody turned the knob");
+        assert_eq!(ask(&volumes, "a", Change::By(10), Some(35)).level, 45, "somebody turned the knob");
     }
 
     #[tokio::test]
     async fn only_the_newest_of_those_that_wait_is_sent() {
         let volumes = Volumes::default();
-        let first = volumes.ask("a", Change::To(10), None);
+        let first = ask(&volumes, "a", Change::To(10), None);
         let sending = volumes.turn("a", &first).await.unwrap();
-        let second = volumes.ask("a", Change::To(20), None);
-        let third = volumes.ask("a", Change::To(30), None);
+        let second = ask(&volumes, "a", Change::To(20), None);
+        let third = ask(&volumes, "a", Change::To(30), None);
         drop(sending);
         assert!(volumes.turn("a", &second).await.is_none());
         assert!(volumes.turn("a", &third).await.is_some());
@@ -138,21 +164,25 @@ mod tests {
     #[test]
     fn levels_stay_on_the_scale() {
         let volumes = Volumes::default();
-        assert_eq!(volumes.ask("a", Change::By(-50), Some(20)).level, 0);
-        assert_eq!(volumes.ask("b", Change::By(100), Some(20)).level, 100);
-        assert_eq!(volumes.ask("c", Change::To(200), Some(20)).level, 100);
+        assert_eq!(ask(&volumes, "a", Change::By(-50), Some(20)).level, 0);
+        assert_eq!(ask(&volumes, "b", Change::By(100), Some(20)).level, 100);
+        assert_eq!(ask(&volumes, "c", Change::To(200), Some(20)).level, 100);
     }
 
     #[tokio::test(start_paused = true)]
     async fn mute_is_undone_to_the_level_before() {
         let volumes = Volumes::default();
-        assert_eq!(volumes.ask("a", Change::Silence, Some(40)).level, 0);
-        assert_eq!(volumes.ask("a", Change::Silence, Some(40)).level, 0);
-        assert_eq!(volumes.ask("a", Change::Restore, Some(40)).level, 40);
-        assert_eq!(volumes.ask("a", Change::Restore, Some(40)).level, 40, "not muted: nothing changes");
-        assert_eq!(volumes.ask("b", Change::Restore, Some(0)).level, UNKNOWN_LEVEL);
+        assert_eq!(ask(&volumes, "a", Change::Silence, Some(40)).level, 0);
+        assert_eq!(ask(&volumes, "a", Change::Silence, Some(40)).level, 0);
+        assert_eq!(ask(&volumes, "a", Change::Restore, Some(40)).level, 40);
+        assert_eq!(ask(&volumes, "a", Change::Restore, Some(40)).level, 40, "not muted: nothing changes");
+        assert_eq!(ask(&volumes, "b", Change::Restore, Some(0)).level, UNKNOWN_LEVEL);
         tokio::time::advance(Duration::from_secs(5)).await;
-        volumes.ask("a", Change::Silence, Some(40));
-        assert_eq!(volumes.ask("a", Change::By(10), None).level, 50, "a step while muted starts from the level before");
+        ask(&volumes, "a", Change::Silence, Some(40));
+        assert_eq!(
+            ask(&volumes, "a", Change::By(10), None).level,
+            50,
+            "a step while muted starts from the level before"
+        );
     }
 }

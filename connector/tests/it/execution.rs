@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use macloud_connector::execute::Executor;
+use macloud_connector::rules::HouseRules;
+use macloud_connector::rules::local_time::Zone;
 use macloud_e2ee::vocabulary::{
     Action, Command, Item, MediaKind, MediaQuery, Percent, Placement, Playback, Player, Refusal, Reply, Target,
     Transport,
 };
+use macloud_service_kit::clock::ManualClock;
 use serde_json::{Value, json};
 
 use crate::scripted::{Answer, Client, PATIENCE, Scripted, media, player, queue};
@@ -23,8 +26,22 @@ impl Home {
     async fn with(players: Vec<Value>, queues: Vec<Value>) -> Self {
         let server = Scripted::start_with(players, queues).await;
         let client = server.settled().await;
-        let executor = Executor::new(client.ma.clone());
+        let executor = Executor::new(client.ma.clone(), HouseRules::none());
         Self { server, client, executor }
+    }
+
+    /// A kitchen that plays at level 40, a bath, and these rules, at half past nine in the evening.
+    async fn ruled(rules: Value) -> Self {
+        let playing = json!({"playback_state": "playing", "volume_level": 40});
+        let mut home = Self::with(
+            vec![player("up1", "Kitchen", playing), player("up2", "Bath", json!({}))],
+            vec![queue("up1", 3, json!({})), queue("up2", 3, json!({}))],
+        )
+        .await;
+        let evening = ManualClock::at(86_400 + 21 * 3600 + 1800);
+        let rules = HouseRules::new(serde_json::from_value(rules).unwrap(), evening, Zone::UTC);
+        home.executor = Executor::new(home.client.ma.clone(), rules);
+        home
     }
 
     async fn kitchen(extra: Value) -> Self {
@@ -512,7 +529,7 @@ async fn while_music_assistant_is_away_the_last_list_is_given() {
     settings.timing.first_retry = Duration::from_secs(3600);
     let client = server.client_with(settings);
     client.ready().await;
-    let executor = Executor::new(client.ma.clone());
+    let executor = Executor::new(client.ma.clone(), HouseRules::none());
     server.cut();
     client.condition(|condition| !condition.is_ready()).await;
     let Reply::Players(players) = executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
@@ -528,7 +545,7 @@ async fn before_anything_is_known_nothing_is_listed_as_empty() {
     let mut settings = server.settings();
     settings.timing.grace = Duration::from_secs(3600);
     let client = server.client_with(settings);
-    let executor = Executor::new(client.ma.clone());
+    let executor = Executor::new(client.ma.clone(), HouseRules::none());
     let list = || executor.execute(Command::ListPlayers, AMPLE);
     assert_eq!(list().await, Reply::Refused(Refusal::MusicAssistantStarting));
     server.edit(|script| script.hello["status"] = json!("running"));
@@ -543,7 +560,7 @@ async fn a_player_not_back_yet_after_a_restart_is_starting() {
     settings.timing.grace = Duration::from_secs(3600);
     let client = server.client_with(settings);
     client.ready().await;
-    let executor = Executor::new(client.ma.clone());
+    let executor = Executor::new(client.ma.clone(), HouseRules::none());
     let command = Command::OnPlayer { target: Target::Unnamed, action: Action::Read };
     assert_eq!(executor.execute(command, AMPLE).await, Reply::Refused(Refusal::NoPlayerNamed(vec![])));
     let pause = Action::Transport(Transport::Pause);
@@ -558,4 +575,71 @@ async fn what_is_late_is_not_begun() {
     let command = Command::OnPlayer { target: Target::Named("kitchen".into()), action };
     assert_eq!(home.executor.execute(command, Duration::ZERO).await, Reply::Refused(Refusal::Late));
     assert!(home.commands().is_empty());
+}
+
+#[tokio::test]
+async fn a_hidden_player_does_not_exist() {
+    let home = Home::ruled(json!({"players": {"up1": {"hidden": true}}})).await;
+    let Reply::Players(players) = home.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    assert_eq!(players.iter().map(|player| player.name.as_str()).collect::<Vec<_>>(), ["Bath"]);
+    assert_eq!(home.refused("kitchen", Action::Read).await, Refusal::NoPlayerNamed(vec!["Bath".into()]));
+    let key = {
+        let directory = home.client.ma.directory();
+        directory.key_of(directory.player("up1").unwrap()).unwrap()
+    };
+    for action in [Action::Read, Action::Transport(Transport::Pause)] {
+        let command = Command::OnPlayer { target: Target::Key(key.clone()), action };
+        assert_eq!(home.executor.execute(command, AMPLE).await, Reply::Refused(Refusal::UnknownPlayer));
+    }
+    let unnamed = Command::OnPlayer { target: Target::Unnamed, action: Action::Read };
+    let Reply::Done { player, .. } = home.executor.execute(unnamed, AMPLE).await else { panic!() };
+    assert_eq!(player.name, "Bath", "though the other one plays");
+    assert!(home.commands().is_empty());
+}
+
+#[tokio::test]
+async fn no_player_is_made_louder_than_its_owner_allows() {
+    let home = Home::ruled(json!({"players": {"up1": {"max_volume": 60}}})).await;
+    let limited = Refusal::VolumeLimited(percent(60));
+    assert_eq!(home.refused("kitchen", Action::SetVolume(percent(61))).await, limited);
+    assert!(home.commands().is_empty());
+    assert_eq!(home.done("kitchen", Action::AdjustVolume(50)).await.state.volume, Some(percent(60)));
+    assert_eq!(home.refused("kitchen", Action::AdjustVolume(1)).await, limited);
+    assert_eq!(home.done("kitchen", Action::AdjustVolume(-20)).await.state.volume, Some(percent(40)));
+    assert_eq!(home.done("bath", Action::SetVolume(percent(100))).await.state.volume, Some(percent(100)));
+    let levels: Vec<Value> =
+        home.server.calls("players/cmd/volume_set").iter().map(|args| args["volume_level"].clone()).collect();
+    assert_eq!(levels, [60, 40, 100]);
+}
+
+#[tokio::test]
+async fn in_quiet_hours_nothing_is_started_or_turned_up() {
+    let home = Home::ruled(json!({"quiet_hours": {"from": "21:30", "to": "07:00"}})).await;
+    library(&home);
+    for (player, action) in [
+        ("bath", play("jazz mix")),
+        ("kitchen", play("jazz mix")),
+        ("bath", Action::Transport(Transport::Play)),
+        ("bath", Action::Transport(Transport::Next)),
+        ("bath", Action::SetPower(true)),
+        ("kitchen", Action::SetVolume(percent(41))),
+        ("kitchen", Action::AdjustVolume(1)),
+        ("kitchen", Action::SetMute(false)),
+    ] {
+        assert_eq!(home.refused(player, action.clone()).await, Refusal::QuietHours, "{action:?}");
+    }
+    assert!(home.commands().is_empty(), "{:?}", home.commands());
+    for action in [
+        Action::Read,
+        Action::SetVolume(percent(39)),
+        Action::AdjustVolume(-5),
+        Action::Transport(Transport::Next),
+        play_with("jazz mix", None, None, Placement::Add),
+        Action::Transport(Transport::Pause),
+        Action::SetPower(false),
+    ] {
+        home.done("kitchen", action).await;
+    }
+    let day = Home::ruled(json!({"quiet_hours": {"from": "21:31", "to": "07:00"}})).await;
+    day.done("bath", Action::Transport(Transport::Play)).await;
 }

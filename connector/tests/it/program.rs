@@ -338,3 +338,65 @@ async fn pairing_ends_with_the_next_step() {
     assert!(last.contains(&quoted) && last.contains("--ma-token-file FILE"), "{text}");
     std::fs::remove_dir_all(outer).unwrap();
 }
+
+#[tokio::test]
+async fn rules_are_shown_changed_and_obeyed_within_a_second() {
+    let home = Home::paired().await;
+    home.ma.edit(|script| script.players.push(player("up2", "Bath", json!({}))));
+    let rules = async |args: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
+        program.arg("rules").args(args).arg("--state-dir").arg(&home.state_dir);
+        output_of(program).await
+    };
+    let shown = async |args: &[&str]| {
+        let output = rules(&[args, &["--json"]].concat()).await;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let mut value = lines(&output).remove(0);
+        assert!(value["local_time"].is_string());
+        value.as_object_mut().unwrap().remove("local_time");
+        value
+    };
+    assert_eq!(shown(&["show"]).await, json!({}));
+    let bath = json!({"players": {"up2": {"name": "Bath", "hidden": true}}});
+    assert_eq!(shown(&["hide", "the bath"]).await, bath);
+    let kitchen = shown(&["limit", "up1", "--volume", "60"]).await;
+    assert_eq!(kitchen["players"]["up1"], json!({"name": "Kitchen", "max_volume": 60}));
+    let quiet = shown(&["quiet", "--from", "22:00", "--to", "7:00"]).await;
+    assert_eq!(quiet["quiet_hours"], json!({"from": "22:00", "to": "07:00"}));
+    let text = String::from_utf8(rules(&["show"]).await.stdout).unwrap();
+    for said in ["Bath (up2): hidden", "Kitchen (up1): no louder than 60", "22:00 to 07:00"] {
+        assert!(text.contains(said), "{text}");
+    }
+    for (wrong, code) in [
+        (&["hide", "attic"][..], 1),
+        (&["limit", "kitchen"], 2),
+        (&["limit", "kitchen", "--volume", "101"], 2),
+        (&["quiet", "--from", "22:00"], 2),
+    ] {
+        assert_eq!(rules(wrong).await.status.code(), Some(code), "{wrong:?}");
+    }
+    shown(&["quiet", "--off"]).await;
+
+    let mut running = home.run();
+    let mut relay = home.cloud.next_session(1).await;
+    running.ma_ready().await;
+    let session = home.cloud.establish(&mut relay).await;
+    let listed = async |relay: &mut crate::cloud::RelaySession| {
+        let list = macloud_e2ee::vocabulary::Command::ListPlayers;
+        let reply = relay.ask(&mut Sent::seal(&session, &list, both(), Duration::from_secs(8))).await;
+        let macloud_e2ee::vocabulary::Reply::Players(players) = reply else { panic!("{reply:?}") };
+        players.into_iter().map(|player| player.name).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&mut relay).await, ["Kitchen"]);
+    assert_eq!(shown(&["expose", "bath"]).await, json!({"players": {"up1": {"name": "Kitchen", "max_volume": 60}}}));
+    let obeyed = async { while listed(&mut relay).await.len() < 2 {} };
+    timeout(Duration::from_secs(1), obeyed).await.expect("the rules did not come into force");
+
+    // A mistake made by hand opens nothing, and is named at the next start.
+    std::fs::write(home.state_dir.join("rules.json"), r#"{"players": {"up1": {"hiden": true}}}"#).unwrap();
+    running.stop().await;
+    let start = home.output("run", &[]).await;
+    assert_eq!(start.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&start.stderr).into_owned();
+    assert!(text.contains("rules.json") && text.contains("`hiden`") && text.contains("Correct it"), "{text}");
+}

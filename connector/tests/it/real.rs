@@ -10,6 +10,7 @@ use macloud_connector::music_assistant::fields::Fields;
 use macloud_connector::music_assistant::token::Token;
 use macloud_connector::music_assistant::{MusicAssistant, READ_LIMIT, Settings, Timing, TokenSource};
 use macloud_connector::network::Dialer;
+use macloud_connector::rules::HouseRules;
 use macloud_e2ee::vocabulary::{
     Action, Command, MediaKind, MediaQuery, Percent, Placement, Playback, Player, Refusal, Reply, Target, Transport,
 };
@@ -48,7 +49,7 @@ impl Real {
             directory.exposed().next().is_some() && directory.exposed().all(|player| player.available)
         };
         assert!(ma.wait_until(PATIENCE, there).await, "not all players are there");
-        Self { executor: Executor::new(ma.clone()), ma, _task: task }
+        Self { executor: Executor::new(ma.clone(), HouseRules::none()), ma, _task: task }
     }
 
     async fn on(&self, player: &Player, action: Action) -> (Reply, Duration) {

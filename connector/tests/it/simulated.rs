@@ -8,6 +8,7 @@ use macloud_connector::music_assistant::model::Activity;
 use macloud_connector::music_assistant::token::Token;
 use macloud_connector::music_assistant::{self, MusicAssistant, Settings, TokenSource};
 use macloud_connector::network::Dialer;
+use macloud_connector::rules::HouseRules;
 use macloud_e2ee::vocabulary::{
     self, Action, Command, MediaKind, MediaQuery, Percent, Placement, Refusal, Reply, Target, Transport,
 };
@@ -54,7 +55,7 @@ impl Simulated {
         let mut task = JoinSet::new();
         let running = ma.clone();
         task.spawn(async move { running.run(Stop::new()).await });
-        let this = Self { home, executor: Executor::new(ma.clone()), ma, _task: task };
+        let this = Self { home, executor: Executor::new(ma.clone(), HouseRules::none()), ma, _task: task };
         this.ready(true).await;
         this
     }

@@ -1,0 +1,171 @@
+//! `rules`: what the owner allows, shown and changed.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use macloud_e2ee::vocabulary::clean_text;
+use macloud_service_kit::clock;
+
+use super::{Json, Place, line, say};
+use crate::connector::{is_healthy, ma_settings};
+use crate::doctor::judge_ma;
+use crate::execute::names::{self, Match};
+use crate::music_assistant::MusicAssistant;
+use crate::rules::local_time::Zone;
+use crate::rules::{HouseRules, Level, QuietHours, Rules, TimeOfDay};
+use crate::state::StateDir;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RulesVerb {
+    /// Show the rules.
+    Show {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Hide a player: through the cloud it can be neither seen nor used.
+    Hide {
+        /// Its name, or its id in Music Assistant.
+        player: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Undo `hide`.
+    Expose {
+        /// Its name, or its id in Music Assistant.
+        player: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Let a player be made no louder than this through the cloud.
+    Limit {
+        /// Its name, or its id in Music Assistant.
+        player: String,
+        /// The highest volume, 0 to 100.
+        #[arg(long, value_name = "PERCENT", required_unless_present = "off")]
+        volume: Option<Level>,
+        /// Take the limit away.
+        #[arg(long, conflicts_with = "volume")]
+        off: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Between two times of day, start nothing and turn nothing up. Pausing and turning down work always.
+    Quiet {
+        /// When it begins, such as 22:00, by this machine's clock.
+        #[arg(long, value_name = "TIME", requires = "to", required_unless_present = "off")]
+        from: Option<TimeOfDay>,
+        /// When it ends, such as 07:00.
+        #[arg(long, value_name = "TIME", requires = "from")]
+        to: Option<TimeOfDay>,
+        /// Have no quiet hours.
+        #[arg(long, conflicts_with_all = ["from", "to"])]
+        off: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    json: Json,
+}
+
+/// Change what is to be changed, and show the rules as they are then.
+pub(super) async fn run(verb: RulesVerb) -> anyhow::Result<ExitCode> {
+    let common = verb.common();
+    let state = common.place.existing_state()?;
+    let mut rules = state.rules()?;
+    let before = rules.clone();
+    match &verb {
+        RulesVerb::Show { .. } => {}
+        RulesVerb::Hide { player, .. } | RulesVerb::Expose { player, .. } => {
+            let (id, name) = find(player, &rules, &state, &common.place).await?;
+            rules.change(&id, &name, |rules| rules.hidden = matches!(verb, RulesVerb::Hide { .. }));
+        }
+        RulesVerb::Limit { player, volume, .. } => {
+            let (id, name) = find(player, &rules, &state, &common.place).await?;
+            rules.change(&id, &name, |rules| rules.max_volume = *volume);
+        }
+        RulesVerb::Quiet { from, to, .. } => {
+            rules.quiet_hours = from.zip(*to).map(|(from, to)| QuietHours { from, to });
+        }
+    }
+    if rules != before {
+        state.save_rules(&rules)?;
+    }
+    show(rules, common.json.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(rules: Rules, json: bool) -> anyhow::Result<()> {
+    let house = HouseRules::new(rules, clock::system(), Zone::of_this_machine());
+    let (rules, now) = (house.current(), house.time_of_day());
+    if json {
+        let mut value = serde_json::to_value(&*rules)?;
+        value["local_time"] = now.to_string().into();
+        line(&value);
+        return Ok(());
+    }
+    for (id, player) in &rules.players {
+        let what = match (player.hidden, player.max_volume) {
+            (true, _) => "hidden".to_owned(),
+            (false, Some(level)) => format!("no louder than {}", level.value()),
+            (false, None) => "no rules".to_owned(),
+        };
+        say(&format!("{} ({id}): {what}", player.name));
+    }
+    match rules.quiet_hours {
+        Some(hours) => say(&format!("Quiet hours: {} to {} (here it is {now} now)", hours.from, hours.to)),
+        None if rules.players.is_empty() => say("No rules: every player may be used, as loud as it can, at any time."),
+        None => {}
+    }
+    Ok(())
+}
+
+/// Id and name of the player that is meant: one that has rules already, else one that Music Assistant has.
+async fn find(wanted: &str, rules: &Rules, state: &StateDir, place: &Place) -> anyhow::Result<(String, String)> {
+    let ruled = rules.players.iter().find(|(id, player)| *id == wanted || player.name.eq_ignore_ascii_case(wanted));
+    if let Some((id, player)) = ruled {
+        return Ok((id.clone(), player.name.clone()));
+    }
+    let players = players(state, place).await?;
+    if let Some(found) = players.iter().find(|(id, _)| id == wanted) {
+        return Ok(found.clone());
+    }
+    let known: Vec<&str> = players.iter().map(|(_, name)| name.as_str()).collect();
+    match names::find(wanted, &known) {
+        Match::One(at) => Ok(players[at].clone()),
+        Match::Several(several) => {
+            let several: Vec<String> =
+                several.into_iter().map(|at| format!("{} ({})", players[at].1, players[at].0)).collect();
+            bail!("several players could be meant; give the id of one: {}", several.join(", "))
+        }
+        Match::None => bail!("there is no player {wanted:?}; there are: {}", known.join(", ")),
+    }
+}
+
+async fn players(state: &StateDir, place: &Place) -> anyhow::Result<Vec<(String, String)>> {
+    let ma = MusicAssistant::new(ma_settings(state, &place.options()?)?);
+    let condition = judge_ma(&ma).await;
+    if !is_healthy(&condition) {
+        return Err(anyhow::anyhow!(condition.explanation())).context("the player cannot be looked up");
+    }
+    let directory = ma.directory();
+    Ok(directory.exposed().map(|player| (player.id.clone(), clean_text(&player.name))).collect())
+}
+
+impl RulesVerb {
+    const fn common(&self) -> &Common {
+        match self {
+            Self::Show { common }
+            | Self::Hide { common, .. }
+            | Self::Expose { common, .. }
+            | Self::Limit { common, .. }
+            | Self::Quiet { common, .. } => common,
+        }
+    }
+}
