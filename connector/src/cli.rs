@@ -1,4 +1,4 @@
-//! The command line: `pair`, `run`, `status`, `doctor`, `rules`, `stop`, `resume`.
+//! The command line: `pair`, `find`, `run`, `status`, `doctor`, `rules`, `stop`, `resume`.
 //!
 //! Exit codes: 0 done or healthy; 1 it failed, or `doctor` found something, or `status` says "not running"; 2 wrong usage
 //! or settings; 3 not paired yet; 4 the state directory is in use by another connector.
@@ -22,13 +22,14 @@ use serde::Serialize;
 use serde_json::json;
 use url::Url;
 
-use crate::connector::{Connector, ConnectorOptions, OpenError};
+use crate::connector::{Connector, ConnectorOptions, OpenError, USUAL_MA_URL};
+use crate::discovery::{self, Found};
 use crate::doctor;
 use crate::music_assistant::Timing;
 use crate::music_assistant::token::Token;
 use crate::network::Dialer;
 use crate::pairing::{DeviceCode, PairError, PairOptions, pair};
-use crate::state::{StateDir, StateError};
+use crate::state::{MusicAssistantPlace, StateDir, StateError};
 use crate::status::Status;
 use rules::RulesVerb;
 
@@ -72,6 +73,14 @@ enum Verb {
         name: Option<String>,
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Look for Music Assistant in this network.
+    ///
+    /// Prints the address of each server that announces itself, for --ma-url. Pairing does the same if no address is given, and
+    /// keeps it if there is just one.
+    Find {
         #[command(flatten)]
         json: Json,
     },
@@ -166,6 +175,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::init(&cli.telemetry, "ma-connector")?;
     match cli.verb {
         Verb::Pair { cloud, name, place, json } => pair_verb(cloud, name, &place, json.json).await,
+        Verb::Find { json } => find_verb(json.json).await,
         Verb::Run { place } => run_verb(&place).await,
         Verb::Status { place, json } => status_verb(&place, json.json),
         Verb::Doctor { place, json } => doctor_verb(&place, json.json).await,
@@ -195,15 +205,61 @@ async fn pair_verb(cloud: Url, name: Option<String>, place: &Place, json: bool) 
         dialer: place.dialer()?,
         clock: clock::system(),
     };
-    let paired = pair(options, |code| show_code(code, json)).await?;
+    // While the person is busy with the code.
+    let pairing = pair(options, |code| show_code(code, json));
+    let (paired, found) = tokio::try_join!(pairing, async { Ok(found_alone(place).await) })?;
+    let found = found.map(|found| found.url);
+    if let Some(url) = &found {
+        StateDir::open(&place.state_dir)?.save_music_assistant(&MusicAssistantPlace { url: Some(url.clone()) })?;
+    }
     if json {
-        line(
-            &json!({ "event": "paired", "instance_id": paired.instance_id, "home_name": paired.home_name, "fingerprint": paired.fingerprint }),
-        );
+        let mut event = json!({ "event": "paired", "instance_id": paired.instance_id, "home_name": paired.home_name, "fingerprint": paired.fingerprint });
+        if let Some(url) = &found {
+            event["music_assistant_url"] = url.as_str().into();
+        }
+        line(&event);
     } else {
+        if let Some(url) = &found {
+            say(&format!("Found Music Assistant at {url}."));
+        }
         say(&next_step(&paired.home_name, &StateDir::open(&place.state_dir)?));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The one Music Assistant of this network, where no address was ever given and none is on this machine.
+async fn found_alone(place: &Place) -> Option<Found> {
+    let kept = StateDir::existing(&place.state_dir).and_then(|state| state.music_assistant().ok()?.url);
+    if place.ma_url.is_some() || kept.is_some() || is_on_this_machine().await {
+        return None;
+    }
+    // Without it there is still --ma-url.
+    let found = discovery::find(discovery::USUAL_LIMIT).await.unwrap_or_default();
+    <[Found; 1]>::try_from(found).ok().map(|[found]| found)
+}
+
+async fn is_on_this_machine() -> bool {
+    let usual = Url::parse(USUAL_MA_URL).ok().and_then(|url| url.port_or_known_default());
+    let Some(port) = usual else { return false };
+    let connected = tokio::net::TcpStream::connect(("localhost", port));
+    matches!(tokio::time::timeout(discovery::USUAL_LIMIT, connected).await, Ok(Ok(_)))
+}
+
+async fn find_verb(json: bool) -> anyhow::Result<ExitCode> {
+    let found = discovery::find(discovery::USUAL_LIMIT).await.context("this machine's network cannot be asked")?;
+    for server in &found {
+        if json {
+            line(server);
+        } else {
+            say(&format!("{}  {}", server.url, server.name.as_deref().unwrap_or(&server.server_id)));
+        }
+    }
+    if found.is_empty() && !json {
+        say(
+            "No Music Assistant answered in this network. It may be in another one, or in a container whose network is its own: give its address with --ma-url.",
+        );
+    }
+    Ok(if found.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn next_step(home_name: &str, state: &StateDir) -> String {

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::cloud::{Cloud, CloudError};
 use crate::connector::{ConnectorOptions, is_healthy, ma_settings};
+use crate::discovery;
 use crate::link::Admission;
 use crate::music_assistant::{Condition, MusicAssistant};
 use crate::rules::Rules;
@@ -140,7 +141,14 @@ async fn ma_checks(state: &StateDir, options: &ConnectorOptions, checks: &mut Ve
             let fix = Condition::TokenRefused.explanation();
             checks.push(Check::bad(TOKEN, "Music Assistant refuses it.", fix));
         }
-        other => checks.push(Check::bad(REACH, format!("Not usable ({}).", other.word()), fix)),
+        other => {
+            let mut fix = fix;
+            // The owner decides: whoever is in the network can say that it is Music Assistant.
+            for found in discovery::find(discovery::USUAL_LIMIT).await.unwrap_or_default() {
+                fix.push_str(&format!(" One announces itself in this network: --ma-url {}", found.url));
+            }
+            checks.push(Check::bad(REACH, format!("Not usable ({}).", other.word()), fix));
+        }
     }
 }
 

@@ -6,12 +6,13 @@
 //!
 //! What the owner allows is in [`rules`], and [`execute`] obeys it.
 //!
-//! Around it: [`pairing`] once, [`cloud`] for the tokens that let it in, [`state`] for what must survive a restart,
+//! Around it: [`discovery`] of Music Assistant and [`pairing`] once, [`cloud`] for the tokens that let it in, [`state`] for what must survive a restart,
 //! [`status`] and [`doctor`] for people. [`connector`] puts it together; [`cli`] is the program.
 
 pub mod cli;
 pub mod cloud;
 pub mod connector;
+pub mod discovery;
 pub mod doctor;
 pub mod execute;
 pub mod link;

@@ -3,6 +3,7 @@
 
 mod chain;
 mod cloud;
+mod discovery;
 mod execution;
 mod music_assistant;
 mod program;
