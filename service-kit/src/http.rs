@@ -17,6 +17,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::socket;
 use crate::stop::Stop;
 use crate::tls::{Certificate, server_config};
 
@@ -54,6 +55,8 @@ pub struct ServerLimits {
     pub header_timeout: Duration,
     /// After a soft stop, requests in flight get this long.
     pub drain_timeout: Duration,
+    /// A peer that acknowledges nothing for this long is gone; see [`socket::set_user_timeout`].
+    pub user_timeout: Duration,
 }
 
 impl Default for ServerLimits {
@@ -64,6 +67,7 @@ impl Default for ServerLimits {
             handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
+            user_timeout: Duration::from_secs(15),
         }
     }
 }
@@ -146,6 +150,7 @@ impl Connection {
     async fn run(self, stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>, handshakes: Arc<Semaphore>) {
         // Frames and headers are small; waiting to fill a packet adds 40 ms.
         let _ = stream.set_nodelay(true);
+        let _ = socket::set_user_timeout(&stream, self.limits.user_timeout);
         let Some(tls) = tls else {
             return self.serve(stream, Security::Plain).await;
         };

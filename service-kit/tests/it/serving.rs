@@ -114,6 +114,41 @@ async fn a_request_in_flight_is_finished_at_a_soft_stop_and_new_ones_are_refused
     assert!(TcpStream::connect(address).await.is_err());
 }
 
+/// Says when the answer it is part of has been given up.
+struct Endless(tokio::sync::mpsc::UnboundedSender<()>);
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_peer_that_takes_nothing_is_given_up() {
+    macloud_service_kit::tls::install_provider();
+    let (given_up, mut was_given_up) = tokio::sync::mpsc::unbounded_channel();
+    let endless = move || {
+        let until = Endless(given_up.clone());
+        async move {
+            let chunk = axum::body::Bytes::from_static(&[0; 16 * 1024]);
+            axum::body::Body::from_stream(futures_util::stream::repeat_with(move || {
+                let _held = &until;
+                Ok::<_, std::io::Error>(chunk.clone())
+            }))
+        }
+    };
+    let limits = ServerLimits { user_timeout: Duration::from_millis(300), ..ServerLimits::default() };
+    let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), None).await.unwrap().with_limits(limits);
+    let address = server.local_addr().unwrap();
+    tokio::spawn(server.serve(Router::new().route("/", get(endless)), Stop::new()));
+    let mut stalled = TcpStream::connect(address).await.unwrap();
+    stalled.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    // It stays connected and reads nothing.
+    tokio::time::timeout(Duration::from_secs(20), was_given_up.recv()).await.expect("the connection is kept").unwrap();
+    drop(stalled);
+}
+
 #[tokio::test]
 async fn whoever_dawdles_over_a_request_head_is_cut_off() {
     let limits = ServerLimits { header_timeout: Duration::from_millis(100), ..ServerLimits::default() };
