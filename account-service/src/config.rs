@@ -42,40 +42,41 @@ impl Config {
     }
 }
 
-/// How long things live, in seconds. Each range is where the setting still does what it is for.
+/// How long things live, in seconds. Short lives are for tests of what ends; none is so long that it means "for ever".
 #[derive(Debug, Clone, clap::Args)]
 pub struct Lives {
-    /// Life of an authorization code, 10 to 600.
-    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = seconds(10, 600))]
+    /// Life of an authorization code, 1 to 600.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = seconds(1, 600))]
     pub code_seconds: u32,
     /// Life of access tokens of clients that were created without their own, 360 to 2592000: Alexa refuses shorter ones.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = seconds(360, 30 * DAY))]
     pub default_access_token_seconds: u32,
-    /// A refresh token that nobody uses for this long ends, 3600 to 315360000. Households may be silent for months.
-    #[arg(long, value_name = "SECONDS", default_value_t = 400 * DAY, value_parser = seconds(3600, 3650 * DAY))]
+    /// A refresh token that nobody uses for this long ends, 1 to 315360000. Households may be silent for months.
+    #[arg(long, value_name = "SECONDS", default_value_t = 400 * DAY, value_parser = seconds(1, 3650 * DAY))]
     pub refresh_idle_seconds: u32,
     /// After its successor was used, a refresh token stays valid for this long, 0 to 2592000 (clients with overlapping
     /// rotation).
     #[arg(long, value_name = "SECONDS", default_value_t = DAY, value_parser = seconds(0, 30 * DAY))]
     pub rotation_overlap_seconds: u32,
-    /// Life of id tokens, 60 to 86400.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = seconds(60, DAY))]
+    /// Life of id tokens, 1 to 86400.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = seconds(1, DAY))]
     pub id_token_seconds: u32,
     /// A signing key is followed by a fresh one after this long, 86400 to 315360000. Each is published before it is used
     /// and for two days after.
     #[arg(long, value_name = "SECONDS", default_value_t = 90 * DAY, value_parser = seconds(DAY, 3650 * DAY))]
     pub signing_key_seconds: u32,
-    /// Life of the tokens with which homes dial in, 60 to 86400.
-    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = seconds(60, DAY))]
+    /// Life of the tokens with which homes dial in, 1 to 3600: relays remember what was revoked for as long, and refuse a
+    /// token that lives longer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = seconds(1, LONGEST_INSTANCE_TOKEN))]
     pub instance_token_seconds: u32,
-    /// A pairing must be decided within this time, 60 to 3600.
-    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = seconds(60, 3600))]
+    /// A pairing must be decided within this time, 1 to 3600.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = seconds(1, 3600))]
     pub pairing_seconds: u32,
     /// How often a connector may ask whether its pairing was decided, 1 to 30.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = seconds(1, 30))]
     pub pairing_poll_seconds: u32,
-    /// A browser stays signed in this long, 300 to 34560000.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30 * DAY, value_parser = seconds(300, 400 * DAY))]
+    /// A browser stays signed in this long, 1 to 34560000.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30 * DAY, value_parser = seconds(1, 400 * DAY))]
     pub session_seconds: u32,
 }
 
@@ -182,6 +183,7 @@ impl FromStr for Rate {
 }
 
 const DAY: u32 = 24 * 3600;
+const LONGEST_INSTANCE_TOKEN: u32 = macloud_proto::instance_token::MAX_LIFE_SECONDS as u32;
 
 #[cfg(test)]
 mod tests {
@@ -199,16 +201,16 @@ mod tests {
 
     /// Flag, least and most, as documented.
     const RANGES: [(&str, u64, u64); 11] = [
-        ("--code-seconds", 10, 600),
+        ("--code-seconds", 1, 600),
         ("--default-access-token-seconds", 360, 2_592_000),
-        ("--refresh-idle-seconds", 3600, 315_360_000),
+        ("--refresh-idle-seconds", 1, 315_360_000),
         ("--rotation-overlap-seconds", 0, 2_592_000),
-        ("--id-token-seconds", 60, 86_400),
+        ("--id-token-seconds", 1, 86_400),
         ("--signing-key-seconds", 86_400, 315_360_000),
-        ("--instance-token-seconds", 60, 86_400),
-        ("--pairing-seconds", 60, 3600),
+        ("--instance-token-seconds", 1, 3600),
+        ("--pairing-seconds", 1, 3600),
         ("--pairing-poll-seconds", 1, 30),
-        ("--session-seconds", 300, 34_560_000),
+        ("--session-seconds", 1, 34_560_000),
         ("--password-wait-ms", 100, 30_000),
     ];
 
@@ -247,6 +249,19 @@ mod tests {
             seen += 1;
         }
         assert_eq!(seen, RANGES.len());
+    }
+
+    #[test]
+    fn instance_tokens_never_outlive_a_relays_memory() {
+        let parse = |seconds: &str| {
+            let command = <Lives as clap::Args>::augment_args(clap::Command::new("test").no_binary_name(true));
+            command.try_get_matches_from(["--instance-token-seconds", seconds]).map_err(|error| error.to_string())
+        };
+        assert!(parse("1").is_ok() && parse("3600").is_ok());
+        for wrong in ["0", "3601", "86400"] {
+            let said = parse(wrong).unwrap_err();
+            assert!(said.contains("--instance-token-seconds") && said.contains("1..=3600"), "{said}");
+        }
     }
 
     #[test]

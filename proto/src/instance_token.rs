@@ -10,6 +10,14 @@ use crate::jose::{Header, JoseError, Jwk, SigningKey, Unverified};
 /// The audience of instance tokens.
 pub const RELAY_AUDIENCE: &str = "urn:macloud:relay";
 
+/// No instance token lives longer than this, in seconds. Relays remember what was revoked for as long as a token may
+/// live, so one that lives longer would outlive its own revocation: it is refused, and the issuer does not make it.
+pub const MAX_LIFE_SECONDS: u64 = 3600;
+
+/// For this long, in seconds, after something was revoked a token made before may still be within its time: its life, and
+/// what the clocks of issuer and relay may differ by, at both of its ends.
+pub const REVOCATION_MEMORY_SECONDS: u64 = MAX_LIFE_SECONDS + 2 * LEEWAY_SECONDS;
+
 /// The clocks of issuer and relay may differ by this much, in seconds.
 const LEEWAY_SECONDS: u64 = 60;
 
@@ -65,6 +73,9 @@ pub enum InstanceTokenError {
     /// Expired or not yet valid.
     #[error("the instance token has expired")]
     Expired,
+    /// Made to live longer than [`MAX_LIFE_SECONDS`].
+    #[error("the instance token lives longer than its revocation would be remembered")]
+    TooLong,
 }
 
 /// Sign `claims`; `kid` names the key in the published set.
@@ -119,6 +130,9 @@ pub fn verify(token: &str, keys: &KeySet, issuer: &str, now: u64) -> Result<Clai
     if claims.exp.saturating_add(LEEWAY_SECONDS) <= now || claims.iat > now.saturating_add(LEEWAY_SECONDS) {
         return Err(InstanceTokenError::Expired);
     }
+    if claims.exp.saturating_sub(claims.iat) > MAX_LIFE_SECONDS {
+        return Err(InstanceTokenError::TooLong);
+    }
     Ok(claims)
 }
 
@@ -158,6 +172,18 @@ mod tests {
         assert_eq!(at(NOW).unwrap(), claims());
         assert_eq!(at(NOW + 700).unwrap_err(), InstanceTokenError::Expired);
         assert_eq!(at(NOW - 700).unwrap_err(), InstanceTokenError::Expired);
+    }
+
+    #[test]
+    fn a_token_that_would_outlive_its_revocation_is_refused() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let verdict = |exp| {
+            let token = sign(&key, "k1", &Claims { exp, ..claims() });
+            verify(&token, &keys(&key), "https://cloud.example", NOW)
+        };
+        assert!(verdict(NOW + MAX_LIFE_SECONDS).is_ok());
+        assert_eq!(verdict(NOW + MAX_LIFE_SECONDS + 1).unwrap_err(), InstanceTokenError::TooLong);
+        assert_eq!(verdict(u64::MAX).unwrap_err(), InstanceTokenError::TooLong);
     }
 
     #[test]

@@ -91,6 +91,7 @@ impl Admission {
         verdict.map_err(|error| match error {
             InstanceTokenError::Expired => Refusal::Token("the token has expired"),
             InstanceTokenError::UnknownKey => Refusal::Token("the token names an unknown key"),
+            InstanceTokenError::TooLong => Refusal::Token("the token lives for too long"),
             InstanceTokenError::Jose(_) | InstanceTokenError::NotOurs => Refusal::Token("the token is invalid"),
         })
     }

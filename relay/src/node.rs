@@ -73,7 +73,7 @@ impl Relay {
             nonces: Nonces::new(clock.clone(), config.nonce_period),
             replays: Replays::new(config.max_remembered_proofs),
             keys: SigningKeys::new(accounts.clone(), config.accounts_timeout, config.key_refresh_interval),
-            revoked: Revoked::new(config.max_token_life),
+            revoked: Revoked::default(),
             connect_urls: config.connect_urls.clone(),
         };
         let node = Node {

@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use macloud_proto::ids::InstanceId;
+use macloud_proto::instance_token::REVOCATION_MEMORY_SECONDS;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Revoked {
-    max_token_life_seconds: u64,
     state: Mutex<State>,
 }
 
@@ -22,17 +21,12 @@ struct State {
 }
 
 impl Revoked {
-    pub(crate) fn new(max_token_life: Duration) -> Self {
-        Self { max_token_life_seconds: max_token_life.as_secs(), state: Mutex::default() }
-    }
-
     /// The home ended at `now` (seconds since 1970): its tokens made until then are refused until they have expired.
     pub(crate) fn end(&self, instance: &InstanceId, now: u64) {
         let mut state = self.state.lock().expect("no code panics while holding this lock");
         state.ended.insert(instance.clone(), now);
         if now.saturating_sub(state.last_swept) >= SWEEP_SECONDS {
-            let life = self.max_token_life_seconds;
-            state.ended.retain(|_, ended| now.saturating_sub(*ended) <= life);
+            state.ended.retain(|_, ended| now.saturating_sub(*ended) <= REVOCATION_MEMORY_SECONDS);
             state.last_swept = now;
         }
     }
@@ -57,14 +51,17 @@ mod tests {
 
     #[test]
     fn older_tokens_are_refused_newer_ones_not() {
-        let revoked = Revoked::new(Duration::from_secs(900));
+        let revoked = Revoked::default();
         let (home, other) = (InstanceId::from_bytes(&[1; 16]), InstanceId::from_bytes(&[2; 16]));
         revoked.end(&home, 1000);
         assert!(revoked.refuses(&home, 999) && revoked.refuses(&home, 1000) && !revoked.refuses(&home, 1001));
         assert!(!revoked.refuses(&other, 1));
-        revoked.end(&other, 2000);
-        assert!(!revoked.refuses(&home, 1), "forgotten once every such token has expired");
-        revoked.distrust_all(3000);
-        assert!(revoked.refuses(&home, 2999) && !revoked.refuses(&home, 3001));
+        // Made just before, a token may live for an hour, and is accepted for a minute more.
+        revoked.end(&other, 1000 + 3600 + 60);
+        assert!(revoked.refuses(&home, 1000), "remembered while such a token may be accepted");
+        revoked.end(&other, 10_000);
+        assert!(!revoked.refuses(&home, 1000), "forgotten once every such token has expired");
+        revoked.distrust_all(11_000);
+        assert!(revoked.refuses(&home, 10_999) && !revoked.refuses(&home, 11_001));
     }
 }

@@ -55,6 +55,7 @@ async fn credentials_that_do_not_hold_are_refused() {
         ("wrong audience", signed(|claims| claims.aud = "alexa".into()), "invalid_token"),
         ("wrong issuer", signed(|claims| claims.iss = "https://other.example".into()), "invalid_token"),
         ("expired", signed(|claims| claims.exp = NOW - 100), "invalid_token"),
+        ("lives too long", signed(|claims| claims.exp = NOW + 3_700), "invalid_token"),
         ("from the future", signed(|claims| claims.iat = NOW + 100), "invalid_token"),
         ("forged", Dial::of(&home, forged, Some(&nonce)), "invalid_token"),
     ];

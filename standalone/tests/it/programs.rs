@@ -86,7 +86,7 @@ fn mistakes_on_the_command_line_are_named() {
         (&["serve", "--listen", "nowhere"], "--listen"),
         (&["serve", "--listen", "0.0.0.0:0"], "plain HTTP"),
         (&["serve", "--sign-in-per-address", "many"], "REQUESTS/SECONDS"),
-        (&["serve", "--code-seconds", "0"], "invalid value '0' for '--code-seconds <SECONDS>': 0 is not in 10..=600"),
+        (&["serve", "--code-seconds", "0"], "invalid value '0' for '--code-seconds <SECONDS>': 0 is not in 1..=600"),
         (&["serve", "--default-access-token-seconds", "359"], "360..=2592000"),
         (&["demo", "--ma-url", "ws://127.0.0.1:1/ws"], "--ma-token-file"),
         (&["--config", "/nonexistent/file.toml", "serve"], "/nonexistent/file.toml"),
