@@ -80,7 +80,7 @@ impl Accounts for AccountsRpc {
     ) -> Result<Response<Self::WatchChangesStream>, Status> {
         // Subscribed before the first read: a change committed in between wakes the follower.
         let wake = self.shared.watch_changes();
-        let (start, from) = start(&self.shared, request.into_inner().since).await.map_err(|error| away(&error))?;
+        let (start, from) = start(&self.shared, &request.into_inner()).await.map_err(|error| away(&error))?;
         let (sender, receiver) = mpsc::channel(64);
         // Ends by itself when the watcher goes away (`send` fails), which it notices at the latest at the next change.
         tokio::spawn(follow(self.shared.clone(), start, from, wake, sender));
@@ -123,17 +123,23 @@ impl Accounts for AccountsRpc {
 }
 
 /// The first message, and the sequence that the follower goes on from.
-async fn start(shared: &Shared, since: u64) -> Result<(Change, u64), StoreError> {
+async fn start(shared: &Shared, request: &WatchChangesRequest) -> Result<(Change, u64), StoreError> {
+    let since = request.since;
     let last = changes::last(&shared.db).await?;
     let oldest = changes::oldest(&shared.db).await?;
     // Everything after `since` is still there if nothing happened since, or the next one is.
     let complete = since == last || since < last && oldest.is_some_and(|oldest| oldest <= since + 1);
     let (gap, from) = match since {
+        0 if request.replay_seconds > 0 => {
+            let first = changes::first_since(&shared.db, shared.now() - i64::from(request.replay_seconds)).await?;
+            (false, first.map_or(last, |first| first - 1))
+        }
         0 => (false, last),
         since if complete => (false, since),
         _ => (true, last),
     };
-    Ok((Change { sequence: from, subject: Some(change::Subject::Start(Start { gap })) }, from))
+    let subject = Some(change::Subject::Start(Start { gap }));
+    Ok((Change { sequence: from, subject, happened_at: shared.clock.unix_seconds() }, from))
 }
 
 async fn follow(
@@ -171,13 +177,15 @@ async fn follow(
         let full = new.len() == 500;
         if new.is_empty() && is_quiet {
             let heartbeat = change::Subject::Heartbeat(Heartbeat {});
-            if sender.send(Ok(Change { sequence: from, subject: Some(heartbeat) })).await.is_err() {
+            let happened_at = shared.clock.unix_seconds();
+            if sender.send(Ok(Change { sequence: from, subject: Some(heartbeat), happened_at })).await.is_err() {
                 return;
             }
         }
         for change in new {
             from = change.sequence;
-            let message = Change { sequence: from, subject: Some(subject(change.subject)) };
+            let happened_at = change.happened_at.unsigned_abs();
+            let message = Change { sequence: from, subject: Some(subject(change.subject)), happened_at };
             if sender.send(Ok(message)).await.is_err() {
                 return;
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use macloud_proto::accounts::v1::{Change, Start, WatchChangesRequest, change};
 use macloud_proto::ids::InstanceId;
+use macloud_proto::instance_token::REVOCATION_MEMORY_SECONDS;
 use macloud_proto::link::GoodbyeReason;
 use macloud_proto::random::between;
 use macloud_service_kit::random;
@@ -13,8 +14,8 @@ use crate::drain;
 use crate::node::Node;
 use crate::session::Order;
 
-/// Follow for ever, from where it was left when the stream breaks. Cancelling it loses nothing: `since` starts anew, and
-/// the first message says whether something was missed.
+/// Follow for ever, from where it was left when the stream breaks; the first message says whether something was missed. A
+/// node that has just started hears again whatever was revoked while tokens made before may still be shown to it.
 pub(crate) async fn follow(node: &Node) {
     let mut since = 0;
     let mut ceiling = FIRST_WAIT;
@@ -34,14 +35,17 @@ pub(crate) async fn follow(node: &Node) {
 
 async fn follow_once(node: &Node, since: &mut u64) -> Result<(), tonic::Status> {
     let mut accounts = node.accounts.clone();
-    let opening = accounts.watch_changes(WatchChangesRequest { since: *since });
-    let mut changes = heard(opening).await?.into_inner();
-    while let Some(Change { sequence, subject }) = heard(changes.message()).await? {
+    let replay_seconds = (REVOCATION_MEMORY_SECONDS + COMMIT_SECONDS) as u32;
+    let request = WatchChangesRequest { since: *since, replay_seconds };
+    let mut changes = heard(accounts.watch_changes(request)).await?.into_inner();
+    while let Some(Change { sequence, subject, happened_at }) = heard(changes.message()).await? {
         *since = sequence;
         node.set_following(true);
+        // An account service that does not say when: it has just been told, so it is later than that.
+        let happened_at = if happened_at == 0 { node.unix_seconds() } else { happened_at };
         match subject {
-            Some(change::Subject::Start(Start { gap: true })) => distrust_all(node).await,
-            Some(change::Subject::InstanceEnded(instance)) => end(node, &instance).await,
+            Some(change::Subject::Start(Start { gap: true })) => distrust_all(node, happened_at).await,
+            Some(change::Subject::InstanceEnded(instance)) => end(node, &instance, happened_at + COMMIT_SECONDS).await,
             // The account service names each home of an ended account; tokens and names of homes are not kept here.
             Some(
                 change::Subject::Start(_)
@@ -62,13 +66,15 @@ async fn heard<T>(next: impl Future<Output = Result<T, tonic::Status>>) -> Resul
     tokio::time::timeout(LONGEST_SILENCE, next).await.map_err(silent)?
 }
 
-async fn end(node: &Node, instance: &str) {
+/// The tokens of this home made until then, by the account service's clock, are void. A session with a newer one stays: the
+/// home was taken back since.
+async fn end(node: &Node, instance: &str, until: u64) {
     let Ok(instance) = instance.parse::<InstanceId>() else {
         return tracing::error!("the account service ended something that is no instance id");
     };
     // Refused first: a home that is just dialling in looks here after it has entered the table.
-    node.admission.revoked.end(&instance, node.unix_seconds());
-    if let Some(session) = node.sessions.find(&instance) {
+    node.admission.revoked.end(&instance, until, node.unix_seconds());
+    if let Some(session) = node.sessions.find(&instance).filter(|session| session.issued_at <= until) {
         let _ =
             session.inbox.send(Order::Close(GoodbyeReason::Revoked, "the home was unlinked or paused").into()).await;
         tracing::info!(instance.id = %instance, "home revoked");
@@ -77,14 +83,19 @@ async fn end(node: &Node, instance: &str) {
 
 /// Changes were missed and nobody knows which: every home proves itself again with a token made from now on, spread
 /// out, and make before break.
-async fn distrust_all(node: &Node) {
+async fn distrust_all(node: &Node, now: u64) {
     tracing::warn!("changes were missed; every home is asked to dial in again");
-    node.admission.revoked.distrust_all(node.unix_seconds());
-    drain::ask_all_to_move(node, PROVE_AGAIN).await;
+    node.admission.revoked.distrust_all(now);
+    drain::ask_all_to_move(node, PROVE_AGAIN_AFTER, PROVE_AGAIN).await;
 }
 
 const LONGEST_SILENCE: Duration = Duration::from_secs(3);
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// A token may be stamped this long after its home's revocation and still have been made before its commit: the time of a change is
+/// taken before it is committed, and seconds are whole. A home that is taken back so soon after needs one more token.
+const COMMIT_SECONDS: u64 = 3;
+/// A token made in the very second in which changes were missed is refused. Homes ask for theirs later than that.
+const PROVE_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Every home needs a new token from the account service, which has just been away.
 const PROVE_AGAIN: Duration = Duration::from_secs(120);

@@ -22,7 +22,7 @@ pub(crate) async fn drain(node: &Node, stop: &Stop) {
         biased;
         () = stop.hard() => {}
         () = async {
-            ask_all_to_move(node, grace).await;
+            ask_all_to_move(node, Duration::ZERO, grace).await;
             node.tasks.wait().await;
         } => return,
     }
@@ -32,13 +32,14 @@ pub(crate) async fn drain(node: &Node, stop: &Stop) {
     let _ = tokio::time::timeout(node.config.link.close_limit * 2, node.tasks.wait()).await;
 }
 
-/// Ask every home to dial in anew, spread so that the next node can take them, and end what is left after `within`.
-pub(crate) async fn ask_all_to_move(node: &Node, within: Duration) {
+/// Ask every home to dial in anew, not before `after`, spread so that the next node can take them, and end what is left
+/// after `within`.
+pub(crate) async fn ask_all_to_move(node: &Node, after: Duration, within: Duration) {
     let sessions = node.sessions.all();
     let rate = node.config.drain_homes_per_second.max(1);
     let spread = Duration::from_secs_f64(sessions.len() as f64 / f64::from(rate)).min(within / 2);
     for session in sessions {
-        let reconnect_after = between(Duration::ZERO, spread, &mut random::fill);
+        let reconnect_after = between(after, after + spread, &mut random::fill);
         let _ = session.inbox.send(Order::Drain { reconnect_after, leaving_in: within }.into()).await;
     }
 }

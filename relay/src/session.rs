@@ -129,7 +129,8 @@ impl Registered {
     /// Take the home's place and greet it, then tell the session that had the place before.
     async fn enter(&self, driver: &mut Driver, hello: Hello, inbox: mpsc::Sender<Input>) {
         let (node, instance) = (&self.node, &self.instance);
-        let handle = SessionHandle { epoch: self.epoch, install_id: hello.install_id, inbox };
+        let Self { epoch, issued_at, .. } = *self;
+        let handle = SessionHandle { epoch, install_id: hello.install_id, issued_at, inbox };
         let install_id = handle.install_id;
         let entered = node.sessions.enter(instance, handle);
         driver.registered = Some(self.epoch);

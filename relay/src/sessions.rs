@@ -14,6 +14,8 @@ use crate::session::Input;
 pub(crate) struct SessionHandle {
     pub(crate) epoch: u64,
     pub(crate) install_id: [u8; 16],
+    /// When the token was made that let it in, seconds since 1970.
+    pub(crate) issued_at: u64,
     pub(crate) inbox: mpsc::Sender<Input>,
 }
 

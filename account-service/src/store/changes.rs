@@ -11,7 +11,9 @@ statements! {
     REWRITE = "UPDATE change_counter SET last = last WHERE id = 1";
     LAST = "SELECT last FROM change_counter WHERE id = 1";
     OLDEST = "SELECT MIN(sequence) FROM changes";
-    AFTER = "SELECT sequence, kind, subject FROM changes WHERE sequence > $1 ORDER BY sequence LIMIT 500";
+    /// Sequences and times grow together, but for what the clocks of several nodes differ by.
+    FIRST_SINCE = "SELECT MIN(sequence) FROM changes WHERE happened_at >= $1";
+    AFTER = "SELECT sequence, kind, subject, happened_at FROM changes WHERE sequence > $1 ORDER BY sequence LIMIT 500";
 }
 
 /// What changed.
@@ -32,6 +34,8 @@ pub(crate) enum Subject {
 pub(crate) struct Change {
     pub(crate) sequence: u64,
     pub(crate) subject: Subject,
+    /// Seconds since 1970, taken just before its transaction.
+    pub(crate) happened_at: i64,
 }
 
 impl Subject {
@@ -84,12 +88,19 @@ pub(crate) async fn oldest(db: &Db) -> Result<Option<u64>> {
     Ok(row.and_then(|(oldest,)| oldest).map(i64::unsigned_abs))
 }
 
+/// The sequence of the first change that happened at `time` or later, if any did.
+pub(crate) async fn first_since(db: &Db, time: i64) -> Result<Option<u64>> {
+    let row: Option<(Option<i64>,)> = db.optional(FIRST_SINCE, values![time]).await?;
+    Ok(row.and_then(|(first,)| first).map(i64::unsigned_abs))
+}
+
 /// Up to 500 changes after `sequence`, oldest first.
 pub(crate) async fn after(db: &Db, sequence: u64) -> Result<Vec<Change>> {
-    let rows: Vec<(i64, String, String)> = db.rows(AFTER, values![sequence as i64]).await?;
+    let rows: Vec<(i64, String, String, i64)> = db.rows(AFTER, values![sequence as i64]).await?;
     rows.into_iter()
-        .map(|(sequence, kind, subject)| {
-            Ok(Change { sequence: sequence.unsigned_abs(), subject: Subject::from_columns(&kind, &subject)? })
+        .map(|(sequence, kind, subject, happened_at)| {
+            let subject = Subject::from_columns(&kind, &subject)?;
+            Ok(Change { sequence: sequence.unsigned_abs(), subject, happened_at })
         })
         .collect()
 }

@@ -9,6 +9,7 @@ use macloud_proto::accounts::v1::{
     WatchChangesRequest,
 };
 use macloud_proto::instance_token::KeySet;
+use macloud_service_kit::clock::Clock as _;
 use macloud_service_kit::stop::Stop;
 use tonic::Streaming;
 
@@ -20,7 +21,12 @@ async fn resolve(world: &World, token: &str) -> ResolveAccessAnswer {
 }
 
 async fn watch(world: &World, since: u64) -> Streaming<Change> {
-    world.accounts().watch_changes(WatchChangesRequest { since }).await.unwrap().into_inner()
+    world.accounts().watch_changes(WatchChangesRequest { since, replay_seconds: 0 }).await.unwrap().into_inner()
+}
+
+/// As a relay does that has just started.
+async fn watch_from(world: &World, replay_seconds: u32) -> Streaming<Change> {
+    world.accounts().watch_changes(WatchChangesRequest { since: 0, replay_seconds }).await.unwrap().into_inner()
 }
 
 async fn next(stream: &mut Streaming<Change>) -> Change {
@@ -99,6 +105,43 @@ on_both_databases! {
         world.service.housekeep().await.unwrap();
         let mut late = watch(world, 1).await;
         assert_eq!(next(&mut late).await.subject, Some(Subject::Start(Start { gap: true })));
+    }
+
+    async fn whoever_starts_anew_hears_what_was_revoked_lately(world: &World) {
+        let mut browser = world.person("ada@example.org").await;
+        let mut homes = Vec::new();
+        for name in ["A", "B"] {
+            homes.push(text(&Connector::new().pair(world, &mut browser, name).await, "instance_id").to_owned());
+        }
+        let mut times = Vec::new();
+        for home in &homes {
+            times.push(world.clock.unix_seconds());
+            let page = browser.get(&format!("/homes/{home}/unlink")).await;
+            browser.submit(&page, &format!("/homes/{home}/unlink"), &[]).await;
+            world.advance(1000);
+        }
+        let ended = async |mut stream: Streaming<Change>| {
+            let start = next(&mut stream).await;
+            assert_eq!(start.subject, Some(Subject::Start(Start { gap: false })));
+            assert_eq!(start.happened_at, world.clock.unix_seconds());
+            world.service.set_user_suspended("ada@example.org", true).await.unwrap();
+            let mut ended = Vec::new();
+            loop {
+                let change = next(&mut stream).await;
+                match change.subject.unwrap() {
+                    Subject::InstanceEnded(home) => ended.push((home, change.happened_at)),
+                    Subject::AccountEnded(_) => break ended,
+                    _ => {}
+                }
+            }
+        };
+        let both = vec![(homes[0].clone(), times[0]), (homes[1].clone(), times[1])];
+        assert_eq!(ended(watch_from(world, 2500).await).await, both);
+        world.service.set_user_suspended("ada@example.org", false).await.unwrap();
+        assert_eq!(ended(watch_from(world, 1500).await).await, both[1..]);
+        world.service.set_user_suspended("ada@example.org", false).await.unwrap();
+        world.advance(10);
+        assert_eq!(ended(watch_from(world, 5).await).await, []);
     }
 
     async fn a_change_on_another_node_arrives_soon(world: &World) {

@@ -78,7 +78,8 @@ impl Resolver {
         homes: &dyn HomesForgotten,
     ) -> Result<(), Status> {
         let mut accounts = self.accounts.clone();
-        let mut changes = heard(accounts.watch_changes(WatchChangesRequest { since: *since })).await?.into_inner();
+        let request = WatchChangesRequest { since: *since, replay_seconds: 0 };
+        let mut changes = heard(accounts.watch_changes(request)).await?.into_inner();
         while let Some(change) = heard(changes.message()).await? {
             *since = change.sequence.max(*since);
             *live |= matches!(change.subject, Some(Subject::Start(_)));

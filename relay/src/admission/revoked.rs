@@ -13,18 +13,20 @@ pub(crate) struct Revoked {
 
 #[derive(Debug, Default)]
 struct State {
-    /// When each home ended, seconds since 1970.
+    /// Each home's tokens made at or before this are refused, seconds since 1970.
     ended: HashMap<InstanceId, u64>,
-    /// Tokens of any home made at or before this are refused: changes were missed.
+    /// Those of any home: changes were missed.
     distrust_until: Option<u64>,
     last_swept: u64,
 }
 
 impl Revoked {
-    /// The home ended at `now` (seconds since 1970): its tokens made until then are refused until they have expired.
-    pub(crate) fn end(&self, instance: &InstanceId, now: u64) {
+    /// The home's tokens made until then (seconds since 1970) are refused, until at `now` they have expired in any case. An
+    /// unlinked home never comes back under its id; one that was let in again has a newer token.
+    pub(crate) fn end(&self, instance: &InstanceId, until: u64, now: u64) {
         let mut state = self.state.lock().expect("no code panics while holding this lock");
-        state.ended.insert(instance.clone(), now);
+        let ended = state.ended.entry(instance.clone()).or_default();
+        *ended = until.max(*ended);
         if now.saturating_sub(state.last_swept) >= SWEEP_SECONDS {
             state.ended.retain(|_, ended| now.saturating_sub(*ended) <= REVOCATION_MEMORY_SECONDS);
             state.last_swept = now;
@@ -53,13 +55,14 @@ mod tests {
     fn older_tokens_are_refused_newer_ones_not() {
         let revoked = Revoked::default();
         let (home, other) = (InstanceId::from_bytes(&[1; 16]), InstanceId::from_bytes(&[2; 16]));
-        revoked.end(&home, 1000);
+        revoked.end(&home, 1000, 1000);
+        revoked.end(&home, 900, 1000);
         assert!(revoked.refuses(&home, 999) && revoked.refuses(&home, 1000) && !revoked.refuses(&home, 1001));
         assert!(!revoked.refuses(&other, 1));
         // Made just before, a token may live for an hour, and is accepted for a minute more.
-        revoked.end(&other, 1000 + 3600 + 60);
+        revoked.end(&other, 1000, 1000 + 3600 + 60);
         assert!(revoked.refuses(&home, 1000), "remembered while such a token may be accepted");
-        revoked.end(&other, 10_000);
+        revoked.end(&other, 1000, 10_000);
         assert!(!revoked.refuses(&home, 1000), "forgotten once every such token has expired");
         revoked.distrust_all(11_000);
         assert!(revoked.refuses(&home, 10_999) && !revoked.refuses(&home, 11_001));

@@ -18,7 +18,7 @@ use macloud_proto::jose::{Jwk, SigningKey, thumbprint};
 use macloud_proto::link::frame::{FromConnector, FromRelay, Hello, Reply, Welcome};
 use macloud_relay::presence::MemoryPresence;
 use macloud_relay::{CONNECT_PATH, Relay, RelayConfig};
-use macloud_service_kit::clock::ManualClock;
+use macloud_service_kit::clock::{Clock as _, ManualClock};
 use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
 use tokio::io::DuplexStream;
@@ -51,8 +51,13 @@ impl Cloud {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut RelayConfig)) -> Self {
-        let accounts = FakeAccounts::new();
+        Self::start_among(FakeAccounts::new(), change).await
+    }
+
+    /// With an account service that has a past.
+    pub(crate) async fn start_among(accounts: FakeAccounts, change: impl FnOnce(&mut RelayConfig)) -> Self {
         let clock = ManualClock::at(NOW);
+        *accounts.state.clock.lock().unwrap() = Some(clock.clone());
         let mut config =
             RelayConfig { node_id: "relay-1".into(), connect_urls: vec![URL.into()], ..RelayConfig::default() };
         change(&mut config);
@@ -443,11 +448,13 @@ struct AccountsState {
     last_since: AtomicU64,
     /// Streams stay open, and nothing comes on them.
     hushed: AtomicBool,
+    clock: Mutex<Option<Arc<ManualClock>>>,
+    history: Mutex<Vec<accounts::Change>>,
     watchers: Mutex<Vec<mpsc::UnboundedSender<Result<accounts::Change, Status>>>>,
 }
 
 impl FakeAccounts {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let accounts = Self::default();
         accounts.publish_keys(&[1]);
         accounts
@@ -483,8 +490,19 @@ impl FakeAccounts {
 
     pub(crate) fn change(&self, subject: change::Subject) {
         let sequence = self.state.sequence.fetch_add(1, Ordering::SeqCst) + 1;
-        let change = accounts::Change { sequence, subject: Some(subject) };
+        let change = accounts::Change { sequence, subject: Some(subject), happened_at: self.now() };
         self.state.watchers.lock().unwrap().retain(|watcher| watcher.send(Ok(change.clone())).is_ok());
+    }
+
+    /// Something that happened before anybody watched; told to whoever asks for what happened lately.
+    pub(crate) fn happened(&self, subject: change::Subject, seconds_ago: u64) {
+        let sequence = self.state.sequence.fetch_add(1, Ordering::SeqCst) + 1;
+        let change = accounts::Change { sequence, subject: Some(subject), happened_at: self.now() - seconds_ago };
+        self.state.history.lock().unwrap().push(change);
+    }
+
+    fn now(&self) -> u64 {
+        self.state.clock.lock().unwrap().as_ref().map_or(NOW, |clock| clock.unix_seconds())
     }
 
     pub(crate) fn end(&self, home: &HomeKey) {
@@ -525,12 +543,19 @@ impl Accounts for FakeAccounts {
     ) -> Result<Response<Self::WatchChangesStream>, Status> {
         self.check()?;
         self.state.watches.fetch_add(1, Ordering::SeqCst);
-        self.state.last_since.store(request.into_inner().since, Ordering::SeqCst);
+        let request = request.into_inner();
+        self.state.last_since.store(request.since, Ordering::SeqCst);
         let (sender, receiver) = mpsc::unbounded_channel();
         let gap = self.state.gap.load(Ordering::SeqCst);
         let start = change::Subject::Start(accounts::Start { gap });
         let sequence = self.state.sequence.load(Ordering::SeqCst);
-        sender.send(Ok(accounts::Change { sequence, subject: Some(start) })).unwrap();
+        sender.send(Ok(accounts::Change { sequence, subject: Some(start), happened_at: self.now() })).unwrap();
+        let oldest = self.now() - u64::from(request.replay_seconds);
+        for change in self.state.history.lock().unwrap().iter().filter(|change| change.happened_at >= oldest) {
+            if request.since == 0 {
+                sender.send(Ok(change.clone())).unwrap();
+            }
+        }
         tokio::spawn(beat(Arc::clone(&self.state), sender.downgrade()));
         self.state.watchers.lock().unwrap().push(sender);
         Ok(Response::new(UnboundedReceiverStream::new(receiver)))
@@ -560,7 +585,7 @@ async fn beat(state: Arc<AccountsState>, watcher: mpsc::WeakUnboundedSender<Resu
         if !state.hushed.load(Ordering::SeqCst) {
             let subject = Some(change::Subject::Heartbeat(accounts::Heartbeat {}));
             let sequence = state.sequence.load(Ordering::SeqCst);
-            let _ = watcher.send(Ok(accounts::Change { sequence, subject }));
+            let _ = watcher.send(Ok(accounts::Change { sequence, subject, happened_at: 0 }));
         }
     }
 }

@@ -38,13 +38,64 @@ async fn a_home_that_was_resumed_comes_back_with_a_new_token() {
     cloud.home(&key).await;
     cloud.accounts.end(&key);
     until(|| cloud.relay.connected() == 0).await;
-    cloud.clock.advance(SECOND * 2);
+    cloud.clock.advance(SECOND * 5);
     let mut claims = key.claims();
-    claims.iat = NOW + 1;
+    claims.iat = NOW + 4;
     let token = instance_token::sign(&account_key(1), "k1", &claims);
     let nonce = cloud.nonce(&key).await;
     let socket = cloud.dial_with(Dial::of(&key, token, Some(&nonce))).await.unwrap();
     Home::greet(socket, 1).await;
+}
+
+/// A token made so many seconds after (before, if negative) the usual time.
+fn token_made(key: &HomeKey, later: i64) -> String {
+    let mut claims = key.claims();
+    claims.iat = NOW.saturating_add_signed(later);
+    instance_token::sign(&account_key(1), "k1", &claims)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_just_started_knows_what_was_revoked_before() {
+    use macloud_proto::accounts::v1::change::Subject;
+    let accounts = cloud::FakeAccounts::new();
+    let (lately, long_ago, taken_back) = (HomeKey::new(1), HomeKey::new(2), HomeKey::new(3));
+    let ended = |key: &HomeKey| Subject::InstanceEnded(key.instance.to_string());
+    accounts.happened(ended(&long_ago), 4 * 3600);
+    accounts.happened(ended(&lately), 600);
+    accounts.happened(ended(&taken_back), 600);
+    let cloud = Cloud::start_among(accounts, |_| {}).await;
+    // What is replayed comes right behind the start.
+    let witness = HomeKey::new(4);
+    let mut home = cloud.home(&witness).await;
+    cloud.accounts.end(&witness);
+    goodbye(&mut home.socket).await;
+    let dial = async |key: &HomeKey, made: i64| {
+        let nonce = cloud.nonce(key).await;
+        cloud.dial_with(Dial::of(key, token_made(key, made), Some(&nonce))).await
+    };
+    for made in [-900, -600, -598] {
+        assert_eq!(dial(&lately, made).await.unwrap_err().error, "invalid_token", "made {made}");
+    }
+    Home::greet(dial(&taken_back, -590).await.unwrap(), 1).await;
+    Home::greet(dial(&long_ago, -10).await.unwrap(), 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_revocation_does_not_close_a_home_that_was_taken_back() {
+    use macloud_proto::accounts::v1::change::Subject;
+    let cloud = Cloud::start().await;
+    let (key, other) = (HomeKey::new(1), HomeKey::new(2));
+    let nonce = cloud.nonce(&key).await;
+    let socket = cloud.dial_with(Dial::of(&key, token_made(&key, -10), Some(&nonce))).await.unwrap();
+    Home::greet(socket, 4).await.serve();
+    let mut witness = cloud.home(&other).await;
+    cloud.accounts.happened(Subject::InstanceEnded(key.instance.to_string()), 60);
+    // The relay knows no sequence yet, so it asks again for what happened lately.
+    cloud.accounts.break_streams(false);
+    tokio::time::sleep(SECOND).await;
+    cloud.accounts.end(&other);
+    assert_eq!(goodbye(&mut witness.socket).await, GoodbyeReason::Revoked);
+    assert_eq!(cloud.command(&key, 1, SECOND).await, delivered(1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -119,7 +119,7 @@ impl FakeAccounts {
     pub async fn push(&self, subject: Subject) {
         let watchers = self.0.watchers.lock().unwrap().clone();
         for watcher in watchers {
-            let _ = watcher.send(Ok(Change { sequence: 2, subject: Some(subject.clone()) })).await;
+            let _ = watcher.send(Ok(Change { sequence: 2, subject: Some(subject.clone()), happened_at: 0 })).await;
         }
     }
 
@@ -149,7 +149,7 @@ async fn beat(state: Arc<State>, watcher: mpsc::WeakSender<Result<Change, Status
         let Some(watcher) = watcher.upgrade() else { return };
         if !state.hushed.load(Ordering::SeqCst) {
             let subject = Some(Subject::Heartbeat(Heartbeat {}));
-            let _ = watcher.try_send(Ok(Change { sequence, subject }));
+            let _ = watcher.try_send(Ok(Change { sequence, subject, happened_at: 0 }));
         }
     }
 }
@@ -194,7 +194,7 @@ impl Accounts for FakeAccounts {
         let (changes, stream) = mpsc::channel(16);
         let start = Start { gap: false };
         let sequence = request.into_inner().since.max(1);
-        let _ = changes.try_send(Ok(Change { sequence, subject: Some(Subject::Start(start)) }));
+        let _ = changes.try_send(Ok(Change { sequence, subject: Some(Subject::Start(start)), happened_at: 0 }));
         tokio::spawn(beat(Arc::clone(&self.0), changes.downgrade(), sequence));
         self.0.watchers.lock().unwrap().push(changes);
         self.0.watched.fetch_add(1, Ordering::SeqCst);
