@@ -1,12 +1,12 @@
 //! Serving an [`axum::Router`] with bounds on everything that a stranger can hold open.
 
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::request::Parts;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -17,6 +17,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::places::{Place, Places};
 use crate::socket;
 use crate::stop::Stop;
 use crate::tls::{Certificate, server_config};
@@ -28,6 +29,30 @@ pub struct Peer {
     pub addr: SocketAddr,
     /// The connection's protection.
     pub security: Security,
+}
+
+/// Where a request comes from: what the proxy in front says in the header `declared_in`, else the connection's address. Name a
+/// header only behind a proxy that always sets it: otherwise anyone could claim any address.
+#[must_use]
+pub fn client_address(parts: &Parts, declared_in: Option<&str>) -> Option<IpAddr> {
+    let declared = declared_in.and_then(|name| {
+        // The last entry is the one our own proxy added.
+        let value = parts.headers.get_all(name).iter().next_back()?.to_str().ok()?;
+        value.rsplit(',').next()?.trim().parse().ok()
+    });
+    declared.or_else(|| parts.extensions.get::<Peer>().map(|peer| peer.addr.ip()))
+}
+
+/// Who an address stands for when it is counted: IPv6 customers get whole /64 networks.
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
 }
 
 /// How a connection is protected.
@@ -49,6 +74,9 @@ pub struct ServerLimits {
     /// For the first message of a TLS handshake to arrive, before it takes one of the places above: whoever connects and
     /// says nothing must not keep others waiting.
     pub hello_timeout: Duration,
+    /// Connections from one [`network`] that have not made their first request yet. More are turned away at once, so that no
+    /// stranger takes all the open files there are. Not for a server behind a proxy, where everyone has the proxy's address.
+    pub waiting_per_network: usize,
     /// For the rest of a TLS handshake.
     pub handshake_timeout: Duration,
     /// For the head of each request, and from a connection's start to its first request.
@@ -64,6 +92,8 @@ impl Default for ServerLimits {
         Self {
             handshakes: 32,
             hello_timeout: Duration::from_secs(5),
+            // Whole villages share an address, and come back together after a power cut.
+            waiting_per_network: 256,
             handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
@@ -96,6 +126,12 @@ impl Server {
         self
     }
 
+    /// Everyone comes from the address of a proxy: do not count by address here.
+    pub const fn behind_proxy(mut self) -> Self {
+        self.limits.waiting_per_network = usize::MAX;
+        self
+    }
+
     /// The address that was bound.
     ///
     /// # Errors
@@ -107,6 +143,7 @@ impl Server {
     /// Serve until a soft stop, then let requests in flight finish, at most until the drain time is over or a hard stop comes.
     pub async fn serve(self, router: Router, stop: Stop) {
         let handshakes = Arc::new(Semaphore::new(self.limits.handshakes));
+        let waiting = Arc::new(Places::default());
         let tls = self.certificate.map(server_config);
         let tasks = TaskTracker::new();
         loop {
@@ -118,8 +155,12 @@ impl Server {
             };
             match accepted {
                 Ok((stream, addr)) => {
-                    let connection =
-                        Connection { addr, limits: self.limits, router: router.clone(), stop: stop.clone() };
+                    let Some(waits) = waiting.take(&network(addr.ip()), self.limits.waiting_per_network) else {
+                        turn_away(&stream, tls.is_some());
+                        continue;
+                    };
+                    let (router, stop) = (router.clone(), stop.clone());
+                    let connection = Connection { addr, waits, limits: self.limits, router, stop };
                     tasks.spawn(connection.run(stream, tls.clone(), handshakes.clone()));
                 }
                 Err(error) => {
@@ -139,8 +180,20 @@ impl Server {
     }
 }
 
+/// Say that it is too much, without waiting for anything. Within TLS that would cost a handshake, so nothing is said.
+fn turn_away(stream: &TcpStream, tls: bool) {
+    if !tls {
+        let _ = stream.try_write(TOO_MANY);
+    }
+}
+
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
 struct Connection {
     addr: SocketAddr,
+    /// Given back at the first request.
+    waits: Place<IpAddr>,
     limits: ServerLimits,
     router: Router,
     stop: Stop,
@@ -175,11 +228,11 @@ impl Connection {
     }
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, security: Security) {
-        let Self { addr, limits, router, stop } = self;
-        let asked = Arc::new(AtomicBool::new(false));
-        let first = asked.clone();
+        let Self { addr, waits, limits, router, stop } = self;
+        let waits = Arc::new(Mutex::new(Some(waits)));
+        let first = waits.clone();
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-            first.store(true, Ordering::Relaxed);
+            drop(take(&first));
             request.extensions_mut().insert(Peer { addr, security });
             router.clone().oneshot(request)
         });
@@ -195,7 +248,7 @@ impl Connection {
         // hyper counts the time for a head from its first byte on, and waits for that byte for ever.
         let silent = async {
             tokio::time::sleep(limits.header_timeout).await;
-            if asked.load(Ordering::Relaxed) {
+            if take(&waits).is_none() {
                 std::future::pending::<()>().await;
             }
         };
@@ -213,5 +266,34 @@ impl Connection {
         if let Err(error) = result {
             tracing::debug!(%error, "connection ended");
         }
+    }
+}
+
+fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().expect("no code panics while holding this lock").take()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_is_one_stranger() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8:0:0:ffff::2"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.2"), of("192.0.2.1"));
+    }
+
+    #[test]
+    fn a_declared_address_counts_only_where_it_is_expected() {
+        let request = axum::http::Request::get("/").header("x-client", "10.0.0.1, 192.0.2.1").body(()).unwrap();
+        let (mut parts, ()) = request.into_parts();
+        assert_eq!(client_address(&parts, None), None);
+        parts.extensions.insert(Peer { addr: ([127, 0, 0, 1], 9).into(), security: Security::Plain });
+        assert_eq!(client_address(&parts, None), Some([127, 0, 0, 1].into()));
+        assert_eq!(client_address(&parts, Some("x-client")), Some([192, 0, 2, 1].into()), "what our own proxy added");
+        assert_eq!(client_address(&parts, Some("x-other")), Some([127, 0, 0, 1].into()));
     }
 }

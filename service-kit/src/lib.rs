@@ -4,6 +4,7 @@
 //! - [`lifecycle`]: saying where a program listens, and stopping it by signals.
 //! - [`config`]: one definition of a setting serves flag, environment variable and TOML file.
 //! - [`telemetry`]: logs, and with feature `server` traces and metrics.
+//! - [`places`]: bounds for each of many.
 //! - [`socket`]: what a TCP connection is asked beyond the usual.
 //! - `http`, `tls`, `health`, `client` (features `server` and `client`): serving and calling, with time limits and bounds everywhere.
 
@@ -18,6 +19,7 @@ pub mod http;
 pub mod lifecycle;
 #[cfg(feature = "server")]
 pub mod metrics;
+pub mod places;
 pub mod random;
 pub mod socket;
 pub mod stop;

@@ -114,6 +114,32 @@ async fn a_request_in_flight_is_finished_at_a_soft_stop_and_new_ones_are_refused
     assert!(TcpStream::connect(address).await.is_err());
 }
 
+#[tokio::test]
+async fn one_address_cannot_hold_every_connection() {
+    let limits = ServerLimits { waiting_per_network: 2, ..ServerLimits::default() };
+    let (address, _stop) = start(None, limits).await;
+    let connect = async |from: [u8; 4]| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        socket.connect(address).await.unwrap()
+    };
+    let ask = async |stream: &mut TcpStream| {
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let mut answer = vec![0; 200];
+        let length = stream.read(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer[..length]).to_lowercase()
+    };
+    let (mut first, _second) = (connect([127, 0, 0, 1]).await, connect([127, 0, 0, 1]).await);
+    let mut turned_away = String::new();
+    connect([127, 0, 0, 1]).await.read_to_string(&mut turned_away).await.unwrap();
+    assert!(turned_away.starts_with("HTTP/1.1 429") && turned_away.contains("retry-after: 5"), "{turned_away}");
+    assert!(ask(&mut connect([127, 0, 0, 2]).await).await.starts_with("http/1.1 200"), "others are served");
+    // Whoever has asked for something does not count any more, although its connection stays.
+    assert!(ask(&mut first).await.starts_with("http/1.1 200"));
+    assert!(ask(&mut connect([127, 0, 0, 1]).await).await.starts_with("http/1.1 200"));
+    assert!(ask(&mut first).await.starts_with("http/1.1 200"));
+}
+
 /// Says when the answer it is part of has been given up.
 struct Endless(tokio::sync::mpsc::UnboundedSender<()>);
 
