@@ -6,11 +6,13 @@ use macloud_proto::dpop;
 use macloud_proto::instance_token::{self, Claims, InstanceTokenError};
 use macloud_proto::jose::Unverified;
 
+pub(crate) mod dial_ins;
 pub(crate) mod keys;
 pub(crate) mod nonces;
 pub(crate) mod replays;
 pub(crate) mod revoked;
 
+use dial_ins::{DialIns, TooOften};
 use keys::{KeysUnavailable, SigningKeys};
 use nonces::Nonces;
 use replays::{Replay, Replays};
@@ -29,6 +31,8 @@ pub(crate) enum Refusal {
     Token(&'static str),
     /// The home was unlinked or paused after the token was made.
     Revoked,
+    /// This home dials in too often.
+    TooOften,
     /// Not now: the account service is away and its keys are not known, or too much is going on.
     Unavailable(&'static str),
 }
@@ -37,6 +41,7 @@ pub(crate) enum Refusal {
 #[derive(Debug)]
 pub(crate) struct Admission {
     pub(crate) nonces: Nonces,
+    pub(crate) dial_ins: DialIns,
     pub(crate) replays: Replays,
     pub(crate) keys: SigningKeys,
     pub(crate) revoked: Revoked,
@@ -54,6 +59,8 @@ impl Admission {
         if proof.thumbprint != claims.cnf.jkt {
             return Err(Refusal::Token("the token is bound to another key"));
         }
+        // Before it takes room among the proofs of all homes.
+        self.dial_ins.count(&claims.sub).map_err(|TooOften| Refusal::TooOften)?;
         // Only a proof that holds is worth remembering; two at once still find each other here.
         match self.replays.first_use(&proof.key, &proof.jti, self.nonces.period()) {
             Replay::First => {}

@@ -34,6 +34,16 @@ pub struct RelayConfig {
     pub max_commands_per_minute: u32,
     /// Homes between the start of their admission and their Welcome. Beyond it: 503 with Retry-After.
     pub max_handshakes: usize,
+    /// Of those, how many one home may hold; only one while more than half are taken, so that a few homes which never
+    /// finish cannot keep the others out. Beyond it: 429 with Retry-After.
+    pub max_handshakes_per_home: usize,
+    /// Of those, how many may come from one network: an IPv4 address, an IPv6 /64. This machine's own address is not
+    /// counted. Beyond it: 429 with Retry-After, before any credentials are looked at.
+    pub max_handshakes_per_network: usize,
+    /// The header in which the proxy in front puts the caller's address. Only behind a proxy that always sets it.
+    pub client_address_header: Option<String>,
+    /// Dial-ins a minute of one home. Beyond it: 429 with Retry-After.
+    pub max_dial_ins_per_minute: u32,
     /// Homes connected at a time. Beyond it: 503 with Retry-After.
     pub max_connections: usize,
     /// How long a nonce for proofs is the newest one; it is accepted for as long again.
@@ -70,6 +80,10 @@ impl Default for RelayConfig {
             link: RelaySettings::default(),
             max_commands_per_minute: 6_000,
             max_handshakes: 512,
+            max_handshakes_per_home: 2,
+            max_handshakes_per_network: 64,
+            client_address_header: None,
+            max_dial_ins_per_minute: 60,
             max_connections: 100_000,
             nonce_period: Duration::from_secs(120),
             max_remembered_proofs: 200_000,

@@ -1,15 +1,19 @@
 //! Dialling in, as HTTP: a home's request becomes a WebSocket, or an answer that says what to do instead.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use macloud_proto::ids::InstanceId;
 use macloud_proto::link::SUBPROTOCOL;
-use macloud_service_kit::http::{Peer, Security};
+use macloud_service_kit::http::{Peer, Security, client_address, network};
+use macloud_service_kit::places::Place;
 use macloud_service_kit::random;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -28,7 +32,7 @@ pub(crate) async fn connect(State(node): State<Arc<Node>>, request: Request) -> 
     answer
 }
 
-async fn try_connect(node: &Arc<Node>, mut request: Request) -> Result<Response, No> {
+async fn try_connect(node: &Arc<Node>, request: Request) -> Result<Response, No> {
     if node.is_draining() {
         return Err(No::Busy("the node is leaving"));
     }
@@ -36,10 +40,12 @@ async fn try_connect(node: &Arc<Node>, mut request: Request) -> Result<Response,
         return Err(No::OldTls);
     }
     let key = websocket_key(&request)?;
-    let room = Room::take(node)?;
-    let claims = node.admission.admit(request.headers(), node.unix_seconds()).await.map_err(No::Refused)?;
-    let upgrade = hyper::upgrade::on(&mut request);
-    session::spawn(node.clone(), upgrade, claims, room);
+    let (parts, body) = request.into_parts();
+    let room = Room::take(node, &parts)?;
+    let claims = node.admission.admit(&parts.headers, node.unix_seconds()).await.map_err(No::Refused)?;
+    let home = place_of_home(node, &claims.sub)?;
+    let upgrade = hyper::upgrade::on(Request::from_parts(parts, body));
+    session::spawn(node.clone(), upgrade, claims, room, home);
     Ok(switching_protocols(key, &node.admission.nonces.newest()))
 }
 
@@ -47,20 +53,45 @@ async fn try_connect(node: &Arc<Node>, mut request: Request) -> Result<Response,
 #[derive(Debug)]
 pub(crate) struct Room {
     /// Until Welcome.
-    pub(crate) handshake: OwnedSemaphorePermit,
+    pub(crate) handshake: Handshake,
     /// Until the session ends.
     pub(crate) connection: OwnedSemaphorePermit,
 }
 
+/// One of the node's handshakes, and one of those that its network may have.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    _of_the_node: OwnedSemaphorePermit,
+    _of_its_network: Option<Place<IpAddr>>,
+}
+
 impl Room {
-    fn take(node: &Node) -> Result<Self, No> {
+    fn take(node: &Node, parts: &Parts) -> Result<Self, No> {
+        let from = client_address(parts, node.config.client_address_header.as_deref());
+        let of_its_network = from.map(network).filter(|network| !network.is_loopback()).map(|network| {
+            let place = node.networks.take(&network, node.config.max_handshakes_per_network);
+            place.ok_or(No::TooMany("too many homes are dialling in from this network"))
+        });
+        let of_its_network = of_its_network.transpose()?;
         let take = |semaphore: &Arc<Semaphore>| semaphore.clone().try_acquire_owned();
         match (take(&node.handshakes), take(&node.connections)) {
-            (Ok(handshake), Ok(connection)) => Ok(Self { handshake, connection }),
+            (Ok(of_the_node), Ok(connection)) => {
+                let handshake = Handshake { _of_the_node: of_the_node, _of_its_network: of_its_network };
+                Ok(Self { handshake, connection })
+            }
             (Err(_), _) => Err(No::Busy("too many homes are dialling in")),
             (_, Err(_)) => Err(No::Busy("this node is full")),
         }
     }
+}
+
+/// A place among the admitted that have not been welcomed: a home that never says hello keeps its own places only. When
+/// half of all are taken, each home gets one, so that the other half is left for others.
+fn place_of_home(node: &Node, instance: &InstanceId) -> Result<Place<InstanceId>, No> {
+    let config = &node.config;
+    let scarce = node.handshakes.available_permits() < config.max_handshakes / 2;
+    let most = if scarce { 1 } else { config.max_handshakes_per_home };
+    node.greeting.take(instance, most).ok_or(No::TooMany("this home is dialling in already"))
 }
 
 /// The checks of RFC 6455 section 4.2.1. Gives `Sec-WebSocket-Key`.
@@ -110,6 +141,7 @@ fn switching_protocols(key: HeaderValue, nonce: &str) -> Response {
 enum No {
     Refused(Refusal),
     Busy(&'static str),
+    TooMany(&'static str),
     OldTls,
     NotWebSocket(&'static str),
     WebSocketVersion,
@@ -121,7 +153,7 @@ impl No {
     fn into_parts(self, node: &Node) -> (Response, &'static str) {
         match self {
             Self::Refused(refusal) => refused(refusal, node),
-            Self::Busy(why) | Self::Malformed(why) | Self::NotWebSocket(why) => self.plain(why),
+            Self::Busy(why) | Self::TooMany(why) | Self::Malformed(why) | Self::NotWebSocket(why) => self.plain(why),
             Self::OldTls => self.plain("connect with TLS 1.3"),
             Self::WebSocketVersion => self.plain("only version 13 of the WebSocket protocol is spoken"),
         }
@@ -130,6 +162,7 @@ impl No {
     fn plain(&self, why: &str) -> (Response, &'static str) {
         let (status, error) = match self {
             Self::Busy(_) | Self::Refused(_) => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
             Self::OldTls => (StatusCode::FORBIDDEN, "tls_too_old"),
             Self::NotWebSocket(_) | Self::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, "upgrade_required"),
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
@@ -141,7 +174,7 @@ impl No {
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
             headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, retry_after());
         }
         (response, error)
@@ -152,6 +185,7 @@ impl No {
 fn refused(refusal: Refusal, node: &Node) -> (Response, &'static str) {
     let (error, why) = match refusal {
         Refusal::Unavailable(why) => return No::Busy(why).plain(why),
+        Refusal::TooOften => return No::TooMany("").plain("this home dials in too often"),
         // Without credentials no error code is given.
         Refusal::NoToken => ("", "an instance token with proof of possession is needed"),
         Refusal::Nonce => ("use_dpop_nonce", "the proof needs the nonce that comes with this answer"),

@@ -1,5 +1,6 @@
 //! The node: everything its tasks share, and what a program does with it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,8 +8,10 @@ use axum::Router;
 use axum::routing::get;
 use macloud_proto::accounts::v1::accounts_client::AccountsClient;
 use macloud_proto::bus::v1::command_bus_server::CommandBusServer;
+use macloud_proto::ids::InstanceId;
 use macloud_proto::time::Micros;
 use macloud_service_kit::clock::SharedClock;
+use macloud_service_kit::places::Places;
 use macloud_service_kit::stop::Stop;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -16,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::Channel;
 
 use crate::admission::Admission;
+use crate::admission::dial_ins::DialIns;
 use crate::admission::keys::SigningKeys;
 use crate::admission::nonces::Nonces;
 use crate::admission::replays::Replays;
@@ -44,6 +48,10 @@ pub(crate) struct Node {
     pub(crate) accounts: AccountsClient<Channel>,
     pub(crate) metrics: Metrics,
     pub(crate) handshakes: Arc<Semaphore>,
+    /// Which homes the admitted handshakes are of.
+    pub(crate) greeting: Arc<Places<InstanceId>>,
+    /// Which networks the handshakes come from.
+    pub(crate) networks: Arc<Places<IpAddr>>,
     pub(crate) connections: Arc<Semaphore>,
     /// Sessions. They end by themselves, by revocation, by takeover, or by the drain that `run` ends with.
     pub(crate) tasks: TaskTracker,
@@ -71,6 +79,7 @@ impl Relay {
         let accounts = AccountsClient::new(accounts);
         let admission = Admission {
             nonces: Nonces::new(clock.clone(), config.nonce_period),
+            dial_ins: DialIns::new(config.max_dial_ins_per_minute),
             replays: Replays::new(config.max_remembered_proofs),
             keys: SigningKeys::new(accounts.clone(), config.accounts_timeout, config.key_refresh_interval),
             revoked: Revoked::default(),
@@ -83,6 +92,8 @@ impl Relay {
             accounts,
             metrics: Metrics::new(),
             handshakes: Arc::new(Semaphore::new(config.max_handshakes)),
+            greeting: Arc::default(),
+            networks: Arc::default(),
             connections: Arc::new(Semaphore::new(config.max_connections)),
             tasks: TaskTracker::new(),
             draining: watch::Sender::new(false),

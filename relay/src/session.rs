@@ -15,8 +15,9 @@ use macloud_proto::link::frame::Hello;
 use macloud_proto::link::relay_side::{Ended, NotSent, Outcome, RelayEvent, RelaySide, Submission, Timing};
 use macloud_proto::link::{GoodbyeReason, Transmit};
 use macloud_proto::time::Micros;
+use macloud_service_kit::places::Place;
 use macloud_service_kit::random;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -58,11 +59,13 @@ impl From<Order> for Input {
 ///
 /// What is only needed to begin and to end is boxed apart, so that it does not stay in the task for the connection's
 /// whole life: idle homes are most of the relay's memory.
-pub(crate) fn spawn(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims, room: Room) {
+pub(crate) fn spawn(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims, room: Room, home: Place<InstanceId>) {
     let tasks = node.tasks.clone();
     let Room { handshake, connection } = room;
     tasks.spawn(async move {
-        let Some((mut driver, registered)) = Box::pin(begin(node, upgrade, claims, handshake)).await else { return };
+        let begun = Box::pin(begin(node, upgrade, claims)).await;
+        drop((handshake, home));
+        let Some((mut driver, registered)) = begun else { return };
         if let Step::Ended(ended) = driver.run().await {
             let Registered { instance, epoch, .. } = &registered;
             tracing::info!(instance.id = %instance, session.epoch = epoch, ?ended, "home disconnected");
@@ -73,12 +76,7 @@ pub(crate) fn spawn(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims, room: R
 }
 
 /// From the upgrade to the Welcome.
-async fn begin(
-    node: Arc<Node>,
-    upgrade: OnUpgrade,
-    claims: Claims,
-    handshake: OwnedSemaphorePermit,
-) -> Option<(Box<Driver>, Registered)> {
+async fn begin(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims) -> Option<(Box<Driver>, Registered)> {
     let upgraded = match tokio::time::timeout(node.config.link.hello_limit, upgrade).await {
         Ok(Ok(upgraded)) => upgraded,
         Ok(Err(error)) => {
@@ -102,7 +100,6 @@ async fn begin(
     node.metrics.connected(1);
     let registered = Registered { node, instance: claims.sub, issued_at: claims.iat, epoch };
     registered.enter(&mut driver, hello, inbox).await;
-    drop(handshake);
     Some((driver, registered))
 }
 

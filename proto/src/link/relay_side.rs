@@ -65,7 +65,8 @@ pub struct RelaySettings {
 impl Default for RelaySettings {
     fn default() -> Self {
         Self {
-            hello_limit: Duration::from_secs(10),
+            // A home says hello at once; this leaves time for a slow line and a busy machine.
+            hello_limit: Duration::from_secs(5),
             ping_min: Duration::from_secs(20),
             ping_max: Duration::from_secs(30),
             pong_limit: Duration::from_secs(5),

@@ -165,6 +165,81 @@ async fn handshakes_and_connections_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_home_cannot_hold_the_places_of_others() {
+    let cloud = Cloud::start_with(|config| config.max_handshakes = 6).await;
+    let nonce = cloud.nonce(&HomeKey::new(100)).await;
+    let dial = async |number| {
+        let home = HomeKey::new(number);
+        cloud.dial_with(Dial::of(&home, home.token(), Some(&nonce))).await
+    };
+    // It never says hello, and never closes.
+    let mut silent = vec![dial(1).await.unwrap(), dial(1).await.unwrap()];
+    for _ in 0..10 {
+        let refused = dial(1).await.unwrap_err();
+        assert_eq!((refused.status, refused.error.as_str()), (429, "too_many_requests"));
+        assert!((1..=5).contains(&refused.retry_after.unwrap()));
+    }
+    Home::greet(dial(2).await.unwrap(), 1).await;
+    // Half are taken: from now on each home gets one.
+    silent.push(dial(3).await.unwrap());
+    silent.push(dial(4).await.unwrap());
+    assert_eq!(dial(4).await.unwrap_err().status, 429);
+    Home::greet(dial(5).await.unwrap(), 1).await;
+    // Whoever has said hello, or was let go without, may dial again.
+    Home::greet(dial(5).await.unwrap(), 1).await;
+    for mut socket in silent {
+        crate::cloud::goodbye(&mut socket).await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    Home::greet(dial(1).await.unwrap(), 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_home_cannot_use_up_the_memory_of_proofs() {
+    let cloud = Cloud::start_with(|config| {
+        config.max_dial_ins_per_minute = 10;
+        config.max_remembered_proofs = 20;
+    })
+    .await;
+    let (greedy, other) = (HomeKey::new(1), HomeKey::new(2));
+    for _ in 0..10 {
+        cloud.home(&greedy).await;
+    }
+    for _ in 0..20 {
+        let refused = cloud.try_dial(&greedy).await.unwrap_err();
+        assert_eq!((refused.status, refused.error.as_str()), (429, "too_many_requests"));
+        assert!(refused.retry_after.is_some());
+    }
+    cloud.home(&other).await;
+    tokio::time::advance(Duration::from_secs(6)).await;
+    cloud.home(&greedy).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_network_cannot_hold_every_place() {
+    let cloud = Cloud::start_with(|config| {
+        config.client_address_header = Some("x-client".into());
+        config.max_handshakes_per_network = 2;
+    })
+    .await;
+    let nonce = cloud.nonce(&HomeKey::new(100)).await;
+    let dial = async |number, from: &str| {
+        let home = HomeKey::new(number);
+        cloud.dial_with(Dial::of(&home, home.token(), Some(&nonce)).set("x-client", from)).await
+    };
+    let _silent = [dial(1, "2001:db8::1").await.unwrap(), dial(2, "2001:db8::2").await.unwrap()];
+    let refused = dial(3, "2001:db8::3").await.unwrap_err();
+    assert_eq!((refused.status, refused.error.as_str()), (429, "too_many_requests"));
+    assert!(refused.nonce.is_none() && refused.retry_after.is_some(), "refused before anything is looked at");
+    Home::greet(dial(3, "2001:db8:0:1::3").await.unwrap(), 1).await;
+    Home::greet(dial(4, "192.0.2.1").await.unwrap(), 1).await;
+    for number in 5..9 {
+        // Whoever has been welcomed does not count.
+        Home::greet(dial(number, "192.0.2.1").await.unwrap(), 1).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_home_that_says_nothing_is_let_go_and_its_room_given_back() {
     let cloud = Cloud::start_with(|config| config.max_handshakes = 1).await;
     let home = HomeKey::new(1);
