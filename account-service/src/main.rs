@@ -99,7 +99,9 @@ async fn main() -> anyhow::Result<()> {
 
     let stop = stop_on_signals()?;
     let health = Health::new();
+    // TLS ends at a proxy in front.
     let web = Server::bind(args.listen, None).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let web = web.behind_proxy();
     let admin = Server::bind(args.admin_listen, None)
         .await
         .with_context(|| format!("cannot listen on {}", args.admin_listen))?;

@@ -72,6 +72,17 @@ pub struct RelayConfig {
     pub tap: Option<Tap>,
 }
 
+impl RelayConfig {
+    /// Connections for which `open_files` are enough; the rest is for listeners, files, callers, and whoever has connected and
+    /// not been admitted yet.
+    #[must_use]
+    pub fn connections_within(open_files: u64) -> usize {
+        usize::try_from(open_files - open_files.min(OTHER_FILES.max(open_files / 8))).unwrap_or(usize::MAX)
+    }
+}
+
+const OTHER_FILES: u64 = 512;
+
 impl Default for RelayConfig {
     fn default() -> Self {
         Self {
@@ -100,5 +111,17 @@ impl Default for RelayConfig {
             drain_homes_per_second: 1_500,
             tap: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_open_files_are_left_for_others() {
+        let within = RelayConfig::connections_within;
+        assert_eq!((within(0), within(512), within(1024), within(80_000)), (0, 0, 512, 70_000));
+        assert!(within(u64::MAX) > 1_000_000);
     }
 }

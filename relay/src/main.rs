@@ -11,7 +11,7 @@ use macloud_relay::presence::MemoryPresence;
 use macloud_relay::{CONNECT_PATH, Relay, RelayConfig};
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
-use macloud_service_kit::lifecycle::{announce, stop_on_signals};
+use macloud_service_kit::lifecycle::{announce, raise_open_file_limit, stop_on_signals};
 use macloud_service_kit::metrics::Metrics;
 use macloud_service_kit::stop::Stop;
 use macloud_service_kit::telemetry::{self, TelemetryArgs};
@@ -49,6 +49,11 @@ struct Args {
     #[arg(long)]
     behind_proxy: bool,
 
+    /// The header in which that proxy puts the caller's address, such as X-Forwarded-For. Only behind a proxy that always sets
+    /// it: otherwise anyone could claim any address.
+    #[arg(long, value_name = "NAME")]
+    client_address_header: Option<String>,
+
     /// Where other services of this cloud reach the command bus.
     #[arg(long, default_value = "127.0.0.1:8444")]
     bus_listen: SocketAddr,
@@ -77,9 +82,9 @@ struct Args {
     #[arg(long, default_value = "relay-1")]
     node_id: String,
 
-    /// Homes connected at a time.
-    #[arg(long, default_value_t = RelayConfig::default().max_connections)]
-    max_connections: usize,
+    /// Homes connected at a time. Each needs an open file. By default 100000, or as many as the limit of open files allows.
+    #[arg(long)]
+    max_connections: Option<usize>,
 
     /// Homes between dial-in and welcome at a time.
     #[arg(long, default_value_t = RelayConfig::default().max_handshakes)]
@@ -109,10 +114,13 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let health = Health::new();
     let clock = clock::system();
     let presence = Arc::new(MemoryPresence::new(clock.clone()));
-    let relay = Relay::new(args.relay_config(), args.accounts_channel()?, clock, presence);
+    let relay = Relay::new(args.relay_config(raise_open_file_limit())?, args.accounts_channel()?, clock, presence);
 
     let bus_tls = args.bus_tls()?;
-    let homes = Server::bind(args.listen, args.certificate()?).await.context("cannot bind --listen")?;
+    let mut homes = Server::bind(args.listen, args.certificate()?).await.context("cannot bind --listen")?;
+    if args.behind_proxy || args.listen.ip().is_loopback() {
+        homes = homes.behind_proxy();
+    }
     let admin = Server::bind(args.admin_listen, None).await.context("cannot bind --admin-listen")?;
     let bus = TcpListener::bind(args.bus_listen).await.context("cannot bind --bus-listen")?;
     announce(&serde_json::json!({
@@ -164,16 +172,51 @@ async fn serve_bus(
 }
 
 impl Args {
-    fn relay_config(&self) -> RelayConfig {
+    fn relay_config(&self, open_files: u64) -> anyhow::Result<RelayConfig> {
         let url = |public: &String| format!("{}{CONNECT_PATH}", public.trim_end_matches('/'));
-        RelayConfig {
+        Ok(RelayConfig {
             node_id: self.node_id.clone(),
             connect_urls: self.public_url.iter().map(url).collect(),
-            max_connections: self.max_connections,
+            max_connections: self.max_connections_within(open_files)?,
+            client_address_header: self.client_address_header()?,
             max_handshakes: self.max_handshakes,
             max_commands_per_minute: self.max_commands_per_minute,
             drain_grace: Duration::from_secs(self.drain_seconds),
             ..RelayConfig::default()
+        })
+    }
+
+    fn client_address_header(&self) -> anyhow::Result<Option<String>> {
+        match (self.behind_proxy, &self.client_address_header) {
+            (true, None) => bail!(
+                "--behind-proxy needs --client-address-header NAME: the header in which your proxy puts the caller's address, \
+                 such as X-Forwarded-For. Without it all homes would share one limit"
+            ),
+            (false, Some(_)) => bail!(
+                "--client-address-header is only for --behind-proxy: without a proxy that always sets it anyone could claim any \
+                 address"
+            ),
+            (_, header) => Ok(header.clone()),
+        }
+    }
+
+    fn max_connections_within(&self, open_files: u64) -> anyhow::Result<usize> {
+        let (possible, usual) = (RelayConfig::connections_within(open_files), RelayConfig::default().max_connections);
+        match self.max_connections {
+            Some(wanted) if wanted > possible => bail!(
+                "--max-connections {wanted} is more than {possible}, which is what this process's limit of {open_files} open files \
+                 allows: raise the limit (LimitNOFILE= in a systemd unit, ulimit -n in a shell) or ask for fewer"
+            ),
+            Some(wanted) => Ok(wanted),
+            None if possible < usual => {
+                tracing::warn!(
+                    open_files,
+                    max_connections = possible,
+                    "the limit of open files allows only so many homes"
+                );
+                Ok(possible)
+            }
+            None => Ok(usual),
         }
     }
 

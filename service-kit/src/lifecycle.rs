@@ -1,4 +1,4 @@
-//! What every long-running program does: say where it listens, and stop when told to.
+//! What every long-running program does: take the open files it may have, say where it listens, and stop when told to.
 
 use std::io::{self, Write as _};
 
@@ -12,6 +12,18 @@ pub fn announce(event: &Value) {
     let mut out = io::stdout().lock();
     // Nobody may be listening any more; that is no reason to end.
     let _ = writeln!(out, "{event}").and_then(|()| out.flush());
+}
+
+/// Raise this process's limit of open files as far as it may, and say what it is then. Most systems start programs with 1024,
+/// for the sake of old ones, and let them ask for more.
+#[cfg(feature = "server")]
+#[must_use]
+pub fn raise_open_file_limit() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    current.unwrap_or(u64::MAX)
 }
 
 /// A stop that SIGTERM or SIGINT asks for: once to finish what is held, a second time to leave now. From the return of this on
@@ -35,4 +47,16 @@ pub fn stop_on_signals() -> io::Result<Stop> {
         }
     });
     Ok(stop)
+}
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_open_files_is_raised_as_far_as_it_may() {
+        let raised = raise_open_file_limit();
+        let now = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        assert_eq!((now.current, now.maximum.unwrap_or(u64::MAX)), (now.maximum, raised));
+    }
 }

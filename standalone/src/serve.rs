@@ -10,7 +10,7 @@ use macloud_alexa_skill::verify::Dangerous;
 use macloud_relay::RelayConfig;
 use macloud_service_kit::clock;
 use macloud_service_kit::http::Server;
-use macloud_service_kit::lifecycle::{announce, stop_on_signals};
+use macloud_service_kit::lifecycle::{announce, raise_open_file_limit, stop_on_signals};
 use macloud_service_kit::metrics::Metrics;
 use macloud_service_kit::tls::Certificate;
 use rustls_pki_types::CertificateDer;
@@ -36,9 +36,13 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         (Some(chain), Some(key)) => Some(Certificate::load(chain, key)?),
         _ => None,
     };
-    let listener = Server::bind(args.listen, certificate.clone())
+    let open_files = raise_open_file_limit();
+    let mut listener = Server::bind(args.listen, certificate.clone())
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
+    if args.behind_proxy || args.listen.ip().is_loopback() {
+        listener = listener.behind_proxy();
+    }
     let admin = Server::bind(args.admin_listen, None)
         .await
         .with_context(|| format!("cannot listen on {} for operators", args.admin_listen))?;
@@ -47,6 +51,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
 
     let stop = stop_on_signals()?;
     let alexa = args.alexa.clone();
+    // There is no other node to move to: what is in flight gets its answer, then the homes wait for the restart.
+    let relay = relay_config(open_files, args.limits.client_address_header.clone());
     let config = CloudConfig {
         data_dir: args.data.data_dir,
         public_url: public_url.clone(),
@@ -55,8 +61,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         commands_per_minute: args.commands_per_minute,
         skill: skill_config(&args.alexa)?,
         events: Box::new(move |vault_key| events_config(&alexa, vault_key)),
-        // There is no other node to move to: what is in flight gets its answer, then the homes wait for the restart.
-        relay: RelayConfig { drain_grace: DRAIN_GRACE, ..RelayConfig::default() },
+        relay,
         relay_url: None,
         clock: clock::system(),
     };
@@ -84,6 +89,12 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     stop.stop_hard();
     cloud.ended().await;
     Ok(())
+}
+
+fn relay_config(open_files: u64, client_address_header: Option<String>) -> RelayConfig {
+    let usual = RelayConfig::default();
+    let max_connections = usual.max_connections.min(RelayConfig::connections_within(open_files));
+    RelayConfig { drain_grace: DRAIN_GRACE, max_connections, client_address_header, ..usual }
 }
 
 fn public_url(args: &ServeArgs, address: SocketAddr) -> anyhow::Result<String> {

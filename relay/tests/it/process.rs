@@ -38,6 +38,44 @@ fn it_says_where_it_listens_and_stops_when_asked() {
 }
 
 #[test]
+fn a_proxy_must_say_who_calls_and_nobody_else_may() {
+    let listen = ["--listen", "127.0.0.1:0", "--bus-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    for (careless, remedy) in [
+        (&["--behind-proxy"][..], "--client-address-header"),
+        (&["--client-address-header", "X-Forwarded-For"], "--behind-proxy"),
+    ] {
+        let output = relay(&BASE).args(listen).args(careless).output().unwrap();
+        assert!(!output.status.success());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(remedy), "{said}");
+    }
+}
+
+#[test]
+fn it_does_not_promise_more_homes_than_it_may_open_files() {
+    let listen = ["--listen", "127.0.0.1:0", "--bus-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let relay = env!("CARGO_BIN_EXE_macloud-relay");
+    let limited = |args: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"ulimit -n 1000; exec "$0" "$@""#, relay]).args(BASE).args(listen).args(args);
+        command.env_clear().env("PATH", "/usr/bin:/bin");
+        command
+    };
+    let output = limited(&["--max-connections", "900"]).output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("--max-connections 900") && said.contains("LimitNOFILE"), "{said}");
+    for fits in [&[][..], &["--max-connections", "400"]] {
+        let mut child = limited(fits).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(line.contains("listening"), "{line}");
+    }
+}
+
+#[test]
 fn it_does_not_open_what_it_cannot_protect() {
     for (careless, remedy) in
         [(["--listen", "0.0.0.0:0"], "--tls-certificate"), (["--bus-listen", "0.0.0.0:0"], "--internal-ca")]
