@@ -54,6 +54,8 @@ pub struct RelayConfig {
     pub key_refresh_interval: Duration,
     /// A call to the account service may take this long.
     pub accounts_timeout: Duration,
+    /// A session is asked to dial in anew with a fresh token after at least half of this and at most all of it.
+    pub session_life: Duration,
     /// The window over which homes spread their reconnects when this node vanishes: what Welcome announces.
     pub reconnect_window: Duration,
     /// Bytes of the WebSocket library's read buffer, kept for each connection all the time.
@@ -100,6 +102,8 @@ impl Default for RelayConfig {
             max_remembered_proofs: 200_000,
             key_refresh_interval: Duration::from_secs(10),
             accounts_timeout: Duration::from_secs(3),
+            // Once or twice a day costs nothing, and nobody stays for longer who should not.
+            session_life: Duration::from_secs(24 * 3600),
             reconnect_window: Duration::from_secs(5),
             // The library's default of 128 KiB costs ten times the memory of everything else together.
             read_buffer_bytes: 2 * 1024,

@@ -3,7 +3,8 @@
 //! The way of a home: it dials in and is *admitted* before anything is spent on it ([`admission`]), its *session* obeys
 //! the link protocol's machine ([`session`]), and *sessions* are found by the home's id (`sessions`). The way of a
 //! command: it arrives on the *bus*, is *dispatched* to the session, and gets exactly one answer before its deadline.
-//! What the account service revokes is *followed* and closed at once; a node that stops *drains* first.
+//! What the account service revokes is *followed* and closed at once; sessions are *renewed* now and then all the same; a
+//! node that stops *drains* first.
 //!
 //! The relay holds no key of any home, reads no database, and does not know `macloud-e2ee`.
 
@@ -17,6 +18,7 @@ mod handshake;
 mod metrics;
 mod node;
 pub mod presence;
+mod renewal;
 mod session;
 mod sessions;
 

@@ -94,6 +94,10 @@ struct Args {
     #[arg(long, default_value_t = RelayConfig::default().max_commands_per_minute)]
     max_commands_per_minute: u32,
 
+    /// A home that has been connected for so many seconds, or half as many, is asked to dial in anew with a fresh token.
+    #[arg(long, default_value_t = RelayConfig::default().session_life.as_secs(), value_parser = clap::value_parser!(u64).range(60..))]
+    session_life_seconds: u64,
+
     /// After a stop signal homes get this many seconds to move elsewhere.
     #[arg(long, default_value_t = RelayConfig::default().drain_grace.as_secs())]
     drain_seconds: u64,
@@ -181,6 +185,7 @@ impl Args {
             client_address_header: self.client_address_header()?,
             max_handshakes: self.max_handshakes,
             max_commands_per_minute: self.max_commands_per_minute,
+            session_life: Duration::from_secs(self.session_life_seconds),
             drain_grace: Duration::from_secs(self.drain_seconds),
             ..RelayConfig::default()
         })

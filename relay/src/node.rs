@@ -29,7 +29,7 @@ use crate::config::RelayConfig;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::sessions::Sessions;
-use crate::{CONNECT_PATH, changes, drain, handshake};
+use crate::{CONNECT_PATH, changes, drain, handshake, renewal};
 
 /// One relay node. Cheap to clone; all clones are the same node.
 #[derive(Debug, Clone)]
@@ -125,10 +125,11 @@ impl Relay {
             stop.soft().await;
             drain::drain(&self.node, &stop).await;
         };
-        // Following never ends by itself, and goes on while the node drains: homes can be unlinked then too.
+        // Following and renewing never end by themselves. Following goes on while the node drains: homes can be unlinked then too.
         tokio::select! {
             () = drained => {}
             () = changes::follow(&self.node) => {}
+            () = renewal::watch(&self.node) => {}
         }
     }
 

@@ -26,6 +26,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use crate::dispatch::{Ask, PendingCall};
 use crate::handshake::Room;
 use crate::node::Node;
+use crate::renewal;
 use crate::sessions::{Entered, SessionHandle};
 
 /// What the rest of the node tells a session. Both kinds are boxed: a channel keeps room for 32 of them for each home,
@@ -127,7 +128,8 @@ impl Registered {
     async fn enter(&self, driver: &mut Driver, hello: Hello, inbox: mpsc::Sender<Input>) {
         let (node, instance) = (&self.node, &self.instance);
         let Self { epoch, issued_at, .. } = *self;
-        let handle = SessionHandle { epoch, install_id: hello.install_id, issued_at, inbox };
+        let renew_at = renewal::due(node);
+        let handle = SessionHandle { epoch, install_id: hello.install_id, issued_at, renew_at, inbox };
         let install_id = handle.install_id;
         let entered = node.sessions.enter(instance, handle);
         driver.registered = Some(self.epoch);

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard};
 
 use macloud_proto::ids::InstanceId;
+use macloud_proto::time::Micros;
 use tokio::sync::mpsc;
 
 use crate::session::Input;
@@ -16,6 +17,8 @@ pub(crate) struct SessionHandle {
     pub(crate) install_id: [u8; 16],
     /// When the token was made that let it in, seconds since 1970.
     pub(crate) issued_at: u64,
+    /// When it is asked to prove itself again.
+    pub(crate) renew_at: Micros,
     pub(crate) inbox: mpsc::Sender<Input>,
 }
 
@@ -71,6 +74,14 @@ impl Sessions {
     pub(crate) fn all(&self) -> Vec<SessionHandle> {
         let handles = |shard: &Mutex<HashMap<_, SessionHandle>>| lock(shard).values().cloned().collect::<Vec<_>>();
         self.shards.iter().flat_map(handles).collect()
+    }
+
+    /// Those that are to prove themselves again.
+    pub(crate) fn due(&self, now: Micros) -> Vec<SessionHandle> {
+        let due = |shard: &Mutex<HashMap<_, SessionHandle>>| {
+            lock(shard).values().filter(|session| session.renew_at <= now).cloned().collect::<Vec<_>>()
+        };
+        self.shards.iter().flat_map(due).collect()
     }
 
     fn shard(&self, instance: &InstanceId) -> MutexGuard<'_, HashMap<InstanceId, SessionHandle>> {

@@ -310,11 +310,12 @@ impl<T> RelaySide<T> {
         }
     }
 
-    /// This node is leaving: ask the home to dial elsewhere. Commands keep flowing until the home has moved, or until
-    /// `leaving_in` is over and the session ends as drained.
+    /// Ask the home to dial in anew: this node is leaving, or wants a fresh proof. Commands keep flowing until the home has
+    /// moved, or until `leaving_in` is over and the session ends as drained. Asking again only counts when it is more urgent.
     pub fn drain(&mut self, reconnect_after: Duration, leaving_in: Duration, now: Micros) {
-        if self.takes_calls() && self.drain_ends.is_none() {
-            self.drain_ends = Some(now.plus(leaving_in));
+        let ends = now.plus(leaving_in);
+        if self.takes_calls() && self.drain_ends.is_none_or(|asked| ends < asked) {
+            self.drain_ends = Some(ends);
             self.send(FromRelay::Drain(super::frame::Drain { reconnect_after, leaving_in }));
         }
     }
@@ -497,7 +498,7 @@ impl<T> RelaySide<T> {
             return self.close(GoodbyeReason::Slow, "does not read", now);
         }
         if self.drain_ends.is_some_and(|end| now >= end) {
-            return self.close(GoodbyeReason::Drained, "the node is leaving", now);
+            return self.close(GoodbyeReason::Drained, "a new session was asked for", now);
         }
         self.expire_commands(now);
         for token in self.pre_key.expire(now) {

@@ -360,7 +360,21 @@ fn a_drained_session_keeps_working_until_the_node_leaves() {
     bench.arrives(reply(1));
     assert_eq!(bench.answers(), [delivered(1)]);
     bench.pass(SECOND * 10);
-    assert_eq!(bench.ended(), Some(Ended::Here(GoodbyeReason::Drained, "the node is leaving")));
+    assert_eq!(bench.ended(), Some(Ended::Here(GoodbyeReason::Drained, "a new session was asked for")));
+}
+
+#[test]
+fn only_a_more_urgent_drain_counts_again() {
+    let mut bench = Bench::open(RelaySettings::default(), 1);
+    bench.machine.drain(SECOND, SECOND * 3600, bench.now);
+    assert!(matches!(bench.sent()[..], [FromRelay::Drain(_)]));
+    bench.pass(SECOND);
+    bench.machine.drain(SECOND, SECOND * 3600, bench.now);
+    assert_eq!(bench.sent(), []);
+    bench.machine.drain(SECOND, SECOND * 5, bench.now);
+    assert!(matches!(bench.sent()[..], [FromRelay::Drain(drain)] if drain.leaving_in == SECOND * 5));
+    bench.pass(SECOND * 5);
+    assert!(matches!(bench.ended(), Some(Ended::Here(GoodbyeReason::Drained, _))));
 }
 
 #[test]

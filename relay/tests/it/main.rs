@@ -11,5 +11,6 @@ mod drain;
 mod liveness;
 mod loopback;
 mod process;
+mod renewal;
 mod revocation;
 mod sessions;
