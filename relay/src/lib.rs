@@ -21,6 +21,7 @@ pub mod presence;
 mod renewal;
 mod session;
 mod sessions;
+mod takeovers;
 
 pub use bus::Bus;
 pub use config::{RelayConfig, Tap, TapFn};

@@ -11,6 +11,7 @@ pub(crate) struct Metrics {
     connections: UpDownCounter<i64>,
     admissions: Counter<u64>,
     takeovers: Counter<u64>,
+    contested: Counter<u64>,
     commands: Counter<u64>,
     dropped: Counter<u64>,
     queue_wait: Histogram<f64>,
@@ -28,6 +29,10 @@ impl Metrics {
             takeovers: meter
                 .u64_counter("macloud.relay.takeovers")
                 .with_description("Sessions replaced by a newer one, by whether it is the same installation")
+                .build(),
+            contested: meter
+                .u64_counter("macloud.relay.contested")
+                .with_description("Takeovers by one of two installations that keep displacing each other")
                 .build(),
             commands: meter
                 .u64_counter("macloud.relay.commands")
@@ -56,6 +61,10 @@ impl Metrics {
 
     pub(crate) fn takeover(&self, same_installation: bool) {
         self.takeovers.add(1, &[KeyValue::new("same_installation", same_installation)]);
+    }
+
+    pub(crate) fn contested(&self) {
+        self.contested.add(1, &[]);
     }
 
     pub(crate) fn command(&self, outcome: &'static str) {

@@ -29,6 +29,7 @@ use crate::config::RelayConfig;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::sessions::Sessions;
+use crate::takeovers::Takeovers;
 use crate::{CONNECT_PATH, changes, drain, handshake, renewal};
 
 /// One relay node. Cheap to clone; all clones are the same node.
@@ -44,6 +45,7 @@ pub(crate) struct Node {
     pub(crate) clock: ClockDebug,
     pub(crate) admission: Admission,
     pub(crate) sessions: Sessions,
+    pub(crate) takeovers: Takeovers,
     pub(crate) presence: Arc<dyn Presence>,
     pub(crate) accounts: AccountsClient<Channel>,
     pub(crate) metrics: Metrics,
@@ -88,6 +90,7 @@ impl Relay {
         let node = Node {
             admission,
             sessions: Sessions::default(),
+            takeovers: Takeovers::new(),
             presence,
             accounts,
             metrics: Metrics::new(),

@@ -12,7 +12,9 @@ use hyper_util::rt::TokioIo;
 use macloud_proto::ids::{CommandId, InstanceId};
 use macloud_proto::instance_token::Claims;
 use macloud_proto::link::frame::Hello;
-use macloud_proto::link::relay_side::{Ended, NotSent, Outcome, RelayEvent, RelaySide, Submission, Timing};
+use macloud_proto::link::relay_side::{
+    Ended, NotSent, Outcome, Registration, RelayEvent, RelaySide, Submission, Timing,
+};
 use macloud_proto::link::{GoodbyeReason, Transmit};
 use macloud_proto::time::Micros;
 use macloud_service_kit::places::Place;
@@ -141,19 +143,32 @@ impl Registered {
         if node.admission.revoked.refuses(instance, self.issued_at) {
             return driver.machine.close(GoodbyeReason::Revoked, "the home was unlinked or paused", now);
         }
-        let nonce = node.admission.nonces.newest();
-        driver.machine.welcome(self.epoch, nonce, node.config.node_id.clone(), node.config.reconnect_window);
+        let other_installation = matches!(&entered, Entered::Replaced(old) if old.install_id != install_id);
+        let contested = other_installation && node.takeovers.note(instance);
+        driver.machine.welcome(Registration {
+            epoch,
+            dpop_nonce: node.admission.nonces.newest(),
+            node_id: node.config.node_id.clone(),
+            reconnect_window: node.config.reconnect_window,
+            contested,
+        });
         if node.is_draining() {
             // It was let in just before, and the round of asking has passed it by.
             driver.machine.drain(Duration::ZERO, node.config.drain_grace, now);
         }
         tracing::info!(instance.id = %instance, session.epoch = self.epoch, software = hello.software, "home connected");
         if let Entered::Replaced(old) = entered {
-            let same = old.install_id == install_id;
-            node.metrics.takeover(same);
-            let detail = if same { "a newer session took over" } else { "another installation took over" };
-            if !same {
-                tracing::warn!(instance.id = %instance, "two installations use one home's key");
+            node.metrics.takeover(!other_installation);
+            let detail = match (other_installation, contested) {
+                (false, _) => "a newer session took over",
+                (true, false) => "another installation took over",
+                (true, true) => "two installations of this home keep displacing each other: stop one of them",
+            };
+            if contested {
+                node.metrics.contested();
+                tracing::warn!(instance.id = %instance, "two installations use one home's key and displace each other");
+            } else if other_installation {
+                tracing::info!(instance.id = %instance, "another installation uses this home's key");
             }
             // Its task takes from its inbox at all times, so this does not wait for long.
             let _ = old.inbox.send(Order::Close(GoodbyeReason::Replaced, detail).into()).await;

@@ -503,6 +503,7 @@ async fn a_relay_that_speaks_nonsense_is_left() {
             reconnect_window: Duration::ZERO,
             dpop_nonce: String::new(),
             node_id: "x".into(),
+            contested: false,
         }))
         .await;
     let FromConnector::Goodbye(goodbye) = relay.receive().await else { panic!() };

@@ -200,6 +200,7 @@ impl RelaySession {
             reconnect_window: Duration::from_millis(20),
             dpop_nonce: String::new(),
             node_id: "node-a".into(),
+            contested: false,
         };
         self.send(FromRelay::Welcome(welcome)).await;
     }

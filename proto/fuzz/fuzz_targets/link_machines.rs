@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::GoodbyeReason;
 use macloud_proto::link::connector_side::{ConnectorSettings, ConnectorSide};
-use macloud_proto::link::relay_side::{RelayEvent, RelaySettings, RelaySide, Submission};
+use macloud_proto::link::relay_side::{Registration, RelayEvent, RelaySettings, RelaySide, Submission};
 use macloud_proto::time::{Micros, Millis};
 
 #[derive(Debug, Arbitrary)]
@@ -77,7 +77,7 @@ fuzz_target!(|steps: Vec<Step>| {
         }
         while let Some(event) = relay.poll_event() {
             match event {
-                RelayEvent::Hello(_) => relay.welcome(1, String::new(), String::new(), Duration::ZERO),
+                RelayEvent::Hello(_) => relay.welcome(Registration::default()),
                 RelayEvent::Answered { .. } => answered += 1,
                 _ => {}
             }

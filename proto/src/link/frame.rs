@@ -101,6 +101,8 @@ pub struct Welcome {
     pub dpop_nonce: String,
     /// The relay node.
     pub node_id: String,
+    /// Another installation holds the home's key too, and the two keep displacing each other.
+    pub contested: bool,
 }
 
 /// A sealed command on its way to the home.
@@ -283,6 +285,7 @@ impl FromRelay {
                 reconnect_window_ms: whole_millis(welcome.reconnect_window),
                 dpop_nonce: welcome.dpop_nonce,
                 node_id: welcome.node_id,
+                contested: welcome.contested,
             })),
             Self::Command(command) => Some(Body::Command(v1::Command {
                 command_id: id_bytes(command.command_id),
@@ -329,6 +332,7 @@ impl Welcome {
             reconnect_window: millis(raw.reconnect_window_ms),
             dpop_nonce: printable(raw.dpop_nonce, MAX_NONCE, "dpop_nonce")?,
             node_id: printable(raw.node_id, MAX_NODE_ID, "node_id")?,
+            contested: raw.contested,
         })
     }
 }

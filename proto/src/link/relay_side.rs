@@ -82,6 +82,21 @@ impl Default for RelaySettings {
     }
 }
 
+/// What a home is told when its session has been registered: see [`Welcome`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registration {
+    /// Greater than that of every session of this home before.
+    pub epoch: u64,
+    /// For the next proof of possession.
+    pub dpop_nonce: String,
+    /// This node.
+    pub node_id: String,
+    /// Over how long the home spreads its next reconnect.
+    pub reconnect_window: Duration,
+    /// Another installation keeps taking the home's place.
+    pub contested: bool,
+}
+
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -249,9 +264,10 @@ impl<T> RelaySide<T> {
         self.commands.len() + self.pre_key.waiting()
     }
 
-    /// The session is registered under `epoch`: greet the home.
-    pub fn welcome(&mut self, epoch: u64, dpop_nonce: String, node_id: String, reconnect_window: Duration) {
+    /// The session is registered: greet the home.
+    pub fn welcome(&mut self, registration: Registration) {
         let Phase::Registering { version } = self.phase else { return };
+        let Registration { epoch, dpop_nonce, node_id, reconnect_window, contested } = registration;
         self.phase = Phase::Open;
         self.send(FromRelay::Welcome(Welcome {
             version,
@@ -260,6 +276,7 @@ impl<T> RelaySide<T> {
             reconnect_window,
             dpop_nonce,
             node_id,
+            contested,
         }));
     }
 

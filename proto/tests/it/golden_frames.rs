@@ -41,6 +41,7 @@ fn from_relay() -> Vec<(&'static str, FromRelay)> {
         reconnect_window: Duration::from_secs(5),
         dpop_nonce: "nonce".into(),
         node_id: "relay-1".into(),
+        contested: false,
     };
     let command = Command {
         command_id: ID,
@@ -50,7 +51,8 @@ fn from_relay() -> Vec<(&'static str, FromRelay)> {
     };
     let drain = Drain { reconnect_after: Duration::from_millis(1_500), leaving_in: Duration::from_secs(20) };
     vec![
-        ("welcome", FromRelay::Welcome(welcome)),
+        ("welcome", FromRelay::Welcome(welcome.clone())),
+        ("welcome_contested", FromRelay::Welcome(Welcome { contested: true, ..welcome })),
         ("command", FromRelay::Command(command)),
         ("pre_key_request", FromRelay::PreKeyRequest(9)),
         ("cancel", FromRelay::Cancel(ID)),

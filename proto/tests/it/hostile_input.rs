@@ -9,7 +9,7 @@ use macloud_proto::link::connector_side::{ConnectorSettings, ConnectorSide};
 use macloud_proto::link::frame::{
     Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Welcome,
 };
-use macloud_proto::link::relay_side::{RelayEvent, RelaySettings, RelaySide, Submission};
+use macloud_proto::link::relay_side::{Registration, RelayEvent, RelaySettings, RelaySide, Submission};
 use macloud_proto::time::{Micros, Millis};
 use proptest::prelude::*;
 
@@ -57,10 +57,14 @@ fn from_connector() -> impl Strategy<Value = FromConnector> {
 }
 
 fn from_relay() -> impl Strategy<Value = FromRelay> {
-    let welcome = (any::<u32>(), any::<u64>(), 1000..600_000u64, time(), "[ -~]{0,80}", "[ -~]{0,64}");
-    let welcome = welcome.prop_map(|(version, session_epoch, ping, reconnect_window, dpop_nonce, node_id)| {
+    let texts = ("[ -~]{0,80}", "[ -~]{0,64}");
+    let welcome = (any::<u32>(), any::<u64>(), 1000..600_000u64, time(), texts, any::<bool>());
+    let welcome = welcome.prop_map(|(version, session_epoch, ping, reconnect_window, texts, contested)| {
         let ping_interval = Duration::from_millis(ping);
-        FromRelay::Welcome(Welcome { version, session_epoch, ping_interval, reconnect_window, dpop_nonce, node_id })
+        let (dpop_nonce, node_id) = texts;
+        let welcome =
+            Welcome { version, session_epoch, ping_interval, reconnect_window, dpop_nonce, node_id, contested };
+        FromRelay::Welcome(welcome)
     });
     let command = (id(), time(), sealed(), "[ -~]{0,55}");
     prop_oneof![
@@ -124,7 +128,7 @@ proptest! {
             let home = ConnectorSide::new(ConnectorSettings::default(), Millis(0)).poll_transmit(Millis(0));
             let Some(macloud_proto::link::Transmit::Binary(hello)) = home else { panic!("hello comes first") };
             machine.handle_message(hello, now);
-            machine.welcome(1, String::new(), String::new(), Duration::ZERO);
+            machine.welcome(Registration::default());
         }
         let mut answered = 0;
         let mut submitted = 0u64;
@@ -164,6 +168,7 @@ proptest! {
             reconnect_window: Duration::ZERO,
             dpop_nonce: String::new(),
             node_id: String::new(),
+            contested: false,
         };
         machine.handle_message(FromRelay::Welcome(welcome).encode(), now);
         for (message, wait) in messages {

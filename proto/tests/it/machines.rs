@@ -7,7 +7,7 @@ use macloud_proto::ids::CommandId;
 use macloud_proto::link::connector_side::{ConnectorEvent, ConnectorSettings, ConnectorSide};
 use macloud_proto::link::frame::{FromConnector, FromRelay, Hello, PreKeyAnswer, Reply};
 use macloud_proto::link::relay_side::{
-    Dropped, Ended, NotSent, Outcome, RelayEvent, RelaySettings, RelaySide, Submission, Unknown,
+    Dropped, Ended, NotSent, Outcome, Registration, RelayEvent, RelaySettings, RelaySide, Submission, Unknown,
 };
 use macloud_proto::link::{GoodbyeReason, Transmit};
 use macloud_proto::time::{Micros, Millis};
@@ -35,7 +35,7 @@ impl Bench {
         let mut bench = Self::fresh(settings);
         bench.arrives(hello(1, 1, credit));
         assert!(matches!(bench.machine.poll_event(), Some(RelayEvent::Hello(_))));
-        bench.machine.welcome(1, "nonce".into(), "node".into(), SECOND);
+        bench.machine.welcome(Registration { epoch: 1, ..Registration::default() });
         assert!(matches!(bench.sent()[..], [FromRelay::Welcome(_)]));
         bench
     }
@@ -413,7 +413,7 @@ fn connector() -> (ConnectorSide, RelaySide<u64>) {
     let mut home = ConnectorSide::new(settings, Millis(0));
     let mut relay = RelaySide::new(RelaySettings::default(), Micros(0), &mut random);
     exchange(&mut home, &mut relay, Millis(0));
-    relay.welcome(1, String::new(), String::new(), SECOND);
+    relay.welcome(Registration { epoch: 1, reconnect_window: SECOND, ..Registration::default() });
     exchange(&mut home, &mut relay, Millis(0));
     (home, relay)
 }

@@ -12,7 +12,7 @@ use macloud_proto::link::command_memory::{CommandMemory, Verdict};
 use macloud_proto::link::connector_side::{self, ConnectorEvent, ConnectorSettings, ConnectorSide};
 use macloud_proto::link::redial::{Because, Redial, RedialSettings};
 use macloud_proto::link::relay_side::{
-    self, NotSent, Outcome, RelayEvent, RelaySettings, RelaySide, Submission, Unknown,
+    self, NotSent, Outcome, Registration, RelayEvent, RelaySettings, RelaySide, Submission, Unknown,
 };
 use macloud_proto::link::{GoodbyeReason, Transmit};
 use macloud_proto::random::Random;
@@ -418,7 +418,8 @@ impl World {
         let replaced = self.current.replace(index);
         let link = &mut self.links[index];
         link.epoch = self.sessions;
-        link.relay.welcome(self.sessions, "nonce".into(), "node".into(), Duration::from_secs(1));
+        let (epoch, reconnect_window) = (self.sessions, Duration::from_secs(1));
+        link.relay.welcome(Registration { epoch, reconnect_window, ..Registration::default() });
         if let Some(replaced) = replaced {
             let now = self.now;
             self.links[replaced].relay.close(GoodbyeReason::Replaced, "a newer session took over", now);

@@ -59,6 +59,26 @@ async fn two_installations_are_both_told_what_happens() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn installations_that_keep_displacing_each_other_are_both_told_to_stop() {
+    let cloud = Cloud::start().await;
+    let key = HomeKey::new(1);
+    let mut last = Home::greet_as(cloud.try_dial(&key).await.unwrap(), 1, [0; 16]).await;
+    let mut told = Vec::new();
+    for number in 1..=4u8 {
+        let next = Home::greet_as(cloud.try_dial(&key).await.unwrap(), 1, [number % 2; 16]).await;
+        let Some(FromRelay::Goodbye(goodbye)) = last.next().await else { panic!("not told") };
+        assert_eq!(goodbye.reason, GoodbyeReason::Replaced);
+        told.push((goodbye.detail.contains("stop one of them"), next.welcome.contested));
+        last = next;
+        tokio::time::sleep(SECOND * 15).await;
+    }
+    assert_eq!(told, [(false, false), (false, false), (true, true), (true, true)]);
+    // The same installation dialling in again is no quarrel.
+    let again = Home::greet_as(cloud.try_dial(&key).await.unwrap(), 1, [0; 16]).await;
+    assert!(!again.welcome.contested);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cut_in_mid_command_is_answered_at_once() {
     let cloud = Cloud::start().await;
     let key = HomeKey::new(1);
