@@ -56,6 +56,9 @@ pub struct RelaySettings {
     pub queue_bytes: usize,
     /// Commands a minute on average, with a burst of the same size. None for no limit.
     pub commands_per_minute: Option<u32>,
+    /// Frames, pings and pongs a minute that change nothing, with a burst of the same size; twice as many commands a minute
+    /// as may be sent come on top, for replies that are late. A home that sends more is broken or hostile.
+    pub strays_per_minute: u32,
     /// A pre-key is handed out again without asking the home for this long.
     pub pre_key_cache: Duration,
     /// After a goodbye the peer has this long to close before the socket is dropped.
@@ -76,6 +79,7 @@ impl Default for RelaySettings {
             queue_commands: 64,
             queue_bytes: 256 * 1024,
             commands_per_minute: None,
+            strays_per_minute: 600,
             pre_key_cache: Duration::from_secs(3),
             close_limit: Duration::from_secs(1),
         }
@@ -95,6 +99,12 @@ pub struct Registration {
     pub reconnect_window: Duration,
     /// Another installation keeps taking the home's place.
     pub contested: bool,
+}
+
+impl RelaySettings {
+    fn strays(&self) -> u32 {
+        self.strays_per_minute.saturating_add(self.commands_per_minute.unwrap_or_default().saturating_mul(2))
+    }
 }
 
 /// How a call ended.
@@ -207,6 +217,7 @@ pub struct RelaySide<T> {
     commands: Commands<T>,
     pre_key: PreKeyDesk<T>,
     rate: Option<Rate>,
+    strays: Rate,
     liveness: Liveness,
     unflushed_since: Option<Micros>,
     events: VecDeque<RelayEvent<T>>,
@@ -239,6 +250,7 @@ impl<T> RelaySide<T> {
             commands: Commands::default(),
             pre_key: PreKeyDesk::default(),
             rate: settings.commands_per_minute.map(|limit| Rate::full(limit, now)),
+            strays: Rate::full(settings.strays(), now),
             liveness: Liveness::new(&settings, now, random),
             unflushed_since: None,
             events: VecDeque::new(),
@@ -378,7 +390,11 @@ impl<T> RelaySide<T> {
 
     /// A WebSocket ping or pong arrived. The WebSocket layer answers pings itself.
     pub fn handle_ping_or_pong(&mut self, now: Micros) {
+        let solicited = self.liveness.waits();
         self.liveness.heard(now);
+        if !solicited {
+            self.stray(now);
+        }
     }
 
     /// The socket is gone: end of stream, error, or the close frame has been answered.
@@ -465,12 +481,22 @@ impl<T> RelaySide<T> {
 
     fn handle_open_frame(&mut self, frame: FromConnector, now: Micros) {
         match frame {
-            FromConnector::Received(id) => self.commands.confirm(id, now),
+            FromConnector::Received(id) => {
+                let news = self.commands.confirm(id, now);
+                self.expect(news, now);
+            }
+            FromConnector::Credit(commands) => {
+                let news = self.commands.add_credit(commands);
+                self.expect(news, now);
+            }
             FromConnector::Reply(reply) => self.complete(reply, now),
             FromConnector::PreKeyAnswer(answer) => self.hand_out_pre_key(answer, now),
-            FromConnector::Event(event) => self.events.push_back(RelayEvent::HomeEvent(event)),
-            FromConnector::Credit(commands) => self.commands.add_credit(commands),
-            FromConnector::Unknown => self.dropped(Dropped::UnknownFrame),
+            FromConnector::Event(event) => {
+                self.events.push_back(RelayEvent::HomeEvent(event));
+                // Nobody takes events in this version; see `PROTOCOL.md` section 2.11.
+                self.stray(now);
+            }
+            FromConnector::Unknown => self.dropped(Dropped::UnknownFrame, now),
             FromConnector::Hello(_) => self.close(GoodbyeReason::Protocol, "second hello", now),
             FromConnector::Goodbye(goodbye) => self.peer_leaves(goodbye, now),
         }
@@ -479,7 +505,7 @@ impl<T> RelaySide<T> {
     fn complete(&mut self, reply: Reply, now: Micros) {
         match self.commands.complete(&reply, now) {
             Ok((token, timing)) => self.answer(token, Outcome::Delivered(reply.sealed), timing),
-            Err(dropped) => self.dropped(dropped),
+            Err(dropped) => self.dropped(dropped, now),
         }
     }
 
@@ -491,7 +517,7 @@ impl<T> RelaySide<T> {
                     self.answer(token, Outcome::PreKey(signed_pre_key.clone()), timing);
                 }
             }
-            None => self.dropped(Dropped::StrayPreKey),
+            None => self.dropped(Dropped::StrayPreKey, now),
         }
     }
 
@@ -584,7 +610,21 @@ impl<T> RelaySide<T> {
         self.events.push_back(RelayEvent::Answered { token, outcome, timing });
     }
 
-    fn dropped(&mut self, what: Dropped) {
+    fn dropped(&mut self, what: Dropped, now: Micros) {
         self.events.push_back(RelayEvent::Dropped(what));
+        self.stray(now);
+    }
+
+    fn expect(&mut self, news: bool, now: Micros) {
+        if !news {
+            self.stray(now);
+        }
+    }
+
+    /// Something arrived that changes nothing. Now and then that is normal; without end it only costs.
+    fn stray(&mut self, now: Micros) {
+        if self.strays.take(now).is_err() {
+            self.close(GoodbyeReason::Protocol, "too many frames that nobody asked for", now);
+        }
     }
 }

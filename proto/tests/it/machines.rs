@@ -154,6 +154,50 @@ fn an_unknown_kind_is_counted_and_ignored_after_welcome() {
 }
 
 #[test]
+fn a_home_that_sends_what_nobody_asked_for_without_end_is_closed() {
+    let strays = [
+        FromConnector::Unknown,
+        FromConnector::Received(id(7)),
+        FromConnector::Credit(0),
+        reply(7),
+        FromConnector::PreKeyAnswer(PreKeyAnswer { request_id: 7, signed_pre_key: Bytes::new() }),
+    ];
+    for stray in strays {
+        let mut bench = Bench::open(RelaySettings { strays_per_minute: 60, ..RelaySettings::default() }, 1);
+        for _ in 0..180 {
+            bench.arrives(stray.clone());
+            bench.pass(SECOND);
+        }
+        assert!(bench.machine.is_open(), "one a second is allowed: {stray:?}");
+        for _ in 0..61 {
+            bench.arrives(stray.clone());
+        }
+        let why = Ended::Here(GoodbyeReason::Protocol, "too many frames that nobody asked for");
+        assert_eq!(bench.ended(), Some(why), "{stray:?}");
+    }
+    let mut bench = Bench::open(RelaySettings { strays_per_minute: 60, ..RelaySettings::default() }, 1);
+    for _ in 0..70 {
+        bench.machine.handle_ping_or_pong(bench.now);
+    }
+    assert!(!bench.machine.is_open(), "pings count too");
+}
+
+#[test]
+fn what_was_asked_for_is_never_too_much() {
+    let settings = RelaySettings { strays_per_minute: 0, commands_per_minute: None, ..RelaySettings::default() };
+    let mut bench = Bench::open(settings, 1);
+    for token in 0..1000 {
+        bench.submit(token, SECOND * 6);
+        bench.sent();
+        bench.arrives(FromConnector::Received(id(token)));
+        bench.arrives(reply(token));
+        bench.arrives(FromConnector::Credit(1));
+        assert_eq!(bench.answers(), [delivered(token)]);
+    }
+    assert!(bench.machine.is_open());
+}
+
+#[test]
 fn a_command_waits_for_credit_and_control_passes_it() {
     let mut bench = Bench::open(RelaySettings::default(), 1);
     bench.submit(1, SECOND * 6);

@@ -8,6 +8,7 @@ mod chaos;
 mod cloud;
 mod cost;
 mod drain;
+mod hostile;
 mod liveness;
 mod loopback;
 mod process;

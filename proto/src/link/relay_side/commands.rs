@@ -89,9 +89,12 @@ impl<T> Commands<T> {
         self.next_check
     }
 
-    /// What a home grants beyond the bound is forgotten, not an error: it only ever costs the home itself.
-    pub(super) fn add_credit(&mut self, commands: u32) {
-        self.credit = self.credit.saturating_add(commands).min(crate::link::frame::MAX_CREDIT);
+    /// What a home grants beyond the bound is forgotten, not an error: it only ever costs the home itself. Whether it changed
+    /// anything.
+    pub(super) fn add_credit(&mut self, commands: u32) -> bool {
+        let before = self.credit;
+        self.credit = before.saturating_add(commands).min(crate::link::frame::MAX_CREDIT);
+        self.credit != before
     }
 
     pub(super) fn check(&self, submission: &Submission, settings: &RelaySettings, now: Micros) -> Result<(), NotSent> {
@@ -131,10 +134,10 @@ impl<T> Commands<T> {
         Some(Command { command_id, remaining: deadline.since(now), sealed, traceparent })
     }
 
-    pub(super) fn confirm(&mut self, id: CommandId, now: Micros) {
-        if let Some(sent) = self.sent.get_mut(&id) {
-            sent.received.get_or_insert(now);
-        }
+    /// Whether that was news.
+    pub(super) fn confirm(&mut self, id: CommandId, now: Micros) -> bool {
+        let unconfirmed = self.sent.get_mut(&id).filter(|sent| sent.received.is_none());
+        unconfirmed.map(|sent| sent.received = Some(now)).is_some()
     }
 
     pub(super) fn complete(&mut self, reply: &Reply, now: Micros) -> Result<(T, Timing), Dropped> {

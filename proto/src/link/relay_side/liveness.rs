@@ -26,6 +26,11 @@ impl Liveness {
         self.dead_at = None;
     }
 
+    /// Whether a ping is out that nothing has answered yet.
+    pub(super) const fn waits(&self) -> bool {
+        self.dead_at.is_some()
+    }
+
     pub(super) fn sent(&mut self, now: Micros) {
         self.last_sent = now;
     }
