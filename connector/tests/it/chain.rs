@@ -328,7 +328,8 @@ async fn relays_that_do_not_know_each_others_nonces_are_tried_again_soon() {
     home.cloud.edit(|script| script.other_nonces = 6);
     let running = home.run();
     drop(home.cloud.next_session(1).await);
-    let unwanted = |event: &Event| matches!(event, Event::Offline { explanation, .. } if explanation.contains("unlinked"));
+    let unwanted =
+        |event: &Event| matches!(event, Event::Offline { explanation, .. } if explanation.contains("unlinked"));
     assert!(!running.events.lock().unwrap().iter().any(unwanted), "nobody has said that the home is not accepted");
 }
 
