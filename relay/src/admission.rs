@@ -53,7 +53,7 @@ impl Admission {
     pub(crate) async fn admit(&self, headers: &HeaderMap, unix_seconds: u64) -> Result<Claims, Refusal> {
         let token = access_token(headers)?;
         let proof = single(headers, "dpop").ok_or(Refusal::Nonce)?;
-        self.check_nonce(proof)?;
+        let nonce_period = self.check_nonce(proof)?;
         let claims = self.check_token(token, unix_seconds).await?;
         let proof = self.check_proof(proof, token)?;
         if proof.thumbprint != claims.cnf.jkt {
@@ -62,7 +62,7 @@ impl Admission {
         // Before it takes room among the proofs of all homes.
         self.dial_ins.count(&claims.sub).map_err(|TooOften| Refusal::TooOften)?;
         // Only a proof that holds is worth remembering; two at once still find each other here.
-        match self.replays.first_use(&proof.key, &proof.jti, self.nonces.period()) {
+        match self.replays.first_use(&proof.key, &proof.jti, nonce_period, self.nonces.period()) {
             Replay::First => {}
             Replay::Again => return Err(Refusal::Proof("the proof was used before")),
             Replay::Full => return Err(Refusal::Unavailable("too many dial-ins")),
@@ -73,8 +73,8 @@ impl Admission {
         Ok(claims)
     }
 
-    /// Look at the nonce before any signature is verified.
-    fn check_nonce(&self, proof: &str) -> Result<(), Refusal> {
+    /// Look at the nonce before any signature is verified. Its period.
+    fn check_nonce(&self, proof: &str) -> Result<u64, Refusal> {
         #[derive(serde::Deserialize)]
         struct Nonce {
             #[serde(default)]
@@ -82,7 +82,7 @@ impl Admission {
         }
         let unverified = Unverified::parse(proof).map_err(|_| Refusal::Proof("not a DPoP proof"))?;
         let Nonce { nonce } = unverified.peek().map_err(|_| Refusal::Proof("not a DPoP proof"))?;
-        if self.nonces.accepts(&nonce) { Ok(()) } else { Err(Refusal::Nonce) }
+        self.nonces.accepts(&nonce).ok_or(Refusal::Nonce)
     }
 
     async fn check_token(&self, token: &str, unix_seconds: u64) -> Result<Claims, Refusal> {
@@ -106,7 +106,7 @@ impl Admission {
     fn check_proof(&self, proof: &str, token: &str) -> Result<dpop::Proof, Refusal> {
         let verify = |url: &String| {
             let request = dpop::Request { method: "GET", url, access_token: Some(token) };
-            dpop::verify(proof, request, |nonce| self.nonces.accepts(nonce))
+            dpop::verify(proof, request, |nonce| self.nonces.accepts(nonce).is_some())
         };
         // Usually one URL; while a public name changes, two.
         let mut verdict = Err(dpop::DpopError::Request);

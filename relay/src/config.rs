@@ -20,6 +20,16 @@ impl std::fmt::Debug for Tap {
     }
 }
 
+/// The key that nonces are made with. Never shown.
+#[derive(Clone)]
+pub struct NonceKey(pub [u8; 32]);
+
+impl std::fmt::Debug for NonceKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NonceKey")
+    }
+}
+
 /// Settings of one relay node.
 #[derive(Debug, Clone)]
 pub struct RelayConfig {
@@ -48,6 +58,8 @@ pub struct RelayConfig {
     pub max_connections: usize,
     /// How long a nonce for proofs is the newest one; it is accepted for as long again.
     pub nonce_period: Duration,
+    /// What nonces are made with: equal on all nodes behind one address. Without one, each process makes its own.
+    pub nonce_key: Option<NonceKey>,
     /// Proof ids remembered in each nonce period, so that none is used twice. Beyond it: 503 with Retry-After.
     pub max_remembered_proofs: usize,
     /// The signing keys are fetched again for an unknown key id at most this often.
@@ -99,6 +111,7 @@ impl Default for RelayConfig {
             max_dial_ins_per_minute: 60,
             max_connections: 100_000,
             nonce_period: Duration::from_secs(120),
+            nonce_key: None,
             max_remembered_proofs: 200_000,
             key_refresh_interval: Duration::from_secs(10),
             accounts_timeout: Duration::from_secs(3),

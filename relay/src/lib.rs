@@ -24,7 +24,7 @@ mod sessions;
 mod takeovers;
 
 pub use bus::Bus;
-pub use config::{RelayConfig, Tap, TapFn};
+pub use config::{NonceKey, RelayConfig, Tap, TapFn};
 pub use node::Relay;
 
 /// Where connectors dial in.

@@ -1,14 +1,16 @@
 //! The relay as a process of its own: wires settings, listeners and the library, and nothing else.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
 use macloud_relay::presence::MemoryPresence;
-use macloud_relay::{CONNECT_PATH, Relay, RelayConfig};
+use macloud_relay::{CONNECT_PATH, NonceKey, Relay, RelayConfig};
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
 use macloud_service_kit::lifecycle::{announce, raise_open_file_limit, stop_on_signals};
@@ -81,6 +83,11 @@ struct Args {
     /// Names this node in answers and logs.
     #[arg(long, default_value = "relay-1")]
     node_id: String,
+
+    /// File with 32 random bytes in base64, the same for all nodes behind one address: a home gets the nonce for its proof
+    /// from one node and may show it to another. Without it every node knows its own nonces only.
+    #[arg(long, value_name = "FILE")]
+    nonce_key_file: Option<PathBuf>,
 
     /// Homes connected at a time. Each needs an open file. By default 100000, or as many as the limit of open files allows.
     #[arg(long)]
@@ -183,6 +190,7 @@ impl Args {
             connect_urls: self.public_url.iter().map(url).collect(),
             max_connections: self.max_connections_within(open_files)?,
             client_address_header: self.client_address_header()?,
+            nonce_key: self.nonce_key_file.as_deref().map(nonce_key).transpose()?,
             max_handshakes: self.max_handshakes,
             max_commands_per_minute: self.max_commands_per_minute,
             session_life: Duration::from_secs(self.session_life_seconds),
@@ -264,4 +272,10 @@ impl Args {
         let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
         Ok(Some((Ca::from_pem(read(ca)?), Identity::from_pem(read(chain)?, read(key)?))))
     }
+}
+
+fn nonce_key(file: &Path) -> anyhow::Result<NonceKey> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let key = STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
+    key.map(NonceKey).with_context(|| format!("{} does not hold 32 bytes in base64", file.display()))
 }

@@ -80,7 +80,7 @@ impl Relay {
     pub fn new(config: RelayConfig, accounts: Channel, clock: SharedClock, presence: Arc<dyn Presence>) -> Self {
         let accounts = AccountsClient::new(accounts);
         let admission = Admission {
-            nonces: Nonces::new(clock.clone(), config.nonce_period),
+            nonces: Nonces::new(clock.clone(), config.nonce_period, config.nonce_key.clone()),
             dial_ins: DialIns::new(config.max_dial_ins_per_minute),
             replays: Replays::new(config.max_remembered_proofs),
             keys: SigningKeys::new(accounts.clone(), config.accounts_timeout, config.key_refresh_interval),

@@ -1,4 +1,5 @@
-//! Nonces for proofs of possession, without remembering any: a keyed hash over the current period's number.
+//! Nonces for proofs of possession, without remembering any: a keyed hash over the current period's number. Nodes behind
+//! one address share the key, so that a home may be given its nonce by one and show it to another.
 
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::random;
 use ring::hmac;
 
-/// Makes and recognises nonces. The key lives as long as the process: after a restart each home asks once more.
+use crate::config::NonceKey;
+
+/// Makes and recognises nonces.
 pub(crate) struct Nonces {
     key: hmac::Key,
     clock: SharedClock,
@@ -22,24 +25,27 @@ impl std::fmt::Debug for Nonces {
 }
 
 impl Nonces {
-    pub(crate) fn new(clock: SharedClock, period: Duration) -> Self {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &random::bytes::<32>());
+    /// With a `key` of its own (`None`), nonces live as long as the process: after a restart each home asks once more.
+    pub(crate) fn new(clock: SharedClock, period: Duration, key: Option<NonceKey>) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &key.map_or_else(random::bytes, |NonceKey(key)| key));
         Self { key, clock, period_millis: (period.as_millis() as u64).max(1) }
     }
 
-    /// The number of the current period. Nonces of this one and the one before are accepted.
+    /// The number of the current period, equal on all nodes but for the difference of their clocks.
     pub(crate) fn period(&self) -> u64 {
-        self.clock.monotonic_millis() / self.period_millis
+        self.clock.unix_millis() / self.period_millis
     }
 
     pub(crate) fn newest(&self) -> String {
         self.of(self.period())
     }
 
-    pub(crate) fn accepts(&self, nonce: &str) -> bool {
-        let period = self.period();
+    /// The period of a nonce that is accepted: this one, the one before, or the next, which a node whose clock is ahead has
+    /// begun.
+    pub(crate) fn accepts(&self, nonce: &str) -> Option<u64> {
+        let now = self.period();
         // Compared as text and not in constant time: whoever can learn a nonce by timing can simply ask for one.
-        nonce == self.of(period) || period.checked_sub(1).is_some_and(|before| nonce == self.of(before))
+        (now.saturating_sub(1)..=now + 1).find(|period| nonce == self.of(*period))
     }
 
     fn of(&self, period: u64) -> String {
@@ -60,13 +66,24 @@ mod tests {
     fn a_nonce_is_accepted_in_its_period_and_the_next() {
         let clock = ManualClock::at(0);
         let period = Duration::from_secs(60);
-        let nonces = Nonces::new(clock.clone(), period);
+        let nonces = Nonces::new(clock.clone(), period, None);
         let nonce = nonces.newest();
-        assert!(nonces.accepts(&nonce) && !nonces.accepts("") && !nonces.accepts("x"));
+        let first = nonces.accepts(&nonce);
+        assert!(first.is_some() && nonces.accepts("").is_none() && nonces.accepts("x").is_none());
         clock.advance(period);
-        assert!(nonces.accepts(&nonce) && nonces.newest() != nonce);
+        assert!(nonces.accepts(&nonce) == first && nonces.newest() != nonce);
         clock.advance(period);
-        assert!(!nonces.accepts(&nonce));
-        assert!(!Nonces::new(clock, period).accepts(&nonces.newest()), "another process has another key");
+        assert_eq!(nonces.accepts(&nonce), None);
+        assert_eq!(Nonces::new(clock, period, None).accepts(&nonces.newest()), None, "another process has another key");
+    }
+
+    #[test]
+    fn nodes_that_share_a_key_accept_each_others_nonces_though_their_clocks_differ() {
+        let period = Duration::from_secs(60);
+        let node = |at| Nonces::new(ManualClock::at(at), period, Some(NonceKey([7; 32])));
+        let (behind, ahead) = (node(119), node(121));
+        assert_ne!(behind.newest(), ahead.newest());
+        assert_eq!((behind.accepts(&ahead.newest()), ahead.accepts(&behind.newest())), (Some(2), Some(1)));
+        assert_eq!(behind.accepts(&node(300).newest()), None);
     }
 }

@@ -1,7 +1,7 @@
-//! Which proofs were used: each may open one socket. A proof is only good while its nonce is, so two periods of memory
-//! are enough.
+//! Which proofs were used: each may open one socket. A proof is only good while its nonce is, so what was proved with the
+//! nonces of a period is remembered for as long as those are accepted.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 
 use ring::digest::{SHA256, digest};
@@ -9,14 +9,8 @@ use ring::digest::{SHA256, digest};
 #[derive(Debug)]
 pub(crate) struct Replays {
     max_each: usize,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    period: u64,
-    current: HashSet<[u8; 16]>,
-    before: HashSet<[u8; 16]>,
+    /// By the period of the nonce.
+    used: Mutex<BTreeMap<u64, HashSet<[u8; 16]>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,32 +23,24 @@ pub(crate) enum Replay {
 
 impl Replays {
     pub(crate) fn new(max_each: usize) -> Self {
-        Self { max_each, state: Mutex::default() }
+        Self { max_each, used: Mutex::default() }
     }
 
-    pub(crate) fn first_use(&self, key: &[u8; 32], jti: &str, period: u64) -> Replay {
+    /// `nonce_period` is that of the proof's nonce, `now` the current one.
+    pub(crate) fn first_use(&self, key: &[u8; 32], jti: &str, nonce_period: u64, now: u64) -> Replay {
+        let mut used = self.used.lock().expect("no code panics while holding this lock");
+        // Nonces of the period before the last are not accepted any more.
+        used.retain(|period, _| *period + 1 >= now);
+        let used = used.entry(nonce_period).or_default();
         let mark = mark(key, jti);
-        let mut state = self.state.lock().expect("no code panics while holding this lock");
-        state.turn_to(period);
-        if state.current.contains(&mark) || state.before.contains(&mark) {
+        if used.contains(&mark) {
             return Replay::Again;
         }
-        if state.current.len() >= self.max_each {
+        if used.len() >= self.max_each {
             return Replay::Full;
         }
-        state.current.insert(mark);
+        used.insert(mark);
         Replay::First
-    }
-}
-
-impl State {
-    fn turn_to(&mut self, period: u64) {
-        if period > self.period {
-            let last = std::mem::take(&mut self.current);
-            // A proof of the period before the last cannot have a nonce that is still accepted.
-            self.before = if period == self.period + 1 { last } else { HashSet::new() };
-            self.period = period;
-        }
     }
 }
 
@@ -71,13 +57,15 @@ mod tests {
     #[test]
     fn each_proof_is_used_once_while_its_nonce_lives() {
         let replays = Replays::new(2);
-        assert_eq!(replays.first_use(&[1; 32], "a", 0), Replay::First);
-        assert_eq!(replays.first_use(&[1; 32], "a", 0), Replay::Again);
-        assert_eq!(replays.first_use(&[2; 32], "a", 0), Replay::First, "another key's jti is another proof");
-        assert_eq!(replays.first_use(&[1; 32], "b", 0), Replay::Full);
-        assert_eq!(replays.first_use(&[1; 32], "a", 1), Replay::Again);
-        assert_eq!(replays.first_use(&[1; 32], "b", 1), Replay::First);
-        assert_eq!(replays.first_use(&[1; 32], "a", 2), Replay::First);
-        assert_eq!(replays.first_use(&[1; 32], "b", 4), Replay::First);
+        let first = |key: u8, jti, nonce, now| replays.first_use(&[key; 32], jti, nonce, now);
+        assert_eq!(first(1, "a", 5, 5), Replay::First);
+        assert_eq!(first(1, "a", 5, 5), Replay::Again);
+        assert_eq!(first(2, "a", 5, 5), Replay::First, "another key's jti is another proof");
+        assert_eq!(first(1, "b", 5, 5), Replay::Full);
+        assert_eq!(first(1, "b", 4, 5), Replay::First, "with a nonce of the period before");
+        assert_eq!(first(1, "c", 6, 5), Replay::First, "with one of a node whose clock is ahead");
+        assert_eq!(first(1, "a", 5, 6), Replay::Again);
+        assert_eq!(first(1, "c", 6, 7), Replay::Again);
+        assert_eq!(replays.used.lock().unwrap().len(), 1, "what cannot be used again is forgotten");
     }
 }
