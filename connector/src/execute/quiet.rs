@@ -2,8 +2,9 @@
 //!
 //! Seeking and skipping restart the stream a second or two after Music Assistant has answered them. A pause in between
 //! is answered with success, takes effect, and is undone by the stream that starts (seen on a live server: seek, pause
-//! after 0.15 s, paused at 0.5 s, playing again at 2 s). So a pause or stop that follows such a command is watched, and
-//! repeated if the player starts again without having been told to. Both may be repeated: twice quiet is quiet.
+//! after 0.15 s, paused at 0.5 s, playing again at 2 s), or has no effect at all (play, pause 0.3 s after the first sound). So a
+//! pause or stop that follows such a command is watched, and repeated if the player goes on, or starts again, without having been
+//! told to. Both may be repeated: twice quiet is quiet.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,8 +21,11 @@ use crate::music_assistant::{CONTROL_LIMIT, MusicAssistant};
 /// A restarted stream plays within this time.
 const RESTART: Duration = Duration::from_secs(4);
 
+/// A pause takes effect within this time: it is a quarter of a second, and half of one for slow outputs.
+const EFFECT: Duration = Duration::from_secs(1);
+
 /// More repeats than this would be a quarrel with somebody.
-const REPEATS: u32 = 2;
+const REPEATS: u32 = 3;
 
 /// Remembers when which player was told to play something, and watches those that were then told to be quiet.
 #[derive(Default)]
@@ -60,7 +64,7 @@ impl Quiet {
             let latest = || lock(&all).get(&id).is_some_and(|now| now.number == told.number);
             let until = Instant::now() + RESTART;
             for _ in 0..REPEATS {
-                let became_quiet = ma.wait_until(until - Instant::now(), |d| !plays(d, &id)).await;
+                let became_quiet = ma.wait_until(EFFECT, |d| !plays(d, &id)).await;
                 let plays_again = became_quiet && ma.wait_until(until - Instant::now(), |d| plays(d, &id)).await;
                 if !latest() || (became_quiet && !plays_again) {
                     return;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use macloud_connector::execute::Executor;
+use macloud_connector::music_assistant::model::Activity;
 use macloud_connector::rules::HouseRules;
 use macloud_connector::rules::local_time::Zone;
 use macloud_e2ee::vocabulary::{
@@ -242,6 +243,16 @@ async fn a_pause_that_a_starting_stream_undoes_is_repeated() {
     home.server.update_player("up1", json!({"playback_state": "playing"}));
     home.client.ma.call("info", json!({}), PATIENCE).await.unwrap();
     assert_eq!(home.server.calls("players/cmd/pause").len(), 2);
+}
+
+#[tokio::test]
+async fn a_pause_without_effect_on_a_starting_stream_is_repeated() {
+    let home = Home::kitchen(json!({"playback_state": "playing"})).await;
+    home.done("kitchen", Action::Transport(Transport::FastForward)).await;
+    home.done("kitchen", Action::Transport(Transport::Pause)).await;
+    home.server.called("players/cmd/pause", 2).await;
+    home.server.update_player("up1", json!({"playback_state": "paused"}));
+    assert!(home.client.ma.wait_until(PATIENCE, |d| d.player("up1").unwrap().activity != Activity::Playing).await);
 }
 
 #[tokio::test]
@@ -510,7 +521,7 @@ async fn unnamed_means_the_one_that_plays_or_played() {
     }
     let plays = |id: &'static str| {
         move |d: &macloud_connector::music_assistant::directory::Directory| {
-            d.player(id).unwrap().activity == macloud_connector::music_assistant::model::Activity::Playing
+            d.player(id).unwrap().activity == Activity::Playing
         }
     };
     assert!(home.client.ma.wait_until(PATIENCE, plays("c")).await);

@@ -74,7 +74,8 @@ impl Real {
     async fn seen(&self, player: &Player, playback: Playback) {
         let began = Instant::now();
         while self.done_quietly(player).await.state.playback != playback {
-            assert!(began.elapsed() < Duration::from_secs(10), "never {playback:?}");
+            let state = self.done_quietly(player).await.state;
+            assert!(began.elapsed() < Duration::from_secs(10), "never {playback:?}: {state:?}");
             self.ma.wait_until(Duration::from_millis(100), |_| false).await;
         }
         eprintln!("  seen {playback:?} after {:?}", began.elapsed());
