@@ -59,6 +59,17 @@ impl Passwords {
         self.in_turn(move || hash_now(password.as_bytes())).await?.ok_or(PasswordError::Unusable)
     }
 
+    /// Whether a stored hash was made with other parameters than today's, so that it is to be made anew when its password
+    /// is next at hand. One that cannot be read is not: verifying it fails, and says so.
+    pub(crate) fn is_outdated(stored: &str) -> bool {
+        let params = PasswordHash::new(stored).ok().and_then(|hash| Params::try_from(&hash).ok());
+        let wanted = hasher();
+        let wanted = wanted.params();
+        params.is_some_and(|params| {
+            (params.m_cost(), params.t_cost(), params.p_cost()) != (wanted.m_cost(), wanted.t_cost(), wanted.p_cost())
+        })
+    }
+
     /// Whether `password` is the one behind `stored`; without a stored hash, no, after the same work.
     pub(crate) async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool, PasswordError> {
         let password = password.to_owned();
@@ -137,6 +148,16 @@ mod tests {
         {
             assert_eq!(normalise_email(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn hashes_of_other_days_are_recognised() {
+        let salt = SaltString::encode_b64(b"sixteen bytes ok").unwrap();
+        let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).unwrap());
+        let weak = weak.hash_password(b"correct horse", &salt).unwrap().to_string();
+        assert!(Passwords::is_outdated(&weak));
+        assert!(!Passwords::is_outdated(&hash_now(b"correct horse").unwrap()));
+        assert!(!Passwords::is_outdated("garbage"));
     }
 
     #[tokio::test]

@@ -9,6 +9,8 @@ statements! {
     BY_EMAIL = "SELECT id, email, password_hash, suspended_at, created_at FROM accounts WHERE email = $1";
     BY_ID = "SELECT id, email, password_hash, suspended_at, created_at FROM accounts WHERE id = $1";
     LIST = "SELECT id, email, password_hash, suspended_at, created_at FROM accounts ORDER BY created_at, id";
+    /// Only while the old hash is still there: a password that was changed meanwhile stays changed.
+    REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
     SUSPEND = "UPDATE accounts SET suspended_at = $2 WHERE id = $1 AND suspended_at IS NULL";
     RESUME = "UPDATE accounts SET suspended_at = NULL WHERE id = $1 AND suspended_at IS NOT NULL";
 }
@@ -57,6 +59,12 @@ pub(crate) async fn by_email(db: &Db, email: &str) -> Result<Option<Account>> {
 pub(crate) async fn by_id(db: &Db, id: &AccountId) -> Result<Option<Account>> {
     let row: Option<AccountRow> = db.optional(BY_ID, values![id.as_str()]).await?;
     row.map(Account::try_from).transpose()
+}
+
+/// Put a hash of the same password in the place of an old one.
+pub(crate) async fn rehash(db: &Db, id: &AccountId, old: &str, new: &str) -> Result<()> {
+    db.write(REHASH, values![id.as_str(), old, new]).await?;
+    Ok(())
 }
 
 pub(crate) async fn list(db: &Db) -> Result<Vec<Account>> {

@@ -12,7 +12,7 @@ use super::visitor::Visitor;
 use super::{Frame, PageError, answer, page, see_other};
 use crate::config::SignUp;
 use crate::form::Form;
-use crate::passwords::{self, normalise_email};
+use crate::passwords::{self, Passwords, normalise_email};
 use crate::rate_limits::Attempt;
 use crate::shared::Shared;
 use crate::store::accounts::{self, Account};
@@ -56,6 +56,7 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
         |status, error| sign_in_page(shared, &entered.visitor, status, &entered.next, entered.email(), Some(error));
     match check_password(shared, &entered).await? {
         Verdict::Right(account) => {
+            renew_hash(shared, &account, entered.password()).await?;
             tracing::info!(account.id = %account.id, "signed in");
             entered.go_on(shared, &account.id, &account.email).await
         }
@@ -100,6 +101,17 @@ async fn check_password(shared: &Shared, entered: &Entered) -> Result<Verdict, P
         Some(account) => Verdict::Right(account),
         None => Verdict::Wrong,
     })
+}
+
+/// The only moment at which a hash can be made anew is when its password is at hand. On a busy day it waits for another.
+async fn renew_hash(shared: &Shared, account: &Account, password: &str) -> Result<(), PageError> {
+    if Passwords::is_outdated(&account.password_hash)
+        && let Ok(hash) = shared.passwords.hash(password).await
+    {
+        accounts::rehash(&shared.db, &account.id, &account.password_hash, &hash).await?;
+        tracing::info!(account.id = %account.id, "a password hash was brought up to date");
+    }
+    Ok(())
 }
 
 fn sign_in_page(

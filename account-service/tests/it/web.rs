@@ -56,6 +56,31 @@ on_both_databases! {
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     }
 
+    async fn an_old_password_hash_is_renewed_at_sign_in(world: &World) {
+        world.service.create_user("ada@example.org", PASSWORD).await.unwrap();
+        // As an earlier version, with less work, would have stored it.
+        let old = {
+            use argon2::password_hash::{PasswordHasher as _, SaltString};
+            let salt = SaltString::encode_b64(b"sixteen bytes ok").unwrap();
+            let params = argon2::Params::new(8192, 1, 1, None).unwrap();
+            let hasher = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+            hasher.hash_password(PASSWORD.as_bytes(), &salt).unwrap().to_string()
+        };
+        world.execute(format!("UPDATE accounts SET password_hash = '{old}'")).await;
+        let stored = "SELECT password_hash FROM accounts";
+        let mut browser = world.browser();
+        let page = browser.get("/sign-in").await;
+        browser.submit(&page, "/sign-in", &[("email", "ada@example.org"), ("password", "wrong password")]).await;
+        assert_eq!(world.look_up(stored).await, old);
+        for _ in 0..2 {
+            let mut browser = world.browser();
+            let page = browser.get("/sign-in").await;
+            let landed = browser.submit(&page, "/sign-in", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+            assert_eq!(landed.status, StatusCode::SEE_OTHER);
+            assert!(world.look_up(stored).await.contains("m=19456,t=2,p=1"));
+        }
+    }
+
     async fn a_session_ends_when_its_time_has_come(world: &World) {
         let mut browser = world.person("ada@example.org").await;
         world.advance(30 * 24 * 3600 - 1);
