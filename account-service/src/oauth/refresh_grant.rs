@@ -15,6 +15,7 @@ use super::error::OAuthError;
 use super::issue::Issue;
 use super::{id_token, scopes};
 use crate::form::Form;
+use crate::rate_limits::TooMany;
 use crate::secrets::{Kind, lookup_hash};
 use crate::shared::Shared;
 use crate::store::clients::{Client, Rotation};
@@ -34,13 +35,31 @@ pub(super) async fn refresh(shared: &Shared, client: &Client, form: &Form) -> Re
     let outcome = match client.rotation {
         Rotation::Overlap => {
             let overlap = shared.config.lives.rotation_overlap_seconds.into();
-            tokens::rotate_overlapping(&shared.db, &used, &client.id, &issue.pair, narrowed.as_deref(), overlap).await?
+            let rotate =
+                || tokens::rotate_overlapping(&shared.db, &used, &client.id, &issue.pair, narrowed.as_deref(), overlap);
+            match rotate().await? {
+                None if make_room(shared, client, &used).await? => rotate().await?,
+                outcome => outcome,
+            }
         }
         Rotation::Strict => rotate_strictly(shared, client, &used, &issue, narrowed).await?,
     };
     let Some((grant, granted)) = outcome else { return Err(refusal(shared, client, &used).await?) };
     let id_token = id_token_for(shared, client, &grant, &granted).await?;
     Ok(issue.into_answer(&granted, id_token))
+}
+
+/// Whether there were too many answers to one refresh token and there is room again. A link must not end by it, so a
+/// client that really asks that often is only slowed down.
+async fn make_room(shared: &Shared, client: &Client, used: &[u8; 32]) -> Result<bool, OAuthError> {
+    if !tokens::has_too_many_siblings(&shared.db, used).await? {
+        return Ok(false);
+    }
+    if tokens::drop_lost_siblings(&shared.db, used, shared.now()).await? > 0 {
+        return Ok(true);
+    }
+    tracing::warn!(client.id = %client.id, "a client refreshes with one token again and again, and uses no answer");
+    Err(TooMany { retry_after_seconds: 60 }.into())
 }
 
 /// A refresh may ask for less than was granted, never for more.

@@ -19,7 +19,12 @@ statements! {
               AND g.ended_at IS NULL AND a.suspended_at IS NULL \
               AND NOT EXISTS (SELECT 1 FROM token_pairs next JOIN token_pairs later ON later.parent_hash = next.refresh_hash \
                               WHERE next.parent_hash = old.refresh_hash AND later.issued_at <= $9) \
+              AND (SELECT COUNT(*) FROM token_pairs sibling WHERE sibling.parent_hash = old.refresh_hash) < $10 \
               RETURNING grant_id, scopes";
+    SIBLINGS = "SELECT COUNT(*) FROM token_pairs WHERE parent_hash = $1";
+    /// The pairs that a refresh token gave long ago and that nobody ever used: their answers were lost.
+    DROP_LOST_SIBLINGS = "DELETE FROM token_pairs WHERE parent_hash = $1 AND issued_at <= $2 AND access_expires_at <= $2 \
+              AND NOT EXISTS (SELECT 1 FROM token_pairs later WHERE later.parent_hash = token_pairs.refresh_hash)";
     /// The one place where a token with strict rotation is spent.
     SPEND = "UPDATE token_pairs SET used_at = $3 WHERE refresh_hash = $1 AND used_at IS NULL AND refresh_expires_at > $3 \
              AND EXISTS (SELECT 1 FROM grants g JOIN accounts a ON a.id = g.account_id \
@@ -149,11 +154,23 @@ pub(crate) async fn rotate_overlapping(
                 pair.refresh_expires_at,
                 used,
                 client_id,
-                pair.issued_at - overlap_seconds
+                pair.issued_at - overlap_seconds,
+                MAX_SIBLINGS
             ],
         )
         .await?;
     row.map(|(grant, scopes)| Ok((parse_id(&grant, "token_pairs", "grant_id")?, scopes))).transpose()
+}
+
+/// Whether so many pairs were got with this refresh token that no further one is given.
+pub(crate) async fn has_too_many_siblings(db: &Db, used: &[u8; 32]) -> Result<bool> {
+    let row: Option<(i64,)> = db.optional(SIBLINGS, values![used]).await?;
+    Ok(row.is_some_and(|(count,)| count >= MAX_SIBLINGS))
+}
+
+/// Make room below the limit: forget the pairs of this refresh token whose answers were evidently lost.
+pub(crate) async fn drop_lost_siblings(db: &Db, used: &[u8; 32], now: i64) -> Result<u64> {
+    db.write(DROP_LOST_SIBLINGS, values![used, now - LOST_AFTER_SECONDS]).await
 }
 
 /// Spend a refresh token that may be used once. `None` when it is not good (any more).
@@ -182,3 +199,9 @@ pub(crate) async fn is_superseded(db: &Db, hash: &[u8; 32], cut: i64) -> Result<
     let row: Option<(i64,)> = db.optional(SUPERSEDED, values![hash, cut]).await?;
     Ok(row.is_some_and(|(count,)| count > 0))
 }
+
+/// Pairs got with one refresh token. Alexa asks a handful of times at once; whoever asks for more without ever using an
+/// answer is broken, and would fill the table.
+const MAX_SIBLINGS: i64 = 128;
+/// An answer that was not used for this long after its access token expired has not arrived.
+const LOST_AFTER_SECONDS: i64 = 3600;

@@ -89,6 +89,39 @@ on_both_databases! {
         }
     }
 
+    async fn a_client_that_uses_no_answer_is_slowed_down_but_never_unlinked(world: &World) {
+        let client = world.alexa().await;
+        let tokens = world.link(&client, "ada@example.org").await;
+        let first = text(&tokens, "refresh_token");
+        let mut answers = Vec::new();
+        for _ in 0..128 {
+            answers.push(refresh_token(&world.refresh(&client, first).await));
+        }
+        let slowed = world.refresh(&client, first).await;
+        assert_eq!((slowed.status, slowed.error()), (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable".into()));
+        assert_eq!(slowed.header("retry-after"), "60");
+        // An hour after the last access token has expired, lost answers are forgotten, and it goes on.
+        world.advance(2 * 3600);
+        let kept = refresh_token(&world.refresh(&client, first).await);
+        assert_eq!(world.refresh(&client, &answers[0]).await.error(), "invalid_grant");
+        refresh_token(&world.refresh(&client, &kept).await);
+    }
+
+    async fn a_used_answer_is_never_forgotten(world: &World) {
+        let client = world.alexa().await;
+        let tokens = world.link(&client, "ada@example.org").await;
+        let first = text(&tokens, "refresh_token");
+        let used = refresh_token(&world.refresh(&client, first).await);
+        let next = refresh_token(&world.refresh(&client, &used).await);
+        for _ in 0..127 {
+            refresh_token(&world.refresh(&client, first).await);
+        }
+        world.advance(2 * 3600);
+        refresh_token(&world.refresh(&client, first).await);
+        refresh_token(&world.refresh(&client, &used).await);
+        refresh_token(&world.refresh(&client, &next).await);
+    }
+
     async fn half_a_year_of_silence_does_not_unlink(world: &World) {
         let client = world.alexa().await;
         let tokens = world.link(&client, "ada@example.org").await;
