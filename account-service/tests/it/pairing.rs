@@ -365,6 +365,9 @@ on_both_databases! {
         refused(&connector, connector.sign_assertion(&claims(ISSUER, id, now, now + 301))).await;
         refused(&connector, connector.sign_assertion(&claims(ISSUER, id, now, u64::MAX >> 1))).await;
         refused(&connector, connector.sign_assertion(&json!({ "iss": id, "sub": id, "aud": ISSUER, "exp": now + 60 }))).await;
+        for near in [now - 59, now + 60] {
+            assert_eq!(connector.dial_in_token(world, &connector.assertion(id, near)).await.status, StatusCode::OK);
+        }
         let both_audiences = connector.sign_assertion(&json!({ "iss": id, "sub": id, "aud": [TOKEN_URL, "x"], "exp": now + 60, "jti": unique() }));
         assert_eq!(connector.dial_in_token(world, &both_audiences).await.status, StatusCode::OK);
 

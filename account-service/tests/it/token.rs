@@ -43,6 +43,77 @@ on_both_databases! {
         assert!(claims["exp"].as_u64() > claims["iat"].as_u64() && claims["auth_time"].is_u64());
     }
 
+    async fn parameters_that_mean_nothing_here_do_no_harm(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let mut asked = Authorization::new("alexa");
+        // Without a nonce, too: in the code flow it is optional.
+        asked.more = [("display", "touch"), ("ui_locales", "de"), ("acr_values", "1"), ("login_hint", "x"), ("claims", "{}"), ("foo", "bar")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let code = browser.allow(&asked).await;
+        let tokens = world.redeem(&client, &code, &asked).await.json();
+        let claims: serde_json::Value = Unverified::parse(text(&tokens, "id_token")).unwrap().peek().unwrap();
+        assert!(claims.get("nonce").is_none());
+    }
+
+    async fn a_fresh_sign_in_is_told_to_the_client(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let first = world.link_as(&client, &mut browser).await;
+        world.advance(60);
+        let again = world.link_as(&client, &mut browser).await;
+        let page = browser.get("/sign-in?again=1").await;
+        browser.submit(&page, "/sign-in", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+        let fresh = world.link_as(&client, &mut browser).await;
+        let [first, again, fresh] = [first, again, fresh].map(|tokens| {
+            let claims: serde_json::Value = Unverified::parse(text(&tokens, "id_token")).unwrap().peek().unwrap();
+            claims["auth_time"].as_u64().unwrap()
+        });
+        assert_eq!((again, fresh), (first, first + 60));
+    }
+
+    async fn refusals_are_kept_by_nobody_and_shared_with_no_other_site(world: &World) {
+        let client = world.alexa().await;
+        let header = basic(&client);
+        for path in ["/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/introspect", "/oauth/device_authorization"] {
+            for headers in [&[("authorization", header.as_str()), ("origin", "https://evil.example")][..], &[]] {
+                let answer = world.post(path, headers, &[("grant_type", "nonsense")]).await;
+                assert!(answer.status.is_client_error(), "{path}: {}", answer.status);
+                assert_eq!((answer.header("cache-control"), answer.header("content-type")), ("no-store", "application/json"), "{path}");
+                assert_eq!(answer.header("access-control-allow-origin"), "");
+            }
+            assert_eq!(world.browser().get(path).await.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        }
+    }
+
+    async fn any_node_takes_any_step(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let second_node = world.second_node().await;
+        let asked = Authorization::new("alexa");
+        let code = browser.allow(&asked).await;
+        let header = basic(&client);
+        let form = asked.redemption(&code);
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let there = async |form: &[(&str, &str)]| {
+            crate::harness::send(second_node.router(), form_request("/oauth/token", &[("authorization", &header)], form)).await
+        };
+        let mut tokens = there(&form).await.json();
+        for turn in 0..6 {
+            let refresh_token = text(&tokens, "refresh_token").to_owned();
+            let answer = if turn % 2 == 0 {
+                world.refresh(&client, &refresh_token).await
+            } else {
+                there(&[("grant_type", "refresh_token"), ("refresh_token", &refresh_token)]).await
+            };
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+            tokens = answer.json();
+            assert!(world.is_active(&client, text(&tokens, "access_token")).await);
+        }
+        second_node.close().await;
+    }
+
     async fn the_client_may_authenticate_in_the_body(world: &World) {
         let client = world.alexa().await;
         let mut browser = world.person("ada@example.org").await;
