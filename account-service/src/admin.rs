@@ -89,6 +89,8 @@ pub struct NewClient {
     pub name: Option<String>,
     /// Where codes may be sent.
     pub redirect_uris: Vec<String>,
+    /// Where a browser may be sent after signing out at this client's wish.
+    pub post_logout_redirect_uris: Vec<String>,
     /// Refuse authorization requests without PKCE. Public clients always need it.
     pub require_pkce: bool,
     /// Without a secret.
@@ -157,7 +159,8 @@ impl AccountService {
     pub async fn create_client(&self, new: NewClient) -> Result<CreatedClient, AdminError> {
         let shared = &self.shared;
         check_client_id(&new.client_id)?;
-        if let Some(wrong) = new.redirect_uris.iter().find(|uri| !is_acceptable_redirect(uri)) {
+        let mut uris = new.redirect_uris.iter().chain(&new.post_logout_redirect_uris);
+        if let Some(wrong) = uris.find(|uri| !is_acceptable_redirect(uri)) {
             return Err(AdminError::RedirectUri(wrong.clone()));
         }
         if new.redirect_uris.is_empty() {
@@ -179,6 +182,7 @@ impl AccountService {
             rotation,
             access_token_seconds: seconds.into(),
             redirect_uris: new.redirect_uris,
+            post_logout_redirect_uris: new.post_logout_redirect_uris,
             created_at: shared.now(),
             id: new.client_id,
         };

@@ -9,6 +9,7 @@ mod identity_key;
 mod inspect;
 mod instance_grant;
 mod issue;
+mod logout;
 mod metadata;
 mod pairing;
 mod pushed;
@@ -39,6 +40,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/oauth/authorize", get(authorize::by_link).post(authorize::by_form))
         .route("/oauth/par", post(pushed::push))
         .route("/oauth/consent", post(authorize::decide))
+        .route("/oauth/logout", get(logout::by_link).post(logout::by_form))
+        .route("/oauth/logout/confirm", post(logout::confirmed))
         .route("/oauth/token", post(token::token))
         .route("/oauth/device_authorization", post(pairing::begin))
         .route("/oauth/revoke", post(inspect::revoke))

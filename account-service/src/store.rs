@@ -435,7 +435,7 @@ macro_rules! migrations {
     };
 }
 macro_rules! all_migrations {
-    ($directory:literal) => { migrations!($directory, 1 "first" 2 "pushed_requests") };
+    ($directory:literal) => { migrations!($directory, 1 "first" 2 "pushed_requests" 3 "logout") };
 }
 const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("sqlite");
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("postgres");

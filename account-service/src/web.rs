@@ -3,12 +3,12 @@
 //! Every form carries a token that binds it to the browser's cookie, and every POST must come from our own pages. What
 //! can go wrong ends in [`PageError`], which says in plain words what to do.
 
+pub(crate) mod confirm;
 pub(crate) mod consent;
 pub(crate) mod visitor;
 
 mod apps;
 mod assets;
-mod confirm;
 mod credentials;
 mod headers;
 mod homes;

@@ -87,11 +87,20 @@ fn password_from_stdin() -> anyhow::Result<String> {
 
 async fn client(accounts: &AccountService, verb: ClientVerb) -> anyhow::Result<Value> {
     match verb {
-        ClientVerb::Create { client_id, redirect_uri, require_pkce, public, access_token_seconds, name } => {
+        ClientVerb::Create {
+            client_id,
+            redirect_uri,
+            post_logout_redirect_uri,
+            require_pkce,
+            public,
+            access_token_seconds,
+            name,
+        } => {
             let new = NewClient {
                 client_id,
                 name,
                 redirect_uris: redirect_uri,
+                post_logout_redirect_uris: post_logout_redirect_uri,
                 require_pkce,
                 public,
                 access_token_seconds,

@@ -244,6 +244,9 @@ pub enum ClientVerb {
         /// Where codes may be sent. Compared character by character. Give each of Amazon's three.
         #[arg(long, required = true, value_name = "URI")]
         redirect_uri: Vec<String>,
+        /// Where a browser may be sent after signing out at this client's wish.
+        #[arg(long, value_name = "URI")]
+        post_logout_redirect_uri: Vec<String>,
         /// Refuse authorization requests without PKCE.
         #[arg(long)]
         require_pkce: bool,

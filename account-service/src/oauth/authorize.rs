@@ -308,6 +308,7 @@ pub(crate) fn fuzz(text: &[u8]) {
         rotation: Rotation::Overlap,
         access_token_seconds: 3600,
         redirect_uris: Vec::new(),
+        post_logout_redirect_uris: Vec::new(),
         created_at: 0,
     };
     let mut wish = Wish::unchecked(Arc::new(client), "https://layla.amazon.com/api/skill/link/M1?a=b".into(), form);
@@ -356,7 +357,7 @@ fn prompt(text: &str) -> Result<Prompt, (&'static str, &'static str)> {
 }
 
 /// For `form-action`: without it, browsers block the redirect that answers the consent form.
-fn origin(redirect_uri: &str) -> String {
+pub(super) fn origin(redirect_uri: &str) -> String {
     url::Url::parse(redirect_uri).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
 

@@ -16,6 +16,7 @@ pub(super) async fn document(State(shared): State<Arc<Shared>>) -> Response {
         "authorization_endpoint": shared.url("/oauth/authorize"),
         "token_endpoint": shared.url("/oauth/token"),
         "jwks_uri": shared.url("/oauth/jwks"),
+        "end_session_endpoint": shared.url("/oauth/logout"),
         "userinfo_endpoint": shared.url("/oauth/userinfo"),
         "revocation_endpoint": shared.url("/oauth/revoke"),
         "introspection_endpoint": shared.url("/oauth/introspect"),

@@ -3,10 +3,12 @@
 use super::{Db, Result, StoreError, parse_bytes, statements, values};
 
 statements! {
-    INSERT = "INSERT INTO clients (id, name, secret_hash, require_pkce, rotation, access_token_seconds, redirect_uris, created_at) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
-    BY_ID = "SELECT id, name, secret_hash, require_pkce, rotation, access_token_seconds, redirect_uris, created_at FROM clients WHERE id = $1";
-    LIST = "SELECT id, name, secret_hash, require_pkce, rotation, access_token_seconds, redirect_uris, created_at FROM clients ORDER BY id";
+    INSERT = "INSERT INTO clients (id, name, secret_hash, require_pkce, rotation, access_token_seconds, redirect_uris, created_at, post_logout_redirect_uris) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING";
+    BY_ID = "SELECT id, name, secret_hash, require_pkce, rotation, access_token_seconds, redirect_uris, created_at, post_logout_redirect_uris \
+             FROM clients WHERE id = $1";
+    LIST = "SELECT id, name, secret_hash, require_pkce, rotation, access_token_seconds, redirect_uris, created_at, post_logout_redirect_uris \
+            FROM clients ORDER BY id";
     DELETE = "DELETE FROM clients WHERE id = $1";
 }
 
@@ -37,6 +39,8 @@ pub struct Client {
     pub access_token_seconds: i64,
     /// Where codes may be sent; compared byte by byte.
     pub redirect_uris: Vec<String>,
+    /// Where a browser may be sent after signing out at this client's wish; compared byte by byte.
+    pub post_logout_redirect_uris: Vec<String>,
     /// Seconds since 1970.
     pub created_at: i64,
 }
@@ -59,6 +63,7 @@ struct ClientRow {
     access_token_seconds: i64,
     redirect_uris: String,
     created_at: i64,
+    post_logout_redirect_uris: String,
 }
 
 impl TryFrom<ClientRow> for Client {
@@ -76,11 +81,15 @@ impl TryFrom<ClientRow> for Client {
                 _ => return Err(StoreError::Inconsistent { table: "clients", column: "rotation" }),
             },
             access_token_seconds: row.access_token_seconds,
-            redirect_uris: serde_json::from_str(&row.redirect_uris)
-                .map_err(|_| StoreError::Inconsistent { table: "clients", column: "redirect_uris" })?,
+            redirect_uris: parse_uris(&row.redirect_uris, "redirect_uris")?,
+            post_logout_redirect_uris: parse_uris(&row.post_logout_redirect_uris, "post_logout_redirect_uris")?,
             created_at: row.created_at,
         })
     }
+}
+
+fn parse_uris(text: &str, column: &'static str) -> Result<Vec<String>> {
+    serde_json::from_str(text).map_err(|_| StoreError::Inconsistent { table: "clients", column })
 }
 
 /// Whether it was added; no when the id is taken.
@@ -89,7 +98,9 @@ pub(crate) async fn insert(db: &Db, client: &Client) -> Result<bool> {
         Rotation::Overlap => "overlap",
         Rotation::Strict => "strict",
     };
-    let redirect_uris = serde_json::Value::from(client.redirect_uris.clone()).to_string();
+    let uris = |list: &[String]| serde_json::Value::from(list).to_string();
+    let redirect_uris = uris(&client.redirect_uris);
+    let post_logout_redirect_uris = uris(&client.post_logout_redirect_uris);
     let secret_hash = client.secret_hash.as_ref().map(<[u8; 32]>::as_slice);
     let inserted = db
         .write(
@@ -102,7 +113,8 @@ pub(crate) async fn insert(db: &Db, client: &Client) -> Result<bool> {
                 rotation,
                 client.access_token_seconds,
                 &redirect_uris,
-                client.created_at
+                client.created_at,
+                &post_logout_redirect_uris
             ],
         )
         .await?;

@@ -1,25 +1,25 @@
 //! "Are you sure?": one page for everything that is hard to undo.
 
 use askama::Template;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 
 use super::visitor::Visitor;
-use super::{Frame, page};
+use super::{Frame, headers, page};
 use crate::shared::Shared;
 
 /// What is asked.
-pub(super) struct Question<'a> {
+pub(crate) struct Question<'a> {
     /// Name of the form.
-    pub(super) form: &'a str,
-    pub(super) title: &'static str,
-    pub(super) heading: String,
-    pub(super) text: String,
+    pub(crate) form: &'a str,
+    pub(crate) title: &'static str,
+    pub(crate) heading: String,
+    pub(crate) text: String,
     /// Where the form posts to.
-    pub(super) action: String,
-    pub(super) yes: &'static str,
+    pub(crate) action: String,
+    pub(crate) yes: &'static str,
     /// Where "no" leads.
-    pub(super) back: &'static str,
+    pub(crate) back: &'static str,
 }
 
 #[derive(Template)]
@@ -30,8 +30,20 @@ struct Confirm<'a> {
     question: &'a Question<'a>,
 }
 
-pub(super) fn ask(shared: &Shared, visitor: &Visitor, question: &Question<'_>) -> Response {
+pub(crate) fn ask(shared: &Shared, visitor: &Visitor, question: &Question<'_>) -> Response {
     let frame = Frame::new(question.title, visitor.session.as_ref());
     let template = Confirm { frame, form_token: visitor.form_token(shared, question.form), question };
     page(shared, visitor, StatusCode::OK, &template)
+}
+
+/// The same, where "yes" may lead to a page of another origin.
+pub(crate) fn ask_and_leave(
+    shared: &Shared,
+    visitor: &Visitor,
+    question: &Question<'_>,
+    origin: Option<&str>,
+) -> Response {
+    let mut response = ask(shared, visitor, question);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, headers::page_policy(origin));
+    response
 }

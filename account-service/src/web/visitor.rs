@@ -79,7 +79,7 @@ impl Visitor {
         !self.fresh && shared.master.form_token_matches(self.cookie.as_str(), form, token)
     }
 
-    pub(super) fn cookie_to_set(&self, shared: &Shared) -> Option<HeaderValue> {
+    pub(crate) fn cookie_to_set(&self, shared: &Shared) -> Option<HeaderValue> {
         if !self.fresh {
             return None;
         }

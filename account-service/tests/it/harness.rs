@@ -23,6 +23,7 @@ use tower::ServiceExt as _;
 
 pub const ISSUER: &str = "https://cloud.example";
 pub const REDIRECT: &str = "https://layla.amazon.com/api/skill/link/M1";
+pub const SIGNED_OUT: &str = "https://app.example/signed-out?from=cloud";
 pub const PASSWORD: &str = "correct horse battery";
 pub const NOW: u64 = 1_795_305_600;
 
@@ -185,6 +186,7 @@ impl World {
             client_id: id.into(),
             name: None,
             redirect_uris: vec![REDIRECT.into(), "http://127.0.0.1:9/cb?fixed=1".into()],
+            post_logout_redirect_uris: vec![SIGNED_OUT.into()],
             require_pkce: false,
             public,
             access_token_seconds: None,

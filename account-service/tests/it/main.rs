@@ -6,6 +6,7 @@ mod authorize;
 mod harness;
 mod hostile;
 mod inspect;
+mod logout;
 mod metadata;
 mod outage;
 mod pairing;

@@ -162,7 +162,7 @@ on_both_databases! {
         let client = world.alexa().await;
         let tokens = world.link(&client, "ada@example.org").await;
         let new = |id: &str, uri: &str| NewClient {
-            client_id: id.into(), name: None, redirect_uris: vec![uri.into()], require_pkce: false, public: false,
+            client_id: id.into(), name: None, redirect_uris: vec![uri.into()], post_logout_redirect_uris: vec![], require_pkce: false, public: false,
             access_token_seconds: Some(400), rotation: None,
         };
         let create = async |id: &str, uri: &str| world.service.create_client(new(id, uri)).await.err();
@@ -183,7 +183,7 @@ on_both_databases! {
         let operator = world.second_node().await;
         operator.delete_client("alexa").await.unwrap();
         let mut new = macloud_account_service::NewClient {
-            client_id: "alexa".into(), name: None, redirect_uris: vec![crate::harness::REDIRECT.into()], require_pkce: true,
+            client_id: "alexa".into(), name: None, redirect_uris: vec![crate::harness::REDIRECT.into()], post_logout_redirect_uris: vec![], require_pkce: true,
             public: false, access_token_seconds: None, rotation: None,
         };
         let renewed = operator.create_client(new.clone()).await.unwrap();

@@ -214,6 +214,7 @@ impl Stage {
             client_id: "pretend-alexa".into(),
             name: None,
             redirect_uris: vec![REDIRECT_URI.into()],
+            post_logout_redirect_uris: Vec::new(),
             require_pkce: true,
             public: false,
             access_token_seconds: None,
