@@ -10,7 +10,7 @@ use crate::secrets::{Kind, Secret};
 use crate::shared::is_client_id;
 use crate::signing::SigningError;
 use crate::store::clients::{self, Client, Rotation};
-use crate::store::{StoreError, accounts, changes, grants};
+use crate::store::{StoreError, accounts, changes, grants, second_factors};
 
 /// Why an operator's wish was not done.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +150,20 @@ impl AccountService {
         let mut tx = shared.db.begin().await?;
         accounts::set_suspended(&mut tx, &account.id, suspended, shared.now()).await?;
         Ok(shared.commit(tx).await?)
+    }
+
+    /// Turn an account's second step off, for somebody who lost both phone and recovery codes. Whether it was on.
+    ///
+    /// # Errors
+    /// See [`AdminError`].
+    pub async fn reset_second_step(&self, email: &str) -> Result<bool, AdminError> {
+        let shared = &self.shared;
+        let email = passwords::normalise_email(email).ok_or(AdminError::Email)?;
+        let account = accounts::by_email(&shared.db, &email).await?.ok_or(AdminError::Unknown("account"))?;
+        let mut tx = shared.db.begin().await?;
+        let was_on = second_factors::end(&mut tx, &account.id).await?;
+        tx.commit().await?;
+        Ok(was_on)
     }
 
     /// Register a client.

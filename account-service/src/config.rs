@@ -92,6 +92,9 @@ pub struct Limits {
     /// Wrong passwords for one account from anywhere. High: a stranger must not be able to lock a person out easily.
     #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "300/3600")]
     pub wrong_passwords_per_account: Rate,
+    /// Wrong codes at the second step for one account. Whoever gets there knows the password.
+    #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "10/900")]
+    pub wrong_second_steps_per_account: Rate,
     /// Who may create an account on the web: anybody, or nobody. Operators always can, on the command line.
     #[arg(long, value_enum, default_value_t = SignUp::Open)]
     pub sign_up: SignUp,

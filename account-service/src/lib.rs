@@ -21,6 +21,7 @@ mod oauth;
 mod passwords;
 mod rate_limits;
 mod rpc;
+mod second_factor;
 mod secrets;
 mod shared;
 mod signing;

@@ -15,6 +15,7 @@ pub(crate) enum Attempt {
     SignIn,
     WrongPasswordHere,
     WrongPassword,
+    WrongSecondStep,
     SignUp,
     WrongPairingCode,
     Pairing,

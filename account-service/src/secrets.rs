@@ -168,6 +168,11 @@ impl MasterKeys {
         hmac::sign(&self.user_code, normalised.as_bytes()).as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes")
     }
 
+    /// The hash under which a recovery code of an account is kept.
+    pub(crate) fn recovery_code_hash(&self, account: &str, normalised: &str) -> [u8; 32] {
+        self.user_code_hash(&format!("recovery\0{account}\0{normalised}"))
+    }
+
     /// A DPoP nonce for `now`: the time and a seal on it, so that every node accepts every node's.
     pub(crate) fn dpop_nonce(&self, now: u64) -> String {
         let time = now.to_be_bytes();

@@ -18,6 +18,7 @@ pub(crate) mod housekeeping;
 pub(crate) mod instances;
 pub(crate) mod pairings;
 pub(crate) mod pushed_requests;
+pub(crate) mod second_factors;
 pub(crate) mod seen_proofs;
 pub(crate) mod signing_keys;
 pub(crate) mod tokens;
@@ -435,7 +436,7 @@ macro_rules! migrations {
     };
 }
 macro_rules! all_migrations {
-    ($directory:literal) => { migrations!($directory, 1 "first" 2 "pushed_requests" 3 "logout") };
+    ($directory:literal) => { migrations!($directory, 1 "first" 2 "pushed_requests" 3 "logout" 4 "second_factor") };
 }
 const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("sqlite");
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("postgres");
@@ -451,6 +452,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     instances::STATEMENTS,
     pairings::STATEMENTS,
     pushed_requests::STATEMENTS,
+    second_factors::STATEMENTS,
     seen_proofs::STATEMENTS,
     signing_keys::STATEMENTS,
     tokens::STATEMENTS,

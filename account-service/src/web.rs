@@ -14,6 +14,8 @@ mod headers;
 mod homes;
 mod landing;
 mod pair;
+mod second_step;
+mod security;
 mod sessions;
 mod sign_in;
 mod sign_up;
@@ -49,6 +51,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/", get(landing::show))
         .route("/sign-up", get(sign_up::show).post(sign_up::submit))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-in/code", post(second_step::submit))
+        .route("/security", get(security::show))
+        .route("/security/password", post(security::change_password))
+        .route("/security/app", post(security::begin_app))
+        .route("/security/app/confirm", post(security::confirm_app))
+        .route("/security/app/off", post(security::turn_off))
+        .route("/security/recovery-codes", post(security::renew_codes))
         .route("/sign-out", get(sessions::ask_sign_out).post(sessions::sign_out))
         .route("/pair", get(pair::show).post(pair::submit))
         .route("/homes", get(homes::list))

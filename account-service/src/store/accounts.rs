@@ -11,6 +11,7 @@ statements! {
     LIST = "SELECT id, email, password_hash, suspended_at, created_at FROM accounts ORDER BY created_at, id";
     /// Only while the old hash is still there: a password that was changed meanwhile stays changed.
     REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
+    SET_PASSWORD = "UPDATE accounts SET password_hash = $2 WHERE id = $1";
     SUSPEND = "UPDATE accounts SET suspended_at = $2 WHERE id = $1 AND suspended_at IS NULL";
     RESUME = "UPDATE accounts SET suspended_at = NULL WHERE id = $1 AND suspended_at IS NOT NULL";
 }
@@ -64,6 +65,11 @@ pub(crate) async fn by_id(db: &Db, id: &AccountId) -> Result<Option<Account>> {
 /// Put a hash of the same password in the place of an old one.
 pub(crate) async fn rehash(db: &Db, id: &AccountId, old: &str, new: &str) -> Result<()> {
     db.write(REHASH, values![id.as_str(), old, new]).await?;
+    Ok(())
+}
+
+pub(crate) async fn set_password(db: &Db, id: &AccountId, hash: &str) -> Result<()> {
+    db.write(SET_PASSWORD, values![id.as_str(), hash]).await?;
     Ok(())
 }
 

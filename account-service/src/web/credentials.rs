@@ -37,6 +37,11 @@ impl Entered {
         self.form.value("password").unwrap_or_default()
     }
 
+    /// What else the form holds.
+    pub(super) fn value(&self, name: &str) -> &str {
+        self.form.value(name).unwrap_or_default()
+    }
+
     /// Who tries, for limits.
     pub(super) fn address(&self, shared: &Shared) -> String {
         address_key(shared.client_address(&self.parts))
@@ -93,7 +98,7 @@ pub(super) fn is_ours(next: &str) -> bool {
     // One leading slash, nothing that a browser or a header could read differently.
     let plain =
         next.len() <= MAX_NEXT && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') && !next.contains('#');
-    plain && ["/", "/pair", "/homes", "/apps", "/sessions", "/oauth/authorize"].contains(&path)
+    plain && ["/", "/pair", "/homes", "/apps", "/sessions", "/security", "/oauth/authorize"].contains(&path)
 }
 
 /// Where people land who wanted nothing else.

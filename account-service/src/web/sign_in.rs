@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use super::credentials::{Entered, Next};
 use super::visitor::Visitor;
-use super::{Frame, PageError, answer, page, see_other};
+use super::{Frame, PageError, answer, page, second_step, see_other};
 use crate::config::SignUp;
 use crate::form::Form;
 use crate::passwords::{self, Passwords, normalise_email};
@@ -57,6 +57,9 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
     match check_password(shared, &entered).await? {
         Verdict::Right(account) => {
             renew_hash(shared, &account, entered.password()).await?;
+            if second_step::is_on(shared, &account.id).await? {
+                return Ok(second_step::ask(shared, &entered, &account.id));
+            }
             tracing::info!(account.id = %account.id, "signed in");
             entered.go_on(shared, &account.id, &account.email).await
         }

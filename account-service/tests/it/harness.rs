@@ -470,6 +470,7 @@ fn unlimited() -> Limits {
         sign_in_per_address: Rate::OFF,
         wrong_passwords_per_account_and_address: Rate::OFF,
         wrong_passwords_per_account: Rate::OFF,
+        wrong_second_steps_per_account: Rate::OFF,
         sign_up: SignUp::Open,
         sign_up_per_address: Rate::OFF,
         wrong_pairing_codes: Rate::OFF,

@@ -14,6 +14,7 @@ mod pushed;
 mod refresh;
 mod rpc;
 mod schema;
+mod second_step;
 mod secrecy;
 mod token;
 mod web;

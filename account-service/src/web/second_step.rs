@@ -1,0 +1,134 @@
+//! The second step of signing in, for those who have turned it on: a code from their app, or a recovery code.
+//!
+//! Between the steps nothing is kept: a sealed ticket in the form says whose password was right. It opens only for the
+//! browser it was made for, and for ten minutes.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use macloud_proto::ids::AccountId;
+
+use super::credentials::{Entered, Next};
+use super::visitor::Visitor;
+use super::{Frame, PageError, answer, page};
+use crate::rate_limits::Attempt;
+use crate::second_factor::{matching_step, normalise_recovery_code};
+use crate::shared::Shared;
+use crate::store::{accounts, second_factors};
+
+const FORM: &str = "second-step";
+
+#[derive(Template)]
+#[template(path = "second_step.html")]
+struct SecondStep<'a> {
+    frame: Frame,
+    form_token: String,
+    next: &'a Next,
+    ticket: String,
+    error: Option<&'static str>,
+}
+
+/// Whether this account has a second step.
+pub(super) async fn is_on(shared: &Shared, account: &AccountId) -> Result<bool, PageError> {
+    Ok(second_factors::of_account(&shared.db, account).await?.is_some_and(|totp| totp.confirmed))
+}
+
+/// Ask for the code of an account whose password was right.
+pub(super) fn ask(shared: &Shared, entered: &Entered, account: &AccountId) -> Response {
+    ask_again(shared, entered, account, StatusCode::OK, None)
+}
+
+fn ask_again(
+    shared: &Shared,
+    entered: &Entered,
+    account: &AccountId,
+    status: StatusCode,
+    error: Option<&'static str>,
+) -> Response {
+    let template = SecondStep {
+        frame: Frame::new("Second step", None),
+        form_token: entered.visitor.form_token(shared, FORM),
+        next: &entered.next,
+        ticket: ticket(shared, &entered.visitor, account),
+        error,
+    };
+    page(shared, &entered.visitor, status, &template)
+}
+
+/// POST `/sign-in/code`.
+pub(super) async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    answer(&shared, try_submit(&shared, request).await)
+}
+
+async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageError> {
+    let entered = Entered::read(shared, request, FORM).await?;
+    let account = read_ticket(shared, &entered.visitor, entered.value("ticket")).ok_or(PageError::Forgery)?;
+    if !is_right(shared, &account, entered.value("code")).await? {
+        let error = "This code is not right, or was used already. Please type the one that your app shows now.";
+        return Ok(ask_again(shared, &entered, &account, StatusCode::UNPROCESSABLE_ENTITY, Some(error)));
+    }
+    let account = accounts::by_id(&shared.db, &account).await?.filter(|account| !account.suspended);
+    let account = account.ok_or(PageError::Forgery)?;
+    tracing::info!(account.id = %account.id, "signed in with a second step");
+    entered.go_on(shared, &account.id, &account.email).await
+}
+
+/// Whether this is a code of the account's app, or one of its recovery codes; either works once.
+pub(super) async fn is_right(shared: &Shared, account: &AccountId, typed: &str) -> Result<bool, PageError> {
+    let limit = shared.config.limits.wrong_second_steps_per_account;
+    shared.rate_limits.count(Attempt::WrongSecondStep, account.as_str(), limit)?;
+    let Some(totp) = second_factors::of_account(&shared.db, account).await?.filter(|totp| totp.confirmed) else {
+        return Ok(false);
+    };
+    let right = if let Some(code) = normalise_recovery_code(typed) {
+        let hash = shared.master.recovery_code_hash(account.as_str(), &code);
+        second_factors::use_code(&shared.db, account, &hash).await?
+    } else {
+        let secret = open_secret(shared, account, &totp.sealed_secret)?;
+        match matching_step(&secret, typed, shared.now()) {
+            Some(step) => second_factors::use_step(&shared.db, account, step).await?,
+            None => false,
+        }
+    };
+    if right {
+        shared.rate_limits.give_back(Attempt::WrongSecondStep, account.as_str(), limit);
+    }
+    Ok(right)
+}
+
+/// Where a secret is kept, so that it opens only there.
+pub(super) fn place(account: &AccountId) -> String {
+    format!("totp_secrets/{account}")
+}
+
+pub(super) fn open_secret(shared: &Shared, account: &AccountId, sealed: &[u8]) -> Result<Vec<u8>, PageError> {
+    shared.master.open(&place(account), sealed).ok_or_else(|| {
+        tracing::error!(account.id = %account, "the secret of an authenticator app was sealed with another key file");
+        PageError::Unavailable
+    })
+}
+
+fn ticket(shared: &Shared, visitor: &Visitor, account: &AccountId) -> String {
+    let expires_at = shared.now() + TICKET_SECONDS;
+    let place = ticket_place(shared, visitor);
+    URL_SAFE_NO_PAD.encode(shared.master.seal(&place, format!("{expires_at} {account}").as_bytes()))
+}
+
+fn read_ticket(shared: &Shared, visitor: &Visitor, ticket: &str) -> Option<AccountId> {
+    let sealed = URL_SAFE_NO_PAD.decode(ticket).ok()?;
+    let plain = String::from_utf8(shared.master.open(&ticket_place(shared, visitor), &sealed)?).ok()?;
+    let (expires_at, account) = plain.split_once(' ')?;
+    (expires_at.parse::<i64>().ok()? > shared.now()).then(|| account.parse().ok()).flatten()
+}
+
+/// The form token stands for the browser's cookie.
+fn ticket_place(shared: &Shared, visitor: &Visitor) -> String {
+    format!("second-step/{}", visitor.form_token(shared, FORM))
+}
+
+const TICKET_SECONDS: i64 = 600;
