@@ -152,6 +152,19 @@ impl AccountService {
         Ok(shared.commit(tx).await?)
     }
 
+    /// Delete an account and everything that is kept about it. Its tokens and homes stop working at once.
+    ///
+    /// # Errors
+    /// See [`AdminError`].
+    pub async fn delete_user(&self, email: &str) -> Result<(), AdminError> {
+        let shared = &self.shared;
+        let email = passwords::normalise_email(email).ok_or(AdminError::Email)?;
+        let account = accounts::by_email(&shared.db, &email).await?.ok_or(AdminError::Unknown("account"))?;
+        let mut tx = shared.db.begin().await?;
+        accounts::delete(&mut tx, &account.id, shared.now()).await?;
+        Ok(shared.commit(tx).await?)
+    }
+
     /// Turn an account's second step off, for somebody who lost both phone and recovery codes. Whether it was on.
     ///
     /// # Errors

@@ -9,10 +9,12 @@
 //! waiting for anything but the database, and can be repeated from their start.
 
 pub(crate) mod accounts;
+pub(crate) mod activity;
 pub(crate) mod changes;
 pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod event_grants;
+pub(crate) mod export;
 pub(crate) mod grants;
 pub(crate) mod housekeeping;
 pub(crate) mod instances;
@@ -436,17 +438,19 @@ macro_rules! migrations {
     };
 }
 macro_rules! all_migrations {
-    ($directory:literal) => { migrations!($directory, 1 "first" 2 "pushed_requests" 3 "logout" 4 "second_factor") };
+    ($directory:literal) => { migrations!($directory, 1 "first" 2 "pushed_requests" 3 "logout" 4 "second_factor" 5 "activity") };
 }
 const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("sqlite");
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("postgres");
 
 const STATEMENTS: &[&[(&str, &str)]] = &[
     accounts::STATEMENTS,
+    activity::STATEMENTS,
     changes::STATEMENTS,
     clients::STATEMENTS,
     codes::STATEMENTS,
     event_grants::STATEMENTS,
+    export::STATEMENTS,
     grants::STATEMENTS,
     housekeeping::STATEMENTS,
     instances::STATEMENTS,

@@ -7,6 +7,8 @@ pub(crate) mod confirm;
 pub(crate) mod consent;
 pub(crate) mod visitor;
 
+mod account;
+mod activity;
 mod apps;
 mod assets;
 mod credentials;
@@ -58,6 +60,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/security/app/confirm", post(security::confirm_app))
         .route("/security/app/off", post(security::turn_off))
         .route("/security/recovery-codes", post(security::renew_codes))
+        .route("/activity", get(activity::show))
+        .route("/account/export", post(account::take_along))
+        .route("/account/delete", get(account::ask_delete).post(account::delete))
         .route("/sign-out", get(sessions::ask_sign_out).post(sessions::sign_out))
         .route("/pair", get(pair::show).post(pair::submit))
         .route("/homes", get(homes::list))

@@ -70,6 +70,10 @@ async fn user(accounts: &AccountService, verb: UserVerb) -> anyhow::Result<Value
         }
         UserVerb::List => Ok(serde_json::to_value(accounts.list_users().await?)?),
         UserVerb::Suspend { email } => suspend(accounts, &email, true).await,
+        UserVerb::Delete { email } => {
+            accounts.delete_user(&email).await?;
+            Ok(json!({"email": email, "deleted": true}))
+        }
         UserVerb::ResetSecondStep { email } => {
             let was_on = accounts.reset_second_step(&email).await?;
             Ok(json!({"email": email, "second_step_was_on": was_on}))

@@ -231,6 +231,12 @@ pub enum UserVerb {
         #[arg(long)]
         email: String,
     },
+    /// Delete a person and everything that is kept about them. There is no way back.
+    Delete {
+        /// Their e-mail address.
+        #[arg(long)]
+        email: String,
+    },
     /// Turn off the second step of signing in, for somebody who lost both phone and recovery codes. Make sure who asks.
     ResetSecondStep {
         /// Their e-mail address.

@@ -13,7 +13,7 @@ use crate::secrets::{Kind, lookup_hash};
 use crate::shared::Shared;
 use crate::store::clients::Client;
 use crate::store::codes::{self, Code};
-use crate::store::{accounts, grants, tokens};
+use crate::store::{accounts, activity, grants, tokens};
 
 const REFUSED: OAuthError = OAuthError::InvalidGrant("The code is unknown, expired, used, or another client's");
 
@@ -46,6 +46,7 @@ pub(super) async fn redeem(shared: &Shared, client: &Client, form: &Form) -> Res
     tokens::insert(&mut tx, &issue.pair, &code.grant_id, None, &code.scopes).await?;
     tx.commit().await?;
     tracing::info!(grant.id = %code.grant_id, client.id = %client.id, "linked");
+    activity::note(&shared.db, &code.account_id, activity::Kind::AppLinked, &client.name, shared.now()).await;
     let id_token = id_token_for(shared, client, &code).await?;
     Ok(issue.into_answer(&code.scopes, id_token))
 }

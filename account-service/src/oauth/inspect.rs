@@ -14,7 +14,7 @@ use crate::secrets::{Kind, lookup_hash};
 use crate::shared::Shared;
 use crate::store::changes::{self, Subject};
 use crate::store::tokens::{self, TokenState};
-use crate::store::{grants, tokens as store_tokens};
+use crate::store::{activity, grants, tokens as store_tokens};
 
 /// A token of either kind. The prefix says which, so a `token_type_hint` adds nothing.
 async fn find(shared: &Shared, text: &str) -> Result<Option<(Kind, TokenState)>, OAuthError> {
@@ -54,7 +54,11 @@ async fn try_revoke(shared: &Shared, request: Request) -> Result<(), OAuthError>
         // The grant lives on; this only makes everyone ask again about its tokens.
         changes::append(&mut tx, &Subject::GrantEnded(state.grant_id.clone()), now).await?;
     }
-    Ok(shared.commit(tx).await?)
+    shared.commit(tx).await?;
+    if kind == Kind::Refresh {
+        activity::note(&shared.db, &state.account_id, activity::Kind::AppUnlinked, &client.name, now).await;
+    }
+    Ok(())
 }
 
 /// POST `/oauth/introspect`, for the client that the token was issued to.

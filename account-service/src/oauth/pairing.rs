@@ -25,7 +25,7 @@ use crate::names::clean_name;
 use crate::rate_limits::{Attempt, address_key};
 use crate::secrets::{DPOP_NONCE_SECONDS, Kind, Secret, lookup_hash};
 use crate::shared::Shared;
-use crate::store::{instances, pairings};
+use crate::store::{activity, instances, pairings};
 
 pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -117,6 +117,7 @@ async fn redeem(shared: &Shared, device_code: &[u8; 32], key: &[u8; 32]) -> Resu
     let id = instances::register(&mut tx, &account, key, &name, &fresh, now).await?;
     shared.commit(tx).await?;
     tracing::info!(instance.id = %id, account.id = %account, "paired");
+    activity::note(&shared.db, &account, activity::Kind::HomeLinked, &name, now).await;
     let instance = instances::by_id(&shared.db, &id)
         .await?
         .ok_or(OAuthError::InvalidGrant("The home was unlinked at this moment"))?;

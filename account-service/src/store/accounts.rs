@@ -2,7 +2,7 @@
 
 use macloud_proto::ids::AccountId;
 
-use super::{Db, Result, Tx, changes, instances, parse_id, statements, values};
+use super::{Db, Result, Tx, changes, grants, instances, parse_id, statements, values};
 
 statements! {
     INSERT = "INSERT INTO accounts (id, email, password_hash, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (email) DO NOTHING";
@@ -12,6 +12,7 @@ statements! {
     /// Only while the old hash is still there: a password that was changed meanwhile stays changed.
     REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
     SET_PASSWORD = "UPDATE accounts SET password_hash = $2 WHERE id = $1";
+    DELETE = "DELETE FROM accounts WHERE id = $1";
     SUSPEND = "UPDATE accounts SET suspended_at = $2 WHERE id = $1 AND suspended_at IS NULL";
     RESUME = "UPDATE accounts SET suspended_at = NULL WHERE id = $1 AND suspended_at IS NOT NULL";
 }
@@ -95,5 +96,21 @@ pub(crate) async fn set_suspended(tx: &mut Tx, id: &AccountId, suspended: bool, 
         changes::Subject::HomesChanged(id.clone())
     };
     changes::append(tx, &subject, now).await?;
+    Ok(true)
+}
+
+/// Delete an account and, by cascade, everything that is kept about it. Whoever caches its tokens or holds its sockets
+/// hears of it.
+pub(crate) async fn delete(tx: &mut Tx, id: &AccountId, now: i64) -> Result<bool> {
+    let grants = grants::living_of_account(tx, id).await?;
+    let homes = instances::living_of_account(tx, id).await?;
+    if tx.write(DELETE, values![id.as_str()]).await? == 0 {
+        return Ok(false);
+    }
+    let grants = grants.into_iter().map(changes::Subject::GrantEnded);
+    let homes = homes.into_iter().map(changes::Subject::InstanceEnded);
+    for subject in grants.chain(homes).chain([changes::Subject::AccountEnded(id.clone())]) {
+        changes::append(tx, &subject, now).await?;
+    }
     Ok(true)
 }

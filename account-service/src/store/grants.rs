@@ -9,6 +9,7 @@ statements! {
     END = "UPDATE grants SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
     END_OF_CLIENT = "UPDATE grants SET ended_at = $3 WHERE account_id = $1 AND client_id = $2 AND ended_at IS NULL RETURNING id";
     LIVING_OF_CLIENT = "SELECT id FROM grants WHERE client_id = $1 AND ended_at IS NULL";
+    LIVING_OF_ACCOUNT = "SELECT id FROM grants WHERE account_id = $1 AND ended_at IS NULL";
     COVERING = "SELECT scopes FROM grants WHERE account_id = $1 AND client_id = $2 AND ended_at IS NULL";
     IDENTITY = "SELECT g.account_id, g.signed_in_at, a.email FROM grants g JOIN accounts a ON a.id = g.account_id WHERE g.id = $1";
     APPS = "SELECT g.client_id, c.name, g.scopes, g.created_at, \
@@ -68,6 +69,12 @@ pub(crate) async fn end_of_client(tx: &mut Tx, account: &AccountId, client_id: &
 /// Every living grant of a client, whoever gave it.
 pub(crate) async fn living_of_client(tx: &mut Tx, client_id: &str) -> Result<Vec<GrantId>> {
     let rows: Vec<(String,)> = tx.rows(LIVING_OF_CLIENT, values![client_id]).await?;
+    rows.iter().map(|(id,)| parse_id(id, "grants", "id")).collect()
+}
+
+/// Every living grant that an account gave.
+pub(crate) async fn living_of_account(tx: &mut Tx, account: &AccountId) -> Result<Vec<GrantId>> {
+    let rows: Vec<(String,)> = tx.rows(LIVING_OF_ACCOUNT, values![account.as_str()]).await?;
     rows.iter().map(|(id,)| parse_id(id, "grants", "id")).collect()
 }
 

@@ -17,6 +17,8 @@ statements! {
               JOIN token_pairs later ON later.parent_hash = next.refresh_hash \
               WHERE next.parent_hash = token_pairs.refresh_hash AND later.issued_at <= $2)";
     ENDED_GRANTS = "DELETE FROM grants WHERE ended_at <= $1";
+    ENDED_INSTANCES = "DELETE FROM instances WHERE ended_at <= $1";
+    ACTIVITY = "DELETE FROM activity WHERE happened_at <= $1";
 }
 
 /// Delete what has had its time. How many rows went.
@@ -29,5 +31,7 @@ pub(crate) async fn run(db: &Db, now: i64, overlap_seconds: i64) -> Result<u64> 
     deleted += db.write(CHANGES, values![now - 7 * DAY]).await?;
     deleted += db.write(SUPERSEDED_TOKENS, values![now - 90 * DAY, now - overlap_seconds]).await?;
     deleted += db.write(ENDED_GRANTS, values![now - 400 * DAY]).await?;
+    deleted += db.write(ENDED_INSTANCES, values![now - 400 * DAY]).await?;
+    deleted += db.write(ACTIVITY, values![now - 180 * DAY]).await?;
     Ok(deleted)
 }

@@ -142,11 +142,16 @@ pub(crate) async fn rename(tx: &mut Tx, account: &AccountId, id: &InstanceId, na
     Ok(true)
 }
 
+/// The living homes of an account.
+pub(crate) async fn living_of_account(tx: &mut Tx, account: &AccountId) -> Result<Vec<InstanceId>> {
+    let rows: Vec<(String,)> = tx.rows(LIVING_IDS_OF_ACCOUNT, values![account.as_str()]).await?;
+    rows.iter().map(|(id,)| parse_id(id, "instances", "id")).collect()
+}
+
 /// Have the sockets of all homes of an account closed. They live on, and may dial in again when they get a token.
 pub(crate) async fn disconnect_all(tx: &mut Tx, account: &AccountId, now: i64) -> Result<()> {
-    let rows: Vec<(String,)> = tx.rows(LIVING_IDS_OF_ACCOUNT, values![account.as_str()]).await?;
-    for (id,) in rows {
-        changes::append(tx, &changes::Subject::InstanceEnded(parse_id(&id, "instances", "id")?), now).await?;
+    for id in living_of_account(tx, account).await? {
+        changes::append(tx, &changes::Subject::InstanceEnded(id), now).await?;
     }
     Ok(())
 }

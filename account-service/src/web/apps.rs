@@ -11,6 +11,7 @@ use super::visitor::Visitor;
 use super::{Frame, PageError, answer, confirm, page, posted, see_other, when};
 use crate::oauth::explain_scopes;
 use crate::shared::Shared;
+use crate::store::activity;
 use crate::store::grants::{self, LinkedApp};
 
 const FORM: &str = "apps";
@@ -118,5 +119,6 @@ async fn try_unlink(shared: &Shared, client_id: &str, request: Request) -> Resul
     let ended = grants::end_of_client(&mut tx, &session.account_id, &client.id, shared.now()).await?;
     shared.commit(tx).await?;
     tracing::info!(account.id = %session.account_id, client.id = %client.id, grants = ended, "unlinked by its owner");
+    activity::note(&shared.db, &session.account_id, activity::Kind::AppUnlinked, &client.name, shared.now()).await;
     Ok(see_other("/apps"))
 }

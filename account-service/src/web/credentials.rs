@@ -98,7 +98,8 @@ pub(super) fn is_ours(next: &str) -> bool {
     // One leading slash, nothing that a browser or a header could read differently.
     let plain =
         next.len() <= MAX_NEXT && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') && !next.contains('#');
-    plain && ["/", "/pair", "/homes", "/apps", "/sessions", "/security", "/oauth/authorize"].contains(&path)
+    plain
+        && ["/", "/pair", "/homes", "/apps", "/sessions", "/security", "/activity", "/oauth/authorize"].contains(&path)
 }
 
 /// Where people land who wanted nothing else.

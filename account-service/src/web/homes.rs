@@ -12,6 +12,7 @@ use super::visitor::Visitor;
 use super::{Frame, PageError, answer, confirm, page, posted, see_other, when};
 use crate::names::clean_name;
 use crate::shared::Shared;
+use crate::store::activity::{self, Kind};
 use crate::store::instances::{self, Instance};
 use crate::store::pairings;
 use crate::store::web_sessions::Session;
@@ -144,13 +145,14 @@ async fn act(shared: &Shared, id: &str, request: Request, action: Action) -> Res
         }
     };
     shared.commit(tx).await?;
-    let action = match action {
-        Action::Pause => "paused",
-        Action::Resume => "resumed",
-        Action::Rename => "renamed",
-        Action::Unlink => "unlinked",
+    let (kind, name) = match action {
+        Action::Pause => (Kind::HomePaused, home.name),
+        Action::Resume => (Kind::HomeResumed, home.name),
+        Action::Rename => (Kind::HomeRenamed, posted.form.value("name").and_then(clean_name).unwrap_or(home.name)),
+        Action::Unlink => (Kind::HomeUnlinked, home.name),
     };
-    tracing::info!(instance.id = %home.id, account.id = %account, action, "a home was changed by its owner");
+    tracing::info!(instance.id = %home.id, account.id = %account, ?kind, "a home was changed by its owner");
+    activity::note(&shared.db, account, kind, &name, now).await;
     Ok(see_other("/homes"))
 }
 

@@ -16,9 +16,9 @@ use crate::names::clean_name;
 use crate::oauth::normalise_user_code;
 use crate::rate_limits::{Attempt, address_key};
 use crate::shared::Shared;
-use crate::store::instances;
 use crate::store::pairings::{self, Pairing};
 use crate::store::web_sessions::Session;
+use crate::store::{activity, instances};
 
 const FORM: &str = "pair";
 
@@ -143,6 +143,8 @@ async fn decide(
         return Ok(again());
     }
     tracing::info!(account.id = %session.account_id, allowed, "a pairing was decided");
+    let kind = if allowed { activity::Kind::HomeAllowed } else { activity::Kind::HomeRefused };
+    activity::note(&shared.db, &session.account_id, kind, &name, shared.now()).await;
     let title = if allowed { "Home allowed" } else { "Not connected" };
     let template = Done { frame: Frame::new(title, Some(session)), allowed, name };
     Ok(page(shared, visitor, StatusCode::OK, &template))

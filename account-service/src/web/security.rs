@@ -18,11 +18,11 @@ use crate::second_factor::{
     app_link, matching_step, new_recovery_codes, new_secret, normalise_recovery_code, secret_text,
 };
 use crate::shared::Shared;
-use crate::store::accounts;
-use crate::store::second_factors;
+use crate::store::activity::{self, Kind};
 use crate::store::web_sessions::{self, Session};
+use crate::store::{accounts, second_factors};
 
-const FORM: &str = "security";
+pub(super) const FORM: &str = "security";
 
 #[derive(Template)]
 #[template(path = "security.html")]
@@ -106,7 +106,7 @@ async fn try_change_password(shared: &Shared, request: Request) -> Result<Respon
     let hash = shared.passwords.hash(new).await?;
     accounts::set_password(&shared.db, &session.account_id, &hash).await?;
     web_sessions::end_others(&shared.db, &session.account_id, &session.id).await?;
-    tracing::info!(account.id = %session.account_id, "the password was changed");
+    note(shared, &session, Kind::PasswordChanged).await;
     let done = "Your password is changed, and every other browser is signed out. Linked apps and homes keep working.";
     overview(shared, &posted.visitor, &session, StatusCode::OK, None, Some(done)).await
 }
@@ -184,7 +184,7 @@ async fn try_confirm_app(shared: &Shared, request: Request) -> Result<Response, 
     }
     tx.commit().await?;
     web_sessions::end_others(&shared.db, account, &session.id).await?;
-    tracing::info!(account.id = %account, "the second step was turned on");
+    note(shared, &session, Kind::SecondStepOn).await;
     Ok(show_codes(shared, &posted.visitor, &session, codes))
 }
 
@@ -202,6 +202,7 @@ pub(super) async fn renew_codes(State(shared): State<Arc<Shared>>, request: Requ
         let mut tx = shared.db.begin().await?;
         second_factors::replace_codes(&mut tx, &session.account_id, &hashes(&shared, &session, &codes)).await?;
         tx.commit().await?;
+        note(&shared, &session, Kind::RecoveryCodesRenewed).await;
         Ok(show_codes(&shared, &posted.visitor, &session, codes))
     };
     answer(&shared, outcome.await)
@@ -222,11 +223,16 @@ pub(super) async fn turn_off(State(shared): State<Arc<Shared>>, request: Request
         let mut tx = shared.db.begin().await?;
         second_factors::end(&mut tx, &session.account_id).await?;
         tx.commit().await?;
-        tracing::info!(account.id = %session.account_id, "the second step was turned off");
+        note(&shared, &session, Kind::SecondStepOff).await;
         let done = Some("The second step is off. Your password alone signs you in.");
         overview(&shared, &posted.visitor, &session, StatusCode::OK, None, done).await
     };
     answer(&shared, outcome.await)
+}
+
+async fn note(shared: &Shared, session: &Session, kind: Kind) {
+    tracing::info!(account.id = %session.account_id, ?kind, "something about signing in was changed");
+    activity::note(&shared.db, &session.account_id, kind, "", shared.now()).await;
 }
 
 fn hashes(shared: &Shared, session: &Session, codes: &[String]) -> Vec<[u8; 32]> {
@@ -239,12 +245,12 @@ fn show_codes(shared: &Shared, visitor: &Visitor, session: &Session, codes: Vec<
     page(shared, visitor, StatusCode::OK, &RecoveryCodes { frame, codes })
 }
 
-fn sign_in_first() -> Response {
+pub(super) fn sign_in_first() -> Response {
     see_other("/sign-in?next=%2Fsecurity")
 }
 
 /// A form of ours from somebody who signed in a moment ago; else where to send the browser.
-async fn recently_signed_in(
+pub(super) async fn recently_signed_in(
     shared: &Shared,
     request: Request,
 ) -> Result<Result<(Posted, Session), Response>, PageError> {

@@ -16,7 +16,7 @@ use crate::form::Form;
 use crate::passwords::{self, PasswordRule, normalise_email};
 use crate::rate_limits::Attempt;
 use crate::shared::Shared;
-use crate::store::accounts;
+use crate::store::{accounts, activity};
 
 const FORM: &str = "sign-up";
 
@@ -69,6 +69,7 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
     match sign_up(shared, &entered).await? {
         Ok((id, email)) => {
             tracing::info!(account.id = %id, "signed up");
+            activity::note(&shared.db, &id, activity::Kind::SignedUp, "", shared.now()).await;
             entered.go_on(shared, &id, &email).await
         }
         Err(problem) => {

@@ -7,6 +7,7 @@ use macloud_service_kit::random;
 use super::PageError;
 use crate::secrets::{Kind, Secret, lookup_hash};
 use crate::shared::Shared;
+use crate::store::activity;
 use crate::store::web_sessions::{self, Session};
 
 /// A browser. It has a cookie from its first form on, so that forms can be bound to it before anybody signs in.
@@ -54,6 +55,7 @@ impl Visitor {
         let expires_at = now + i64::from(shared.config.lives.session_seconds);
         let device = device_name(headers);
         web_sessions::insert(&shared.db, &visitor.hash, &base32(&id), account, now, expires_at, device).await?;
+        activity::note(&shared.db, account, activity::Kind::SignedIn, device, now).await;
         visitor.session = Some(Session {
             id: base32(&id),
             account_id: account.clone(),

@@ -1,0 +1,70 @@
+//! What happened to an account, for its owner.
+
+use macloud_proto::ids::{AccountId, base32};
+use macloud_service_kit::random;
+
+use super::{Db, Result, StoreError, statements, values};
+
+statements! {
+    INSERT = "INSERT INTO activity (id, account_id, happened_at, kind, detail) SELECT $1, id, $3, $4, $5 FROM accounts WHERE id = $2";
+    OF_ACCOUNT = "SELECT happened_at, kind, detail FROM activity WHERE account_id = $1 ORDER BY happened_at DESC, id LIMIT 200";
+}
+
+/// What can happen. The text is what is stored.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Kind { $($(#[$doc])* $name),* }
+        impl Kind {
+            const ALL: &[Self] = &[$(Self::$name),*];
+            const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+    };
+}
+kinds! {
+    SignedUp = "signed_up";
+    SignedIn = "signed_in";
+    PasswordChanged = "password_changed";
+    SecondStepOn = "second_step_on";
+    SecondStepOff = "second_step_off";
+    RecoveryCodesRenewed = "recovery_codes_renewed";
+    AppLinked = "app_linked";
+    AppUnlinked = "app_unlinked";
+    HomeAllowed = "home_allowed";
+    HomeRefused = "home_refused";
+    HomeLinked = "home_linked";
+    HomePaused = "home_paused";
+    HomeResumed = "home_resumed";
+    HomeRenamed = "home_renamed";
+    HomeUnlinked = "home_unlinked";
+    DataExported = "data_exported";
+}
+
+/// One line of the log.
+pub(crate) struct Happened {
+    pub(crate) at: i64,
+    pub(crate) kind: Kind,
+    pub(crate) detail: String,
+}
+
+/// Note what happened, after it did. A line that cannot be written does not undo what it is about, so this only warns.
+pub(crate) async fn note(db: &Db, account: &AccountId, kind: Kind, detail: &str, now: i64) {
+    let id = base32(&random::bytes::<10>());
+    if let Err(error) = db.write(INSERT, values![&id, account.as_str(), now, kind.text(), detail]).await {
+        tracing::warn!(%error, account.id = %account, "a line of the activity log was lost");
+    }
+}
+
+/// The newest lines first.
+pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Vec<Happened>> {
+    let rows: Vec<(i64, String, String)> = db.rows(OF_ACCOUNT, values![account.as_str()]).await?;
+    let parse = |(at, kind, detail): (i64, String, String)| {
+        let known = Kind::ALL.iter().copied().find(|known| known.text() == kind);
+        let kind = known.ok_or(StoreError::Inconsistent { table: "activity", column: "kind" })?;
+        Ok(Happened { at, kind, detail })
+    };
+    rows.into_iter().map(parse).collect()
+}

@@ -1,0 +1,136 @@
+//! Everything that is kept about one account, table by table, for the person it is about. Hashes and sealed secrets stay
+//! here: they are no use to anybody else, and a copy of them would only be one more to lose.
+
+use macloud_proto::ids::AccountId;
+use serde_json::{Map, Value, json};
+
+use super::{Db, Result, statements, values};
+
+statements! {
+    ACCOUNT = "SELECT id, email, created_at, suspended_at FROM accounts WHERE id = $1";
+    SESSIONS = "SELECT id, device, signed_in_at, last_seen_at, expires_at FROM web_sessions WHERE account_id = $1 ORDER BY signed_in_at";
+    CODES = "SELECT client_id, scopes, redirect_uri, expires_at, used_at FROM codes WHERE account_id = $1 ORDER BY expires_at";
+    GRANTS = "SELECT id, client_id, scopes, signed_in_at, created_at, ended_at FROM grants WHERE account_id = $1 ORDER BY created_at";
+    TOKENS = "SELECT p.grant_id, p.scopes, p.issued_at, p.access_expires_at, p.refresh_expires_at, p.used_at \
+              FROM token_pairs p JOIN grants g ON g.id = p.grant_id WHERE g.account_id = $1 ORDER BY p.issued_at";
+    INSTANCES = "SELECT id, name, identity_key, paired_at, last_token_at, paused_at, ended_at FROM instances WHERE account_id = $1 ORDER BY paired_at";
+    PAIRINGS = "SELECT name, identity_key, expires_at, decided_at, allowed, redeemed_at FROM pairings WHERE account_id = $1 ORDER BY expires_at";
+    EVENT_GRANTS = "SELECT region, stored_at FROM event_grants WHERE account_id = $1 ORDER BY region";
+    TOTP = "SELECT created_at, confirmed_at FROM totp_secrets WHERE account_id = $1";
+    RECOVERY_CODES = "SELECT COUNT(*) FROM recovery_codes WHERE account_id = $1";
+    ACTIVITY = "SELECT happened_at, kind, detail FROM activity WHERE account_id = $1 ORDER BY happened_at, id";
+}
+
+/// A table's name, and its rows.
+type Table = (&'static str, Value);
+
+/// All of it as one JSON document: an object with a list for each table.
+pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
+    let tables: [Table; 11] = [
+        accounts(db, account).await?,
+        sessions(db, account).await?,
+        codes(db, account).await?,
+        grants(db, account).await?,
+        tokens(db, account).await?,
+        instances(db, account).await?,
+        pairings(db, account).await?,
+        event_grants(db, account).await?,
+        totp(db, account).await?,
+        recovery_codes(db, account).await?,
+        activity(db, account).await?,
+    ];
+    Ok(Value::Object(tables.into_iter().map(|(name, rows)| (name.to_owned(), rows)).collect::<Map<_, _>>()))
+}
+
+async fn accounts(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, String, i64, Option<i64>)> = db.rows(ACCOUNT, values![account.as_str()]).await?;
+    let row = |(id, email, created_at, suspended_at)| json!({ "id": id, "email": email, "created_at": created_at, "suspended_at": suspended_at });
+    Ok(("accounts", rows.into_iter().map(row).collect()))
+}
+
+async fn sessions(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, String, i64, i64, i64)> = db.rows(SESSIONS, values![account.as_str()]).await?;
+    let row = |(id, device, signed_in_at, last_seen_at, expires_at)| json!({ "id": id, "device": device, "signed_in_at": signed_in_at, "last_seen_at": last_seen_at, "expires_at": expires_at });
+    Ok(("web_sessions", rows.into_iter().map(row).collect()))
+}
+
+async fn codes(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, String, String, i64, Option<i64>)> = db.rows(CODES, values![account.as_str()]).await?;
+    let row = |(client_id, scopes, redirect_uri, expires_at, used_at)| json!({ "client_id": client_id, "scopes": scopes, "redirect_uri": redirect_uri, "expires_at": expires_at, "used_at": used_at });
+    Ok(("codes", rows.into_iter().map(row).collect()))
+}
+
+async fn grants(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, String, String, i64, i64, Option<i64>)> = db.rows(GRANTS, values![account.as_str()]).await?;
+    let row = |(id, client_id, scopes, signed_in_at, created_at, ended_at)| {
+        json!({
+            "id": id, "client_id": client_id, "scopes": scopes, "signed_in_at": signed_in_at, "created_at": created_at,
+            "ended_at": ended_at,
+        })
+    };
+    Ok(("grants", rows.into_iter().map(row).collect()))
+}
+
+async fn tokens(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, String, i64, i64, i64, Option<i64>)> = db.rows(TOKENS, values![account.as_str()]).await?;
+    let row = |(grant_id, scopes, issued_at, access_expires_at, refresh_expires_at, used_at)| {
+        json!({
+            "grant_id": grant_id, "scopes": scopes, "issued_at": issued_at, "access_expires_at": access_expires_at,
+            "refresh_expires_at": refresh_expires_at, "used_at": used_at,
+        })
+    };
+    Ok(("token_pairs", rows.into_iter().map(row).collect()))
+}
+
+type InstanceRow = (String, String, Vec<u8>, i64, Option<i64>, Option<i64>, Option<i64>);
+
+async fn instances(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<InstanceRow> = db.rows(INSTANCES, values![account.as_str()]).await?;
+    let row = |(id, name, key, paired_at, last_token_at, paused_at, ended_at): InstanceRow| {
+        json!({
+            "id": id, "name": name, "fingerprint": fingerprint(&key), "paired_at": paired_at,
+            "last_token_at": last_token_at, "paused_at": paused_at, "ended_at": ended_at,
+        })
+    };
+    Ok(("instances", rows.into_iter().map(row).collect()))
+}
+
+type PairingRow = (String, Vec<u8>, i64, Option<i64>, Option<bool>, Option<i64>);
+
+async fn pairings(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<PairingRow> = db.rows(PAIRINGS, values![account.as_str()]).await?;
+    let row = |(name, key, expires_at, decided_at, allowed, redeemed_at): PairingRow| {
+        json!({
+            "name": name, "fingerprint": fingerprint(&key), "expires_at": expires_at, "decided_at": decided_at,
+            "allowed": allowed, "redeemed_at": redeemed_at,
+        })
+    };
+    Ok(("pairings", rows.into_iter().map(row).collect()))
+}
+
+async fn event_grants(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, i64)> = db.rows(EVENT_GRANTS, values![account.as_str()]).await?;
+    let row = |(region, stored_at)| json!({ "region": region, "stored_at": stored_at });
+    Ok(("event_grants", rows.into_iter().map(row).collect()))
+}
+
+async fn totp(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(i64, Option<i64>)> = db.rows(TOTP, values![account.as_str()]).await?;
+    let row = |(created_at, confirmed_at)| json!({ "created_at": created_at, "confirmed_at": confirmed_at });
+    Ok(("totp_secrets", rows.into_iter().map(row).collect()))
+}
+
+async fn recovery_codes(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(i64,)> = db.rows(RECOVERY_CODES, values![account.as_str()]).await?;
+    Ok(("recovery_codes", rows.into_iter().map(|(left,)| json!({ "left": left })).collect()))
+}
+
+async fn activity(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(i64, String, String)> = db.rows(ACTIVITY, values![account.as_str()]).await?;
+    let row = |(happened_at, kind, detail)| json!({ "happened_at": happened_at, "kind": kind, "detail": detail });
+    Ok(("activity", rows.into_iter().map(row).collect()))
+}
+
+fn fingerprint(key: &[u8]) -> Option<String> {
+    <[u8; 32]>::try_from(key).ok().map(|key| macloud_proto::ids::fingerprint(&key))
+}

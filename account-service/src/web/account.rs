@@ -1,0 +1,107 @@
+//! Taking one's data along, and leaving for good.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+
+use super::security::{FORM, recently_signed_in, sign_in_first};
+use super::visitor::Visitor;
+use super::{Frame, PageError, answer, page, second_step};
+use crate::passwords::normalise_email;
+use crate::shared::Shared;
+use crate::store::web_sessions::Session;
+use crate::store::{accounts, activity, export};
+
+#[derive(Template)]
+#[template(path = "delete_account.html")]
+struct Delete {
+    frame: Frame,
+    form_token: String,
+    second_step: bool,
+    error: Option<&'static str>,
+}
+
+#[derive(Template)]
+#[template(path = "deleted.html")]
+struct Deleted {
+    frame: Frame,
+}
+
+/// POST `/account/export`: everything that is kept about this person, as a file.
+pub(super) async fn take_along(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let outcome = async {
+        let (_, session) = match recently_signed_in(&shared, request).await? {
+            Ok(both) => both,
+            Err(elsewhere) => return Ok(elsewhere),
+        };
+        let data = export::of_account(&shared.db, &session.account_id).await?;
+        activity::note(&shared.db, &session.account_id, activity::Kind::DataExported, "", shared.now()).await;
+        let headers = [
+            ("content-type", "application/json"),
+            ("content-disposition", "attachment; filename=\"ma-cloud-data.json\""),
+        ];
+        Ok((headers, format!("{data:#}\n")).into_response())
+    };
+    answer(&shared, outcome.await)
+}
+
+/// GET `/account/delete`.
+pub(super) async fn ask_delete(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let outcome = async {
+        let visitor = Visitor::of(&shared, &headers).await?;
+        let Some(session) = visitor.session.clone() else { return Ok(sign_in_first()) };
+        ask(&shared, &visitor, &session, StatusCode::OK, None).await
+    };
+    answer(&shared, outcome.await)
+}
+
+async fn ask(
+    shared: &Shared,
+    visitor: &Visitor,
+    session: &Session,
+    status: StatusCode,
+    error: Option<&'static str>,
+) -> Result<Response, PageError> {
+    let template = Delete {
+        frame: Frame::new("Delete your account?", Some(session)),
+        form_token: visitor.form_token(shared, FORM),
+        second_step: second_step::is_on(shared, &session.account_id).await?,
+        error,
+    };
+    Ok(page(shared, visitor, status, &template))
+}
+
+/// POST `/account/delete`. There is no way back, so it takes the address typed in full, and a code where there is one.
+pub(super) async fn delete(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    answer(&shared, try_delete(&shared, request).await)
+}
+
+async fn try_delete(shared: &Shared, request: Request) -> Result<Response, PageError> {
+    let (posted, session) = match recently_signed_in(shared, request).await? {
+        Ok(both) => both,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
+    let account = &session.account_id;
+    let typed = posted.form.value("email").and_then(normalise_email);
+    let problem = if typed.as_ref() != Some(&session.email) {
+        Some("Please type the e-mail address of this account.")
+    } else if second_step::is_on(shared, account).await?
+        && !second_step::is_right(shared, account, posted.form.value("code").unwrap_or_default()).await?
+    {
+        Some("This code is not right, or was used already.")
+    } else {
+        None
+    };
+    if problem.is_some() {
+        return ask(shared, &posted.visitor, &session, StatusCode::UNPROCESSABLE_ENTITY, problem).await;
+    }
+    let mut tx = shared.db.begin().await?;
+    accounts::delete(&mut tx, account, shared.now()).await?;
+    shared.commit(tx).await?;
+    tracing::info!(account.id = %account, "deleted by its owner");
+    let stranger = posted.visitor.signed_out(shared).await?;
+    Ok(page(shared, &stranger, StatusCode::OK, &Deleted { frame: Frame::new("Your account is deleted", None) }))
+}
