@@ -75,7 +75,7 @@ on_both_databases! {
         let kept = world.link_as(&client, &mut eve).await;
         let connector = Connector::new();
         let paired = connector.pair(world, &mut browser, "Pi").await;
-        let mut changes = world.accounts().watch_changes(WatchChangesRequest { since: 0 }).await.unwrap().into_inner();
+        let mut changes = world.accounts().watch_changes(WatchChangesRequest { since: 0, replay_seconds: 0 }).await.unwrap().into_inner();
         changes.message().await.unwrap();
 
         let page = browser.get("/account/delete").await;
