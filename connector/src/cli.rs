@@ -40,16 +40,13 @@ use rules::RulesVerb;
 #[command(name = "ma-connector", version, after_long_help = AFTER_HELP)]
 pub struct Cli {
     /// Read options from this TOML file; flags and environment come before it.
-    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    #[command(flatten, next_help_heading = GLOBAL)]
+    #[command(flatten)]
     telemetry: TelemetryArgs,
     #[command(subcommand)]
     verb: Verb,
 }
-
-/// The heading of what every sub-command takes.
-const GLOBAL: &str = "Global options";
 
 const AFTER_HELP: &str = "\
 Every option can also be given in the environment (--state-dir as MACONNECTOR_STATE_DIR) or in the TOML file that --config names

@@ -285,7 +285,7 @@ async fn help_says_first_what_it_does_and_keeps_global_options_apart() {
     ] {
         let text = help(&[verb, "--help"]).await;
         assert!(first(&text).starts_with(does), "{text}");
-        let (own, global) = text.split_once("\nGlobal options:\n").unwrap_or_else(|| panic!("{text}"));
+        let (own, global) = text.split_once("\nGeneral options:\n").unwrap_or_else(|| panic!("{text}"));
         assert!(own.contains("--state-dir <DIR>") && !own.contains("--log"), "{text}");
         assert!(global.contains("--config <FILE>") && global.contains("--log-format"), "{text}");
         assert!(whole.contains(&format!("\n  {verb} ")), "{whole}");
