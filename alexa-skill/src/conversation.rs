@@ -4,7 +4,7 @@
 //! "Play Abbey Road in the kitchen." "Which one: kitchen in Home or kitchen in Cottage?" "The cottage." The attributes
 //! come back inside a signed request, but were in other hands meanwhile: what does not read as ours is dropped.
 
-use macloud_e2ee::vocabulary::{Action, MediaKind, Percent, Placement, Transport, clean_text};
+use macloud_e2ee::vocabulary::{Action, MediaKind, Percent, Placement, Repeat, Transport, clean_text};
 use serde_json::{Map, Value, json};
 
 use crate::answer::speech::Say;
@@ -139,7 +139,7 @@ fn from_json(open: &Map<String, Value>) -> Option<Intent> {
 }
 
 /// One of each kind that can be open.
-const ACTIONS: [Action; 13] = [
+const ACTIONS: [Action; 18] = [
     Action::Read,
     Action::SetVolume(Percent::ZERO),
     Action::AdjustVolume(0),
@@ -153,6 +153,11 @@ const ACTIONS: [Action; 13] = [
     Action::Transport(Transport::StartOver),
     Action::Transport(Transport::FastForward),
     Action::Transport(Transport::Rewind),
+    Action::SetShuffle(true),
+    Action::SetShuffle(false),
+    Action::SetRepeat(Repeat::Off),
+    Action::SetRepeat(Repeat::One),
+    Action::SetRepeat(Repeat::All),
 ];
 
 fn action_word(action: &Action) -> Option<(&'static str, Option<i64>)> {
@@ -173,6 +178,11 @@ fn action_word(action: &Action) -> Option<(&'static str, Option<i64>)> {
         Action::SetMute(true) => Some(("mute", None)),
         Action::SetMute(false) => Some(("unmute", None)),
         Action::Transport(which) => Some((transport(*which), None)),
+        Action::SetShuffle(true) => Some(("shuffle", None)),
+        Action::SetShuffle(false) => Some(("do_not_shuffle", None)),
+        Action::SetRepeat(Repeat::Off) => Some(("do_not_repeat", None)),
+        Action::SetRepeat(Repeat::One) => Some(("repeat_one", None)),
+        Action::SetRepeat(Repeat::All) => Some(("repeat_all", None)),
         // Nobody says it to the custom part; and playing is a wish of its own.
         Action::SetPower(_) | Action::Play { .. } => None,
     }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use macloud_e2ee::vocabulary::{Percent, Transport};
+use macloud_e2ee::vocabulary::{Percent, Repeat, Transport};
 use macloud_proto::ids::{InstanceId, PlayerKey};
 use serde_json::{Map, Value};
 
@@ -59,6 +59,10 @@ pub enum Kind {
     Speaker,
     /// `Alexa.PlaybackController`.
     Playback,
+    /// `Alexa.ToggleController`.
+    Toggle,
+    /// `Alexa.ModeController`.
+    Mode,
     /// Everything else.
     Other,
 }
@@ -74,6 +78,8 @@ impl Kind {
             Self::Power => "power",
             Self::Speaker => "speaker",
             Self::Playback => "playback",
+            Self::Toggle => "toggle",
+            Self::Mode => "mode",
             Self::Other => "other",
         }
     }
@@ -143,7 +149,21 @@ pub enum Request {
     SetMute(bool),
     /// Playback control.
     Transport(Transport),
+    /// Shuffle or not.
+    Shuffle(bool),
+    /// What to repeat.
+    Repeat(Repeat),
 }
+
+/// The instance of `Alexa.ToggleController` that every player has.
+pub const SHUFFLE: &str = "Queue.Shuffle";
+
+/// The instance of `Alexa.ModeController` that every player has.
+pub const REPEAT: &str = "Queue.Repeat";
+
+/// The modes of [`REPEAT`], as Alexa names them.
+pub const REPEAT_MODES: [(Repeat, &str); 3] =
+    [(Repeat::Off, "Repeat.Off"), (Repeat::One, "Repeat.One"), (Repeat::All, "Repeat.All")];
 
 /// What is no directive at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -204,6 +224,8 @@ fn kind(namespace: &str, name: &str) -> Kind {
         ("Alexa.PowerController", _) => Kind::Power,
         ("Alexa.Speaker", _) => Kind::Speaker,
         ("Alexa.PlaybackController", _) => Kind::Playback,
+        ("Alexa.ToggleController", _) => Kind::Toggle,
+        ("Alexa.ModeController", _) => Kind::Mode,
         _ => Kind::Other,
     }
 }
@@ -218,8 +240,8 @@ fn interpret(directive: &Object, header: &Object, kind: Kind) -> Result<(AccessT
     match kind {
         Kind::AcceptGrant => Ok((bearer(payload, "grantee")?, Ask::AcceptGrant(grant_code(payload)?))),
         Kind::Discover => Ok((bearer(payload, "scope")?, Ask::Discover)),
-        Kind::ReportState | Kind::Power | Kind::Speaker | Kind::Playback => {
-            let request = request(kind, name, payload)?;
+        Kind::ReportState | Kind::Power | Kind::Speaker | Kind::Playback | Kind::Toggle | Kind::Mode => {
+            let request = request(kind, name, text(header, "instance"), payload)?;
             let endpoint = object(directive, "endpoint").ok_or(Failure::InvalidDirective("the endpoint is missing"))?;
             let id = text(endpoint, "endpointId").ok_or(Failure::InvalidDirective("endpointId is missing"))?;
             Ok((bearer(endpoint, "scope")?, Ask::OnEndpoint(Endpoint::parse(id), request)))
@@ -228,7 +250,15 @@ fn interpret(directive: &Object, header: &Object, kind: Kind) -> Result<(AccessT
     }
 }
 
-fn request(kind: Kind, name: &str, payload: &Object) -> Result<Request, Failure> {
+fn request(kind: Kind, name: &str, instance: Option<&str>, payload: &Object) -> Result<Request, Failure> {
+    let ours = match kind {
+        Kind::Toggle => Some(SHUFFLE),
+        Kind::Mode => Some(REPEAT),
+        _ => None,
+    };
+    if ours.is_some() && instance != ours {
+        return Err(Failure::InvalidDirective("no endpoint of ours has this instance"));
+    }
     Ok(match (kind, name) {
         (Kind::ReportState, _) => Request::ReportState,
         (Kind::Power, "TurnOn") => Request::Power(true),
@@ -237,6 +267,9 @@ fn request(kind: Kind, name: &str, payload: &Object) -> Result<Request, Failure>
         (Kind::Speaker, "AdjustVolume") => adjustment(payload)?,
         (Kind::Speaker, "SetMute") => Request::SetMute(flag(payload, "mute")?),
         (Kind::Playback, name) => Request::Transport(transport(name)?),
+        (Kind::Toggle, "TurnOn") => Request::Shuffle(true),
+        (Kind::Toggle, "TurnOff") => Request::Shuffle(false),
+        (Kind::Mode, "SetMode") => Request::Repeat(repeat(payload)?),
         _ => return Err(Failure::InvalidDirective("the interface has no such directive")),
     })
 }
@@ -253,6 +286,12 @@ fn transport(name: &str) -> Result<Transport, Failure> {
         "Rewind" => Transport::Rewind,
         _ => return Err(Failure::InvalidDirective("the interface has no such directive")),
     })
+}
+
+fn repeat(payload: &Object) -> Result<Repeat, Failure> {
+    let mode = text(payload, "mode").ok_or(Failure::InvalidDirective("the mode is missing"))?;
+    let known = REPEAT_MODES.into_iter().find(|(_, name)| *name == mode);
+    known.map(|(repeat, _)| repeat).ok_or(Failure::NoSuchMode)
 }
 
 fn level(payload: &Object) -> Result<Percent, Failure> {
@@ -323,7 +362,26 @@ mod tests {
     use serde_json::json;
 
     fn speaker(name: &str, payload: Value) -> Result<Request, Failure> {
-        request(Kind::Speaker, name, payload.as_object().unwrap())
+        request(Kind::Speaker, name, None, payload.as_object().unwrap())
+    }
+
+    #[test]
+    fn shuffle_and_repeat_are_taken_by_their_instances_only() {
+        let ask = |kind, name: &str, instance: Option<&str>, mode: &str| {
+            request(kind, name, instance, json!({"mode": mode}).as_object().unwrap())
+        };
+        assert_eq!(ask(Kind::Toggle, "TurnOn", Some(SHUFFLE), ""), Ok(Request::Shuffle(true)));
+        assert_eq!(ask(Kind::Mode, "SetMode", Some(REPEAT), "Repeat.One"), Ok(Request::Repeat(Repeat::One)));
+        assert_eq!(ask(Kind::Mode, "SetMode", Some(REPEAT), "Repeat.Twice"), Err(Failure::NoSuchMode));
+        for (kind, name, instance) in [
+            (Kind::Toggle, "TurnOn", Some(REPEAT)),
+            (Kind::Toggle, "TurnOn", None),
+            (Kind::Toggle, "Turn", Some(SHUFFLE)),
+            (Kind::Mode, "SetMode", Some(SHUFFLE)),
+            (Kind::Mode, "AdjustMode", Some(REPEAT)),
+        ] {
+            assert!(matches!(ask(kind, name, instance, "Repeat.One"), Err(Failure::InvalidDirective(_))), "{name}");
+        }
     }
 
     #[test]

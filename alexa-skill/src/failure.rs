@@ -19,6 +19,8 @@ pub enum Failure {
         /// Largest allowed.
         maximum: i64,
     },
+    /// A mode that no endpoint of ours has.
+    NoSuchMode,
     /// What an access token turned out to be.
     Token(TokenFault),
     /// The grant does not include the scope that this needs.
@@ -69,6 +71,7 @@ impl Failure {
         match self {
             Self::InvalidDirective(_) => "invalid_directive",
             Self::OutOfRange { .. } => "out_of_range",
+            Self::NoSuchMode => "no_such_mode",
             Self::Token(TokenFault::Expired) => "token_expired",
             Self::Token(TokenFault::Invalid) => "token_invalid",
             Self::Token(TokenFault::Suspended) => "account_suspended",

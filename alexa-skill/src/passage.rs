@@ -217,7 +217,12 @@ const fn is_repeatable(command: &Command) -> bool {
     match command {
         Command::ListPlayers => true,
         Command::OnPlayer { action, .. } => match action {
-            Action::Read | Action::SetPower(_) | Action::SetVolume(_) | Action::SetMute(_) => true,
+            Action::Read
+            | Action::SetPower(_)
+            | Action::SetVolume(_)
+            | Action::SetMute(_)
+            | Action::SetShuffle(_)
+            | Action::SetRepeat(_) => true,
             Action::AdjustVolume(_) => false,
             Action::Transport(transport) => match transport {
                 Transport::Play | Transport::Pause | Transport::Stop | Transport::StartOver => true,

@@ -3,7 +3,7 @@
 //! The caller has checked the signature over the exact bytes before this reads them. Unknown fields, request types and
 //! intents are tolerated, as Alexa adds some without notice.
 
-use macloud_e2ee::vocabulary::{Action, MediaKind, Percent, Placement, Transport, clean_text};
+use macloud_e2ee::vocabulary::{Action, MediaKind, Percent, Placement, Repeat, Transport, clean_text};
 use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -223,6 +223,11 @@ impl RawIntent {
             "VolumeUpIntent" => Intent::Act(Action::AdjustVolume(VOLUME_STEP), self.player()),
             "VolumeDownIntent" => Intent::Act(Action::AdjustVolume(-VOLUME_STEP), self.player()),
             "MuteIntent" => Intent::Act(Action::SetMute(true), self.player()),
+            "AMAZON.ShuffleOnIntent" | "ShufflePlayerIntent" => Intent::Act(Action::SetShuffle(true), self.player()),
+            "AMAZON.ShuffleOffIntent" => Intent::Act(Action::SetShuffle(false), None),
+            "AMAZON.LoopOnIntent" => Intent::Act(Action::SetRepeat(Repeat::All), None),
+            "AMAZON.LoopOffIntent" => Intent::Act(Action::SetRepeat(Repeat::Off), None),
+            "RepeatSongIntent" => Intent::Act(Action::SetRepeat(Repeat::One), self.player()),
             "UnmuteIntent" => Intent::Act(Action::SetMute(false), self.player()),
             "AMAZON.HelpIntent" => Intent::Help,
             "AMAZON.StopIntent" | "AMAZON.CancelIntent" | "AMAZON.NavigateHomeIntent" => Intent::Leave,

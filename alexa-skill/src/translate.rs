@@ -66,6 +66,8 @@ fn action(request: Request) -> Action {
         Request::AdjustVolume { by, unspecified: false } => Action::AdjustVolume(by),
         Request::SetMute(mute) => Action::SetMute(mute),
         Request::Transport(transport) => Action::Transport(transport),
+        Request::Shuffle(on) => Action::SetShuffle(on),
+        Request::Repeat(repeat) => Action::SetRepeat(repeat),
     }
 }
 

@@ -22,8 +22,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use macloud_e2ee::vocabulary::{
-    self, Action, Command, MAX_PLAYERS, MediaQuery, Percent, Placement, Playback, PlayerState, Refusal, Reply, Target,
-    Transport,
+    self, Action, Command, MAX_PLAYERS, MediaQuery, Percent, Placement, Playback, PlayerState, Refusal, Repeat, Reply,
+    Target, Transport,
 };
 
 use crate::music_assistant::directory::Directory;
@@ -141,6 +141,19 @@ impl Executor {
             Action::SetMute(muted) => self.set_mute(&player, muted, limit).await,
             Action::Transport(transport) => self.transport(&player, transport, limit).await,
             Action::Play { media, placement } => self.play(&player, &media, placement, limit).await,
+            Action::SetShuffle(on) => {
+                let args = json!({ "shuffle_enabled": on });
+                self.order(&player, "player_queues/shuffle", args, limit, |state| state.shuffle = Some(on)).await
+            }
+            Action::SetRepeat(repeat) => {
+                let mode = match repeat {
+                    Repeat::Off => "off",
+                    Repeat::One => "one",
+                    Repeat::All => "all",
+                };
+                let args = json!({ "repeat_mode": mode });
+                self.order(&player, "player_queues/repeat", args, limit, |state| state.repeat = Some(repeat)).await
+            }
         }
     }
 
@@ -148,7 +161,11 @@ impl Executor {
     fn would_be_heard(&self, player: &Player, action: &Action) -> bool {
         let plays = || self.leader(player).activity == Activity::Playing;
         match action {
-            Action::Read | Action::SetPower(false) | Action::SetMute(true) => false,
+            Action::Read
+            | Action::SetPower(false)
+            | Action::SetMute(true)
+            | Action::SetShuffle(_)
+            | Action::SetRepeat(_) => false,
             Action::Play { placement: Placement::Replace, .. } | Action::SetMute(false) => true,
             // What comes later in a queue is started by somebody else, or not at all.
             Action::Play { placement: Placement::Next | Placement::Add, .. } => false,
@@ -353,6 +370,24 @@ impl Executor {
             Transport::Stop => stopped(state, Playback::Stopped),
             _ => {}
         })
+    }
+
+    /// In which order the queue plays. It is the queue of whom this player follows.
+    async fn order(
+        &self,
+        player: &Player,
+        command: &'static str,
+        mut args: serde_json::Value,
+        limit: Duration,
+        as_asked: impl FnOnce(&mut PlayerState),
+    ) -> Result<Reply, Refusal> {
+        let leader = self.leader(player);
+        if self.ma.directory().queue(&leader.id).is_none() {
+            return Err(Refusal::NotSupported);
+        }
+        args["queue_id"] = json!(leader.id);
+        self.send(player, command, args, limit).await?;
+        self.done(&player.id, as_asked)
     }
 
     async fn play(

@@ -86,7 +86,7 @@ fn player(key: PlayerKey) -> Player {
         kind: PlayerKind::Speaker,
         manufacturer: None,
         model: None,
-        can: Capabilities { power: false, volume: true, mute: true },
+        can: Capabilities { power: false, volume: true, mute: true, order: true },
         state: PlayerState {
             available: true,
             powered: true,
@@ -94,6 +94,8 @@ fn player(key: PlayerKey) -> Player {
             muted: Some(false),
             playback: Playback::Paused,
             now_playing: None,
+            shuffle: Some(false),
+            repeat: None,
         },
     }
 }

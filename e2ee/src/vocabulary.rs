@@ -88,6 +88,10 @@ pub enum Action {
         /// Where in the queue it goes.
         placement: Placement,
     },
+    /// Play the queue in random order, or in its own.
+    SetShuffle(bool),
+    /// What to play again.
+    SetRepeat(Repeat),
 }
 
 impl Action {
@@ -117,6 +121,17 @@ pub enum Transport {
     FastForward,
     /// Ten seconds back.
     Rewind,
+}
+
+/// What a queue plays again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Nothing.
+    Off,
+    /// The current item.
+    One,
+    /// The whole queue.
+    All,
 }
 
 /// What to search for, as far as the person said it.
@@ -240,6 +255,8 @@ pub struct Capabilities {
     pub volume: bool,
     /// Mute, real or by the connector's remembering the level.
     pub mute: bool,
+    /// Shuffle and repeat.
+    pub order: bool,
 }
 
 /// How a player is.
@@ -257,6 +274,10 @@ pub struct PlayerState {
     pub playback: Playback,
     /// What is playing or paused.
     pub now_playing: Option<Item>,
+    /// Whether its queue is shuffled, where known.
+    pub shuffle: Option<bool>,
+    /// What its queue repeats, where known.
+    pub repeat: Option<Repeat>,
 }
 
 /// Playback state.

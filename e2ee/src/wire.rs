@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::padding::MAX_BODY;
 use crate::vocabulary::{
     Action, Capabilities, Command, Item, MAX_PLAYERS, MediaKind, MediaQuery, Percent, Placement, Playback, Player,
-    PlayerKind, PlayerState, Refusal, Reply, Scopes, Target, Transport, UnknownCommand, clean_text,
+    PlayerKind, PlayerState, Refusal, Repeat, Reply, Scopes, Target, Transport, UnknownCommand, clean_text,
 };
 
 /// Messages of `macloud.home.v1`.
@@ -133,6 +133,8 @@ fn action_to_wire(action: &Action) -> v1::on_player::Action {
             kind: media.kind.map(|kind| media_kind_to_wire(kind).into()),
             placement: placement_to_wire(*placement).into(),
         }),
+        Action::SetShuffle(on) => Wire::SetShuffle(*on),
+        Action::SetRepeat(repeat) => Wire::SetRepeat(repeat_to_wire(*repeat).into()),
     }
 }
 
@@ -154,6 +156,8 @@ fn action_from_wire(action: v1::on_player::Action) -> Option<Action> {
         Wire::AdjustVolume(by) => Action::AdjustVolume(by.try_into().ok().filter(|by| (-100..=100).contains(by))?),
         Wire::SetMute(muted) => Action::SetMute(muted),
         Wire::Transport(transport) => Action::Transport(transport_from_wire(transport)?),
+        Wire::SetShuffle(on) => Action::SetShuffle(on),
+        Wire::SetRepeat(repeat) => Action::SetRepeat(repeat_from_wire(repeat)?),
         Wire::Play(play) => Action::Play {
             placement: placement_from_wire(play.placement)?,
             media: MediaQuery {
@@ -195,6 +199,7 @@ same!(media_kind_to_wire, media_kind_from_wire: MediaKind = MediaKind {
     Track = Track, Album = Album, Artist = Artist, Playlist = Playlist, Radio = Radio,
 });
 same!(placement_to_wire, placement_from_wire: Placement = Placement { Replace = Replace, Next = Next, Add = Add });
+same!(repeat_to_wire, repeat_from_wire: Repeat = Repeat { Off = Off, One = One, All = All });
 same!(player_kind_to_wire, player_kind_from_wire: PlayerKind = PlayerKind {
     Speaker = Speaker, StereoPair = StereoPair, Group = Group,
 });
@@ -219,6 +224,9 @@ fn player_to_wire(player: &Player) -> v1::Player {
         muted: state.muted,
         playback: playback_to_wire(state.playback).into(),
         now_playing: state.now_playing.as_ref().map(item_to_wire),
+        can_order: can.order,
+        shuffle: state.shuffle,
+        repeat: state.repeat.map(|repeat| repeat_to_wire(repeat).into()),
     }
 }
 
@@ -230,7 +238,12 @@ fn player_from_wire(player: v1::Player) -> Option<Player> {
         kind: player_kind_from_wire(player.kind).unwrap_or(PlayerKind::Speaker),
         manufacturer: player.manufacturer.as_deref().map(clean_text),
         model: player.model.as_deref().map(clean_text),
-        can: Capabilities { power: player.can_power, volume: player.can_volume, mute: player.can_mute },
+        can: Capabilities {
+            power: player.can_power,
+            volume: player.can_volume,
+            mute: player.can_mute,
+            order: player.can_order,
+        },
         state: PlayerState {
             available: player.available,
             powered: player.powered,
@@ -238,6 +251,8 @@ fn player_from_wire(player: v1::Player) -> Option<Player> {
             muted: player.muted,
             playback: playback_from_wire(player.playback).unwrap_or(Playback::Stopped),
             now_playing: player.now_playing.map(item_from_wire),
+            shuffle: player.shuffle,
+            repeat: player.repeat.and_then(repeat_from_wire),
         },
     })
 }
@@ -364,6 +379,8 @@ mod tests {
             Some(play(None, 7)),
             Some(play(Some(0), 1)),
             Some(play(Some(6), 1)),
+            Some(Wire::SetRepeat(0)),
+            Some(Wire::SetRepeat(4)),
         ];
         for action in unknown {
             assert_eq!(understood(on(action.clone())), Err(UnknownCommand), "{action:?}");
@@ -433,6 +450,7 @@ mod tests {
             kind: 55,
             playback: 66,
             volume: Some(4_000_000_000),
+            repeat: Some(88),
             now_playing,
             ..Default::default()
         };
@@ -443,7 +461,7 @@ mod tests {
         };
         let [player] = &players[..] else { panic!("the one without a key is left out: {players:?}") };
         assert_eq!((player.kind, player.state.playback), (PlayerKind::Speaker, Playback::Stopped));
-        assert_eq!(player.state.volume, Percent::new(100));
+        assert_eq!((player.state.volume, player.state.repeat), (Percent::new(100), None));
         assert_eq!(player.state.now_playing.as_ref().and_then(|item| item.kind), None);
     }
 

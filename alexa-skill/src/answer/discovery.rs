@@ -3,12 +3,14 @@
 //! Promises: the same homes and players give the same list in the same order; every name can be spoken and no two are
 //! the same; one player that cannot be an endpoint is left out alone; never more than Alexa takes.
 
+mod names;
+
 use std::collections::HashSet;
 
-use macloud_e2ee::vocabulary::{Player, PlayerKind};
+use macloud_e2ee::vocabulary::{Player, PlayerKind, Repeat};
 use serde_json::{Value, json};
 
-use crate::directive::Endpoint;
+use crate::directive::{Endpoint, REPEAT, REPEAT_MODES, SHUFFLE};
 use crate::resolve::Home;
 
 /// Alexa takes at most this many endpoints per customer.
@@ -191,8 +193,31 @@ fn capabilities(player: &Player) -> Vec<Value> {
         "supportedOperations": ["Play", "Pause", "Stop", "Next", "Previous", "StartOver", "FastForward", "Rewind"]
     }));
     all.push(reporting("Alexa.PlaybackStateReporter", &["playbackState"]));
+    if player.can.order {
+        all.extend(order());
+    }
     all.push(reporting("Alexa.EndpointHealth", &["connectivity"]));
     all
+}
+
+/// "Turn on shuffle on the kitchen", "set repeat to one song on the kitchen".
+fn order() -> [Value; 2] {
+    let mut shuffle = reporting("Alexa.ToggleController", &["toggleState"]);
+    shuffle["instance"] = json!(SHUFFLE);
+    shuffle["capabilityResources"] = names::resources(&names::SHUFFLE);
+    let mut repeat = reporting("Alexa.ModeController", &["mode"]);
+    repeat["instance"] = json!(REPEAT);
+    repeat["capabilityResources"] = names::resources(&names::REPEAT);
+    let modes = REPEAT_MODES.map(|(repeat, value)| {
+        let words = match repeat {
+            Repeat::Off => &names::REPEAT_OFF,
+            Repeat::One => &names::REPEAT_ONE,
+            Repeat::All => &names::REPEAT_ALL,
+        };
+        json!({"value": value, "modeResources": names::resources(words)})
+    });
+    repeat["configuration"] = json!({"ordered": false, "supportedModes": modes});
+    [shuffle, repeat]
 }
 
 /// Alexa may ask for these at any time; it is not told of changes, so that no state leaves a home unasked.

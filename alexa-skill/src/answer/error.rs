@@ -27,6 +27,7 @@ pub fn alexa(failure: &Failure) -> AlexaError {
     match failure {
         Failure::InvalidDirective(rule) => error("INVALID_DIRECTIVE", rule),
         Failure::OutOfRange { .. } => error("VALUE_OUT_OF_RANGE", "The value is outside the allowed range."),
+        Failure::NoSuchMode => error("INVALID_VALUE", "The endpoint has no such mode."),
         Failure::Token(fault) => token(*fault),
         Failure::ScopeMissing => error("INSUFFICIENT_PERMISSIONS", "The account link does not include this."),
         Failure::NoSuchEndpoint => error("NO_SUCH_ENDPOINT", "No home of this account has such an endpoint."),

@@ -2,13 +2,13 @@
 //!
 //! Every answer about a player carries all of its reportable properties, not only the changed one, and its health.
 
-use macloud_e2ee::vocabulary::{Playback, Player, Refusal};
+use macloud_e2ee::vocabulary::{Playback, Player, Refusal, Repeat};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::answer::error::{self, AlexaError};
-use crate::directive::{Kind, ReplyTo};
+use crate::directive::{Kind, REPEAT, REPEAT_MODES, ReplyTo, SHUFFLE};
 use crate::failure::Failure;
 
 /// What makes one event different from another of the same content.
@@ -119,9 +119,22 @@ fn properties(player: &Player, at: &str) -> Vec<Value> {
         Playback::Stopped => "STOPPED",
     };
     all.push(property("Alexa.PlaybackStateReporter", "playbackState", json!({"state": playback})));
+    let order = [
+        state.shuffle.map(|on| ("Alexa.ToggleController", SHUFFLE, "toggleState", if on { "ON" } else { "OFF" })),
+        state.repeat.and_then(mode).map(|mode| ("Alexa.ModeController", REPEAT, "mode", mode)),
+    ];
+    for (namespace, instance, name, value) in order.into_iter().flatten().filter(|_| player.can.order) {
+        let mut property = property(namespace, name, json!(value));
+        property["instance"] = json!(instance);
+        all.push(property);
+    }
     let health = if state.available { "OK" } else { "UNREACHABLE" };
     all.push(property("Alexa.EndpointHealth", "connectivity", json!({"value": health})));
     all
+}
+
+fn mode(repeat: Repeat) -> Option<&'static str> {
+    REPEAT_MODES.into_iter().find(|(known, _)| *known == repeat).map(|(_, name)| name)
 }
 
 /// Home to here takes less; the figure covers Music Assistant's own delay in hearing from a speaker.

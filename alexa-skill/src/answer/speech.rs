@@ -11,7 +11,7 @@ mod en;
 use std::fmt;
 
 use macloud_e2ee::vocabulary::{
-    Action, Item, MAX_TEXT_CHARS, Percent, Placement, Playback, Player, Refusal, Transport,
+    Action, Item, MAX_TEXT_CHARS, Percent, Placement, Playback, Player, Refusal, Repeat, Transport,
 };
 
 use crate::failure::{Failure, TokenFault};
@@ -46,6 +46,10 @@ pub enum Say {
     Volume(Option<Percent>, String),
     /// Muted, or not any more.
     Muted(bool, String),
+    /// In random order, or not any more.
+    Shuffled(bool, String),
+    /// What is repeated from now on.
+    Repeats(Repeat, String),
     /// Playback control was carried out.
     Transported(Transport, String),
     /// Another change was carried out.
@@ -77,6 +81,8 @@ impl Say {
             Action::Play { placement, .. } => Self::Started { item: found, placement: *placement, player: player.name },
             Action::SetVolume(_) | Action::AdjustVolume(_) => Self::Volume(player.state.volume, player.name),
             Action::SetMute(muted) => Self::Muted(*muted, player.name),
+            Action::SetShuffle(on) => Self::Shuffled(*on, player.name),
+            Action::SetRepeat(repeat) => Self::Repeats(*repeat, player.name),
             Action::SetPower(_) => Self::Done,
         }
     }

@@ -130,15 +130,19 @@ async fn one_player_that_cannot_be_an_endpoint_is_left_out_alone() {
 async fn capabilities_say_what_the_player_can() {
     let world = World::new().await;
     world.home().change_players(|players| {
-        players[0].can = Capabilities { power: false, volume: false, mute: true };
+        players[0].can = Capabilities { power: false, volume: false, mute: true, order: false };
         players[0].kind = PlayerKind::Group;
         players[0].manufacturer = None;
         players[0].model = None;
-        players[1].can = Capabilities { power: true, volume: true, mute: false };
+        players[1].can = Capabilities { power: true, volume: true, mute: false, order: true };
     });
     let event = world.send(&discover()).await;
     for found in endpoints(&event) {
         let speaker = found["capabilities"].as_array().unwrap().iter().find(|c| c["interface"] == "Alexa.Speaker");
+        let ordered = ["Alexa.ToggleController", "Alexa.ModeController"].map(|interface| {
+            found["capabilities"].as_array().unwrap().iter().any(|capability| capability["interface"] == interface)
+        });
+        assert_eq!(ordered, [found["friendlyName"] != "Kitchen"; 2], "an older home cannot do it");
         if found["friendlyName"] == "Kitchen" {
             assert_eq!(speaker, None);
             assert_eq!(found["manufacturerName"], "Music Assistant");

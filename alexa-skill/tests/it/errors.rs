@@ -50,7 +50,7 @@ fn expected(failure: &Failure) -> &'static str {
         Failure::NotSent(N::Busy) | Failure::Refused(R::PlayerBusy | R::Busy) => "ENDPOINT_BUSY",
         Failure::NotSent(N::RateLimited) => "RATE_LIMIT_EXCEEDED",
         Failure::Refused(R::PlayerUnavailable(_) | R::OutcomeUnknown) => "ENDPOINT_UNREACHABLE",
-        Failure::Refused(R::MediaNotFound) => "INVALID_VALUE",
+        Failure::NoSuchMode | Failure::Refused(R::MediaNotFound) => "INVALID_VALUE",
         Failure::Refused(R::NothingToPlay) => "NOT_IN_OPERATION",
         Failure::Refused(R::UnknownCommand) => "FIRMWARE_OUT_OF_DATE",
         Failure::AccountsAway
@@ -68,7 +68,8 @@ fn after(failure: Option<&Failure>) -> Option<Failure> {
     Some(match failure {
         None => F::InvalidDirective("a rule"),
         Some(F::InvalidDirective(_)) => F::OutOfRange { minimum: 0, maximum: 100 },
-        Some(F::OutOfRange { .. }) => F::Token(TokenFault::Expired),
+        Some(F::OutOfRange { .. }) => F::NoSuchMode,
+        Some(F::NoSuchMode) => F::Token(TokenFault::Expired),
         Some(F::Token(TokenFault::Expired)) => F::Token(TokenFault::Invalid),
         Some(F::Token(TokenFault::Invalid)) => F::Token(TokenFault::Suspended),
         Some(F::Token(TokenFault::Suspended)) => F::ScopeMissing,

@@ -34,9 +34,11 @@ async fn hand_written_directives_are_answered_as_recorded() {
         "pause",
         "report-state",
         "set-mute",
+        "set-repeat",
         "set-volume",
         "set-volume-out-of-range",
         "turn-off",
+        "turn-on-shuffle",
         "unknown-interface",
         "unknown-endpoint",
     ] {

@@ -236,6 +236,11 @@ async fn volume_and_queue_by_voice() {
         ("UnmuteIntent", &[], "Kitchen is not muted any more."),
         ("PlayNextIntent", &[("media", "x")], "Playing x next on Kitchen."),
         ("AddToQueueIntent", &[("media", "x"), ("artist", "y")], "Added x by y to the queue of Kitchen."),
+        ("ShufflePlayerIntent", &kitchen, "Shuffling on Kitchen."),
+        ("AMAZON.ShuffleOffIntent", &[], "No longer shuffling on Kitchen."),
+        ("RepeatSongIntent", &kitchen, "Repeating this on Kitchen."),
+        ("AMAZON.LoopOnIntent", &[], "Repeating everything on Kitchen."),
+        ("AMAZON.LoopOffIntent", &[], "No longer repeating on Kitchen."),
         ("StopPlayerIntent", &kitchen, "Stopped Kitchen."),
         ("AMAZON.StartOverIntent", &[], "From the beginning on Kitchen."),
     ] {

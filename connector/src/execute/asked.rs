@@ -37,7 +37,11 @@ impl Asked {
 /// Whether `now` is as was asked. A player that stops where it was told to pause does what was wanted.
 pub(super) fn agrees(now: &PlayerState, asked: &PlayerState) -> bool {
     let plays = |state: &PlayerState| state.playback == Playback::Playing;
-    now.volume == asked.volume && now.muted == asked.muted && plays(now) == plays(asked)
+    now.volume == asked.volume
+        && now.muted == asked.muted
+        && now.shuffle == asked.shuffle
+        && now.repeat == asked.repeat
+        && plays(now) == plays(asked)
 }
 
 /// Put what was asked over what is known.
@@ -46,4 +50,6 @@ pub(super) fn overlay(known: &mut PlayerState, asked: PlayerState) {
     known.muted = asked.muted;
     known.playback = asked.playback;
     known.powered = asked.powered;
+    known.shuffle = asked.shuffle;
+    known.repeat = asked.repeat;
 }

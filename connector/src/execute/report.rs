@@ -24,7 +24,7 @@ pub fn player(directory: &Directory, player: &model::Player, connected: bool) ->
         kind,
         manufacturer: player.manufacturer.as_deref().map(cut),
         model: player.model.as_deref().map(cut),
-        can: Capabilities { power: player.power_control, volume, mute: player.mute_control || volume },
+        can: Capabilities { power: player.power_control, volume, mute: player.mute_control || volume, order: true },
         state: state(directory, player, connected),
     })
 }
@@ -42,6 +42,7 @@ fn state(directory: &Directory, player: &model::Player, connected: bool) -> Play
         Some(muted) if player.mute_control => Some(muted),
         _ => volume.map(|level| level == Percent::ZERO),
     };
+    let queue = directory.queue(&directory.leader_of(&player.id).unwrap_or(player).id);
     PlayerState {
         available: connected && player.available,
         powered: if player.power_control {
@@ -53,6 +54,8 @@ fn state(directory: &Directory, player: &model::Player, connected: bool) -> Play
         muted,
         playback,
         now_playing: if playback == Playback::Stopped { None } else { now_playing(directory, player) },
+        shuffle: queue.and_then(|queue| queue.shuffle),
+        repeat: queue.and_then(|queue| queue.repeat),
     }
 }
 

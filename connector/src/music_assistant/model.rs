@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use macloud_e2ee::vocabulary::MediaKind;
+use macloud_e2ee::vocabulary::{MediaKind, Repeat};
 
 use super::fields::Fields;
 
@@ -161,6 +161,10 @@ pub struct Queue {
     pub current: Option<String>,
     /// What is current.
     pub media: Option<Media>,
+    /// Whether it is shuffled.
+    pub shuffle: Option<bool>,
+    /// What it repeats.
+    pub repeat: Option<Repeat>,
 }
 
 impl Queue {
@@ -175,6 +179,8 @@ impl Queue {
             activity: Activity::of(fields),
             current: current.text(&["queue_item_id"]),
             media: current.any(&["media_item"]).and_then(Media::read).or_else(|| Media::read(current.0)),
+            shuffle: fields.flag(&["shuffle_enabled"]),
+            repeat: fields.text(&["repeat_mode"]).and_then(|mode| repeat(&mode)),
         })
     }
 }
@@ -227,6 +233,16 @@ impl Media {
             favorite: fields.flag(&["favorite"]).unwrap_or(false),
             playable: reachable && fields.flag(&["is_playable"]).unwrap_or(true),
         })
+    }
+}
+
+/// Also "unknown", which a server says when it was once told nonsense.
+fn repeat(mode: &str) -> Option<Repeat> {
+    match mode {
+        "off" => Some(Repeat::Off),
+        "one" => Some(Repeat::One),
+        "all" => Some(Repeat::All),
+        _ => None,
     }
 }
 

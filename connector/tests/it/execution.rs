@@ -7,7 +7,7 @@ use macloud_connector::music_assistant::model::Activity;
 use macloud_connector::rules::HouseRules;
 use macloud_connector::rules::local_time::Zone;
 use macloud_e2ee::vocabulary::{
-    Action, Command, Item, MediaKind, MediaQuery, Percent, Placement, Playback, Player, Refusal, Reply, Target,
+    Action, Command, Item, MediaKind, MediaQuery, Percent, Placement, Playback, Player, Refusal, Repeat, Reply, Target,
     Transport,
 };
 use macloud_service_kit::clock::ManualClock;
@@ -86,6 +86,27 @@ fn play_with(text: &str, artist: Option<&str>, kind: Option<MediaKind>, placemen
 
 fn percent(value: u8) -> Percent {
     Percent::new(value).unwrap()
+}
+
+#[tokio::test]
+async fn shuffle_and_repeat_are_set_on_the_queue_that_is_heard_and_told() {
+    let home = Home::with(
+        vec![player("up1", "Kitchen", json!({})), player("up2", "Attic", json!({"synced_to": "up1"}))],
+        vec![queue("up1", 3, json!({"shuffle_enabled": false, "repeat_mode": "unknown"}))],
+    )
+    .await;
+    let now = home.done("kitchen", Action::Read).await;
+    assert_eq!((now.can.order, now.state.shuffle, now.state.repeat), (true, Some(false), None));
+    assert_eq!(home.done("attic", Action::SetShuffle(true)).await.state.shuffle, Some(true));
+    for (repeat, mode) in [(Repeat::One, "one"), (Repeat::All, "all"), (Repeat::Off, "off")] {
+        let state = home.done("kitchen", Action::SetRepeat(repeat)).await.state;
+        assert_eq!(state.repeat, Some(repeat));
+        let sent = home.server.edit(|script| script.log.last().cloned());
+        let args = json!({"queue_id": "up1", "repeat_mode": mode});
+        assert_eq!(sent, Some(("player_queues/repeat".to_owned(), args)));
+    }
+    let sent = home.server.edit(|script| script.log.iter().find(|(name, _)| name.ends_with("shuffle")).cloned());
+    assert_eq!(sent.unwrap().1, json!({"queue_id": "up1", "shuffle_enabled": true}), "of whom it follows");
 }
 
 #[tokio::test]

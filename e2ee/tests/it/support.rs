@@ -140,7 +140,7 @@ pub(crate) fn kitchen() -> Player {
         kind: PlayerKind::Speaker,
         manufacturer: Some("Example".into()),
         model: None,
-        can: Capabilities { power: false, volume: true, mute: true },
+        can: Capabilities { power: false, volume: true, mute: true, order: false },
         state: PlayerState {
             available: true,
             powered: true,
@@ -153,6 +153,8 @@ pub(crate) fn kitchen() -> Player {
                 album: Some("Kind of Blue".into()),
                 kind: Some(macloud_e2ee::vocabulary::MediaKind::Track),
             }),
+            shuffle: None,
+            repeat: None,
         },
     }
 }

@@ -3,7 +3,7 @@
 use macloud_e2ee::skill::Answer;
 use macloud_e2ee::vocabulary::{
     Action, Capabilities, Command, Item, MAX_PLAYERS, MAX_TEXT_CHARS, MediaKind, MediaQuery, Percent, Placement,
-    Playback, Player, PlayerKind, PlayerState, Refusal, Reply, Scopes, Target, Transport, clean_text,
+    Playback, Player, PlayerKind, PlayerState, Refusal, Repeat, Reply, Scopes, Target, Transport, clean_text,
 };
 use macloud_proto::MAX_SEALED_BYTES;
 use macloud_proto::ids::PlayerKey;
@@ -62,7 +62,13 @@ fn action() -> impl Strategy<Value = Action> {
         (text(), option::of(text()), option::of(media_kind()), prop::sample::select(placements)).prop_map(
             |(text, artist, kind, placement)| Action::Play { media: MediaQuery { text, artist, kind }, placement }
         ),
+        any::<bool>().prop_map(Action::SetShuffle),
+        repeat().prop_map(Action::SetRepeat),
     ]
+}
+
+fn repeat() -> impl Strategy<Value = Repeat> {
+    prop::sample::select(vec![Repeat::Off, Repeat::One, Repeat::All])
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -81,22 +87,19 @@ fn item() -> impl Strategy<Value = Item> {
 fn player() -> impl Strategy<Value = Player> {
     let kinds = vec![PlayerKind::Speaker, PlayerKind::StereoPair, PlayerKind::Group];
     let playbacks = vec![Playback::Playing, Playback::Paused, Playback::Stopped];
-    let state = (
-        any::<(bool, bool)>(),
-        option::of(percent()),
-        any::<Option<bool>>(),
-        prop::sample::select(playbacks),
-        option::of(item()),
-    )
-        .prop_map(|((available, powered), volume, muted, playback, now_playing)| PlayerState {
-            available,
-            powered,
-            volume,
-            muted,
-            playback,
-            now_playing,
-        });
-    let can = any::<(bool, bool, bool)>().prop_map(|(power, volume, mute)| Capabilities { power, volume, mute });
+    let state =
+        (
+            any::<(bool, bool)>(),
+            option::of(percent()),
+            any::<Option<bool>>(),
+            prop::sample::select(playbacks),
+            option::of(item()),
+            (any::<Option<bool>>(), option::of(repeat())),
+        )
+            .prop_map(|((available, powered), volume, muted, playback, now_playing, (shuffle, repeat))| {
+                PlayerState { available, powered, volume, muted, playback, now_playing, shuffle, repeat }
+            });
+    let can = any::<[bool; 4]>().prop_map(|[power, volume, mute, order]| Capabilities { power, volume, mute, order });
     (player_key(), text(), prop::sample::select(kinds), option::of(text()), option::of(text()), can, state).prop_map(
         |(key, name, kind, manufacturer, model, can, state)| Player {
             key,

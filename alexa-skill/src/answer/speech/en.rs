@@ -1,6 +1,6 @@
 //! English.
 
-use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Transport};
+use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
 use super::{Heard, Say, Spoken};
@@ -32,6 +32,9 @@ pub(super) fn speak(say: &Say) -> Spoken {
         Say::Muted(true, player) => saying(format!("Muted {}.", Heard(player))),
         Say::Muted(false, player) => saying(format!("{} is not muted any more.", Heard(player))),
         Say::Transported(transport, player) => saying(transported(*transport, player)),
+        Say::Shuffled(true, player) => saying(format!("Shuffling on {}.", Heard(player))),
+        Say::Shuffled(false, player) => saying(format!("No longer shuffling on {}.", Heard(player))),
+        Say::Repeats(repeat, player) => saying(repeats(*repeat, player)),
         Say::Done => saying("Done."),
         Say::NowPlaying { item: Some(item), playback: Playback::Playing, player } => {
             saying(format!("{} plays {}.", Heard(player), title(item)))
@@ -86,10 +89,19 @@ fn transported(transport: Transport, player: &str) -> String {
     }
 }
 
+fn repeats(repeat: Repeat, player: &str) -> String {
+    let player = Heard(player);
+    match repeat {
+        Repeat::Off => format!("No longer repeating on {player}."),
+        Repeat::One => format!("Repeating this on {player}."),
+        Repeat::All => format!("Repeating everything on {player}."),
+    }
+}
+
 /// One sentence for the cause, one for the remedy.
 fn failed(failure: &Failure) -> Spoken {
     match failure {
-        Failure::InvalidDirective(_) => saying("Sorry, I can't do that with a player."),
+        Failure::InvalidDirective(_) | Failure::NoSuchMode => saying("Sorry, I can't do that with a player."),
         Failure::OutOfRange { minimum, maximum } => {
             saying(format!("That is not possible. Say a number from {minimum} to {maximum}."))
         }

@@ -141,7 +141,7 @@ pub fn some_player(key: PlayerKey, name: &str) -> Player {
         kind: PlayerKind::Speaker,
         manufacturer: Some("Sonos".into()),
         model: Some("One".into()),
-        can: Capabilities { power: true, volume: true, mute: true },
+        can: Capabilities { power: true, volume: true, mute: true, order: true },
         state: PlayerState {
             available: true,
             powered: true,
@@ -149,6 +149,8 @@ pub fn some_player(key: PlayerKey, name: &str) -> Player {
             muted: Some(false),
             playback: Playback::Stopped,
             now_playing: None,
+            shuffle: Some(false),
+            repeat: Some(Repeat::Off),
         },
     }
 }
@@ -190,6 +192,8 @@ fn act(state: &mut PlayerState, action: &Action) -> Option<Item> {
             state.volume = Some(Percent::clamped(level));
         }
         Action::SetMute(mute) => state.muted = Some(*mute),
+        Action::SetShuffle(on) => state.shuffle = Some(*on),
+        Action::SetRepeat(repeat) => state.repeat = Some(*repeat),
         Action::Transport(Transport::Pause) => state.playback = Playback::Paused,
         Action::Transport(Transport::Stop) => state.playback = Playback::Stopped,
         Action::Transport(_) => state.playback = Playback::Playing,
