@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::harness::{Browser, World, basic, encode_form, on_both_databases};
 
-const PATHS: [&str; 23] = [
+const PATHS: [&str; 35] = [
     "/",
     "/oauth/authorize",
     "/oauth/consent",
@@ -31,9 +31,21 @@ const PATHS: [&str; 23] = [
     "/sessions",
     "/sessions/%00/end",
     "/assets/x",
+    "/sign-in/code",
+    "/security",
+    "/security/password",
+    "/security/app",
+    "/security/app/confirm",
+    "/security/app/off",
+    "/security/recovery-codes",
+    "/activity",
+    "/account/export",
+    "/account/delete",
+    "/oauth/logout",
+    "/oauth/logout/confirm",
 ];
 
-const NAMES: [&str; 31] = [
+const NAMES: [&str; 35] = [
     "grant_type",
     "code",
     "refresh_token",
@@ -53,6 +65,10 @@ const NAMES: [&str; 31] = [
     "request",
     "request_uri",
     "email",
+    "new_password",
+    "ticket",
+    "id_token_hint",
+    "post_logout_redirect_uri",
     "password",
     "next",
     "decision",
