@@ -1,25 +1,51 @@
 //! Which session of a home is the newest, over all nodes. The newest authenticated session wins; every change compares
 //! before it sets, so that the late goodbye of an old session never erases a new one.
+//!
+//! A node holds one lease that it renews all the time, however many homes it has. What is said of homes counts only while their
+//! node's lease does: a node that has died is nowhere within seconds, and nobody has to tidy up after it.
 
-use std::collections::HashMap;
+mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Mutex;
 
 use macloud_proto::ids::InstanceId;
-use macloud_service_kit::clock::SharedClock;
+
+pub use self::memory::MemoryPresence;
+#[cfg(feature = "redis")]
+pub use self::redis::{InvalidUrl, RedisPresence};
 
 /// A future behind the trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A node of this cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NodeAddress {
+    /// Its name: unique, at most 64 printable ASCII characters without spaces.
+    pub node_id: String,
+    /// Where the other nodes reach its command bus; empty when there are no others.
+    pub bus: String,
+}
 
 /// Where a home is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
     /// The node that holds its session.
-    pub node_id: String,
+    pub node: NodeAddress,
     /// The session.
     pub epoch: u64,
+}
+
+/// A session has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// Its epoch.
+    pub epoch: u64,
+    /// The node that held the home until now, if its lease counts.
+    pub before: Option<NodeAddress>,
 }
 
 /// The shared store cannot be asked now.
@@ -27,100 +53,43 @@ pub struct Location {
 #[error("the presence store is unavailable")]
 pub struct Unavailable;
 
-/// The directory of sessions. Implementations: [`MemoryPresence`] for one node; a shared store for several.
+/// The directory of sessions. Implementations: [`MemoryPresence`] within one process; `RedisPresence`
+/// (feature `redis`) for several.
 ///
-/// All methods may be cancelled; a cancelled claim may or may not have taken effect.
+/// All methods may be cancelled; what was asked for may or may not have taken effect then.
 pub trait Presence: Send + Sync + fmt::Debug + 'static {
-    /// A session of `instance` begins at `node_id`: gives its epoch, greater than that of every session before.
-    fn claim<'a>(&'a self, instance: &'a InstanceId, node_id: &'a str) -> BoxFuture<'a, Result<u64, Unavailable>>;
+    /// A session of `instance` begins at `node_id`: gives its epoch, greater than `above` and than that of every session that
+    /// is known here.
+    fn claim<'a>(
+        &'a self,
+        instance: &'a InstanceId,
+        node_id: &'a str,
+        above: u64,
+    ) -> BoxFuture<'a, Result<Claimed, Unavailable>>;
 
     /// The session `epoch` is over. Changes nothing when a newer one has begun; says whether it was the newest.
     fn release<'a>(&'a self, instance: &'a InstanceId, epoch: u64) -> BoxFuture<'a, Result<bool, Unavailable>>;
 
+    /// The session `epoch` is at `node_id` and has been: the store has lost it, or was away when it began. Changes nothing when
+    /// another is newer; says whether it is the newest now.
+    fn restore<'a>(
+        &'a self,
+        instance: &'a InstanceId,
+        node_id: &'a str,
+        epoch: u64,
+    ) -> BoxFuture<'a, Result<bool, Unavailable>>;
+
     /// Where the newest session is.
     fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Option<Location>, Unavailable>>;
+
+    /// The node is there for another [`LEASE`]. Whether its lease counted until now; if not, the store may have lost its homes
+    /// too.
+    fn renew_lease<'a>(&'a self, node: &'a NodeAddress) -> BoxFuture<'a, Result<bool, Unavailable>>;
+
+    /// The node leaves: whatever is said of it does not count any more.
+    fn end_lease<'a>(&'a self, node_id: &'a str) -> BoxFuture<'a, Result<(), Unavailable>>;
 }
 
-/// Presence of a single node, in memory.
-#[derive(Debug)]
-pub struct MemoryPresence {
-    clock: SharedClockDebug,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    last_epoch: u64,
-    homes: HashMap<InstanceId, Location>,
-}
-
-struct SharedClockDebug(SharedClock);
-
-impl fmt::Debug for SharedClockDebug {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Clock")
-    }
-}
-
-impl MemoryPresence {
-    /// Nobody is here yet.
-    #[must_use]
-    pub fn new(clock: SharedClock) -> Self {
-        Self { clock: SharedClockDebug(clock), state: Mutex::default() }
-    }
-
-    fn begin(&self, instance: &InstanceId, node_id: &str) -> u64 {
-        let mut state = self.state.lock().expect("no code panics while holding this lock");
-        // Epochs start at the time in milliseconds, so that they keep growing over restarts.
-        state.last_epoch = self.clock.0.unix_millis().max(state.last_epoch + 1);
-        let epoch = state.last_epoch;
-        state.homes.insert(instance.clone(), Location { node_id: node_id.into(), epoch });
-        epoch
-    }
-
-    fn end(&self, instance: &InstanceId, epoch: u64) -> bool {
-        let mut state = self.state.lock().expect("no code panics while holding this lock");
-        let newest = state.homes.get(instance).is_some_and(|location| location.epoch == epoch);
-        if newest {
-            state.homes.remove(instance);
-        }
-        newest
-    }
-
-    fn find(&self, instance: &InstanceId) -> Option<Location> {
-        self.state.lock().expect("no code panics while holding this lock").homes.get(instance).cloned()
-    }
-}
-
-impl Presence for MemoryPresence {
-    fn claim<'a>(&'a self, instance: &'a InstanceId, node_id: &'a str) -> BoxFuture<'a, Result<u64, Unavailable>> {
-        Box::pin(std::future::ready(Ok(self.begin(instance, node_id))))
-    }
-
-    fn release<'a>(&'a self, instance: &'a InstanceId, epoch: u64) -> BoxFuture<'a, Result<bool, Unavailable>> {
-        Box::pin(std::future::ready(Ok(self.end(instance, epoch))))
-    }
-
-    fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Option<Location>, Unavailable>> {
-        Box::pin(std::future::ready(Ok(self.find(instance))))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use macloud_service_kit::clock::ManualClock;
-
-    #[test]
-    fn the_late_goodbye_of_an_old_session_erases_nothing() {
-        let presence = MemoryPresence::new(ManualClock::at(1_800_000_000));
-        let home = InstanceId::from_bytes(&[1; 16]);
-        let old = presence.begin(&home, "a");
-        let new = presence.begin(&home, "b");
-        assert!(new > old && old >= 1_800_000_000_000);
-        assert!(!presence.end(&home, old));
-        assert_eq!(presence.find(&home), Some(Location { node_id: "b".into(), epoch: new }));
-        assert!(presence.end(&home, new));
-        assert_eq!(presence.find(&home), None);
-    }
-}
+/// How long a lease counts after it was renewed: so long is a node that has died taken for one that is busy. It survives two
+/// lost renewals.
+pub const LEASE: std::time::Duration = std::time::Duration::from_secs(10);

@@ -99,7 +99,7 @@ async fn begin(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims) -> Option<(B
             return None;
         }
     };
-    let epoch = claim(&node, &claims).await;
+    let epoch = claim(&node, &claims.sub).await;
     node.metrics.connected(1);
     let registered = Registered { node, instance: claims.sub, issued_at: claims.iat, epoch };
     registered.enter(&mut driver, hello, inbox).await;
@@ -108,13 +108,15 @@ async fn begin(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims) -> Option<(B
 
 /// The session's epoch. When the shared store is away, the home is taken in all the same, under a local one: connected
 /// homes matter more than a perfect directory.
-async fn claim(node: &Node, claims: &Claims) -> u64 {
-    let claim = node.presence.claim(&claims.sub, &node.config.node_id);
-    if let Ok(Ok(epoch)) = tokio::time::timeout(PRESENCE_LIMIT, claim).await {
-        return epoch;
+async fn claim(node: &Node, instance: &InstanceId) -> u64 {
+    // Whatever clock made the epoch of the session that is here: the new one is newer.
+    let above = node.sessions.find(instance).map_or(0, |session| session.epoch);
+    let claim = node.presence.claim(instance, &node.config.node_id, above);
+    if let Ok(Ok(claimed)) = tokio::time::timeout(PRESENCE_LIMIT, claim).await {
+        return claimed.epoch;
     }
-    tracing::warn!(instance.id = %claims.sub, "presence is unavailable; the session is known to this node only");
-    node.clock.0.unix_millis()
+    tracing::warn!(instance.id = %instance, "presence is unavailable; the session is known to this node only");
+    node.clock.0.unix_millis().max(above + 1)
 }
 
 /// A session that is in the tables, until it leaves.

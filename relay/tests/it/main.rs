@@ -11,6 +11,7 @@ mod drain;
 mod hostile;
 mod liveness;
 mod loopback;
+mod presence;
 mod process;
 mod renewal;
 mod revocation;
