@@ -59,7 +59,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         lives: args.lives,
         limits: args.limits,
         commands_per_minute: args.commands_per_minute,
-        skill: skill_config(&args.alexa)?,
+        skill: skill_config(&args.alexa, args.listen.ip().is_loopback() && !args.behind_proxy)?,
         events: Box::new(move |vault_key| events_config(&alexa, vault_key)),
         relay,
         relay_url: None,
@@ -122,11 +122,11 @@ fn public_url(args: &ServeArgs, address: SocketAddr) -> anyhow::Result<String> {
     }
 }
 
-fn skill_config(args: &AlexaArgs) -> anyhow::Result<SkillConfig> {
+fn skill_config(args: &AlexaArgs, is_private: bool) -> anyhow::Result<SkillConfig> {
     let deadline = Duration::from_millis(args.directive_budget_ms);
     let mut config = SkillConfig { deadline, ..SkillConfig::default() };
     config.verify.application_ids.clone_from(&args.alexa_skill_id);
-    config.verify.dangerous = dangerous(args)?;
+    config.verify.dangerous = dangerous(args, is_private)?;
     Ok(config)
 }
 
@@ -147,7 +147,8 @@ fn events_config(args: &AlexaArgs, vault_key: [u8; 32]) -> anyhow::Result<Option
     }))
 }
 
-fn dangerous(args: &AlexaArgs) -> anyhow::Result<Dangerous> {
+/// `is_private`: nobody but this machine can call.
+fn dangerous(args: &AlexaArgs, is_private: bool) -> anyhow::Result<Dangerous> {
     let mut dangerous = Dangerous::default();
     if let Some(file) = &args.dangerous_request_roots {
         let roots = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
@@ -161,6 +162,10 @@ fn dangerous(args: &AlexaArgs) -> anyhow::Result<Dangerous> {
     }
     let any = !dangerous.extra_roots.is_empty() || dangerous.fetch_base.is_some() || dangerous.clock.is_some();
     if any {
+        ensure!(
+            is_private,
+            "refusing the dangerous settings where strangers can call: they are for tests, on loopback only"
+        );
         tracing::warn!("a DANGEROUS setting is on: custom requests that Amazon did not sign may be believed");
     }
     Ok(dangerous)

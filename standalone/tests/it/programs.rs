@@ -92,6 +92,21 @@ fn mistakes_on_the_command_line_are_named() {
         (&["--config", "/nonexistent/file.toml", "serve"], "/nonexistent/file.toml"),
         (&["admin", "client", "create", "--client-id", "a b", "--redirect-uri", "https://x.example/"], "client id"),
         (&["serve", "--listen", "0.0.0.0:0", "--behind-proxy"], "--client-address-header"),
+        (
+            &[
+                "serve",
+                "--listen",
+                "0.0.0.0:0",
+                "--behind-proxy",
+                "--client-address-header",
+                "x-forwarded-for",
+                "--public-url",
+                "https://x.example",
+                "--dangerous-request-clock",
+                "7",
+            ],
+            "refusing the dangerous settings",
+        ),
         (&["demo", "--simulator-listen", "192.0.2.1:80"], "--simulator-listen"),
         (
             &["home", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--ma-token-file", "/nonexistent/t"],
