@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use clap::builder::RangedU64ValueParser;
 
+use crate::mail::MailSettings;
+
 /// Settings of the account service.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -18,6 +20,8 @@ pub struct Config {
     /// 32 random bytes as text that seal what must be kept secret in the database; made at first start, mode 0600.
     /// Processes that share a database share this file.
     pub key_file: PathBuf,
+    /// How mail leaves.
+    pub mail: MailSettings,
     /// How long things live.
     pub lives: Lives,
     /// How often things may be tried.
@@ -30,11 +34,13 @@ impl Config {
     /// Defaults for a service at `public_url` that keeps its key file at `key_file`.
     #[must_use]
     pub fn new(public_url: impl Into<String>, key_file: impl Into<PathBuf>) -> Self {
+        let key_file = key_file.into();
         Self {
             public_url: public_url.into(),
             relay_url: None,
             skill_key_set: None,
-            key_file: key_file.into(),
+            mail: MailSettings::Directory(key_file.with_file_name("mail")),
+            key_file,
             lives: Lives::default(),
             limits: Limits::default(),
             commands_per_minute: 600,
@@ -95,6 +101,9 @@ pub struct Limits {
     /// Wrong codes at the second step for one account. Whoever gets there knows the password.
     #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "10/900")]
     pub wrong_second_steps_per_account: Rate,
+    /// Codes sent by mail, for one account and for one address.
+    #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "6/3600")]
+    pub mailed_codes: Rate,
     /// Who may create an account on the web: anybody, or nobody. Operators always can, on the command line.
     #[arg(long, value_enum, default_value_t = SignUp::Open)]
     pub sign_up: SignUp,

@@ -16,6 +16,7 @@ mod config;
 mod form;
 #[doc(hidden)]
 pub mod fuzzing;
+mod mail;
 mod names;
 mod oauth;
 mod passwords;
@@ -39,6 +40,7 @@ use macloud_service_kit::stop::Stop;
 
 pub use crate::admin::{AdminError, CreatedClient, NewClient, PublishedKey, User};
 pub use crate::config::{Config, InvalidRate, Limits, Lives, Rate, SignUp};
+pub use crate::mail::{MailArgs, MailError, MailSettings};
 pub use crate::passwords::PasswordRule;
 pub use crate::rpc::AccountsRpc;
 pub use crate::secrets::KeyFileError;
@@ -69,6 +71,9 @@ pub enum OpenError {
     /// The signing keys.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// Mail.
+    #[error(transparent)]
+    Mail(#[from] MailError),
 }
 
 impl AccountService {
@@ -98,12 +103,14 @@ impl AccountService {
         AccountsRpc::server(self.shared.clone())
     }
 
-    /// What happens by itself until a soft stop: hearing of other processes' changes, and deleting what has had its time.
+    /// What happens by itself until a soft stop: hearing of other processes' changes, sending mail, and deleting
+    /// what has had its time.
     pub async fn run(&self, stop: Stop) {
         tokio::select! {
             () = stop.soft() => {}
             () = self.hear_of_changes() => {}
             () = self.keep_house() => {}
+            () = self.shared.mail.deliver() => {}
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use macloud_account_service::{AccountService, Config, DatabaseSettings, Limits, Lives};
+use macloud_account_service::{AccountService, Config, DatabaseSettings, Limits, Lives, MailArgs};
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
 use macloud_service_kit::lifecycle::{announce, stop_on_signals};
@@ -61,6 +61,8 @@ struct Args {
     #[command(flatten)]
     limits: Limits,
     #[command(flatten)]
+    mail: MailArgs,
+    #[command(flatten)]
     telemetry: TelemetryArgs,
 }
 
@@ -71,6 +73,7 @@ impl Args {
         config.relay_url.clone_from(&self.relay_url);
         config.lives = self.lives.clone();
         config.limits = self.limits.clone();
+        config.mail = self.mail.settings(&self.data_dir).context("cannot read --mail-server-file")?;
         config.commands_per_minute = self.commands_per_minute;
         if let Some(path) = &self.skill_key_set_file {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -16,6 +16,7 @@ pub(crate) enum Attempt {
     WrongPasswordHere,
     WrongPassword,
     WrongSecondStep,
+    MailedCode,
     SignUp,
     WrongPairingCode,
     Pairing,

@@ -173,6 +173,11 @@ impl MasterKeys {
         self.user_code_hash(&format!("recovery\0{account}\0{normalised}"))
     }
 
+    /// The hash under which a mailed code is kept.
+    pub(crate) fn mailed_code_hash(&self, purpose: &str, account: &str, normalised: &str) -> [u8; 32] {
+        self.user_code_hash(&format!("mailed\0{purpose}\0{account}\0{normalised}"))
+    }
+
     /// A DPoP nonce for `now`: the time and a seal on it, so that every node accepts every node's.
     pub(crate) fn dpop_nonce(&self, now: u64) -> String {
         let time = now.to_be_bytes();

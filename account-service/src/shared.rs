@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::OpenError;
 use crate::config::Config;
+use crate::mail::Mailer;
 use crate::passwords::Passwords;
 use crate::rate_limits::RateLimits;
 use crate::secrets::MasterKeys;
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) clock: SharedClock,
     pub(crate) master: MasterKeys,
     pub(crate) signing: Signing,
+    pub(crate) mail: Mailer,
     pub(crate) passwords: Passwords,
     pub(crate) rate_limits: RateLimits,
     clients: Mutex<HashMap<String, (Arc<Client>, u64)>>,
@@ -44,6 +46,7 @@ impl Shared {
         clock: SharedClock,
     ) -> Result<Arc<Self>, OpenError> {
         let (issuer, https) = check_public_url(&config.public_url)?;
+        let mail = Mailer::new(&config.mail)?;
         let master = MasterKeys::load_or_create(&config.key_file)?;
         let db = Db::open(database).await?;
         let signing = Signing::open(&db, &master, clock.clone()).await?;
@@ -54,6 +57,7 @@ impl Shared {
             db,
             master,
             signing,
+            mail,
             passwords,
             rate_limits: RateLimits::new(clock.clone()),
             clients: Mutex::default(),

@@ -18,6 +18,7 @@ pub(crate) mod export;
 pub(crate) mod grants;
 pub(crate) mod housekeeping;
 pub(crate) mod instances;
+pub(crate) mod mailed_codes;
 pub(crate) mod pairings;
 pub(crate) mod pushed_requests;
 pub(crate) mod second_factors;
@@ -438,7 +439,7 @@ macro_rules! migrations {
     };
 }
 macro_rules! all_migrations {
-    ($directory:literal) => { migrations!($directory, 1 "first" 2 "pushed_requests" 3 "logout" 4 "second_factor" 5 "activity") };
+    ($directory:literal) => { migrations!($directory, 1 "first" 2 "pushed_requests" 3 "logout" 4 "second_factor" 5 "activity" 6 "mail") };
 }
 const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("sqlite");
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("postgres");
@@ -454,6 +455,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     grants::STATEMENTS,
     housekeeping::STATEMENTS,
     instances::STATEMENTS,
+    mailed_codes::STATEMENTS,
     pairings::STATEMENTS,
     pushed_requests::STATEMENTS,
     second_factors::STATEMENTS,

@@ -15,6 +15,7 @@ mod credentials;
 mod headers;
 mod homes;
 mod landing;
+mod mailed;
 mod pair;
 mod second_step;
 mod security;
@@ -60,6 +61,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/security/app/confirm", post(security::confirm_app))
         .route("/security/app/off", post(security::turn_off))
         .route("/security/recovery-codes", post(security::renew_codes))
+        .route("/forgot", get(mailed::show_forgot).post(mailed::forgot))
+        .route("/reset", post(mailed::reset))
+        .route("/verify", get(mailed::show_verify).post(mailed::verify))
         .route("/activity", get(activity::show))
         .route("/account/export", post(account::take_along))
         .route("/account/delete", get(account::ask_delete).post(account::delete))

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
-use macloud_account_service::{AccountService, Config, DatabaseSettings, Limits, Lives};
+use macloud_account_service::{AccountService, Config, DatabaseSettings, Limits, Lives, MailArgs};
 use macloud_alexa_skill::grant::EventsConfig;
 use macloud_alexa_skill::{Skill, SkillConfig};
 use macloud_relay::presence::MemoryPresence;
@@ -30,6 +30,8 @@ pub struct CloudConfig {
     pub lives: Lives,
     /// How often things may be tried.
     pub limits: Limits,
+    /// How mail leaves.
+    pub mail: MailArgs,
     /// Commands a home takes per minute.
     pub commands_per_minute: u32,
     /// The skill's settings; those for events are filled in here.
@@ -63,6 +65,7 @@ impl Cloud {
             public_url,
             lives,
             limits,
+            mail,
             commands_per_minute,
             mut skill,
             events,
@@ -78,6 +81,7 @@ impl Cloud {
         accounts.skill_key_set = Some(keys.signed_key_set);
         accounts.lives = lives;
         accounts.limits = limits;
+        accounts.mail = mail.settings(&data_dir).context("cannot read --mail-server-file")?;
         accounts.commands_per_minute = commands_per_minute;
         let database = DatabaseSettings::Sqlite(database_file(&data_dir));
         let accounts = AccountService::open(accounts, &database, clock.clone())

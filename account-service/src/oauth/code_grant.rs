@@ -92,6 +92,7 @@ async fn id_token_for(shared: &Shared, client: &Client, code: &Code) -> Result<O
     let subject = id_token::Subject {
         account: &account.id,
         email: &account.email,
+        email_verified: account.email_verified,
         signed_in_at: code.signed_in_at,
         nonce: code.nonce.as_deref(),
     };

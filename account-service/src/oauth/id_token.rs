@@ -26,6 +26,7 @@ struct Claims<'a> {
 pub(super) struct Subject<'a> {
     pub(super) account: &'a AccountId,
     pub(super) email: &'a str,
+    pub(super) email_verified: bool,
     pub(super) signed_in_at: i64,
     pub(super) nonce: Option<&'a str>,
 }
@@ -43,7 +44,7 @@ pub(super) fn sign(shared: &Shared, client_id: &str, granted: &str, subject: &Su
         auth_time: subject.signed_in_at,
         nonce: subject.nonce,
         email,
-        email_verified: email.map(|_| false),
+        email_verified: email.map(|_| subject.email_verified),
     };
     shared.signing.sign("JWT", &claims)
 }

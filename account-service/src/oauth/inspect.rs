@@ -166,7 +166,7 @@ async fn try_userinfo(shared: &Shared, headers: &HeaderMap) -> Result<Value, Bea
         let identity = grants::identity(&shared.db, &state.grant_id).await;
         let identity = identity.map_err(|error| BearerRefusal::Other(error.into()))?.ok_or(BearerRefusal::Invalid)?;
         answer["email"] = identity.email.into();
-        answer["email_verified"] = false.into();
+        answer["email_verified"] = identity.email_verified.into();
     }
     Ok(answer)
 }

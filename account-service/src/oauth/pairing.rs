@@ -153,7 +153,7 @@ fn check_proof(shared: &Shared, proof: Option<&str>, key: &[u8; 32]) -> Result<(
 }
 
 /// Eight of twenty consonants (RFC 8628 section 6.1): no words, no look-alikes, 34 bits.
-fn draw_user_code() -> String {
+pub(crate) fn draw_user_code() -> String {
     let mut code = String::with_capacity(9);
     for position in 0..8 {
         if position == 4 {

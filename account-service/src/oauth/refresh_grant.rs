@@ -128,6 +128,7 @@ async fn id_token_for(
     let subject = id_token::Subject {
         account: &identity.account_id,
         email: &identity.email,
+        email_verified: identity.email_verified,
         signed_in_at: identity.signed_in_at,
         nonce: None,
     };

@@ -6,11 +6,12 @@ use super::{Db, Result, Tx, changes, grants, instances, parse_id, statements, va
 
 statements! {
     INSERT = "INSERT INTO accounts (id, email, password_hash, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (email) DO NOTHING";
-    BY_EMAIL = "SELECT id, email, password_hash, suspended_at, created_at FROM accounts WHERE email = $1";
-    BY_ID = "SELECT id, email, password_hash, suspended_at, created_at FROM accounts WHERE id = $1";
-    LIST = "SELECT id, email, password_hash, suspended_at, created_at FROM accounts ORDER BY created_at, id";
+    BY_EMAIL = "SELECT id, email, password_hash, suspended_at, created_at, email_verified_at FROM accounts WHERE email = $1";
+    BY_ID = "SELECT id, email, password_hash, suspended_at, created_at, email_verified_at FROM accounts WHERE id = $1";
+    LIST = "SELECT id, email, password_hash, suspended_at, created_at, email_verified_at FROM accounts ORDER BY created_at, id";
     /// Only while the old hash is still there: a password that was changed meanwhile stays changed.
     REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
+    VERIFY = "UPDATE accounts SET email_verified_at = $2 WHERE id = $1 AND email_verified_at IS NULL";
     SET_PASSWORD = "UPDATE accounts SET password_hash = $2 WHERE id = $1";
     DELETE = "DELETE FROM accounts WHERE id = $1";
     SUSPEND = "UPDATE accounts SET suspended_at = $2 WHERE id = $1 AND suspended_at IS NULL";
@@ -24,6 +25,8 @@ pub(crate) struct Account {
     pub(crate) password_hash: String,
     pub(crate) suspended: bool,
     pub(crate) created_at: i64,
+    /// Somebody showed that mail to this address reaches them.
+    pub(crate) email_verified: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -33,6 +36,7 @@ struct AccountRow {
     password_hash: String,
     suspended_at: Option<i64>,
     created_at: i64,
+    email_verified_at: Option<i64>,
 }
 
 impl TryFrom<AccountRow> for Account {
@@ -44,6 +48,7 @@ impl TryFrom<AccountRow> for Account {
             password_hash: row.password_hash,
             suspended: row.suspended_at.is_some(),
             created_at: row.created_at,
+            email_verified: row.email_verified_at.is_some(),
         })
     }
 }
@@ -66,6 +71,12 @@ pub(crate) async fn by_id(db: &Db, id: &AccountId) -> Result<Option<Account>> {
 /// Put a hash of the same password in the place of an old one.
 pub(crate) async fn rehash(db: &Db, id: &AccountId, old: &str, new: &str) -> Result<()> {
     db.write(REHASH, values![id.as_str(), old, new]).await?;
+    Ok(())
+}
+
+/// Note that mail to this account's address reaches its owner.
+pub(crate) async fn verify_email(db: &Db, id: &AccountId, now: i64) -> Result<()> {
+    db.write(VERIFY, values![id.as_str(), now]).await?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Db, Result, statements, values};
 
 statements! {
-    ACCOUNT = "SELECT id, email, created_at, suspended_at FROM accounts WHERE id = $1";
+    ACCOUNT = "SELECT id, email, created_at, suspended_at, email_verified_at FROM accounts WHERE id = $1";
     SESSIONS = "SELECT id, device, signed_in_at, last_seen_at, expires_at FROM web_sessions WHERE account_id = $1 ORDER BY signed_in_at";
     CODES = "SELECT client_id, scopes, redirect_uri, expires_at, used_at FROM codes WHERE account_id = $1 ORDER BY expires_at";
     GRANTS = "SELECT id, client_id, scopes, signed_in_at, created_at, ended_at FROM grants WHERE account_id = $1 ORDER BY created_at";
@@ -18,6 +18,7 @@ statements! {
     EVENT_GRANTS = "SELECT region, stored_at FROM event_grants WHERE account_id = $1 ORDER BY region";
     TOTP = "SELECT created_at, confirmed_at FROM totp_secrets WHERE account_id = $1";
     RECOVERY_CODES = "SELECT COUNT(*) FROM recovery_codes WHERE account_id = $1";
+    MAILED_CODES = "SELECT purpose, expires_at, tries_left FROM mailed_codes WHERE account_id = $1 ORDER BY purpose";
     ACTIVITY = "SELECT happened_at, kind, detail FROM activity WHERE account_id = $1 ORDER BY happened_at, id";
 }
 
@@ -26,7 +27,7 @@ type Table = (&'static str, Value);
 
 /// All of it as one JSON document: an object with a list for each table.
 pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
-    let tables: [Table; 11] = [
+    let tables: [Table; 12] = [
         accounts(db, account).await?,
         sessions(db, account).await?,
         codes(db, account).await?,
@@ -37,14 +38,22 @@ pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
         event_grants(db, account).await?,
         totp(db, account).await?,
         recovery_codes(db, account).await?,
+        mailed_codes(db, account).await?,
         activity(db, account).await?,
     ];
     Ok(Value::Object(tables.into_iter().map(|(name, rows)| (name.to_owned(), rows)).collect::<Map<_, _>>()))
 }
 
+type AccountRow = (String, String, i64, Option<i64>, Option<i64>);
+
 async fn accounts(db: &Db, account: &AccountId) -> Result<Table> {
-    let rows: Vec<(String, String, i64, Option<i64>)> = db.rows(ACCOUNT, values![account.as_str()]).await?;
-    let row = |(id, email, created_at, suspended_at)| json!({ "id": id, "email": email, "created_at": created_at, "suspended_at": suspended_at });
+    let rows: Vec<AccountRow> = db.rows(ACCOUNT, values![account.as_str()]).await?;
+    let row = |(id, email, created_at, suspended_at, verified_at)| {
+        json!({
+            "id": id, "email": email, "created_at": created_at, "suspended_at": suspended_at,
+            "email_verified_at": verified_at,
+        })
+    };
     Ok(("accounts", rows.into_iter().map(row).collect()))
 }
 
@@ -123,6 +132,12 @@ async fn totp(db: &Db, account: &AccountId) -> Result<Table> {
 async fn recovery_codes(db: &Db, account: &AccountId) -> Result<Table> {
     let rows: Vec<(i64,)> = db.rows(RECOVERY_CODES, values![account.as_str()]).await?;
     Ok(("recovery_codes", rows.into_iter().map(|(left,)| json!({ "left": left })).collect()))
+}
+
+async fn mailed_codes(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, i64, i64)> = db.rows(MAILED_CODES, values![account.as_str()]).await?;
+    let row = |(purpose, expires_at, left)| json!({ "purpose": purpose, "expires_at": expires_at, "tries_left": left });
+    Ok(("mailed_codes", rows.into_iter().map(row).collect()))
 }
 
 async fn activity(db: &Db, account: &AccountId) -> Result<Table> {

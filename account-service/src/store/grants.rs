@@ -11,7 +11,7 @@ statements! {
     LIVING_OF_CLIENT = "SELECT id FROM grants WHERE client_id = $1 AND ended_at IS NULL";
     LIVING_OF_ACCOUNT = "SELECT id FROM grants WHERE account_id = $1 AND ended_at IS NULL";
     COVERING = "SELECT scopes FROM grants WHERE account_id = $1 AND client_id = $2 AND ended_at IS NULL";
-    IDENTITY = "SELECT g.account_id, g.signed_in_at, a.email FROM grants g JOIN accounts a ON a.id = g.account_id WHERE g.id = $1";
+    IDENTITY = "SELECT g.account_id, g.signed_in_at, a.email, a.email_verified_at FROM grants g JOIN accounts a ON a.id = g.account_id WHERE g.id = $1";
     APPS = "SELECT g.client_id, c.name, g.scopes, g.created_at, \
             (SELECT MAX(p.issued_at) FROM token_pairs p WHERE p.grant_id = g.id) AS last_used_at \
             FROM grants g JOIN clients c ON c.id = g.client_id \
@@ -33,6 +33,7 @@ pub(crate) struct Identity {
     pub(crate) account_id: AccountId,
     pub(crate) signed_in_at: i64,
     pub(crate) email: String,
+    pub(crate) email_verified: bool,
 }
 
 pub(crate) async fn insert(
@@ -85,9 +86,10 @@ pub(crate) async fn scopes_given(db: &Db, account: &AccountId, client_id: &str) 
 }
 
 pub(crate) async fn identity(db: &Db, id: &GrantId) -> Result<Option<Identity>> {
-    let row: Option<(String, i64, String)> = db.optional(IDENTITY, values![id.as_str()]).await?;
-    row.map(|(account_id, signed_in_at, email)| {
-        Ok(Identity { account_id: parse_id(&account_id, "grants", "account_id")?, signed_in_at, email })
+    let row: Option<(String, i64, String, Option<i64>)> = db.optional(IDENTITY, values![id.as_str()]).await?;
+    row.map(|(account_id, signed_in_at, email, verified_at)| {
+        let account_id = parse_id(&account_id, "grants", "account_id")?;
+        Ok(Identity { account_id, signed_in_at, email, email_verified: verified_at.is_some() })
     })
     .transpose()
 }

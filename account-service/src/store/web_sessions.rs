@@ -11,6 +11,7 @@ statements! {
     SEEN = "UPDATE web_sessions SET last_seen_at = $2 WHERE cookie_hash = $1";
     END = "DELETE FROM web_sessions WHERE cookie_hash = $1";
     END_ONE = "DELETE FROM web_sessions WHERE account_id = $1 AND id = $2";
+    END_ALL = "DELETE FROM web_sessions WHERE account_id = $1";
     END_OTHERS = "DELETE FROM web_sessions WHERE account_id = $1 AND id <> $2";
     OF_ACCOUNT = "SELECT id, signed_in_at, last_seen_at, device FROM web_sessions WHERE account_id = $1 AND expires_at > $2 ORDER BY last_seen_at DESC, id";
 }
@@ -83,6 +84,12 @@ pub(crate) async fn end(db: &Db, cookie: &[u8; 32]) -> Result<()> {
 
 pub(crate) async fn end_one(db: &Db, account: &AccountId, id: &str) -> Result<()> {
     db.write(END_ONE, values![account.as_str(), id]).await?;
+    Ok(())
+}
+
+/// End all of an account's sessions.
+pub(crate) async fn end_all(db: &Db, account: &AccountId) -> Result<()> {
+    db.write(END_ALL, values![account.as_str()]).await?;
     Ok(())
 }
 

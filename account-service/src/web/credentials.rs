@@ -99,7 +99,8 @@ pub(super) fn is_ours(next: &str) -> bool {
     let plain =
         next.len() <= MAX_NEXT && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') && !next.contains('#');
     plain
-        && ["/", "/pair", "/homes", "/apps", "/sessions", "/security", "/activity", "/oauth/authorize"].contains(&path)
+        && ["/", "/pair", "/homes", "/apps", "/sessions", "/security", "/activity", "/verify", "/oauth/authorize"]
+            .contains(&path)
 }
 
 /// Where people land who wanted nothing else.

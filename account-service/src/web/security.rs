@@ -29,6 +29,7 @@ pub(super) const FORM: &str = "security";
 struct Security {
     frame: Frame,
     form_token: String,
+    email_verified: bool,
     second_step: bool,
     codes_left: i64,
     problem: Option<(&'static str, &'static str)>,
@@ -72,9 +73,11 @@ async fn overview(
     done: Option<&'static str>,
 ) -> Result<Response, PageError> {
     let totp = second_factors::of_account(&shared.db, &session.account_id).await?;
+    let account = accounts::by_id(&shared.db, &session.account_id).await?;
     let template = Security {
         frame: Frame::new("Security", Some(session)),
         form_token: visitor.form_token(shared, FORM),
+        email_verified: account.is_none_or(|account| account.email_verified),
         second_step: totp.is_some_and(|totp| totp.confirmed),
         codes_left: second_factors::codes_left(&shared.db, &session.account_id).await?,
         problem,

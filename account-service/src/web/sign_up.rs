@@ -10,12 +10,14 @@ use macloud_proto::ids::AccountId;
 use macloud_service_kit::random;
 
 use super::credentials::{Entered, Next};
+use super::mailed::send_code;
 use super::visitor::Visitor;
 use super::{Frame, PageError, answer, page};
 use crate::form::Form;
 use crate::passwords::{self, PasswordRule, normalise_email};
 use crate::rate_limits::Attempt;
 use crate::shared::Shared;
+use crate::store::mailed_codes::Purpose;
 use crate::store::{accounts, activity};
 
 const FORM: &str = "sign-up";
@@ -69,6 +71,7 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
     match sign_up(shared, &entered).await? {
         Ok((id, email)) => {
             tracing::info!(account.id = %id, "signed up");
+            send_code(shared, &id, &email, Purpose::Verify).await?;
             activity::note(&shared.db, &id, activity::Kind::SignedUp, "", shared.now()).await;
             entered.go_on(shared, &id, &email).await
         }

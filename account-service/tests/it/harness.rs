@@ -153,6 +153,12 @@ impl World {
         }
     }
 
+    /// The mails that were sent so far, in no order.
+    pub fn mails(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.directory.join("mail")) else { return Vec::new() };
+        entries.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect()
+    }
+
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
@@ -471,6 +477,7 @@ fn unlimited() -> Limits {
         wrong_passwords_per_account_and_address: Rate::OFF,
         wrong_passwords_per_account: Rate::OFF,
         wrong_second_steps_per_account: Rate::OFF,
+        mailed_codes: Rate::OFF,
         sign_up: SignUp::Open,
         sign_up_per_address: Rate::OFF,
         wrong_pairing_codes: Rate::OFF,

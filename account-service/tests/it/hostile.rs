@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::harness::{Browser, World, basic, encode_form, on_both_databases};
 
-const PATHS: [&str; 35] = [
+const PATHS: [&str; 38] = [
     "/",
     "/oauth/authorize",
     "/oauth/consent",
@@ -40,6 +40,9 @@ const PATHS: [&str; 35] = [
     "/security/recovery-codes",
     "/activity",
     "/account/export",
+    "/forgot",
+    "/reset",
+    "/verify",
     "/account/delete",
     "/oauth/logout",
     "/oauth/logout/confirm",

@@ -8,6 +8,7 @@ mod hostile;
 mod inspect;
 mod leaving;
 mod logout;
+mod mailed;
 mod metadata;
 mod outage;
 mod pairing;

@@ -9,7 +9,7 @@ use crate::harness::{Answer, Authorization, Browser, Kind, PASSWORD, World, on_b
 const EMAIL: &str = "ada@example.org";
 
 /// The app on somebody's phone.
-struct App(Vec<u8>);
+pub struct App(Vec<u8>);
 
 impl App {
     /// From the key that the page shows.
@@ -34,7 +34,7 @@ impl App {
 }
 
 /// Turn the second step on: the app, and the recovery codes.
-async fn turn_on(world: &World, browser: &mut Browser<'_>) -> (App, Vec<String>) {
+pub async fn turn_on(world: &World, browser: &mut Browser<'_>) -> (App, Vec<String>) {
     let page = browser.get("/security").await;
     let setup = browser.submit(&page, "/security/app", &[]).await;
     assert!(setup.text.contains("<svg viewBox"), "{}", setup.text);

@@ -183,6 +183,7 @@ impl Stage {
             public_url: cloud_url.as_str().trim_end_matches('/').to_owned(),
             lives: config.lives,
             limits: config.limits,
+            mail: macloud_account_service::MailArgs::default(),
             commands_per_minute: COMMANDS_PER_MINUTE,
             skill: with_pretend_alexa(config.skill, certificate_base, &hops)?,
             events: Box::new(|_| Ok(None)),

@@ -1,0 +1,221 @@
+//! Codes by mail: to confirm one's address, and to set a new password without the old one.
+//!
+//! Codes and no links: in the Alexa app's own browser a link from the mail would open somewhere else, and the way there
+//! would be lost. Whether an address has an account is told to nobody.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use macloud_proto::ids::AccountId;
+
+use super::credentials::{Entered, Next};
+use super::visitor::Visitor;
+use super::{Frame, PageError, answer, page, posted, second_step, see_other};
+use crate::form::Form;
+use crate::oauth::{draw_user_code, normalise_user_code};
+use crate::passwords::{self, PasswordRule, normalise_email};
+use crate::rate_limits::Attempt;
+use crate::shared::Shared;
+use crate::store::mailed_codes::{self, Purpose};
+use crate::store::web_sessions::Session;
+use crate::store::{accounts, activity, web_sessions};
+
+const FORM: &str = "mailed";
+
+#[derive(Template)]
+#[template(path = "forgot.html")]
+struct Forgot<'a> {
+    frame: Frame,
+    form_token: String,
+    next: &'a Next,
+}
+
+#[derive(Template)]
+#[template(path = "reset.html")]
+struct Reset<'a> {
+    frame: Frame,
+    form_token: String,
+    next: &'a Next,
+    email: &'a str,
+    error: Option<&'static str>,
+}
+
+#[derive(Template)]
+#[template(path = "verify.html")]
+struct Verify {
+    frame: Frame,
+    form_token: String,
+    email: String,
+    sent: bool,
+    error: Option<&'static str>,
+}
+
+/// GET `/forgot?next=…`.
+pub(super) async fn show_forgot(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let outcome = async {
+        let visitor = Visitor::of(&shared, &parts.headers).await?;
+        let form = Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
+        let frame = Frame::new("New password", None);
+        let template = Forgot { frame, form_token: visitor.form_token(&shared, FORM), next: &Next::of(&form) };
+        Ok(page(&shared, &visitor, StatusCode::OK, &template))
+    };
+    answer(&shared, outcome.await)
+}
+
+/// POST `/forgot`: send a code to the account of this address, if there is one.
+pub(super) async fn forgot(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let outcome = async {
+        let entered = Entered::read(&shared, request, FORM).await?;
+        let email = normalise_email(entered.email()).unwrap_or_default();
+        let limit = shared.config.limits.mailed_codes;
+        shared.rate_limits.count(Attempt::MailedCode, &entered.address(&shared), limit)?;
+        shared.rate_limits.count(Attempt::MailedCode, &email, limit)?;
+        if let Some(account) = accounts::by_email(&shared.db, &email).await?.filter(|account| !account.suspended) {
+            send_code(&shared, &account.id, &account.email, Purpose::Reset).await?;
+        }
+        Ok(reset_page(&shared, &entered, StatusCode::OK, None))
+    };
+    answer(&shared, outcome.await)
+}
+
+/// POST `/reset`: the code, and the new password.
+pub(super) async fn reset(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    answer(&shared, try_reset(&shared, request).await)
+}
+
+async fn try_reset(shared: &Shared, request: Request) -> Result<Response, PageError> {
+    let entered = Entered::read(shared, request, FORM).await?;
+    let again = |error| Ok(reset_page(shared, &entered, StatusCode::UNPROCESSABLE_ENTITY, Some(error)));
+    let email = normalise_email(entered.email()).unwrap_or_default();
+    if let Err(rule) = passwords::check_new(entered.password(), &email) {
+        return again(match rule {
+            PasswordRule::TooShort => "Please use at least 8 characters for the password.",
+            PasswordRule::TooLong => "Please use at most 1024 characters for the password.",
+            PasswordRule::IsEmail => "Please do not use your e-mail address as the password.",
+        });
+    }
+    // The code has five tries whoever tries; this bounds how many accounts one stranger can try them on.
+    let limit = shared.config.limits.wrong_passwords_per_account_and_address;
+    shared.rate_limits.count(Attempt::WrongPasswordHere, &entered.address(shared), limit)?;
+    // Before anything is known about the account: both cases take the same work.
+    let hash = shared.passwords.hash(entered.password()).await?;
+    let account = accounts::by_email(&shared.db, &email).await?.filter(|account| !account.suspended);
+    let right = match &account {
+        Some(account) => is_right(shared, &account.id, Purpose::Reset, entered.value("code")).await?,
+        None => false,
+    };
+    let (Some(account), true) = (account, right) else {
+        return again("This code is not right, or is too old. You can have a new one sent.");
+    };
+    accounts::set_password(&shared.db, &account.id, &hash).await?;
+    accounts::verify_email(&shared.db, &account.id, shared.now()).await?;
+    web_sessions::end_all(&shared.db, &account.id).await?;
+    tracing::info!(account.id = %account.id, "the password was set anew by a mailed code");
+    activity::note(&shared.db, &account.id, activity::Kind::PasswordChanged, "", shared.now()).await;
+    let text = "The password of your account at MA Cloud was just set anew with a code from your mail. If that was not you, \
+                somebody can read your mail: secure it first, then set a new password again.";
+    shared.mail.send(&account.email, "Your MA Cloud password was changed", text);
+    if second_step::is_on(shared, &account.id).await? {
+        return Ok(second_step::ask(shared, &entered, &account.id));
+    }
+    entered.go_on(shared, &account.id, &account.email).await
+}
+
+fn reset_page(shared: &Shared, entered: &Entered, status: StatusCode, error: Option<&'static str>) -> Response {
+    let template = Reset {
+        frame: Frame::new("New password", None),
+        form_token: entered.visitor.form_token(shared, FORM),
+        next: &entered.next,
+        email: entered.email(),
+        error,
+    };
+    page(shared, &entered.visitor, status, &template)
+}
+
+/// GET `/verify`.
+pub(super) async fn show_verify(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let outcome = async {
+        let visitor = Visitor::of(&shared, &headers).await?;
+        let Some(session) = visitor.session.clone() else { return Ok(see_other("/sign-in?next=%2Fverify")) };
+        Ok(verify_page(&shared, &visitor, &session, StatusCode::OK, false, None))
+    };
+    answer(&shared, outcome.await)
+}
+
+/// POST `/verify`: a code, or without one the wish for a fresh one.
+pub(super) async fn verify(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let outcome = async {
+        let posted = posted(&shared, request, FORM).await?;
+        let Some(session) = posted.visitor.session.clone() else { return Ok(see_other("/sign-in?next=%2Fverify")) };
+        let Some(typed) = posted.form.value("code") else {
+            let limit = shared.config.limits.mailed_codes;
+            shared.rate_limits.count(Attempt::MailedCode, &session.email, limit)?;
+            send_code(&shared, &session.account_id, &session.email, Purpose::Verify).await?;
+            return Ok(verify_page(&shared, &posted.visitor, &session, StatusCode::OK, true, None));
+        };
+        if !is_right(&shared, &session.account_id, Purpose::Verify, typed).await? {
+            let error = Some("This code is not right, or is too old. You can have a new one sent.");
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Ok(verify_page(&shared, &posted.visitor, &session, status, false, error));
+        }
+        accounts::verify_email(&shared.db, &session.account_id, shared.now()).await?;
+        Ok(see_other("/security"))
+    };
+    answer(&shared, outcome.await)
+}
+
+fn verify_page(
+    shared: &Shared,
+    visitor: &Visitor,
+    session: &Session,
+    status: StatusCode,
+    sent: bool,
+    error: Option<&'static str>,
+) -> Response {
+    let template = Verify {
+        frame: Frame::new("Confirm your address", Some(session)),
+        form_token: visitor.form_token(shared, FORM),
+        email: session.email.clone(),
+        sent,
+        error,
+    };
+    page(shared, visitor, status, &template)
+}
+
+/// Send a fresh code; the one before stops working.
+pub(super) async fn send_code(
+    shared: &Shared,
+    account: &AccountId,
+    email: &str,
+    purpose: Purpose,
+) -> Result<(), PageError> {
+    let code = draw_user_code();
+    let normalised = normalise_user_code(&code).expect("we drew it");
+    let hash = shared.master.mailed_code_hash(purpose.text(), account.as_str(), &normalised);
+    mailed_codes::replace(&shared.db, account, purpose, &hash, shared.now() + CODE_SECONDS, TRIES).await?;
+    let wish = match purpose {
+        Purpose::Verify => "confirm this e-mail address",
+        Purpose::Reset => "set a new password",
+    };
+    let text = format!(
+        "Your code to {wish} at {}:\n\n    {code}\n\nIt is good for fifteen minutes. If you did not ask for it, you need \
+         do nothing: nobody can use it without this mail.\n",
+        shared.issuer
+    );
+    shared.mail.send(email, &format!("{code} is your MA Cloud code"), &text);
+    Ok(())
+}
+
+async fn is_right(shared: &Shared, account: &AccountId, purpose: Purpose, typed: &str) -> Result<bool, PageError> {
+    let Some(code) = normalise_user_code(typed) else { return Ok(false) };
+    let hash = shared.master.mailed_code_hash(purpose.text(), account.as_str(), &code);
+    Ok(mailed_codes::use_up(&shared.db, account, purpose, &hash, shared.now()).await?)
+}
+
+const CODE_SECONDS: i64 = 900;
+/// Of 25 billion codes.
+const TRIES: i64 = 5;

@@ -1,0 +1,140 @@
+//! Codes by mail: confirming an address, and setting a new password.
+
+use axum::http::StatusCode;
+
+use crate::harness::{Answer, Authorization, Browser, Kind, PASSWORD, World, on_both_databases, text};
+
+const EMAIL: &str = "ada@example.org";
+
+/// The code in the only mail that came since.
+fn code(world: &World, before: &[String]) -> String {
+    let new: Vec<String> = world.mails().into_iter().filter(|mail| !before.contains(mail)).collect();
+    let [mail] = new.as_slice() else { panic!("{} mails came", new.len()) };
+    assert!(mail.contains(&format!("To: {EMAIL}")), "{mail}");
+    let subject = mail.lines().find(|line| line.starts_with("Subject: ")).unwrap();
+    subject["Subject: ".len()..].split(' ').next().unwrap().to_owned()
+}
+
+/// Ask for a code to set a new password: the page for it, and the code if one came.
+async fn forgot(world: &World, browser: &mut Browser<'_>, email: &str) -> (Answer, Option<String>) {
+    let before = world.mails();
+    let page = browser.get("/forgot?next=%2Fapps").await;
+    let page = browser.submit(&page, "/forgot", &[("email", email)]).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    let code = (world.mails().len() > before.len()).then(|| code(world, &before));
+    (page, code)
+}
+
+on_both_databases! {
+    async fn a_mailed_code_sets_a_new_password_once(world: &World) {
+        let client = world.alexa().await;
+        let mut old = world.person(EMAIL).await;
+        let tokens = world.link_as(&client, &mut old).await;
+        let mut browser = world.browser();
+        let (page, code) = forgot(world, &mut browser, " Ada@example.org").await;
+        let code = code.unwrap();
+        let short = browser.submit(&page, "/reset", &[("code", &code), ("password", "short")]).await;
+        assert_eq!(short.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let typed = code.to_lowercase().replace('-', " ");
+        let landed = browser.submit(&page, "/reset", &[("code", &typed), ("password", "a new long one")]).await;
+        assert_eq!((landed.status, landed.location()), (StatusCode::SEE_OTHER, "/apps"), "{}", landed.text);
+        assert_eq!(browser.get("/homes").await.status, StatusCode::OK);
+        assert_eq!(old.get("/homes").await.status, StatusCode::SEE_OTHER, "every other browser is signed out");
+        assert_eq!(world.refresh(&client, text(&tokens, "refresh_token")).await.status, StatusCode::OK);
+        assert!(world.mails().iter().any(|mail| mail.contains("password was changed")));
+        let again = world.browser().get("/forgot").await;
+        assert_eq!(again.status, StatusCode::OK);
+        let mut thief = world.browser();
+        let (page, fresh) = forgot(world, &mut thief, EMAIL).await;
+        for used in [code.as_str(), "BBBB-BBBB", "", "x"] {
+            let refused = thief.submit(&page, "/reset", &[("code", used), ("password", "stolen password")]).await;
+            assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        }
+        world.advance(900);
+        let late = thief.submit(&page, "/reset", &[("code", &fresh.unwrap()), ("password", "stolen password")]).await;
+        assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    async fn five_guesses_end_a_code(world: &World) {
+        world.person(EMAIL).await;
+        let mut browser = world.browser();
+        let (page, code) = forgot(world, &mut browser, EMAIL).await;
+        for _ in 0..5 {
+            browser.submit(&page, "/reset", &[("code", "BBBB-BBBB"), ("password", "a new long one")]).await;
+        }
+        let right = browser.submit(&page, "/reset", &[("code", &code.unwrap()), ("password", "a new long one")]).await;
+        assert_eq!(right.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    async fn nobody_learns_who_has_an_account(world: &World) {
+        world.person(EMAIL).await;
+        let mut browser = world.browser();
+        let (known, code) = forgot(world, &mut browser, EMAIL).await;
+        let (unknown, none) = forgot(world, &mut browser, "eve@example.org").await;
+        assert!(code.is_some() && none.is_none());
+        assert_eq!(known.text.len(), unknown.text.len());
+        let fields = [("code", "BBBB-BBBB"), ("password", "a new long one")];
+        let known = browser.submit(&known, "/reset", &fields).await;
+        let unknown = browser.submit(&unknown, "/reset", &fields).await;
+        assert_eq!((known.status, known.text.len()), (unknown.status, unknown.text.len()));
+    }
+
+    async fn the_second_step_stays_on(world: &World) {
+        let mut browser = world.person(EMAIL).await;
+        crate::second_step::turn_on(world, &mut browser).await;
+        let mut phone = world.browser();
+        let (page, code) = forgot(world, &mut phone, EMAIL).await;
+        let asked = phone.submit(&page, "/reset", &[("code", &code.unwrap()), ("password", "a new long one")]).await;
+        assert!(asked.status == StatusCode::OK && asked.text.contains("Second step"), "{}", asked.text);
+        assert_eq!(phone.get("/homes").await.status, StatusCode::SEE_OTHER);
+    }
+
+    async fn an_address_is_confirmed_and_apps_are_told(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.browser();
+        let page = browser.get("/sign-up").await;
+        browser.submit(&page, "/sign-up", &[("email", EMAIL), ("password", PASSWORD)]).await;
+        let first = code(world, &[]);
+        let claims = async |browser: &mut Browser<'_>| {
+            let asked = Authorization::new("alexa");
+            let code = browser.allow(&asked).await;
+            let tokens = world.redeem(&client, &code, &asked).await.json();
+            let token = macloud_proto::jose::Unverified::parse(text(&tokens, "id_token")).unwrap();
+            token.peek::<serde_json::Value>().unwrap()["email_verified"].as_bool().unwrap()
+        };
+        assert!(!claims(&mut browser).await);
+        assert!(browser.get("/security").await.text.contains("Not confirmed"));
+        let before = world.mails();
+        let page = browser.get("/verify").await;
+        browser.submit(&page, "/verify", &[]).await;
+        let second = code(world, &before);
+        let old = browser.submit(&page, "/verify", &[("code", &first)]).await;
+        assert_eq!(old.status, StatusCode::UNPROCESSABLE_ENTITY, "a fresh code ends the one before");
+        let done = browser.submit(&page, "/verify", &[("code", &second)]).await;
+        assert_eq!(done.location(), "/security");
+        assert!(!browser.get("/security").await.text.contains("Not confirmed"));
+        assert!(claims(&mut browser).await);
+        // A code to confirm an address sets no password.
+        let mut thief = world.browser();
+        let (page, _) = forgot(world, &mut thief, EMAIL).await;
+        let refused = thief.submit(&page, "/reset", &[("code", &second), ("password", "stolen password")]).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_flooded_with_codes() {
+    let limit = |config: &mut macloud_account_service::Config| config.limits.mailed_codes = "3/3600".parse().unwrap();
+    World::with_settings(Kind::Sqlite, limit, async |world| {
+        world.person(EMAIL).await;
+        let mut browser = world.browser();
+        let page = browser.get("/forgot").await;
+        for _ in 0..3 {
+            assert_eq!(browser.submit(&page, "/forgot", &[("email", EMAIL)]).await.status, StatusCode::OK);
+        }
+        let refused = browser.submit(&page, "/forgot", &[("email", EMAIL)]).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(world.mails().len(), 3);
+    })
+    .await;
+}
