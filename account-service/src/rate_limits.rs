@@ -77,10 +77,7 @@ impl RateLimits {
 
 /// Who an address stands for: IPv6 customers get whole /64 networks.
 pub(crate) fn address_key(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("{:x?}", &address.segments()[..4]),
-    }
+    macloud_service_kit::http::network(address).to_string()
 }
 
 fn cost_millis(rate: Rate) -> u64 {

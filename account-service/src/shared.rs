@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::http::request::Parts;
 use macloud_service_kit::clock::SharedClock;
-use macloud_service_kit::http::Peer;
+use macloud_service_kit::http;
 use tokio::sync::watch;
 
 use crate::OpenError;
@@ -139,13 +139,8 @@ impl Shared {
 
     /// Where a request comes from, as far as it can be known.
     pub(crate) fn client_address(&self, parts: &Parts) -> IpAddr {
-        let declared = self.config.limits.client_address_header.as_deref().and_then(|name| {
-            // The last entry is the one our own proxy added.
-            let value = parts.headers.get_all(name).iter().next_back()?.to_str().ok()?;
-            value.rsplit(',').next()?.trim().parse().ok()
-        });
-        let peer = || parts.extensions.get::<Peer>().map(|peer| peer.addr.ip());
-        declared.or_else(peer).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+        let declared_in = self.config.limits.client_address_header.as_deref();
+        http::client_address(parts, declared_in).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 }
 

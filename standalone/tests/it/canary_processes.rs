@@ -16,7 +16,6 @@ use hyper::body::Frame;
 use macloud_service_kit::clock;
 use macloud_service_kit::http::Server;
 use macloud_service_kit::stop::Stop;
-use macloud_standalone::demo::browser::Browser;
 use macloud_standalone::demo::pretend_alexa::{
     CHAIN_PATH, PretendAlexa, Registration, SIGNING_CHAIN, SIGNING_ROOT, SKILL_ID,
 };
@@ -26,7 +25,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use serde_json::json;
 
-use crate::processes::{EMAIL, PASSWORD, Running, Scratch, approve, json, ma_cloud, ma_connector, run};
+use crate::processes::{EMAIL, PASSWORD, PairedHome, Running, Scratch, json, ma_cloud, run};
 
 const CANARY: &str = "Quartzcanary Vexillology";
 const REDIRECT_URI: &str = "https://layla.amazon.com/api/skill/link/X";
@@ -46,23 +45,6 @@ async fn a_cloud_that_logs_and_traces_everything_never_tells_a_title() {
     let library = json!({"artists": [{"name": CANARY, "albums": [{"title": "Plain album", "tracks": [{"title": CANARY, "seconds": 200}]}]}]});
     std::fs::write(path("library"), library.to_string()).unwrap();
     std::fs::write(path("roots"), SIGNING_ROOT).unwrap();
-    let mut home = Running::start(
-        ma_cloud()
-            .args([
-                "home",
-                "--listen",
-                "127.0.0.1:0",
-                "--control",
-                "127.0.0.1:0",
-                "--timing",
-                "fast",
-                "--ma-token-file",
-            ])
-            .arg(path("token"))
-            .arg("--library")
-            .arg(path("library")),
-    );
-    let ma_url = home.until("listening")["ws_url"].as_str().unwrap().to_owned();
     let log = std::fs::File::create(path("cloud.log")).unwrap();
     let mut cloud = Running::logging(
         ma_cloud()
@@ -89,23 +71,8 @@ async fn a_cloud_that_logs_and_traces_everything_never_tells_a_title() {
     };
     admin(&["user", "create", "--email", EMAIL, "--password-stdin"], &format!("{PASSWORD}\n"));
     let client = admin(&["client", "create", "--client-id", "alexa", "--redirect-uri", REDIRECT_URI], "");
-    let mut browser = Browser::new();
-    let mut pairing = Running::start(
-        ma_connector()
-            .args(["pair", "--json", "--cloud", &url, "--ma-url", &ma_url, "--ma-token-file"])
-            .arg(path("token"))
-            .arg("--state-dir")
-            .arg(path("state")),
-    );
-    let code = pairing.until("code");
-    approve(&mut browser, &url, code["verification_uri_complete"].as_str().unwrap()).await;
-    pairing.until("paired");
-    let connector_log = std::fs::File::create(path("connector.log")).unwrap();
-    let mut connector = Running::logging(
-        ma_connector().args(["run", "--log", "debug", "--state-dir"]).arg(path("state")),
-        Stdio::from(connector_log),
-    );
-    connector.until("online");
+    let connector_log = Stdio::from(std::fs::File::create(path("connector.log")).unwrap());
+    let mut home = PairedHome::new(&scratch.0, &url, Some(&path("library")), connector_log).await;
 
     let registration = Registration {
         client_id: "alexa".into(),
@@ -113,7 +80,7 @@ async fn a_cloud_that_logs_and_traces_everything_never_tells_a_title() {
         redirect_uri: REDIRECT_URI.into(),
     };
     let mut alexa = PretendAlexa::new(url.parse().unwrap(), registration, clock::system());
-    alexa.link(&mut browser, EMAIL, PASSWORD).await.unwrap();
+    alexa.link(&mut home.browser, EMAIL, PASSWORD).await.unwrap();
     let mut said = String::new();
     for _ in 0..100 {
         let request = alexa.intent("PlayMediaIntent", &[("media", CANARY), ("player", "Kitchen")]);
@@ -128,7 +95,7 @@ async fn a_cloud_that_logs_and_traces_everything_never_tells_a_title() {
     let client = macloud_service_kit::client::client(Duration::from_secs(10));
     let metrics = client.get(metrics).send().await.unwrap().bytes().await.unwrap();
 
-    assert!(connector.terminate().success());
+    assert!(home.connector.terminate().success());
     assert!(cloud.terminate().success());
     let places = [
         ("the cloud's log", std::fs::read(path("cloud.log")).unwrap(), "received frame"),

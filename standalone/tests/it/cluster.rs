@@ -1,17 +1,14 @@
 //! The hosted service as processes of their own, as `infra/local-cluster` starts it: two relays, two skills, PostgreSQL.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use macloud_service_kit::clock;
-use macloud_standalone::demo::browser::Browser;
 use macloud_standalone::demo::pretend_alexa::{PretendAlexa, Registration};
 use serde_json::{Value, json};
 
-use crate::processes::{
-    EMAIL, PASSWORD, Running, Scratch, approve, json as read, ma_cloud, ma_connector, programs, run,
-};
+use crate::processes::{EMAIL, PASSWORD, PairedHome, Scratch, json as read, programs, run};
 use crate::support::{eventually, verdict};
 
 const REDIRECT_URI: &str = "https://layla.amazon.com/api/skill/link/X";
@@ -69,36 +66,9 @@ async fn two_relays_and_two_skills_serve_a_home_through_the_loss_of_a_relay() {
     let cluster = Cluster::up(&scratch);
     let url = cluster.text("/account_service/url").to_owned();
 
-    let mut music = Running::start(
-        ma_cloud()
-            .args([
-                "home",
-                "--listen",
-                "127.0.0.1:0",
-                "--control",
-                "127.0.0.1:0",
-                "--timing",
-                "fast",
-                "--ma-token-file",
-            ])
-            .arg(scratch.0.join("token")),
-    );
-    let ma_url = music.until("listening")["ws_url"].as_str().unwrap().to_owned();
     cluster.admin(&["user", "create", "--email", EMAIL, "--password-stdin"], PASSWORD);
     let client = cluster.admin(&["client", "create", "--client-id", "alexa", "--redirect-uri", REDIRECT_URI], "");
-    let mut browser = Browser::new();
-    let mut pairing = Running::start(
-        ma_connector()
-            .args(["pair", "--json", "--cloud", &url, "--ma-url", &ma_url, "--ma-token-file"])
-            .arg(scratch.0.join("token"))
-            .arg("--state-dir")
-            .arg(scratch.0.join("state")),
-    );
-    let code = pairing.until("code");
-    approve(&mut browser, &url, code["verification_uri_complete"].as_str().unwrap()).await;
-    let paired = pairing.until("paired");
-    let mut connector = Running::start(ma_connector().args(["run", "--state-dir"]).arg(scratch.0.join("state")));
-    connector.until("online");
+    let mut home = PairedHome::new(&scratch.0, &url, None, Stdio::null()).await;
 
     let registration = Registration {
         client_id: "alexa".into(),
@@ -106,7 +76,7 @@ async fn two_relays_and_two_skills_serve_a_home_through_the_loss_of_a_relay() {
         redirect_uri: REDIRECT_URI.into(),
     };
     let mut alexa = PretendAlexa::new(url.parse().unwrap(), registration, clock::system());
-    alexa.link(&mut browser, EMAIL, PASSWORD).await.unwrap();
+    alexa.link(&mut home.browser, EMAIL, PASSWORD).await.unwrap();
 
     let mut kitchen = String::new();
     for skill in ["/skills/0/url", "/skills/1/url"] {
@@ -117,7 +87,7 @@ async fn two_relays_and_two_skills_serve_a_home_through_the_loss_of_a_relay() {
         let endpoints = found["event"]["payload"]["endpoints"].as_array().unwrap();
         let endpoint = endpoints.iter().find(|endpoint| endpoint["friendlyName"] == "Kitchen").unwrap();
         kitchen = endpoint["endpointId"].as_str().unwrap().to_owned();
-        assert!(kitchen.starts_with(paired["instance_id"].as_str().unwrap()));
+        assert!(kitchen.starts_with(&home.instance_id));
         assert_eq!(verdict(&set_volume(&alexa, &kitchen, 31).await), "Response", "through {skill}");
     }
 
@@ -134,7 +104,7 @@ async fn two_relays_and_two_skills_serve_a_home_through_the_loss_of_a_relay() {
     }
     let status = run(script("status", &cluster.dir).arg("--json"), "");
     assert_eq!(status.status.code(), Some(1), "a relay is gone");
-    assert!(connector.terminate().success());
+    assert!(home.connector.terminate().success());
 }
 
 /// For redials and new leases.

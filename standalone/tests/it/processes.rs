@@ -118,3 +118,38 @@ pub(crate) async fn approve(browser: &mut Browser, cloud: &str, link: &str) {
     let form = page.form_with("decision").unwrap();
     browser.submit(&form, &[("decision", "allow")]).await.unwrap().page().unwrap();
 }
+
+/// A simulated home and its connector, paired with a cloud by [`EMAIL`], who must exist there. They end when it is dropped.
+pub(crate) struct PairedHome {
+    /// Her browser, signed in.
+    pub(crate) browser: Browser,
+    pub(crate) instance_id: String,
+    pub(crate) connector: Running,
+    _music: Running,
+}
+
+impl PairedHome {
+    /// With its files in `dir`. `library` may name a file with music; `log` takes what the connector logs.
+    pub(crate) async fn new(dir: &Path, cloud: &str, library: Option<&Path>, log: Stdio) -> Self {
+        let (token, state) = (dir.join("token"), dir.join("state"));
+        let mut music = ma_cloud();
+        music.args(["home", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--timing", "fast"]);
+        music.arg("--ma-token-file").arg(&token);
+        if let Some(library) = library {
+            music.arg("--library").arg(library);
+        }
+        let mut music = Running::start(&mut music);
+        let ma_url = music.until("listening")["ws_url"].as_str().unwrap().to_owned();
+        let mut pairing = ma_connector();
+        pairing.args(["pair", "--json", "--cloud", cloud, "--ma-url", &ma_url, "--ma-token-file"]).arg(&token);
+        let mut pairing = Running::start(pairing.arg("--state-dir").arg(&state));
+        let code = pairing.until("code");
+        let mut browser = Browser::new();
+        approve(&mut browser, cloud, code["verification_uri_complete"].as_str().unwrap()).await;
+        let instance_id = pairing.until("paired")["instance_id"].as_str().unwrap().to_owned();
+        let mut run = ma_connector();
+        let mut connector = Running::logging(run.args(["run", "--log", "debug", "--state-dir"]).arg(&state), log);
+        connector.until("online");
+        Self { browser, instance_id, connector, _music: music }
+    }
+}
