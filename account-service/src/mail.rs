@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use lettre::message::Mailbox;
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use macloud_proto::ids::base32;
 use macloud_service_kit::random;
 use tokio::sync::mpsc;
@@ -120,7 +120,7 @@ impl Mailer {
 
     /// Send, or queue. What fails is logged without the address, and whoever asked may ask for another.
     pub(crate) fn send(&self, to: &str, subject: &str, text: &str) {
-        let Ok(to) = to.parse::<Mailbox>() else {
+        let Ok(to) = to.parse::<Address>().map(|to| Mailbox::new(None, to)) else {
             tracing::warn!("an account's address is none that mail can be sent to");
             return;
         };

@@ -115,7 +115,8 @@ pub(crate) fn normalise_email(text: &str) -> Option<String> {
     let (local, domain) = text.rsplit_once('@')?;
     let plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control());
     let ok = text.len() <= 254 && plain(local) && plain(domain) && !domain.starts_with('.') && !domain.ends_with('.');
-    ok.then_some(text)
+    // What goes to nobody, or to somebody else than it says, is no address: "a<ann@example.org>" reaches Ann.
+    (ok && text.parse::<lettre::Address>().is_ok()).then_some(text)
 }
 
 fn hasher() -> Argon2<'static> {

@@ -32,13 +32,18 @@ pub(crate) struct TooMany {
 /// Counts attempts (the generic cell rate algorithm: one number per key).
 pub(crate) struct RateLimits {
     clock: SharedClock,
-    /// When each key's allowance will be whole again, in milliseconds. Keys are hashes: no address or name is kept.
-    whole_at: Mutex<HashMap<(Attempt, [u8; 32]), u64>>,
+    /// By whoever tries.
+    strangers: Mutex<Counts>,
+    /// By what is tried on. Apart, because addresses are cheap: forgetting them must not give anybody fresh guesses.
+    accounts: Mutex<Counts>,
 }
+
+/// When each key's allowance will be whole again, in milliseconds. Keys are hashes: no address or name is kept.
+type Counts = HashMap<(Attempt, [u8; 32]), u64>;
 
 impl RateLimits {
     pub(crate) fn new(clock: SharedClock) -> Self {
-        Self { clock, whole_at: Mutex::default() }
+        Self { clock, strangers: Mutex::default(), accounts: Mutex::default() }
     }
 
     /// Count an attempt, or refuse it.
@@ -48,7 +53,7 @@ impl RateLimits {
         }
         let now = self.clock.monotonic_millis();
         let each = cost_millis(rate);
-        let mut whole_at = self.lock();
+        let mut whole_at = self.lock(what);
         make_room(&mut whole_at, now);
         let entry = whole_at.entry((what, secrets::hash(who))).or_insert(now);
         let after = (*entry).max(now) + each;
@@ -64,14 +69,24 @@ impl RateLimits {
     /// Take back a count: the attempt turned out to be a rightful one.
     pub(crate) fn give_back(&self, what: Attempt, who: &str, rate: Rate) {
         if rate != Rate::OFF
-            && let Some(whole_at) = self.lock().get_mut(&(what, secrets::hash(who)))
+            && let Some(whole_at) = self.lock(what).get_mut(&(what, secrets::hash(who)))
         {
             *whole_at = whole_at.saturating_sub(cost_millis(rate));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Attempt, [u8; 32]), u64>> {
-        self.whole_at.lock().expect("no code panics while holding this lock")
+    fn lock(&self, what: Attempt) -> MutexGuard<'_, Counts> {
+        let counts = match what {
+            Attempt::WrongPassword | Attempt::WrongSecondStep => &self.accounts,
+            Attempt::SignIn
+            | Attempt::WrongPasswordHere
+            | Attempt::MailedCode
+            | Attempt::SignUp
+            | Attempt::WrongPairingCode
+            | Attempt::Pairing
+            | Attempt::PushedRequest => &self.strangers,
+        };
+        counts.lock().expect("no code panics while holding this lock")
     }
 }
 
@@ -90,7 +105,7 @@ fn wait_millis(after: u64, now: u64, rate: Rate) -> Option<u64> {
 }
 
 /// A flood of different addresses must not fill the memory: forget whole keys first, then everyone.
-fn make_room(whole_at: &mut HashMap<(Attempt, [u8; 32]), u64>, now: u64) {
+fn make_room(whole_at: &mut Counts, now: u64) {
     if whole_at.len() >= MAX_KEYS {
         whole_at.retain(|_, at| *at > now);
         if whole_at.len() >= MAX_KEYS {
@@ -127,6 +142,17 @@ mod tests {
         limits.give_back(Attempt::SignIn, "a", rate);
         assert_eq!(limits.count(Attempt::SignIn, "a", rate), Ok(()));
         assert_eq!(limits.count(Attempt::SignIn, "a", Rate::OFF), Ok(()));
+    }
+
+    #[test]
+    fn a_flood_of_addresses_gives_nobody_fresh_guesses() {
+        let limits = RateLimits::new(ManualClock::at(0));
+        let rate = Rate { requests: 1, seconds: 900 };
+        assert_eq!(limits.count(Attempt::WrongSecondStep, "ann", rate), Ok(()));
+        for number in 0..=MAX_KEYS {
+            let _ = limits.count(Attempt::MailedCode, &number.to_string(), rate);
+        }
+        assert!(limits.count(Attempt::WrongSecondStep, "ann", rate).is_err());
     }
 
     #[test]

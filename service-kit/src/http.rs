@@ -77,6 +77,9 @@ pub struct ServerLimits {
     /// Connections from one [`network`] that have not made their first request yet. More are turned away at once, so that no
     /// stranger takes all the open files there are. Not for a server behind a proxy, where everyone has the proxy's address.
     pub waiting_per_network: usize,
+    /// Connections from one [`network`] in all, but for those that became something else, such as a WebSocket: whoever serves
+    /// those has bounds of its own. More are turned away at once. Not for a server behind a proxy.
+    pub open_per_network: usize,
     /// For the rest of a TLS handshake.
     pub handshake_timeout: Duration,
     /// For the head of each request, and from a connection's start to its first request.
@@ -94,6 +97,7 @@ impl Default for ServerLimits {
             hello_timeout: Duration::from_secs(5),
             // Whole villages share an address, and come back together after a power cut.
             waiting_per_network: 256,
+            open_per_network: 1024,
             handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
@@ -129,6 +133,7 @@ impl Server {
     /// Everyone comes from the address of a proxy: do not count by address here.
     pub const fn behind_proxy(mut self) -> Self {
         self.limits.waiting_per_network = usize::MAX;
+        self.limits.open_per_network = usize::MAX;
         self
     }
 
@@ -143,7 +148,7 @@ impl Server {
     /// Serve until a soft stop, then let requests in flight finish, at most until the drain time is over or a hard stop comes.
     pub async fn serve(self, router: Router, stop: Stop) {
         let handshakes = Arc::new(Semaphore::new(self.limits.handshakes));
-        let waiting = Arc::new(Places::default());
+        let (waiting, open) = (Arc::new(Places::default()), Arc::new(Places::default()));
         let tls = self.certificate.map(server_config);
         let tasks = TaskTracker::new();
         loop {
@@ -155,12 +160,14 @@ impl Server {
             };
             match accepted {
                 Ok((stream, addr)) => {
-                    let Some(waits) = waiting.take(&network(addr.ip()), self.limits.waiting_per_network) else {
+                    let from = network(addr.ip());
+                    let waits = waiting.take(&from, self.limits.waiting_per_network);
+                    let (Some(waits), Some(open)) = (waits, open.take(&from, self.limits.open_per_network)) else {
                         turn_away(&stream, tls.is_some());
                         continue;
                     };
                     let (router, stop) = (router.clone(), stop.clone());
-                    let connection = Connection { addr, waits, limits: self.limits, router, stop };
+                    let connection = Connection { addr, waits, open, limits: self.limits, router, stop };
                     tasks.spawn(connection.run(stream, tls.clone(), handshakes.clone()));
                 }
                 Err(error) => {
@@ -194,6 +201,8 @@ struct Connection {
     addr: SocketAddr,
     /// Given back at the first request.
     waits: Place<IpAddr>,
+    /// Given back when the connection ends, or becomes something else.
+    open: Place<IpAddr>,
     limits: ServerLimits,
     router: Router,
     stop: Stop,
@@ -228,13 +237,20 @@ impl Connection {
     }
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, security: Security) {
-        let Self { addr, waits, limits, router, stop } = self;
-        let waits = Arc::new(Mutex::new(Some(waits)));
+        let Self { addr, waits, open, limits, router, stop } = self;
+        let (waits, open) = (Arc::new(Mutex::new(Some(waits))), Arc::new(Mutex::new(Some(open))));
         let first = waits.clone();
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             drop(take(&first));
             request.extensions_mut().insert(Peer { addr, security });
-            router.clone().oneshot(request)
+            let (answer, open) = (router.clone().oneshot(request), open.clone());
+            async move {
+                let answer = answer.await;
+                if answer.as_ref().is_ok_and(|answer| answer.status() == hyper::StatusCode::SWITCHING_PROTOCOLS) {
+                    drop(take(&open));
+                }
+                answer
+            }
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);

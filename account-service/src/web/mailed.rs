@@ -21,7 +21,7 @@ use crate::rate_limits::Attempt;
 use crate::shared::Shared;
 use crate::store::mailed_codes::{self, Purpose};
 use crate::store::web_sessions::Session;
-use crate::store::{accounts, activity, web_sessions};
+use crate::store::{accounts, activity, grants, instances, second_factors, web_sessions};
 
 const FORM: &str = "mailed";
 
@@ -111,6 +111,9 @@ async fn try_reset(shared: &Shared, request: Request) -> Result<Response, PageEr
     let (Some(account), true) = (account, right) else {
         return again("This code is not right, or is too old. You can have a new one sent.");
     };
+    if !account.email_verified {
+        end_what_came_before(shared, &account.id).await?;
+    }
     accounts::set_password(&shared.db, &account.id, &hash).await?;
     accounts::verify_email(&shared.db, &account.id, shared.now()).await?;
     web_sessions::end_all(&shared.db, &account.id).await?;
@@ -120,9 +123,24 @@ async fn try_reset(shared: &Shared, request: Request) -> Result<Response, PageEr
                 somebody can read your mail: secure it first, then set a new password again.";
     shared.mail.send(&account.email, "Your MA Cloud password was changed", text);
     if second_step::is_on(shared, &account.id).await? {
-        return Ok(second_step::ask(shared, &entered, &account.id));
+        return second_step::ask(shared, &entered, &account.id).await;
     }
     entered.go_on(shared, &account.id, &account.email).await
+}
+
+/// Until now nobody had shown that the address is theirs: whoever made the account may be somebody else, and what they linked,
+/// paired or set up must not outlive the first proof.
+async fn end_what_came_before(shared: &Shared, account: &AccountId) -> Result<(), PageError> {
+    let now = shared.now();
+    let mut tx = shared.db.begin().await?;
+    for grant in grants::living_of_account(&mut tx, account).await? {
+        grants::end(&mut tx, &grant, now).await?;
+    }
+    for home in instances::living_of_account(&mut tx, account).await? {
+        instances::end(&mut tx, account, &home, now).await?;
+    }
+    second_factors::end(&mut tx, account).await?;
+    Ok(shared.commit(tx).await?)
 }
 
 fn reset_page(shared: &Shared, entered: &Entered, status: StatusCode, error: Option<&'static str>) -> Response {
@@ -153,7 +171,8 @@ pub(super) async fn verify(State(shared): State<Arc<Shared>>, request: Request) 
         let Some(session) = posted.visitor.session.clone() else { return Ok(see_other("/sign-in?next=%2Fverify")) };
         let Some(typed) = posted.form.value("code") else {
             let limit = shared.config.limits.mailed_codes;
-            shared.rate_limits.count(Attempt::MailedCode, &session.email, limit)?;
+            // Not the address: strangers can use that up.
+            shared.rate_limits.count(Attempt::MailedCode, session.account_id.as_str(), limit)?;
             send_code(&shared, &session.account_id, &session.email, Purpose::Verify).await?;
             return Ok(verify_page(&shared, &posted.visitor, &session, StatusCode::OK, true, None));
         };

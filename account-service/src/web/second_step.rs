@@ -1,7 +1,7 @@
 //! The second step of signing in, for those who have turned it on: a code from their app, or a recovery code.
 //!
 //! Between the steps nothing is kept: a sealed ticket in the form says whose password was right. It opens only for the
-//! browser it was made for, and for ten minutes.
+//! browser it was made for, for ten minutes, and while the password is still that one.
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use super::visitor::Visitor;
 use super::{Frame, PageError, answer, page};
 use crate::rate_limits::Attempt;
 use crate::second_factor::{matching_step, normalise_recovery_code};
+use crate::secrets;
 use crate::shared::Shared;
 use crate::store::{accounts, second_factors};
 
@@ -39,14 +40,16 @@ pub(super) async fn is_on(shared: &Shared, account: &AccountId) -> Result<bool, 
 }
 
 /// Ask for the code of an account whose password was right.
-pub(super) fn ask(shared: &Shared, entered: &Entered, account: &AccountId) -> Response {
-    ask_again(shared, entered, account, StatusCode::OK, None)
+pub(super) async fn ask(shared: &Shared, entered: &Entered, account: &AccountId) -> Result<Response, PageError> {
+    let account = accounts::by_id(&shared.db, account).await?.ok_or(PageError::Forgery)?;
+    let ticket = ticket(shared, &entered.visitor, &account.id, &account.password_hash);
+    Ok(ask_with(shared, entered, ticket, StatusCode::OK, None))
 }
 
-fn ask_again(
+fn ask_with(
     shared: &Shared,
     entered: &Entered,
-    account: &AccountId,
+    ticket: String,
     status: StatusCode,
     error: Option<&'static str>,
 ) -> Response {
@@ -54,7 +57,7 @@ fn ask_again(
         frame: Frame::new("Second step", None),
         form_token: entered.visitor.form_token(shared, FORM),
         next: &entered.next,
-        ticket: ticket(shared, &entered.visitor, account),
+        ticket,
         error,
     };
     page(shared, &entered.visitor, status, &template)
@@ -67,13 +70,17 @@ pub(super) async fn submit(State(shared): State<Arc<Shared>>, request: Request) 
 
 async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageError> {
     let entered = Entered::read(shared, request, FORM).await?;
-    let account = read_ticket(shared, &entered.visitor, entered.value("ticket")).ok_or(PageError::Forgery)?;
-    if !is_right(shared, &account, entered.value("code")).await? {
-        let error = "This code is not right, or was used already. Please type the one that your app shows now.";
-        return Ok(ask_again(shared, &entered, &account, StatusCode::UNPROCESSABLE_ENTITY, Some(error)));
-    }
+    let (account, password) =
+        read_ticket(shared, &entered.visitor, entered.value("ticket")).ok_or(PageError::Forgery)?;
     let account = accounts::by_id(&shared.db, &account).await?.filter(|account| !account.suspended);
+    let account = account.filter(|account| password_mark(&account.password_hash) == password);
     let account = account.ok_or(PageError::Forgery)?;
+    if !is_right(shared, &account.id, entered.value("code")).await? {
+        let error = "This code is not right, or was used already. Please type the one that your app shows now.";
+        // The same ticket: wrong codes must not prolong it.
+        let ticket = entered.value("ticket").to_owned();
+        return Ok(ask_with(shared, &entered, ticket, StatusCode::UNPROCESSABLE_ENTITY, Some(error)));
+    }
     tracing::info!(account.id = %account.id, "signed in with a second step");
     entered.go_on(shared, &account.id, &account.email).await
 }
@@ -113,17 +120,26 @@ pub(super) fn open_secret(shared: &Shared, account: &AccountId, sealed: &[u8]) -
     })
 }
 
-fn ticket(shared: &Shared, visitor: &Visitor, account: &AccountId) -> String {
+fn ticket(shared: &Shared, visitor: &Visitor, account: &AccountId, password_hash: &str) -> String {
     let expires_at = shared.now() + TICKET_SECONDS;
     let place = ticket_place(shared, visitor);
-    URL_SAFE_NO_PAD.encode(shared.master.seal(&place, format!("{expires_at} {account}").as_bytes()))
+    let text = format!("{expires_at} {account} {}", password_mark(password_hash));
+    URL_SAFE_NO_PAD.encode(shared.master.seal(&place, text.as_bytes()))
 }
 
-fn read_ticket(shared: &Shared, visitor: &Visitor, ticket: &str) -> Option<AccountId> {
+/// Whose password was right, and the mark of that password.
+fn read_ticket(shared: &Shared, visitor: &Visitor, ticket: &str) -> Option<(AccountId, String)> {
     let sealed = URL_SAFE_NO_PAD.decode(ticket).ok()?;
     let plain = String::from_utf8(shared.master.open(&ticket_place(shared, visitor), &sealed)?).ok()?;
-    let (expires_at, account) = plain.split_once(' ')?;
-    (expires_at.parse::<i64>().ok()? > shared.now()).then(|| account.parse().ok()).flatten()
+    let mut words = plain.split(' ');
+    let (expires_at, account, mark) = (words.next()?, words.next()?, words.next()?);
+    let is_fresh = expires_at.parse::<i64>().ok()? > shared.now();
+    if is_fresh { Some((account.parse().ok()?, mark.to_owned())) } else { None }
+}
+
+/// Changes with the password.
+fn password_mark(password_hash: &str) -> String {
+    URL_SAFE_NO_PAD.encode(secrets::hash(password_hash))
 }
 
 /// The form token stands for the browser's cookie.

@@ -58,7 +58,7 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
         Verdict::Right(account) => {
             renew_hash(shared, &account, entered.password()).await?;
             if second_step::is_on(shared, &account.id).await? {
-                return Ok(second_step::ask(shared, &entered, &account.id));
+                return second_step::ask(shared, &entered, &account.id).await;
             }
             tracing::info!(account.id = %account.id, "signed in");
             entered.go_on(shared, &account.id, &account.email).await

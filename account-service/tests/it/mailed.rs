@@ -89,6 +89,34 @@ on_both_databases! {
         assert_eq!(phone.get("/homes").await.status, StatusCode::SEE_OTHER);
     }
 
+    async fn nothing_of_who_only_claimed_an_address_outlives_its_first_proof(world: &World) {
+        let client = world.alexa().await;
+        let mut thief = world.browser();
+        let page = thief.get("/sign-up").await;
+        thief.submit(&page, "/sign-up", &[("email", EMAIL), ("password", PASSWORD)]).await;
+        let asked = Authorization::new("alexa");
+        let stolen = thief.allow(&asked).await;
+        let tokens = world.redeem(&client, &stolen, &asked).await.json();
+        crate::second_step::turn_on(world, &mut thief).await;
+        let mut owner = world.browser();
+        let (page, code) = forgot(world, &mut owner, EMAIL).await;
+        let landed = owner.submit(&page, "/reset", &[("code", &code.unwrap()), ("password", "a new long one")]).await;
+        assert_eq!(landed.status, StatusCode::SEE_OTHER, "no second step of somebody else: {}", landed.text);
+        assert_eq!(owner.get("/homes").await.status, StatusCode::OK);
+        assert_eq!(world.refresh(&client, text(&tokens, "refresh_token")).await.status, StatusCode::BAD_REQUEST);
+    }
+
+    async fn mail_goes_to_the_address_and_to_nobody_else(world: &World) {
+        let before = world.mails().len();
+        let mut browser = world.browser();
+        let page = browser.get("/sign-up").await;
+        for other in ["a<ada@example.org>", "x,ada@example.org", "c:ada@example.org", "ada@example.org>"] {
+            let refused = browser.submit(&page, "/sign-up", &[("email", other), ("password", PASSWORD)]).await;
+            assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{other}");
+        }
+        assert_eq!(world.mails().len(), before);
+    }
+
     async fn an_address_is_confirmed_and_apps_are_told(world: &World) {
         let client = world.alexa().await;
         let mut browser = world.browser();

@@ -56,6 +56,20 @@ async fn with_password(browser: &mut Browser<'_>, password: &str) -> Answer {
 }
 
 on_both_databases! {
+    async fn a_page_from_before_a_new_password_opens_nothing(world: &World) {
+        let mut owner = world.person(EMAIL).await;
+        let (_, codes) = turn_on(world, &mut owner).await;
+        let mut thief = world.browser();
+        let page = with_password(&mut thief, PASSWORD).await;
+        assert!(page.text.contains("Second step"), "{}", page.text);
+        let security = owner.get("/security").await;
+        let changed = owner.submit(&security, "/security/password", &[("new_password", "another long one")]).await;
+        assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
+        let late = thief.submit(&page, "/sign-in/code", &[("code", &codes[0])]).await;
+        assert_eq!(late.status, StatusCode::FORBIDDEN, "{}", late.text);
+        assert_eq!(thief.get("/homes").await.status, StatusCode::SEE_OTHER);
+    }
+
     async fn signing_in_takes_a_code_and_each_code_works_once(world: &World) {
         let mut browser = world.person(EMAIL).await;
         let (app, _) = turn_on(world, &mut browser).await;

@@ -140,6 +140,21 @@ async fn one_address_cannot_hold_every_connection() {
     assert!(ask(&mut first).await.starts_with("http/1.1 200"));
 }
 
+#[tokio::test]
+async fn one_address_cannot_keep_every_connection_busy() {
+    let (address, _stop) = start(None, ServerLimits { open_per_network: 2, ..ServerLimits::default() }).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        assert!(stream.read(&mut [0; 200]).await.unwrap() > 0);
+        held.push(stream);
+    }
+    let mut turned_away = String::new();
+    TcpStream::connect(address).await.unwrap().read_to_string(&mut turned_away).await.unwrap();
+    assert!(turned_away.starts_with("HTTP/1.1 429"), "{turned_away}");
+}
+
 /// Says when the answer it is part of has been given up.
 struct Endless(tokio::sync::mpsc::UnboundedSender<()>);
 
