@@ -86,7 +86,7 @@ impl Cloud {
         let database = DatabaseSettings::Sqlite(database_file(&data_dir));
         let accounts = AccountService::open(accounts, &database, clock.clone())
             .await
-            .with_context(|| format!("cannot open the data directory {}", data_dir.display()))?;
+            .with_context(|| format!("cannot start the account service, whose data is in {}", data_dir.display()))?;
         let (accounts_channel, accounts_rpc) =
             in_process::serve(tonic::service::Routes::new(accounts.accounts_rpc()), stop.clone());
 

@@ -66,8 +66,10 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let page = format!("http://{}/", server.local_addr()?);
     narrator.say(&format!("\nOpen {page} and say something. Ctrl-C ends the demo."));
     let person = &stage.person;
-    narrator
-        .say(&format!("The account's pages: {}homes, signed in as {} with {}", stage.cloud_url, person.0, person.1));
+    narrator.say(&format!(
+        "The account's pages: {}homes; sign in as {} with the password {}",
+        stage.cloud_url, person.0, person.1
+    ));
     let stage = simulator::serve(stage, server, stop).await;
     stage.strike().await;
     Ok(ExitCode::SUCCESS)

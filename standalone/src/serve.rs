@@ -37,9 +37,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         _ => None,
     };
     let open_files = raise_open_file_limit();
-    let mut listener = Server::bind(args.listen, certificate.clone())
-        .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let mut listener = Server::bind(args.listen, certificate.clone()).await.with_context(|| {
+        format!("cannot listen on {}: stop what uses it, or give another with --listen", args.listen)
+    })?;
     if args.behind_proxy || args.listen.ip().is_loopback() {
         listener = listener.behind_proxy();
     }
