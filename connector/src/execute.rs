@@ -292,9 +292,13 @@ impl Executor {
     /// Returns the level that is, or by a later request will be, set.
     async fn send_level(&self, player: &Player, change: Change, limit: Duration) -> Result<u8, Refusal> {
         let deadline = Instant::now() + limit;
-        let ceiling = self.house.current().ceiling(player);
+        let (ceiling, known) = {
+            let directory = self.ma.directory();
+            let player = directory.player(&player.id).unwrap_or(player);
+            (self.house.current().ceiling(&directory, player), player.level())
+        };
         let limited = Refusal::VolumeLimited(Percent::clamped(ceiling.into()));
-        let ticket = self.volumes.ask(&player.id, change, player.level(), ceiling).ok_or(limited)?;
+        let ticket = self.volumes.ask(&player.id, change, known, ceiling).ok_or(limited)?;
         let turn = self.volumes.turn(&player.id, &ticket);
         let Ok(turn) = tokio::time::timeout_at(deadline, turn).await else { return Err(Refusal::Busy) };
         let Some(_turn) = turn else { return Ok(ticket.level) };

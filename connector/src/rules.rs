@@ -13,8 +13,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use macloud_service_kit::clock::{self, SharedClock};
 use serde::{Deserialize, Serialize};
 
-use crate::music_assistant::model::Player;
+use crate::music_assistant::directory::Directory;
+use crate::music_assistant::model::{Player, PlayerType};
 use local_time::Zone;
+
+/// A group may be in a group, in a group.
+const MAX_NESTING: u8 = 4;
 
 /// The rules as they are kept. What is not mentioned is allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,12 +83,53 @@ impl Rules {
         !self.players.get(&player.id).is_some_and(|rules| rules.hidden)
     }
 
-    /// The highest level that `player` may be set to. A group that is set as a whole is as limited as its most limited member.
+    /// The highest level that `player` may be set to. A group, as a whole, to where each member stays within its own.
     #[must_use]
-    pub fn ceiling(&self, player: &Player) -> u8 {
-        let members = player.members.iter().filter(|_| player.has_group_volume());
-        let limits = members.chain([&player.id]).filter_map(|id| self.players.get(id)?.max_volume);
-        limits.min().map_or(100, |level| level.0)
+    pub fn ceiling(&self, directory: &Directory, player: &Player) -> u8 {
+        self.ceiling_within(directory, player, MAX_NESTING)
+    }
+
+    fn ceiling_within(&self, directory: &Directory, player: &Player, nesting: u8) -> u8 {
+        let own = self.limit(&player.id);
+        if player.kind != PlayerType::Group {
+            return own;
+        }
+        let members = directory.members_of(player);
+        let unknown = members.is_empty() || nesting == 0;
+        // Of a group whose members nobody has seen yet, anybody may be a member.
+        let limited: Vec<(u8, Option<&Player>)> = if unknown {
+            let others = self.players.keys().filter(|id| **id != player.id);
+            others.map(|id| (self.limit(id), directory.player(id))).collect()
+        } else {
+            let found = members.iter().map(|id| (*id, directory.player(id)));
+            found
+                .map(|(id, member)| {
+                    (
+                        member.map_or(self.limit(id), |member| self.ceiling_within(directory, member, nesting - 1)),
+                        member,
+                    )
+                })
+                .collect()
+        };
+        let present = group_level(directory, player);
+        let highest = limited.into_iter().filter(|(limit, _)| *limit < 100).map(|(limit, member)| {
+            let Some(level) = member.and_then(Player::level) else { return limit };
+            let (limit, level) = (i16::from(limit), i16::from(level));
+            // Music Assistant moves each member by as much as the average.
+            let kept_apart = present + limit - level;
+            let highest = if player.has_group_volume() && !unknown {
+                kept_apart
+            } else {
+                // A group with a volume of its own brings its members near to it in its own way.
+                kept_apart.min(limit)
+            };
+            highest.clamp(0, 100) as u8
+        });
+        highest.min().unwrap_or(100).min(own)
+    }
+
+    fn limit(&self, id: &str) -> u8 {
+        self.players.get(id).and_then(|rules| rules.max_volume).map_or(100, Level::value)
     }
 
     /// Change the rules of one player. Those that say nothing any more are left out.
@@ -94,6 +139,20 @@ impl Rules {
         change(rules);
         self.players.retain(|_, rules| rules.hidden || rules.max_volume.is_some());
     }
+}
+
+/// The average from which a group is moved: what it says, or what its members make if that is less, because these are told one
+/// after the other.
+fn group_level(directory: &Directory, group: &Player) -> i16 {
+    let members = directory.members_of(group);
+    let heard = members
+        .iter()
+        .filter_map(|id| directory.player(id))
+        .filter(|member| member.available && member.powered != Some(false));
+    let levels: Vec<i16> = heard.filter_map(Player::level).map(i16::from).collect();
+    let average =
+        i16::try_from(levels.len()).ok().filter(|count| *count > 0).map(|count| levels.iter().sum::<i16>() / count);
+    group.level().map(i16::from).into_iter().chain(average).min().unwrap_or(0)
 }
 
 impl QuietHours {
@@ -280,21 +339,42 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_as_limited_as_its_most_limited_member() {
+    fn a_group_goes_to_where_each_member_stays_within_its_own_limit() {
         let mut rules = Rules::default();
         rules.change("a", "A", |player| player.max_volume = Level::try_from(40).ok());
-        let player = |extra: serde_json::Value| {
-            let mut value = json!({"player_id": "g", "type": "group", "group_members": ["a", "b"]});
-            value.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-            Player::read(&value).unwrap()
+        let mut directory = Directory::default();
+        let mut ceiling = |rules: &Rules, levels: [u8; 2], group: serde_json::Value| {
+            let [a, b] = levels;
+            let mut value = json!({"player_id": "g", "type": "group", "group_volume": u16::from(a + b) / 2});
+            value.as_object_mut().unwrap().extend(group.as_object().unwrap().clone());
+            let players = json!([
+                {"player_id": "a", "type": "player", "volume_level": a, "volume_control": "x"},
+                {"player_id": "b", "type": "player", "volume_level": b, "volume_control": "x"},
+                value,
+            ]);
+            directory.load_players(&players, false);
+            rules.ceiling(&directory, directory.player("g").unwrap())
         };
-        assert_eq!(rules.ceiling(&player(json!({}))), 40);
+        let (idle, playing) = (json!({"group_members": []}), json!({"group_members": ["a", "b"]}));
+        assert_eq!(ceiling(&rules, [20, 0], idle.clone()), 30, "anybody may be in it");
+        assert_eq!(ceiling(&rules, [0, 20], idle.clone()), 40, "anybody may be in it");
+        assert_eq!(ceiling(&rules, [0, 20], json!({"group_members": ["b"]})), 100);
+        assert_eq!(ceiling(&rules, [0, 20], json!({"static_group_members": ["a", "b"]})), 50);
+        assert_eq!(ceiling(&rules, [40, 0], playing.clone()), 20);
+        assert_eq!(ceiling(&rules, [40, 0], idle.clone()), 20, "it was seen");
+        assert_eq!(ceiling(&rules, [0, 40], playing.clone()), 60);
+        assert_eq!(ceiling(&rules, [80, 60], playing.clone()), 30, "somebody turned the knob");
         assert_eq!(
-            rules.ceiling(&player(json!({"type": "player", "volume_control": "x"}))),
-            100,
-            "leads, and is set alone"
+            ceiling(&rules, [20, 20], json!({"group_members": ["a", "b"], "group_volume": 60})),
+            40,
+            "late news"
         );
-        rules.change("g", "G", |player| player.max_volume = Level::try_from(30).ok());
-        assert_eq!(rules.ceiling(&player(json!({}))), 30);
+        let own = json!({"group_members": ["a", "b"], "volume_control": "x", "volume_level": 20});
+        assert_eq!(ceiling(&rules, [0, 40], own.clone()), 40, "a volume of its own");
+        assert_eq!(ceiling(&rules, [40, 0], own), 20, "a volume of its own");
+        let leads = json!({"type": "player", "volume_control": "x", "group_members": ["g", "a"]});
+        assert_eq!(ceiling(&rules, [40, 0], leads), 100, "leads, and is set alone");
+        rules.change("g", "G", |player| player.max_volume = Level::try_from(15).ok());
+        assert_eq!(ceiling(&rules, [40, 0], playing), 15);
     }
 }

@@ -7,11 +7,12 @@ use clap::{Args, Subcommand};
 use macloud_e2ee::vocabulary::clean_text;
 use macloud_service_kit::clock;
 
-use super::{Json, Place, line, say};
+use super::{Json, Place, complain, line, say};
 use crate::connector::{is_healthy, ma_settings};
 use crate::doctor::judge_ma;
 use crate::execute::names::{self, Match};
 use crate::music_assistant::MusicAssistant;
+use crate::music_assistant::model::PlayerType;
 use crate::rules::local_time::Zone;
 use crate::rules::{HouseRules, Level, QuietHours, Rules, TimeOfDay};
 use crate::state::StateDir;
@@ -97,6 +98,12 @@ pub(super) async fn run(verb: RulesVerb) -> anyhow::Result<ExitCode> {
     if rules != before {
         state.save_rules(&rules)?;
     }
+    if let RulesVerb::Hide { player, .. } = &verb {
+        let (id, name) = find(player, &rules, &state, &common.place).await?;
+        for group in groups_of(&id, &rules, &state, &common.place).await {
+            complain(&format!("{name} can still be heard through the group {group}, which is not hidden"));
+        }
+    }
     show(rules, common.json.json)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -148,14 +155,27 @@ async fn find(wanted: &str, rules: &Rules, state: &StateDir, place: &Place) -> a
     }
 }
 
+/// The exposed groups that player `id` belongs to, as far as can be seen now. An idle group may name nobody.
+async fn groups_of(id: &str, rules: &Rules, state: &StateDir, place: &Place) -> Vec<String> {
+    let Ok(ma) = music_assistant(state, place).await else { return Vec::new() };
+    let directory = ma.directory();
+    let groups = directory.exposed().filter(|group| group.kind == PlayerType::Group && rules.expose(group));
+    groups.filter(|group| directory.members_of(group).contains(id)).map(|group| clean_text(&group.name)).collect()
+}
+
 async fn players(state: &StateDir, place: &Place) -> anyhow::Result<Vec<(String, String)>> {
+    let ma = music_assistant(state, place).await?;
+    let directory = ma.directory();
+    Ok(directory.exposed().map(|player| (player.id.clone(), clean_text(&player.name))).collect())
+}
+
+async fn music_assistant(state: &StateDir, place: &Place) -> anyhow::Result<MusicAssistant> {
     let ma = MusicAssistant::new(ma_settings(state, &place.options()?)?);
     let condition = judge_ma(&ma).await;
     if !is_healthy(&condition) {
         return Err(anyhow::anyhow!(condition.explanation())).context("the player cannot be looked up");
     }
-    let directory = ma.directory();
-    Ok(directory.exposed().map(|player| (player.id.clone(), clean_text(&player.name))).collect())
+    Ok(ma)
 }
 
 impl RulesVerb {

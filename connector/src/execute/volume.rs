@@ -71,7 +71,7 @@ impl Volumes {
             Change::By(step) => {
                 let base = lane.before_mute.take().filter(|_| present == 0).unwrap_or(present);
                 // Who is above the ceiling already may become quieter in steps.
-                let most = if step > 0 { ceiling } else { 100 };
+                let most = if step > 0 { ceiling } else { known.unwrap_or(100).max(ceiling) };
                 (i16::from(base) + i16::from(step)).clamp(0, most.into()) as u8
             }
             Change::Silence => {
@@ -80,7 +80,7 @@ impl Volumes {
                 }
                 0
             }
-            Change::Restore if present > 0 => present,
+            Change::Restore if present > 0 => present.min(known.unwrap_or(100).max(ceiling)),
             Change::Restore => lane.before_mute.take().unwrap_or(UNKNOWN_LEVEL).min(ceiling),
         };
         lane.asked += 1;

@@ -3,14 +3,14 @@
 //! What was once known is kept while Music Assistant is away or starting: an empty or unavailable list then says nothing
 //! about the home, and must never make its speakers vanish from anybody's account.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use macloud_proto::ids::PlayerKey;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::model::{Activity, Player, Queue};
+use super::model::{Activity, Player, PlayerType, Queue};
 
 /// Longest chain of "follows" that is walked to find who leads.
 const MAX_CHAIN: usize = 8;
@@ -33,6 +33,8 @@ pub struct Directory {
     /// Players that have been available since the server was last met.
     seen: HashSet<String>,
     levels: HashMap<String, Level>,
+    /// Everybody who was ever seen in a permanent group: an idle one names nobody.
+    members: HashMap<String, BTreeSet<String>>,
 }
 
 /// What is known of a player's level beside what it says.
@@ -177,6 +179,18 @@ impl Directory {
         Some(at)
     }
 
+    /// Who belongs to a permanent group: those that it plays on, or, while it is idle, those that ever did. Empty when nobody
+    /// was seen yet.
+    #[must_use]
+    pub fn members_of<'a>(&'a self, group: &'a Player) -> BTreeSet<&'a str> {
+        let mut members: BTreeSet<&str> = group.members.iter().map(String::as_str).collect();
+        members.remove(group.id.as_str());
+        if members.is_empty() {
+            members.extend(self.members.get(&group.id).into_iter().flatten().map(String::as_str));
+        }
+        members
+    }
+
     /// The queue of this id.
     #[must_use]
     pub fn queue(&self, id: &str) -> Option<&Queue> {
@@ -207,6 +221,10 @@ impl Directory {
             self.last_played.retain(|id| *id != player.id);
             self.last_played.push(player.id.clone());
         }
+        if player.kind == PlayerType::Group {
+            let named = player.members.iter().chain(&player.static_members).filter(|id| **id != player.id).cloned();
+            self.members.entry(player.id.clone()).or_default().extend(named);
+        }
         if player.available {
             self.seen.insert(player.id.clone());
         }
@@ -233,6 +251,7 @@ impl Directory {
         self.by_key = self.players.keys().map(|id| (PlayerKey::derive(server_id, id), id.clone())).collect();
         let players = &self.players;
         self.levels.retain(|id, _| players.contains_key(id));
+        self.members.retain(|id, _| players.contains_key(id));
         self.last_played.retain(|id| players.contains_key(id));
     }
 }

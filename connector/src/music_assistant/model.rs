@@ -72,6 +72,8 @@ pub struct Player {
     pub mute_control: bool,
     /// Players grouped with it, where it leads.
     pub members: Vec<String>,
+    /// Players that belong to this permanent group even while it is idle, where it says so.
+    pub static_members: Vec<String>,
     /// The player that it follows.
     pub synced_to: Option<String>,
     /// The group player that it plays for.
@@ -118,6 +120,7 @@ impl Player {
             volume_control: controls("volume_control"),
             mute_control: controls("mute_control"),
             members: fields.texts(&["group_members", "group_childs"]),
+            static_members: fields.texts(&["static_group_members"]),
             synced_to: fields.some_text(&["synced_to"]),
             active_group: fields.some_text(&["active_group"]),
             active_source: fields.some_text(&["active_source"]),

@@ -644,6 +644,67 @@ async fn no_player_is_made_louder_than_its_owner_allows() {
     assert_eq!(levels, [60, 40, 100]);
 }
 
+/// A kitchen that may go to 40, a living room, and a group of both that names these members.
+async fn grouped(kitchen: u8, living: u8, group: Value) -> Home {
+    let average = (kitchen + living) / 2;
+    let mut house = json!({"type": "group", "volume_control": "none", "volume_level": null, "group_volume": average});
+    house.as_object_mut().unwrap().extend(group.as_object().unwrap().clone());
+    let mut home = Home::with(
+        vec![
+            player("up1", "Kitchen", json!({"volume_level": kitchen})),
+            player("up2", "Living Room", json!({"volume_level": living})),
+            player("g", "House", house),
+        ],
+        vec![],
+    )
+    .await;
+    let rules = serde_json::from_value(json!({"players": {"up1": {"max_volume": 40}}})).unwrap();
+    home.executor = Executor::new(home.client.ma.clone(), HouseRules::new(rules, ManualClock::at(0), Zone::UTC));
+    home
+}
+
+fn limited(level: u8) -> Refusal {
+    Refusal::VolumeLimited(percent(level))
+}
+
+#[tokio::test]
+async fn no_player_is_made_louder_through_an_idle_group() {
+    let never_seen = grouped(20, 20, json!({"group_members": []})).await;
+    assert_eq!(never_seen.refused("house", Action::SetVolume(percent(100))).await, limited(40));
+    assert!(never_seen.commands().is_empty());
+    assert_eq!(never_seen.done("house", Action::AdjustVolume(100)).await.state.volume, Some(percent(40)));
+    assert_eq!(never_seen.server.calls("players/cmd/group_volume"), [json!({"player_id": "g", "volume_level": 40})]);
+
+    let seen = grouped(30, 50, json!({"group_members": ["up1", "up2"]})).await;
+    seen.server.update_player("g", json!({"group_members": []}));
+    assert!(seen.client.ma.wait_until(PATIENCE, |d| d.player("g").unwrap().members.is_empty()).await);
+    assert_eq!(seen.refused("house", Action::SetVolume(percent(51))).await, limited(50));
+    assert!(seen.commands().is_empty());
+    assert_eq!(seen.done("house", Action::SetVolume(percent(50))).await.state.volume, Some(percent(50)));
+}
+
+#[tokio::test]
+async fn no_member_is_made_louder_than_allowed_by_the_average_of_its_group() {
+    let home = grouped(40, 0, json!({"group_members": ["up1", "up2"]})).await;
+    assert_eq!(home.refused("house", Action::SetVolume(percent(40))).await, limited(20));
+    assert_eq!(home.refused("house", Action::AdjustVolume(1)).await, limited(20));
+    assert!(home.commands().is_empty());
+    assert_eq!(home.done("house", Action::AdjustVolume(-10)).await.state.volume, Some(percent(10)));
+    let quieter = grouped(10, 50, json!({"group_members": ["up1", "up2"]})).await;
+    assert_eq!(quieter.done("house", Action::AdjustVolume(60)).await.state.volume, Some(percent(60)));
+}
+
+#[tokio::test]
+async fn no_member_is_made_louder_by_a_group_with_its_own_volume() {
+    let own = json!({"group_members": ["up1", "up2"], "volume_control": "g", "volume_level": 25});
+    let home = grouped(10, 40, own).await;
+    assert_eq!(home.refused("house", Action::SetVolume(percent(41))).await, limited(40));
+    assert!(home.commands().is_empty());
+    assert_eq!(home.done("house", Action::AdjustVolume(50)).await.state.volume, Some(percent(40)));
+    assert_eq!(home.refused("house", Action::AdjustVolume(1)).await, limited(40));
+    assert_eq!(home.server.calls("players/cmd/volume_set"), [json!({"player_id": "g", "volume_level": 40})]);
+}
+
 #[tokio::test]
 async fn in_quiet_hours_nothing_is_started_or_turned_up() {
     let home = Home::ruled(json!({"quiet_hours": {"from": "21:30", "to": "07:00"}})).await;

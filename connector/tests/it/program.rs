@@ -375,6 +375,11 @@ async fn rules_are_shown_changed_and_obeyed_within_a_second() {
     ] {
         assert_eq!(rules(wrong).await.status.code(), Some(code), "{wrong:?}");
     }
+    let upstairs = player("g", "Upstairs", json!({"type": "group", "group_members": ["up2"]}));
+    home.ma.edit(|script| script.players.push(upstairs));
+    let warned = String::from_utf8(rules(&["hide", "bath"]).await.stderr).unwrap();
+    assert!(warned.contains("Bath can still be heard through the group Upstairs"), "{warned}");
+    home.ma.edit(|script| script.players.pop());
     shown(&["quiet", "--off"]).await;
 
     let mut running = home.run();
