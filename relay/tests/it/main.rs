@@ -6,7 +6,6 @@ mod admission;
 mod bus;
 mod chaos;
 mod cloud;
-mod cost;
 mod drain;
 mod hostile;
 mod liveness;

@@ -13,23 +13,18 @@ use axum::body::{Body, Bytes};
 use axum::routing::{get, post};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
-use macloud_service_kit::clock;
 use macloud_service_kit::http::Server;
 use macloud_service_kit::stop::Stop;
-use macloud_standalone::demo::pretend_alexa::{
-    CHAIN_PATH, PretendAlexa, Registration, SIGNING_CHAIN, SIGNING_ROOT, SKILL_ID,
-};
+use macloud_standalone::demo::pretend_alexa::{CHAIN_PATH, SIGNING_CHAIN, SIGNING_ROOT, SKILL_ID};
 use macloud_standalone::demo::tour::speech;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use serde_json::json;
 
-use crate::processes::{EMAIL, PASSWORD, PairedHome, Running, Scratch, json, ma_cloud, run};
+use crate::processes::{EMAIL, PASSWORD, PairedHome, REDIRECT_URI, Running, Scratch, json, ma_cloud, run};
 
 const CANARY: &str = "Quartzcanary Vexillology";
-const REDIRECT_URI: &str = "https://layla.amazon.com/api/skill/link/X";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cloud_that_logs_and_traces_everything_never_tells_a_title() {
     macloud_service_kit::tls::install_provider();
@@ -74,13 +69,7 @@ async fn a_cloud_that_logs_and_traces_everything_never_tells_a_title() {
     let connector_log = Stdio::from(std::fs::File::create(path("connector.log")).unwrap());
     let mut home = PairedHome::new(&scratch.0, &url, Some(&path("library")), connector_log).await;
 
-    let registration = Registration {
-        client_id: "alexa".into(),
-        client_secret: client["client_secret"].as_str().unwrap().into(),
-        redirect_uri: REDIRECT_URI.into(),
-    };
-    let mut alexa = PretendAlexa::new(url.parse().unwrap(), registration, clock::system());
-    alexa.link(&mut home.browser, EMAIL, PASSWORD).await.unwrap();
+    let alexa = home.link(&url, &client).await;
     let mut said = String::new();
     for _ in 0..100 {
         let request = alexa.intent("PlayMediaIntent", &[("media", CANARY), ("player", "Kitchen")]);

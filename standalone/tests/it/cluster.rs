@@ -4,14 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use macloud_service_kit::clock;
-use macloud_standalone::demo::pretend_alexa::{PretendAlexa, Registration};
+use macloud_standalone::demo::pretend_alexa::PretendAlexa;
 use serde_json::{Value, json};
 
-use crate::processes::{EMAIL, PASSWORD, PairedHome, Scratch, json as read, programs, run};
+use crate::processes::{EMAIL, PASSWORD, PairedHome, REDIRECT_URI, Scratch, json as read, programs, run};
 use crate::support::{eventually, verdict};
-
-const REDIRECT_URI: &str = "https://layla.amazon.com/api/skill/link/X";
 
 struct Cluster {
     dir: PathBuf,
@@ -70,13 +67,7 @@ async fn two_relays_and_two_skills_serve_a_home_through_the_loss_of_a_relay() {
     let client = cluster.admin(&["client", "create", "--client-id", "alexa", "--redirect-uri", REDIRECT_URI], "");
     let mut home = PairedHome::new(&scratch.0, &url, None, Stdio::null()).await;
 
-    let registration = Registration {
-        client_id: "alexa".into(),
-        client_secret: client["client_secret"].as_str().unwrap().into(),
-        redirect_uri: REDIRECT_URI.into(),
-    };
-    let mut alexa = PretendAlexa::new(url.parse().unwrap(), registration, clock::system());
-    alexa.link(&mut home.browser, EMAIL, PASSWORD).await.unwrap();
+    let mut alexa = home.link(&url, &client).await;
 
     let mut kitchen = String::new();
     for skill in ["/skills/0/url", "/skills/1/url"] {

@@ -5,11 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use macloud_service_kit::clock;
 use macloud_standalone::demo::browser::Browser;
+use macloud_standalone::demo::pretend_alexa::{PretendAlexa, Registration};
 use serde_json::Value;
 
 /// The person whose home it is.
 pub(crate) const EMAIL: &str = "ann@example.org";
+
+/// Where her Alexa gets its codes.
+pub(crate) const REDIRECT_URI: &str = "https://layla.amazon.com/api/skill/link/X";
 
 /// Her password.
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -151,5 +156,17 @@ impl PairedHome {
         let mut connector = Running::logging(run.args(["run", "--log", "debug", "--state-dir"]).arg(&state), log);
         connector.until("online");
         Self { browser, instance_id, connector, _music: music }
+    }
+
+    /// An Alexa that she has linked. `client` is what creating the OAuth client `alexa` with [`REDIRECT_URI`] said.
+    pub(crate) async fn link(&mut self, cloud: &str, client: &Value) -> PretendAlexa {
+        let registration = Registration {
+            client_id: "alexa".into(),
+            client_secret: client["client_secret"].as_str().unwrap().into(),
+            redirect_uri: REDIRECT_URI.into(),
+        };
+        let mut alexa = PretendAlexa::new(cloud.parse().unwrap(), registration, clock::system());
+        alexa.link(&mut self.browser, EMAIL, PASSWORD).await.unwrap();
+        alexa
     }
 }

@@ -1,11 +1,21 @@
-//! What things cost, to be looked at: `cargo test --release -p macloud-relay --test it cost -- --ignored --nocapture`.
+//! What things cost, to be looked at: `cargo bench -p macloud-relay`.
 //! Everything shares one process and pipes without TLS, so the figures are upper bounds of the relay's own share and
 //! good for comparing two versions, not for capacity planning.
-#![allow(clippy::print_stdout, reason = "made to be read")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "made to be read; it may fail loudly")]
 
 use std::time::{Duration, Instant};
 
-use crate::cloud::{Cloud, HomeKey, delivered, dispatch};
+use cloud::{Cloud, HomeKey, delivered, dispatch};
+
+#[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "the tests use the rest")]
+#[path = "../tests/it/cloud.rs"]
+mod cloud;
+
+#[tokio::main(worker_threads = 2)]
+async fn main() {
+    commands().await;
+    idle_connections().await;
+}
 
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -20,8 +30,6 @@ fn cpu_micros() -> u64 {
     ticks * 10_000
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures; it judges nothing"]
 async fn commands() {
     let cloud = Cloud::start_with(|config| config.max_commands_per_minute = u32::MAX).await;
     let key = HomeKey::new(1);
@@ -70,8 +78,6 @@ fn numbered(key: &HomeKey, number: u64) -> macloud_proto::bus::v1::Call {
     call
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures; it judges nothing"]
 async fn idle_connections() {
     let cloud = Cloud::start().await;
     let key = HomeKey::new(1);
