@@ -75,7 +75,8 @@ fn shown(home: Instance, now: i64) -> ShownHome {
     }
 }
 
-/// POST `/homes/{id}/pause`: nothing reaches this home until it is resumed.
+/// POST `/homes/{id}/pause`: the skill sends this home nothing until it is resumed. Its link stays up; what the home itself enforces
+/// is `ma-connector stop`.
 pub(super) async fn pause(State(shared): State<Arc<Shared>>, Path(id): Path<String>, request: Request) -> Response {
     answer(&shared, act(&shared, &id, request, Action::Pause).await)
 }

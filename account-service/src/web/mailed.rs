@@ -1,7 +1,7 @@
 //! Codes by mail: to confirm one's address, and to set a new password without the old one.
 //!
 //! Codes and no links: in the Alexa app's own browser a link from the mail would open somewhere else, and the way there
-//! would be lost. Whether an address has an account is told to nobody.
+//! would be lost. These pages tell nobody whether an address has an account.
 
 use std::sync::Arc;
 
