@@ -6,6 +6,7 @@
 //!   [`run`](AccountService::run) for what happens by itself, and the operator's functions (`create_user`, `create_client`, …).
 //! - `oauth` is the protocol: each endpoint is a file that tells its story from request to answer.
 //! - `web` is what people see: pages that work without JavaScript.
+//! - `words` is what the pages say, in each language.
 //! - `store` is the only place with SQL.
 //!
 //! What it promises: a code is redeemed once and a strict token rotated once, whatever runs in parallel; a database that
@@ -28,6 +29,7 @@ mod shared;
 mod signing;
 mod store;
 mod web;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,13 +90,15 @@ impl AccountService {
     /// Everything that people and OAuth clients reach.
     pub fn router(&self) -> Router {
         let router = oauth::router(self.shared.clone()).merge(web::router(self.shared.clone()));
+        let in_language = axum::middleware::from_fn_with_state(self.shared.clone(), words::in_language_of);
+        let router = router.layer(in_language);
         web::with_headers(router, self.shared.clone())
     }
 
     /// The page for paths that nobody serves, to be the fallback of whatever [`router`](Self::router) is merged into.
     #[must_use]
-    pub fn not_found(&self) -> axum::response::Response {
-        web::not_found(&self.shared)
+    pub fn not_found(&self, request: &axum::extract::Request) -> axum::response::Response {
+        words::in_language_of_now(request, || web::not_found(&self.shared))
     }
 
     /// What the other parts of the cloud ask.

@@ -119,7 +119,8 @@ async fn main() -> anyhow::Result<()> {
     }));
 
     let not_found = service.clone();
-    let router = service.router().fallback(move || async move { not_found.not_found() });
+    let router =
+        service.router().fallback(move |request: axum::extract::Request| async move { not_found.not_found(&request) });
     let rpc_stop = stop.clone();
     let serve_rpc = tonic::transport::Server::builder()
         .add_service(service.accounts_rpc())

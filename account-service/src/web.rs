@@ -35,12 +35,13 @@ use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use self::visitor::Visitor;
-use crate::form::{Form, FormError};
+use crate::form::{Form, FormError, encode};
 use crate::passwords::PasswordError;
 use crate::rate_limits::TooMany;
 use crate::shared::Shared;
 use crate::store::StoreError;
 use crate::store::web_sessions::Session;
+use crate::words::{self, Language};
 
 pub(crate) use self::headers::with_headers;
 
@@ -79,6 +80,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/sessions", get(sessions::list))
         .route("/sessions/others/end", post(sessions::end_others))
         .route("/sessions/{id}/end", post(sessions::end))
+        .route("/language/{tag}", get(words::choose))
         .route("/assets/{file}", get(assets::serve))
         .with_state(shared)
 }
@@ -107,8 +109,10 @@ pub(crate) enum PageError {
 
 /// What every page has around it.
 pub(crate) struct Frame {
-    title: &'static str,
+    title: String,
     email: Option<String>,
+    /// The part of the account that this page belongs to.
+    place: Option<Place>,
     /// Links to the other pages; off where leaving would lose what one came for.
     links: bool,
     stylesheet: &'static str,
@@ -116,9 +120,10 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    pub(crate) fn new(title: &'static str, session: Option<&Session>) -> Self {
+    pub(crate) fn new(title: impl Into<String>, session: Option<&Session>) -> Self {
         Self {
-            title,
+            title: title.into(),
+            place: None,
             email: session.map(|session| session.email.clone()),
             links: session.is_some(),
             stylesheet: assets::stylesheet_url(),
@@ -126,9 +131,49 @@ impl Frame {
         }
     }
 
+    /// A page of this part of the account.
+    pub(crate) fn at(self, place: Place) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
+    /// The same page in the other languages: name, tag, link.
+    fn languages(&self) -> Vec<(&'static str, &'static str, String)> {
+        let others = Language::ALL.into_iter().filter(|language| *language != words::language());
+        let back = encode(&words::here());
+        others.map(|other| (other.own_name(), other.tag(), format!("/language/{}?back={back}", other.tag()))).collect()
+    }
+
     /// For one question in the middle of something.
     pub(crate) fn without_links(self) -> Self {
         Self { links: false, ..self }
+    }
+}
+
+/// The parts of an account that are linked from everywhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Homes,
+    Apps,
+    Security,
+}
+
+impl Place {
+    const ALL: [Self; 3] = [Self::Homes, Self::Apps, Self::Security];
+
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Homes => "/homes",
+            Self::Apps => "/apps",
+            Self::Security => "/security",
+        }
+    }
+
+    fn name(self) -> String {
+        words::say(match self {
+            Self::Homes => "frame-homes",
+            Self::Apps => "frame-apps",
+            Self::Security => "frame-security",
+        })
     }
 }
 

@@ -104,7 +104,7 @@ impl Cloud {
         let router = accounts.router().merge(relay.router()).merge(skill.router()).merge(health.router());
         let lost = accounts.clone();
         let router = router
-            .fallback(move || async move { lost.not_found() })
+            .fallback(move |request: axum::extract::Request| async move { lost.not_found(&request) })
             .layer(axum::middleware::map_response(name_the_unknown));
         let mut tasks = vec![tokio::spawn(accounts_rpc), tokio::spawn(bus_rpc)];
         let (running, until) = (accounts.clone(), stop.clone());

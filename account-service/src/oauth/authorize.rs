@@ -22,6 +22,7 @@ use crate::store::web_sessions::Session;
 use crate::store::{StoreError, grants, instances, pushed_requests};
 use crate::web::visitor::Visitor;
 use crate::web::{self, PageError, consent, see_other};
+use crate::words;
 
 /// GET.
 pub(super) async fn by_link(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -96,6 +97,7 @@ async fn begin(shared: &Shared, visitor: Result<Visitor, PageError>, text: &[u8]
         Ok(wish) => wish,
         Err(refusal) => return Ok(see_other(&refusal)),
     };
+    words::app_asks_for(wish.form.value("ui_locales"));
     let now = shared.now();
     let fresh = |session: &Session| match wish.max_age {
         Some(0) => false,

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::scopes;
 use crate::shared::Shared;
+use crate::words::Language;
 
 pub(super) async fn document(State(shared): State<Arc<Shared>>) -> Response {
     let auth_methods = ["client_secret_basic", "client_secret_post", "none"];
@@ -44,6 +45,7 @@ pub(super) async fn document(State(shared): State<Arc<Shared>>) -> Response {
         "id_token_signing_alg_values_supported": ["EdDSA"],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "email", "email_verified"],
         "prompt_values_supported": ["none", "login", "consent"],
+        "ui_locales_supported": Language::ALL.map(Language::tag),
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,

@@ -11,6 +11,7 @@ use super::visitor::Visitor;
 use super::{Frame, answer, page, see_other, when};
 use crate::shared::Shared;
 use crate::store::activity::{self, Happened, Kind};
+use crate::words;
 
 #[derive(Template)]
 #[template(path = "activity.html")]
@@ -32,30 +33,30 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap) 
         let now = shared.now();
         let happened = activity::of_account(&shared.db, &session.account_id).await?;
         let lines = happened.iter().map(|line| Line { told: told(line), when: when::ago(now, line.at) }).collect();
-        let frame = Frame::new("What happened", Some(session));
+        let frame = Frame::new(words::say("activity-title"), Some(session));
         Ok(page(&shared, &visitor, StatusCode::OK, &Activity { frame, lines }))
     };
     answer(&shared, outcome.await)
 }
 
 fn told(line: &Happened) -> String {
-    let what = &line.detail;
-    match line.kind {
-        Kind::SignedUp => "You created this account".into(),
-        Kind::SignedIn => format!("Somebody signed in with {what}"),
-        Kind::PasswordChanged => "The password was changed".into(),
-        Kind::SecondStepOn => "The second step was turned on".into(),
-        Kind::SecondStepOff => "The second step was turned off".into(),
-        Kind::RecoveryCodesRenewed => "New recovery codes were made".into(),
-        Kind::AppLinked => format!("{what} was linked"),
-        Kind::AppUnlinked => format!("{what} was unlinked"),
-        Kind::HomeAllowed => format!("{what} was allowed to connect"),
-        Kind::HomeRefused => format!("{what} was not allowed to connect"),
-        Kind::HomeLinked => format!("{what} connected"),
-        Kind::HomePaused => format!("{what} was paused"),
-        Kind::HomeResumed => format!("{what} was resumed"),
-        Kind::HomeRenamed => format!("A home was renamed to {what}"),
-        Kind::HomeUnlinked => format!("{what} was unlinked"),
-        Kind::DataExported => "A copy of your data was made".into(),
-    }
+    let key = match line.kind {
+        Kind::SignedUp => "activity-signed-up",
+        Kind::SignedIn => "activity-signed-in",
+        Kind::PasswordChanged => "activity-password-changed",
+        Kind::SecondStepOn => "activity-second-step-on",
+        Kind::SecondStepOff => "activity-second-step-off",
+        Kind::RecoveryCodesRenewed => "activity-recovery-codes-renewed",
+        Kind::AppLinked => "activity-app-linked",
+        Kind::AppUnlinked => "activity-app-unlinked",
+        Kind::HomeAllowed => "activity-home-allowed",
+        Kind::HomeRefused => "activity-home-refused",
+        Kind::HomeLinked => "activity-home-linked",
+        Kind::HomePaused => "activity-home-paused",
+        Kind::HomeResumed => "activity-home-resumed",
+        Kind::HomeRenamed => "activity-home-renamed",
+        Kind::HomeUnlinked => "activity-home-unlinked",
+        Kind::DataExported => "activity-data-exported",
+    };
+    words::with(key, &[("what", line.detail.as_str().into())])
 }

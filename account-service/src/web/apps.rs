@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::visitor::Visitor;
-use super::{Frame, PageError, answer, confirm, page, posted, see_other, when};
+use super::{Frame, PageError, Place, answer, confirm, page, posted, see_other, when};
 use crate::oauth::explain_scopes;
 use crate::shared::Shared;
 use crate::store::activity;
@@ -42,7 +42,7 @@ async fn try_list(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
     let Some(session) = &visitor.session else { return Ok(see_other("/sign-in?next=%2Fapps")) };
     let grants = grants::linked_apps(&shared.db, &session.account_id).await?;
     let apps = merged(grants).iter().map(|app| shown(app, shared.now())).collect();
-    let frame = Frame::new("Linked apps", Some(session));
+    let frame = Frame::new("Linked apps", Some(session)).at(Place::Apps);
     Ok(page(shared, &visitor, StatusCode::OK, &Apps { frame, apps }))
 }
 

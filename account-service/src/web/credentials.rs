@@ -12,6 +12,7 @@ use super::{PageError, Posted, posted, see_other};
 use crate::form::{Form, encode};
 use crate::rate_limits::address_key;
 use crate::shared::Shared;
+use crate::words;
 
 /// What a person typed, and where from.
 pub(super) struct Entered {
@@ -25,7 +26,10 @@ impl Entered {
     /// Read one of the two forms.
     pub(super) async fn read(shared: &Shared, request: Request, form_name: &str) -> Result<Self, PageError> {
         let Posted { visitor, form, parts } = posted(shared, request, form_name).await?;
-        Ok(Self { visitor, next: Next::of(&form), form, parts })
+        let next = Next::of(&form);
+        // What one came for travels in the form, and has to survive a change of language.
+        words::stay_at(format!("{}{}", parts.uri.path(), next.query()));
+        Ok(Self { visitor, next, form, parts })
     }
 
     /// The address as it was typed.

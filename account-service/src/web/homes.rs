@@ -9,7 +9,7 @@ use axum::response::Response;
 use macloud_proto::ids::{InstanceId, fingerprint};
 
 use super::visitor::Visitor;
-use super::{Frame, PageError, answer, confirm, page, posted, see_other, when};
+use super::{Frame, PageError, Place, answer, confirm, page, posted, see_other, when};
 use crate::names::clean_name;
 use crate::shared::Shared;
 use crate::store::activity::{self, Kind};
@@ -56,7 +56,7 @@ async fn try_list(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
     let waiting = pairings::waiting(&shared.db, &session.account_id, now).await?;
     let waiting = waiting.into_iter().map(|(key, name)| WaitingHome { name, fingerprint: fingerprint(&key) });
     let template = Homes {
-        frame: Frame::new("My homes", Some(session)),
+        frame: Frame::new("My homes", Some(session)).at(Place::Homes),
         form_token: visitor.form_token(shared, FORM),
         homes: homes.into_iter().map(|home| shown(home, now)).collect(),
         waiting: waiting.collect(),

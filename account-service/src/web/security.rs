@@ -12,7 +12,7 @@ use qrcode::{Color, EcLevel, QrCode};
 
 use super::second_step::{is_right, open_secret, place};
 use super::visitor::Visitor;
-use super::{Frame, PageError, Posted, answer, page, posted, see_other};
+use super::{Frame, PageError, Place, Posted, answer, page, posted, see_other};
 use crate::passwords::{self, PasswordRule};
 use crate::second_factor::{
     app_link, matching_step, new_recovery_codes, new_secret, normalise_recovery_code, secret_text,
@@ -75,7 +75,7 @@ async fn overview(
     let totp = second_factors::of_account(&shared.db, &session.account_id).await?;
     let account = accounts::by_id(&shared.db, &session.account_id).await?;
     let template = Security {
-        frame: Frame::new("Security", Some(session)),
+        frame: Frame::new("Security", Some(session)).at(Place::Security),
         form_token: visitor.form_token(shared, FORM),
         email_verified: account.is_none_or(|account| account.email_verified),
         second_step: totp.is_some_and(|totp| totp.confirmed),

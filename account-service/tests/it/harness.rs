@@ -212,7 +212,7 @@ impl World {
     }
 
     pub fn browser(&self) -> Browser<'_> {
-        Browser { world: self, cookie: None }
+        Browser { world: self, cookie: None, language: None, prefers: None }
     }
 
     /// Link the client to a new account, the whole way; the token answer.
@@ -317,6 +317,10 @@ impl Authorization {
 pub struct Browser<'w> {
     pub world: &'w World,
     pub cookie: Option<String>,
+    /// The cookie that remembers its language.
+    pub language: Option<String>,
+    /// What it sends as `Accept-Language`.
+    pub prefers: Option<&'static str>,
 }
 
 impl Browser<'_> {
@@ -348,9 +352,15 @@ impl Browser<'_> {
     }
 
     fn request(&self, method: Method, path: &str) -> http::request::Builder {
-        let request = Request::builder().method(method).uri(path);
-        match &self.cookie {
-            Some(cookie) => request.header("cookie", format!("__Host-macloud={cookie}")),
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(cookie) = &self.cookie {
+            request = request.header("cookie", format!("__Host-macloud={cookie}"));
+        }
+        if let Some(language) = &self.language {
+            request = request.header("cookie", format!("macloud-language={language}"));
+        }
+        match self.prefers {
+            Some(languages) => request.header("accept-language", languages),
             None => request,
         }
     }
@@ -358,7 +368,11 @@ impl Browser<'_> {
     fn keep_cookie(&mut self, answer: &Answer) {
         for value in answer.headers.get_all(header::SET_COOKIE) {
             let (pair, _) = value.to_str().unwrap().split_once(';').unwrap();
-            self.cookie = Some(pair.strip_prefix("__Host-macloud=").unwrap().to_owned());
+            match pair.split_once('=').unwrap() {
+                ("__Host-macloud", value) => self.cookie = Some(value.to_owned()),
+                ("macloud-language", value) => self.language = Some(value.to_owned()),
+                (other, _) => panic!("an unknown cookie: {other}"),
+            }
         }
     }
 

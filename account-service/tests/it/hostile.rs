@@ -225,6 +225,6 @@ on_both_databases! {
 }
 
 async fn browser_post(browser: &Browser<'_>, fields: &[(String, String)]) -> http::StatusCode {
-    let mut again = Browser { world: browser.world, cookie: browser.cookie.clone() };
+    let mut again = Browser { cookie: browser.cookie.clone(), ..browser.world.browser() };
     again.post("/pair", fields).await.status
 }

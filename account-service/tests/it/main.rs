@@ -6,6 +6,7 @@ mod authorize;
 mod harness;
 mod hostile;
 mod inspect;
+mod language;
 mod leaving;
 mod logout;
 mod mailed;

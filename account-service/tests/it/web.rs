@@ -249,7 +249,8 @@ async fn everything_has_protective_headers_and_assets_are_kept() {
             assert_eq!(answer.header("date"), "Sun, 22 Nov 2026 00:00:00 GMT");
         }
         assert_eq!(browser.get("/.well-known/unknown").await.status, StatusCode::NOT_FOUND);
-        assert_eq!(world.service.not_found().status(), StatusCode::NOT_FOUND);
+        let lost = world.service.not_found(&Request::get("/lost").body(Body::empty()).unwrap());
+        assert_eq!(lost.status(), StatusCode::NOT_FOUND);
     })
     .await;
 }

@@ -1,0 +1,20 @@
+# What happened to one's account.
+activity-title = Was geschehen ist
+activity-intro = Das Neueste zuerst, ein halbes Jahr lang. Warst du etwas davon nicht selbst, dann <a href="/security">ändere dein Passwort</a> und sieh nach, <a href="/sessions">wo du angemeldet bist</a>.
+activity-empty = Noch nichts.
+activity-signed-up = Du hast dieses Konto angelegt
+activity-signed-in = Anmeldung mit { $what }
+activity-password-changed = Das Passwort wurde geändert
+activity-second-step-on = Der zweite Schritt wurde eingeschaltet
+activity-second-step-off = Der zweite Schritt wurde ausgeschaltet
+activity-recovery-codes-renewed = Neue Ersatzcodes wurden erstellt
+activity-app-linked = { $what } wurde verbunden
+activity-app-unlinked = { $what } wurde getrennt
+activity-home-allowed = { $what } durfte sich verbinden
+activity-home-refused = { $what } durfte sich nicht verbinden
+activity-home-linked = { $what } hat sich verbunden
+activity-home-paused = { $what } wurde pausiert
+activity-home-resumed = { $what } wurde fortgesetzt
+activity-home-renamed = Ein Zuhause heißt jetzt { $what }
+activity-home-unlinked = { $what } wurde getrennt
+activity-data-exported = Eine Kopie deiner Daten wurde erstellt
