@@ -22,6 +22,8 @@ pub struct Config {
     pub key_file: PathBuf,
     /// How mail leaves.
     pub mail: MailSettings,
+    /// Who runs this service.
+    pub operator: Operator,
     /// How long things live.
     pub lives: Lives,
     /// How often things may be tried.
@@ -41,11 +43,23 @@ impl Config {
             skill_key_set: None,
             mail: MailSettings::Directory(key_file.with_file_name("mail")),
             key_file,
+            operator: Operator::default(),
             lives: Lives::default(),
             limits: Limits::default(),
             commands_per_minute: 600,
         }
     }
+}
+
+/// Who runs this service, for the privacy page.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Operator {
+    /// Your name or your organisation's, for the privacy page.
+    #[arg(long, value_name = "NAME")]
+    pub operator_name: Option<String>,
+    /// How people reach you about their data: an e-mail or web address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub operator_contact: Option<String>,
 }
 
 /// How long things live, in seconds. Short lives are for tests of what ends; none is so long that it means "for ever".

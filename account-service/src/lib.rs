@@ -41,7 +41,7 @@ use macloud_service_kit::health::Health;
 use macloud_service_kit::stop::Stop;
 
 pub use crate::admin::{AdminError, CreatedClient, NewClient, PublishedKey, User};
-pub use crate::config::{Config, InvalidRate, Limits, Lives, Rate, SignUp};
+pub use crate::config::{Config, InvalidRate, Limits, Lives, Operator, Rate, SignUp};
 pub use crate::mail::{MailArgs, MailError, MailSettings};
 pub use crate::passwords::PasswordRule;
 pub use crate::rpc::AccountsRpc;

@@ -118,6 +118,11 @@ impl Mailer {
         }
     }
 
+    /// Whether mail stays on this machine: then people have to be told where.
+    pub(crate) const fn writes_files(&self) -> bool {
+        matches!(self.way, Way::Directory(_))
+    }
+
     /// Send, or queue. What fails is logged without the address, and whoever asked may ask for another.
     pub(crate) fn send(&self, to: &str, subject: &str, text: &str) {
         let Ok(to) = to.parse::<Address>().map(|to| Mailbox::new(None, to)) else {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use macloud_account_service::{AccountService, Config, DatabaseSettings, Limits, Lives, MailArgs};
+use macloud_account_service::{AccountService, Config, DatabaseSettings, Limits, Lives, MailArgs, Operator};
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
 use macloud_service_kit::lifecycle::{announce, stop_on_signals};
@@ -63,6 +63,8 @@ struct Args {
     #[command(flatten)]
     mail: MailArgs,
     #[command(flatten)]
+    operator: Operator,
+    #[command(flatten)]
     telemetry: TelemetryArgs,
 }
 
@@ -71,6 +73,7 @@ impl Args {
         let key_file = self.account_key_file.clone().unwrap_or_else(|| self.data_dir.join("account.key"));
         let mut config = Config::new(&self.public_url, key_file);
         config.relay_url.clone_from(&self.relay_url);
+        config.operator = self.operator.clone();
         config.lives = self.lives.clone();
         config.limits = self.limits.clone();
         config.mail = self.mail.settings(&self.data_dir).context("cannot read --mail-server-file")?;

@@ -45,6 +45,17 @@ pub enum PasswordRule {
     IsEmail,
 }
 
+impl PasswordRule {
+    /// The message that tells a person.
+    pub(crate) const fn message(self) -> &'static str {
+        match self {
+            Self::TooShort => "security-password-short",
+            Self::TooLong => "security-password-long",
+            Self::IsEmail => "security-password-email",
+        }
+    }
+}
+
 impl Passwords {
     pub(crate) fn new(wait: Duration) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

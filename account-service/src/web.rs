@@ -15,6 +15,7 @@ mod credentials;
 mod headers;
 mod homes;
 mod landing;
+mod legal;
 mod mailed;
 mod pair;
 mod second_step;
@@ -63,7 +64,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/security/app/off", post(security::turn_off))
         .route("/security/recovery-codes", post(security::renew_codes))
         .route("/forgot", get(mailed::show_forgot).post(mailed::forgot))
-        .route("/reset", post(mailed::reset))
+        .route("/reset", get(mailed::show_reset).post(mailed::reset))
         .route("/verify", get(mailed::show_verify).post(mailed::verify))
         .route("/activity", get(activity::show))
         .route("/account/export", post(account::take_along))
@@ -80,6 +81,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/sessions", get(sessions::list))
         .route("/sessions/others/end", post(sessions::end_others))
         .route("/sessions/{id}/end", post(sessions::end))
+        .route("/privacy", get(legal::privacy))
+        .route("/terms", get(legal::terms))
         .route("/language/{tag}", get(words::choose))
         .route("/assets/{file}", get(assets::serve))
         .with_state(shared)
@@ -88,7 +91,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 /// Why a person gets an error page.
 #[derive(Debug)]
 pub(crate) enum PageError {
-    /// The request makes no sense; the text says what to do.
+    /// The request makes no sense; the message says what to do.
     BadRequest(&'static str),
     /// The form did not come from a page of ours, or from one that is too old.
     Forgery,
@@ -154,16 +157,18 @@ impl Frame {
 pub(crate) enum Place {
     Homes,
     Apps,
+    Activity,
     Security,
 }
 
 impl Place {
-    const ALL: [Self; 3] = [Self::Homes, Self::Apps, Self::Security];
+    const ALL: [Self; 4] = [Self::Homes, Self::Apps, Self::Activity, Self::Security];
 
     const fn path(self) -> &'static str {
         match self {
             Self::Homes => "/homes",
             Self::Apps => "/apps",
+            Self::Activity => "/activity",
             Self::Security => "/security",
         }
     }
@@ -172,6 +177,7 @@ impl Place {
         words::say(match self {
             Self::Homes => "frame-homes",
             Self::Apps => "frame-apps",
+            Self::Activity => "frame-activity",
             Self::Security => "frame-security",
         })
     }
@@ -245,59 +251,34 @@ pub(crate) fn answer(shared: &Shared, outcome: Result<Response, PageError>) -> R
 #[template(path = "error.html")]
 struct ErrorPage {
     frame: Frame,
-    heading: &'static str,
+    heading: String,
     text: String,
 }
 
 /// The one place where a [`PageError`] becomes a page.
 fn error_page(shared: &Shared, error: &PageError) -> Response {
-    let (status, heading, text): (_, _, String) = match error {
-        PageError::BadRequest(text) => (StatusCode::BAD_REQUEST, "That did not work", (*text).into()),
-        PageError::Forgery => (
-            StatusCode::FORBIDDEN,
-            "This page has expired",
-            "For your safety, a form works only in the browser that opened it, and not for long. Please go back, reload the page and try again.".into(),
-        ),
-        PageError::WrongAddress => (
-            StatusCode::FORBIDDEN,
-            "Please use our usual address",
-            format!("This form was opened at another address. Please go to {} and try again.", shared.issuer),
-        ),
-        PageError::SignUpClosed => (
-            StatusCode::FORBIDDEN,
-            "New accounts come from the operator",
-            "This MA Cloud does not let people create accounts themselves. If you know who runs it, ask them for one. If you have one already, please sign in.".into(),
-        ),
-        PageError::NotFound => (
-            StatusCode::NOT_FOUND,
-            "Nothing here",
-            "This page does not exist, or what it showed is gone.".into(),
-        ),
-        PageError::TooLong => {
-            (StatusCode::PAYLOAD_TOO_LARGE, "That was too long", "Please shorten what you entered.".into())
+    let (status, heading, text) = match error {
+        PageError::BadRequest(text) => (StatusCode::BAD_REQUEST, "problem-bad-request", words::say(text)),
+        PageError::Forgery => (StatusCode::FORBIDDEN, "problem-expired", words::say("problem-expired-text")),
+        PageError::WrongAddress => {
+            let address = [("address", shared.issuer.as_str().into())];
+            (StatusCode::FORBIDDEN, "problem-address", words::with("problem-address-text", address))
         }
-        PageError::TooSlow => (
-            StatusCode::REQUEST_TIMEOUT,
-            "That took too long",
-            "Your browser did not send the form in time. Please check your connection and try again.".into(),
-        ),
-        PageError::TooMany(TooMany { retry_after_seconds }) => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "Too many tries",
-            format!("To protect accounts, we pause here. Please try again in {}.", when::duration(*retry_after_seconds)),
-        ),
-        PageError::Busy => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Many people are signing in",
-            "Please try again in a few seconds.".into(),
-        ),
-        PageError::Unavailable => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "We are having a moment",
-            "Something on our side is not answering. Your music at home keeps playing. Please try again in a minute.".into(),
-        ),
+        PageError::SignUpClosed => (StatusCode::FORBIDDEN, "signup-closed-title", words::say("signup-closed")),
+        PageError::NotFound => (StatusCode::NOT_FOUND, "problem-not-found", words::say("problem-not-found-text")),
+        PageError::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, "problem-too-long", words::say("problem-too-long-text")),
+        PageError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "problem-too-slow", words::say("problem-too-slow-text")),
+        PageError::TooMany(TooMany { retry_after_seconds }) => {
+            let time = [("time", when::duration(*retry_after_seconds).into())];
+            (StatusCode::TOO_MANY_REQUESTS, "problem-too-many", words::with("problem-too-many-text", time))
+        }
+        PageError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "problem-busy", words::say("problem-busy-text")),
+        PageError::Unavailable => {
+            (StatusCode::SERVICE_UNAVAILABLE, "problem-unavailable", words::say("problem-unavailable-text"))
+        }
     };
-    let mut response = render(status, &ErrorPage { frame: Frame::new(heading, None), heading, text });
+    let heading = words::say(heading);
+    let mut response = render(status, &ErrorPage { frame: Frame::new(heading.as_str(), None), heading, text });
     let retry_after = match error {
         PageError::TooMany(TooMany { retry_after_seconds }) => Some(*retry_after_seconds),
         PageError::Busy => Some(3),
@@ -345,13 +326,9 @@ impl From<FormError> for PageError {
         match error {
             FormError::TooLong => Self::TooLong,
             FormError::TooSlow => Self::TooSlow,
-            FormError::ContentType | FormError::Interrupted => {
-                Self::BadRequest("Your browser sent this form in a way we do not understand. Please try again.")
-            }
-            FormError::Encoding | FormError::ControlCharacter => {
-                Self::BadRequest("Something you entered has characters that cannot be used here.")
-            }
-            FormError::Duplicate => Self::BadRequest("The address of this page is damaged. Please start again."),
+            FormError::ContentType | FormError::Interrupted => Self::BadRequest("problem-form-odd"),
+            FormError::Encoding | FormError::ControlCharacter => Self::BadRequest("problem-form-characters"),
+            FormError::Duplicate => Self::BadRequest("problem-form-damaged"),
         }
     }
 }

@@ -88,6 +88,10 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub mail: macloud_account_service::MailArgs,
 
+    /// Who runs this.
+    #[command(flatten)]
+    pub operator: macloud_account_service::Operator,
+
     /// Commands a home takes per minute, with a burst of the same size, 1 to 100000.
     #[arg(long, default_value_t = 600, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub commands_per_minute: u32,

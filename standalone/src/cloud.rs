@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
-use macloud_account_service::{AccountService, Config, DatabaseSettings, Limits, Lives, MailArgs};
+use macloud_account_service::{AccountService, Config, DatabaseSettings, Limits, Lives, MailArgs, Operator};
 use macloud_alexa_skill::grant::EventsConfig;
 use macloud_alexa_skill::{Skill, SkillConfig};
 use macloud_relay::presence::MemoryPresence;
@@ -32,6 +32,8 @@ pub struct CloudConfig {
     pub limits: Limits,
     /// How mail leaves.
     pub mail: MailArgs,
+    /// Who runs this.
+    pub operator: Operator,
     /// Commands a home takes per minute.
     pub commands_per_minute: u32,
     /// The skill's settings; those for events are filled in here.
@@ -66,6 +68,7 @@ impl Cloud {
             lives,
             limits,
             mail,
+            operator,
             commands_per_minute,
             mut skill,
             events,
@@ -81,6 +84,7 @@ impl Cloud {
         accounts.skill_key_set = Some(keys.signed_key_set);
         accounts.lives = lives;
         accounts.limits = limits;
+        accounts.operator = operator;
         accounts.mail = mail.settings(&data_dir).context("cannot read --mail-server-file")?;
         accounts.commands_per_minute = commands_per_minute;
         let database = DatabaseSettings::Sqlite(database_file(&data_dir));

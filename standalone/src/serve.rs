@@ -59,6 +59,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         lives: args.lives,
         limits: args.limits,
         mail: args.mail,
+        operator: args.operator,
         commands_per_minute: args.commands_per_minute,
         skill: skill_config(&args.alexa, args.listen.ip().is_loopback() && !args.behind_proxy)?,
         events: Box::new(move |vault_key| events_config(&alexa, vault_key)),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use macloud_proto::ids::GrantId;
+use macloud_proto::{SCOPE_CONTROL, SCOPE_READ};
 use macloud_service_kit::random;
 
 use super::error::OAuthError;
@@ -58,7 +59,7 @@ pub(super) async fn decide(State(shared): State<Arc<Shared>>, request: Request) 
                 wish.use_up(&shared).await?;
                 Ok(see_other(&wish.refusal(&shared, "access_denied", "The person declined")))
             }
-            _ => Err(PageError::BadRequest("Please choose one of the two buttons.")),
+            _ => Err(PageError::BadRequest("problem-choose-one")),
         }
     };
     web::answer(&shared, outcome.await)
@@ -126,6 +127,7 @@ async fn begin(shared: &Shared, visitor: Result<Visitor, PageError>, text: &[u8]
             let question = consent::Question {
                 app: &wish.client.name,
                 allows: scopes::explain(&wish.scopes),
+                controls: scopes::contains(&wish.scopes, SCOPE_READ) || scopes::contains(&wish.scopes, SCOPE_CONTROL),
                 email: &session.email,
                 homes: names,
                 request: wish.carried(&[]),
@@ -363,11 +365,7 @@ pub(super) fn origin(redirect_uri: &str) -> String {
     url::Url::parse(redirect_uri).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
 
-const UNREGISTERED: PageError = PageError::BadRequest(
-    "The app that sent you here gave an address to return to that it has not registered. Nothing was shared.",
-);
-const USED_UP: PageError =
-    PageError::BadRequest("This link was used already or is too old. Please go back to the app and start again.");
-const UNKNOWN_APP: PageError =
-    PageError::BadRequest("The app that sent you here is not known to us. Nothing was shared.");
+const UNREGISTERED: PageError = PageError::BadRequest("consent-unregistered");
+const USED_UP: PageError = PageError::BadRequest("consent-used-up");
+const UNKNOWN_APP: PageError = PageError::BadRequest("consent-unknown-app");
 const MAX_NONCE: usize = 512;

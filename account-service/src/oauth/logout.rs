@@ -15,6 +15,7 @@ use crate::form::{Form, encode};
 use crate::shared::Shared;
 use crate::web::visitor::Visitor;
 use crate::web::{self, PageError, confirm, see_other};
+use crate::words;
 
 const FORM: &str = "logout";
 
@@ -42,11 +43,11 @@ async fn ask(shared: &Shared, request: Request) -> Result<Response, PageError> {
     }
     let question = confirm::Question {
         form: FORM,
-        title: "Sign out?",
-        heading: "Sign out here too?".into(),
-        text: "The app you come from has signed you out. Linked apps and homes keep working. This only signs out this browser.".into(),
+        title: words::say("sessions-ask-title"),
+        heading: words::say("sessions-too-title"),
+        text: words::say("sessions-too-text"),
         action: format!("/oauth/logout/confirm?{}", form.to_query_without(&[])),
-        yes: "Sign out",
+        yes: words::say("sessions-ask-yes"),
         back: "/homes",
     };
     let leads_to = target.as_deref().map(origin);
@@ -98,6 +99,4 @@ fn client_of(shared: &Shared, token: &str) -> Option<String> {
     (claims.iss == shared.issuer).then_some(claims.aud)
 }
 
-const WRONG: PageError = PageError::BadRequest(
-    "The app that sent you here asked in a way that we do not accept. You are still signed in; you can sign out on our own pages.",
-);
+const WRONG: PageError = PageError::BadRequest("sessions-app-wrong");

@@ -1,5 +1,6 @@
 //! Scopes: which there are, and what they mean in plain words.
 
+use crate::words;
 use macloud_proto::{SCOPE_CONTROL, SCOPE_READ};
 
 /// Every scope a person can grant, in the order in which they are written.
@@ -27,15 +28,15 @@ pub(super) fn contains(scopes: &str, scope: &str) -> bool {
 }
 
 /// What a list of scopes allows, a sentence each, for people.
-pub(crate) fn explain(scopes: &str) -> Vec<&'static str> {
+pub(crate) fn explain(scopes: &str) -> Vec<String> {
     let sentence = |scope: &str| match scope {
-        SCOPE_READ => Some("See your players and what they are playing"),
-        SCOPE_CONTROL => Some("Play, pause, skip and choose music, and change the volume"),
-        "email" => Some("See your e-mail address"),
+        SCOPE_READ => Some("consent-scope-read"),
+        SCOPE_CONTROL => Some("consent-scope-control"),
+        "email" => Some("consent-scope-email"),
         // Being recognised and staying linked are what linking means; a line for each would only be noise.
         _ => None,
     };
-    KNOWN.into_iter().filter(|scope| contains(scopes, scope)).filter_map(sentence).collect()
+    KNOWN.into_iter().filter(|scope| contains(scopes, scope)).filter_map(sentence).map(words::say).collect()
 }
 
 #[cfg(test)]

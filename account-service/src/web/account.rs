@@ -14,6 +14,7 @@ use crate::passwords::normalise_email;
 use crate::shared::Shared;
 use crate::store::web_sessions::Session;
 use crate::store::{accounts, activity, export};
+use crate::words;
 
 #[derive(Template)]
 #[template(path = "delete_account.html")]
@@ -66,7 +67,7 @@ async fn ask(
     error: Option<&'static str>,
 ) -> Result<Response, PageError> {
     let template = Delete {
-        frame: Frame::new("Delete your account?", Some(session)),
+        frame: Frame::new(words::say("leaving-title"), Some(session)),
         form_token: visitor.form_token(shared, FORM),
         second_step: second_step::is_on(shared, &session.account_id).await?,
         error,
@@ -87,11 +88,11 @@ async fn try_delete(shared: &Shared, request: Request) -> Result<Response, PageE
     let account = &session.account_id;
     let typed = posted.form.value("email").and_then(normalise_email);
     let problem = if typed.as_ref() != Some(&session.email) {
-        Some("Please type the e-mail address of this account.")
+        Some("leaving-email-wrong")
     } else if second_step::is_on(shared, account).await?
         && !second_step::is_right(shared, account, posted.form.value("code").unwrap_or_default()).await?
     {
-        Some("This code is not right, or was used already.")
+        Some("security-code-wrong")
     } else {
         None
     };
@@ -103,5 +104,5 @@ async fn try_delete(shared: &Shared, request: Request) -> Result<Response, PageE
     shared.commit(tx).await?;
     tracing::info!(account.id = %account, "deleted by its owner");
     let stranger = posted.visitor.signed_out(shared).await?;
-    Ok(page(shared, &stranger, StatusCode::OK, &Deleted { frame: Frame::new("Your account is deleted", None) }))
+    Ok(page(shared, &stranger, StatusCode::OK, &Deleted { frame: Frame::new(words::say("leaving-done-title"), None) }))
 }

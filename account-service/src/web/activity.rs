@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::visitor::Visitor;
-use super::{Frame, answer, page, see_other, when};
+use super::{Frame, Place, answer, page, see_other, sessions, when};
 use crate::shared::Shared;
 use crate::store::activity::{self, Happened, Kind};
 use crate::words;
@@ -33,7 +33,7 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap) 
         let now = shared.now();
         let happened = activity::of_account(&shared.db, &session.account_id).await?;
         let lines = happened.iter().map(|line| Line { told: told(line), when: when::ago(now, line.at) }).collect();
-        let frame = Frame::new(words::say("activity-title"), Some(session));
+        let frame = Frame::new(words::say("activity-title"), Some(session)).at(Place::Activity);
         Ok(page(&shared, &visitor, StatusCode::OK, &Activity { frame, lines }))
     };
     answer(&shared, outcome.await)
@@ -58,5 +58,6 @@ fn told(line: &Happened) -> String {
         Kind::HomeUnlinked => "activity-home-unlinked",
         Kind::DataExported => "activity-data-exported",
     };
-    words::with(key, &[("what", line.detail.as_str().into())])
+    let what = if line.kind == Kind::SignedIn { sessions::device(&line.detail) } else { line.detail.clone() };
+    words::with(key, [("what", what.into())])
 }

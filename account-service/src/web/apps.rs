@@ -13,6 +13,7 @@ use crate::oauth::explain_scopes;
 use crate::shared::Shared;
 use crate::store::activity;
 use crate::store::grants::{self, LinkedApp};
+use crate::words;
 
 const FORM: &str = "apps";
 
@@ -27,7 +28,7 @@ struct Apps {
 struct ShownApp {
     client_id: String,
     name: String,
-    allows: Vec<&'static str>,
+    allows: Vec<String>,
     linked: String,
     used: Option<String>,
 }
@@ -42,7 +43,7 @@ async fn try_list(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
     let Some(session) = &visitor.session else { return Ok(see_other("/sign-in?next=%2Fapps")) };
     let grants = grants::linked_apps(&shared.db, &session.account_id).await?;
     let apps = merged(grants).iter().map(|app| shown(app, shared.now())).collect();
-    let frame = Frame::new("Linked apps", Some(session)).at(Place::Apps);
+    let frame = Frame::new(words::say("apps-title"), Some(session)).at(Place::Apps);
     Ok(page(shared, &visitor, StatusCode::OK, &Apps { frame, apps }))
 }
 
@@ -88,14 +89,11 @@ async fn try_ask_unlink(shared: &Shared, client_id: &str, headers: &HeaderMap) -
     let app = grants.into_iter().find(|app| app.client_id == client_id).ok_or(PageError::NotFound)?;
     let question = confirm::Question {
         form: FORM,
-        title: "Unlink this app?",
-        heading: format!("Unlink {}?", app.name),
-        text: format!(
-            "{} will no longer see or control your music, at once. You can link it again at any time.",
-            app.name
-        ),
+        title: words::say("apps-unlink-title"),
+        heading: words::with("apps-unlink-heading", [("app", app.name.as_str().into())]),
+        text: words::with("apps-unlink-text", [("app", app.name.as_str().into())]),
         action: format!("/apps/{}/unlink", app.client_id),
-        yes: "Unlink this app",
+        yes: words::say("apps-unlink-yes"),
         back: "/apps",
     };
     Ok(confirm::ask(shared, &visitor, &question))

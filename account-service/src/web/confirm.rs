@@ -12,12 +12,12 @@ use crate::shared::Shared;
 pub(crate) struct Question<'a> {
     /// Name of the form.
     pub(crate) form: &'a str,
-    pub(crate) title: &'static str,
+    pub(crate) title: String,
     pub(crate) heading: String,
     pub(crate) text: String,
     /// Where the form posts to.
     pub(crate) action: String,
-    pub(crate) yes: &'static str,
+    pub(crate) yes: String,
     /// Where "no" leads.
     pub(crate) back: &'static str,
 }
@@ -31,7 +31,7 @@ struct Confirm<'a> {
 }
 
 pub(crate) fn ask(shared: &Shared, visitor: &Visitor, question: &Question<'_>) -> Response {
-    let frame = Frame::new(question.title, visitor.session.as_ref());
+    let frame = Frame::new(question.title.as_str(), visitor.session.as_ref());
     let template = Confirm { frame, form_token: visitor.form_token(shared, question.form), question };
     page(shared, visitor, StatusCode::OK, &template)
 }

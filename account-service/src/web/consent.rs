@@ -7,6 +7,7 @@ use axum::response::Response;
 use super::visitor::Visitor;
 use super::{Frame, headers, page};
 use crate::shared::Shared;
+use crate::words;
 
 /// Name of the consent form.
 pub(crate) const FORM: &str = "consent";
@@ -14,7 +15,9 @@ pub(crate) const FORM: &str = "consent";
 /// What the person is asked.
 pub(crate) struct Question<'a> {
     pub(crate) app: &'a str,
-    pub(crate) allows: Vec<&'static str>,
+    pub(crate) allows: Vec<String>,
+    /// Whether it is about somebody's music at all.
+    pub(crate) controls: bool,
     pub(crate) email: &'a str,
     pub(crate) homes: Vec<String>,
     /// The authorization request, as its query string.
@@ -33,7 +36,7 @@ struct Consent<'a> {
 
 /// The page.
 pub(crate) fn page_for(shared: &Shared, visitor: &Visitor, question: &Question<'_>) -> Response {
-    let frame = Frame::new("Allow access?", visitor.session.as_ref()).without_links();
+    let frame = Frame::new(words::say("consent-title"), visitor.session.as_ref()).without_links();
     let template = Consent { frame, form_token: visitor.form_token(shared, FORM), question };
     let mut response = page(shared, visitor, StatusCode::OK, &template);
     let policy = headers::page_policy(Some(&question.origin));

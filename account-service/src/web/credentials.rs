@@ -84,13 +84,18 @@ impl Next {
         self.0.as_deref().map(|next| format!("?next={}", encode(next))).unwrap_or_default()
     }
 
-    /// Why somebody is asked to sign in, when it is not for its own sake.
-    pub(super) fn reason(&self) -> Option<&'static str> {
+    /// A link to a page of ours that carries it along.
+    pub(super) fn link(&self, path: &str) -> String {
+        format!("{path}{}", self.query())
+    }
+
+    /// Why somebody is asked to sign in, when it is not for its own sake: one of two messages.
+    pub(super) fn reason(&self, link: &'static str, pair: &'static str) -> Option<&'static str> {
         let next = self.text();
         if next.starts_with("/oauth/authorize") {
-            Some("to link your account")
+            Some(link)
         } else if next.starts_with("/pair") {
-            Some("to connect your home")
+            Some(pair)
         } else {
             None
         }

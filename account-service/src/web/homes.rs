@@ -16,6 +16,7 @@ use crate::store::activity::{self, Kind};
 use crate::store::instances::{self, Instance};
 use crate::store::pairings;
 use crate::store::web_sessions::Session;
+use crate::words;
 
 const FORM: &str = "homes";
 
@@ -56,7 +57,7 @@ async fn try_list(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
     let waiting = pairings::waiting(&shared.db, &session.account_id, now).await?;
     let waiting = waiting.into_iter().map(|(key, name)| WaitingHome { name, fingerprint: fingerprint(&key) });
     let template = Homes {
-        frame: Frame::new("My homes", Some(session)).at(Place::Homes),
+        frame: Frame::new(words::say("homes-title"), Some(session)).at(Place::Homes),
         form_token: visitor.form_token(shared, FORM),
         homes: homes.into_iter().map(|home| shown(home, now)).collect(),
         waiting: waiting.collect(),
@@ -111,11 +112,11 @@ async fn try_ask_unlink(shared: &Shared, id: &str, headers: &HeaderMap) -> Resul
     let home = mine(shared, session, id).await?;
     let question = confirm::Question {
         form: FORM,
-        title: "Unlink this home?",
-        heading: format!("Unlink {}?", home.name),
-        text: "Voice commands will no longer reach this home, at once. Your music and Music Assistant stay as they are. To come back, connect the home again.".into(),
+        title: words::say("homes-unlink-title"),
+        heading: words::with("homes-unlink-heading", [("name", home.name.as_str().into())]),
+        text: words::say("homes-unlink-text"),
         action: format!("/homes/{}/unlink", home.id),
-        yes: "Unlink this home",
+        yes: words::say("homes-unlink-yes"),
         back: "/homes",
     };
     Ok(confirm::ask(shared, &visitor, &question))
@@ -141,7 +142,7 @@ async fn act(shared: &Shared, id: &str, request: Request, action: Action) -> Res
         Action::Unlink => instances::end(&mut tx, account, &home.id, now).await?,
         Action::Rename => {
             let name = posted.form.value("name").and_then(clean_name);
-            let name = name.ok_or(PageError::BadRequest("Please give your home a name."))?;
+            let name = name.ok_or(PageError::BadRequest("homes-name-missing"))?;
             instances::rename(&mut tx, account, &home.id, &name, now).await?
         }
     };

@@ -11,6 +11,7 @@ use super::visitor::Visitor;
 use super::{Frame, answer, page};
 use crate::config::SignUp;
 use crate::shared::Shared;
+use crate::words;
 
 #[derive(Template)]
 #[template(path = "landing.html")]
@@ -22,7 +23,7 @@ struct Landing {
 /// GET `/`.
 pub(super) async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     let outcome = Visitor::of(&shared, &headers).await.map(|visitor| {
-        let frame = Frame::new("Your music, by voice", visitor.session.as_ref());
+        let frame = Frame::new(words::say("landing-title"), visitor.session.as_ref());
         let may_sign_up = shared.config.limits.sign_up == SignUp::Open;
         page(&shared, &visitor, StatusCode::OK, &Landing { frame, may_sign_up })
     });

@@ -16,12 +16,13 @@ use super::visitor::Visitor;
 use super::{Frame, PageError, answer, page, posted, second_step, see_other};
 use crate::form::Form;
 use crate::oauth::{draw_user_code, normalise_user_code};
-use crate::passwords::{self, PasswordRule, normalise_email};
+use crate::passwords::{self, normalise_email};
 use crate::rate_limits::Attempt;
 use crate::shared::Shared;
 use crate::store::mailed_codes::{self, Purpose};
 use crate::store::web_sessions::Session;
 use crate::store::{accounts, activity, grants, instances, second_factors, web_sessions};
+use crate::words;
 
 const FORM: &str = "mailed";
 
@@ -40,6 +41,10 @@ struct Reset<'a> {
     form_token: String,
     next: &'a Next,
     email: &'a str,
+    /// A code was just sent to that address, if it has an account.
+    sent: bool,
+    /// Mail waits in a directory of this machine.
+    as_files: bool,
     error: Option<&'static str>,
 }
 
@@ -50,6 +55,7 @@ struct Verify {
     form_token: String,
     email: String,
     sent: bool,
+    as_files: bool,
     error: Option<&'static str>,
 }
 
@@ -59,7 +65,7 @@ pub(super) async fn show_forgot(State(shared): State<Arc<Shared>>, request: Requ
     let outcome = async {
         let visitor = Visitor::of(&shared, &parts.headers).await?;
         let form = Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
-        let frame = Frame::new("New password", None);
+        let frame = Frame::new(words::say("mailed-forgot-title"), None);
         let template = Forgot { frame, form_token: visitor.form_token(&shared, FORM), next: &Next::of(&form) };
         Ok(page(&shared, &visitor, StatusCode::OK, &template))
     };
@@ -92,11 +98,7 @@ async fn try_reset(shared: &Shared, request: Request) -> Result<Response, PageEr
     let again = |error| Ok(reset_page(shared, &entered, StatusCode::UNPROCESSABLE_ENTITY, Some(error)));
     let email = normalise_email(entered.email()).unwrap_or_default();
     if let Err(rule) = passwords::check_new(entered.password(), &email) {
-        return again(match rule {
-            PasswordRule::TooShort => "Please use at least 8 characters for the password.",
-            PasswordRule::TooLong => "Please use at most 1024 characters for the password.",
-            PasswordRule::IsEmail => "Please do not use your e-mail address as the password.",
-        });
+        return again(rule.message());
     }
     // The code has five tries whoever tries; this bounds how many accounts one stranger can try them on.
     let limit = shared.config.limits.wrong_passwords_per_account_and_address;
@@ -109,7 +111,7 @@ async fn try_reset(shared: &Shared, request: Request) -> Result<Response, PageEr
         None => false,
     };
     let (Some(account), true) = (account, right) else {
-        return again("This code is not right, or is too old. You can have a new one sent.");
+        return again("mailed-code-wrong");
     };
     if !account.email_verified {
         end_what_came_before(shared, &account.id).await?;
@@ -119,9 +121,7 @@ async fn try_reset(shared: &Shared, request: Request) -> Result<Response, PageEr
     web_sessions::end_all(&shared.db, &account.id).await?;
     tracing::info!(account.id = %account.id, "the password was set anew by a mailed code");
     activity::note(&shared.db, &account.id, activity::Kind::PasswordChanged, "", shared.now()).await;
-    let text = "The password of your account at MA Cloud was just set anew with a code from your mail. If that was not you, \
-                somebody can read your mail: secure it first, then set a new password again.";
-    shared.mail.send(&account.email, "Your MA Cloud password was changed", text);
+    shared.mail.send(&account.email, &words::say("mailed-changed-subject"), &words::say("mailed-changed-text"));
     if second_step::is_on(shared, &account.id).await? {
         return second_step::ask(shared, &entered, &account.id).await;
     }
@@ -145,13 +145,35 @@ async fn end_what_came_before(shared: &Shared, account: &AccountId) -> Result<()
 
 fn reset_page(shared: &Shared, entered: &Entered, status: StatusCode, error: Option<&'static str>) -> Response {
     let template = Reset {
-        frame: Frame::new("New password", None),
+        frame: Frame::new(words::say("mailed-forgot-title"), None),
         form_token: entered.visitor.form_token(shared, FORM),
         next: &entered.next,
         email: entered.email(),
+        sent: true,
+        as_files: shared.mail.writes_files(),
         error,
     };
     page(shared, &entered.visitor, status, &template)
+}
+
+/// GET `/reset?next=…`: for whoever comes back with a code from their mail and has lost the page.
+pub(super) async fn show_reset(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let outcome = async {
+        let visitor = Visitor::of(&shared, &parts.headers).await?;
+        let form = Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
+        let template = Reset {
+            frame: Frame::new(words::say("mailed-forgot-title"), None),
+            form_token: visitor.form_token(&shared, FORM),
+            next: &Next::of(&form),
+            email: "",
+            sent: false,
+            as_files: false,
+            error: None,
+        };
+        Ok(page(&shared, &visitor, StatusCode::OK, &template))
+    };
+    answer(&shared, outcome.await)
 }
 
 /// GET `/verify`.
@@ -177,7 +199,7 @@ pub(super) async fn verify(State(shared): State<Arc<Shared>>, request: Request) 
             return Ok(verify_page(&shared, &posted.visitor, &session, StatusCode::OK, true, None));
         };
         if !is_right(&shared, &session.account_id, Purpose::Verify, typed).await? {
-            let error = Some("This code is not right, or is too old. You can have a new one sent.");
+            let error = Some("mailed-code-wrong");
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             return Ok(verify_page(&shared, &posted.visitor, &session, status, false, error));
         }
@@ -196,10 +218,11 @@ fn verify_page(
     error: Option<&'static str>,
 ) -> Response {
     let template = Verify {
-        frame: Frame::new("Confirm your address", Some(session)),
+        frame: Frame::new(words::say("mailed-verify-title"), Some(session)),
         form_token: visitor.form_token(shared, FORM),
         email: session.email.clone(),
         sent,
+        as_files: shared.mail.writes_files(),
         error,
     };
     page(shared, visitor, status, &template)
@@ -216,16 +239,13 @@ pub(super) async fn send_code(
     let normalised = normalise_user_code(&code).expect("we drew it");
     let hash = shared.master.mailed_code_hash(purpose.text(), account.as_str(), &normalised);
     mailed_codes::replace(&shared.db, account, purpose, &hash, shared.now() + CODE_SECONDS, TRIES).await?;
-    let wish = match purpose {
-        Purpose::Verify => "confirm this e-mail address",
-        Purpose::Reset => "set a new password",
+    let what_for = match purpose {
+        Purpose::Verify => "mailed-code-verify",
+        Purpose::Reset => "mailed-code-reset",
     };
-    let text = format!(
-        "Your code to {wish} at {}:\n\n    {code}\n\nIt is good for fifteen minutes. If you did not ask for it, you need \
-         do nothing: nobody can use it without this mail.\n",
-        shared.issuer
-    );
-    shared.mail.send(email, &format!("{code} is your MA Cloud code"), &text);
+    let before = words::with(what_for, [("cloud", shared.issuer.as_str().into())]);
+    let text = format!("{before}\n\n    {code}\n\n{}\n", words::say("mailed-code-after"));
+    shared.mail.send(email, &words::with("mailed-code-subject", [("code", code.into())]), &text);
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use crate::shared::Shared;
 use crate::store::pairings::{self, Pairing};
 use crate::store::web_sessions::Session;
 use crate::store::{activity, instances};
+use crate::words;
 
 const FORM: &str = "pair";
 
@@ -88,7 +89,7 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
         None => look_up(shared, &visitor, &session, &parts, typed).await,
         Some("allow") => decide(shared, &visitor, &session, &parts, &form, true).await,
         Some("deny") => decide(shared, &visitor, &session, &parts, &form, false).await,
-        Some(_) => Err(PageError::BadRequest("Please choose one of the two buttons.")),
+        Some(_) => Err(PageError::BadRequest("problem-choose-one")),
     }
 }
 
@@ -106,7 +107,7 @@ async fn look_up(
     typed: &str,
 ) -> Result<Response, PageError> {
     let Some((user_code, pairing)) = find(shared, session, parts, typed).await? else {
-        let error = "This code is not valid, or no longer. Please check it, or let the connector make a new one.";
+        let error = "pair-code-wrong";
         return Ok(enter(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, typed.to_owned(), Some(error)));
     };
     let known = match instances::by_key(&shared.db, &pairing.identity_key).await? {
@@ -115,7 +116,7 @@ async fn look_up(
         Some(_) => Known::Elsewhere,
     };
     let template = Confirm {
-        frame: Frame::new("Connect this home?", Some(session)),
+        frame: Frame::new(words::say("pair-confirm-title"), Some(session)),
         form_token: visitor.form_token(shared, FORM),
         user_code: format!("{}-{}", &user_code[..4], &user_code[4..]),
         name: pairing.name,
@@ -134,7 +135,7 @@ async fn decide(
     allowed: bool,
 ) -> Result<Response, PageError> {
     let typed = form.value("user_code").unwrap_or_default();
-    let gone = "This code was used or has expired. Please let the connector make a new one.";
+    let gone = "pair-code-gone";
     let again = || enter(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, typed.to_owned(), Some(gone));
     let Some((user_code, pairing)) = find(shared, session, parts, typed).await? else { return Ok(again()) };
     let name = form.value("name").and_then(clean_name).unwrap_or(pairing.name);
@@ -145,7 +146,7 @@ async fn decide(
     tracing::info!(account.id = %session.account_id, allowed, "a pairing was decided");
     let kind = if allowed { activity::Kind::HomeAllowed } else { activity::Kind::HomeRefused };
     activity::note(&shared.db, &session.account_id, kind, &name, shared.now()).await;
-    let title = if allowed { "Home allowed" } else { "Not connected" };
+    let title = words::say(if allowed { "pair-done-title" } else { "pair-refused" });
     let template = Done { frame: Frame::new(title, Some(session)), allowed, name };
     Ok(page(shared, visitor, StatusCode::OK, &template))
 }
@@ -180,7 +181,7 @@ fn enter(
     typed: String,
     error: Option<&'static str>,
 ) -> Response {
-    let frame = Frame::new("Connect a home", visitor.session.as_ref());
+    let frame = Frame::new(words::say("pair-title"), visitor.session.as_ref());
     let template = Enter { frame, form_token: visitor.form_token(shared, FORM), typed, error };
     page(shared, visitor, status, &template)
 }

@@ -21,6 +21,7 @@ use crate::second_factor::{matching_step, normalise_recovery_code};
 use crate::secrets;
 use crate::shared::Shared;
 use crate::store::{accounts, second_factors};
+use crate::words;
 
 const FORM: &str = "second-step";
 
@@ -54,7 +55,7 @@ fn ask_with(
     error: Option<&'static str>,
 ) -> Response {
     let template = SecondStep {
-        frame: Frame::new("Second step", None),
+        frame: Frame::new(words::say("step-title"), None),
         form_token: entered.visitor.form_token(shared, FORM),
         next: &entered.next,
         ticket,
@@ -76,7 +77,7 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
     let account = account.filter(|account| password_mark(&account.password_hash) == password);
     let account = account.ok_or(PageError::Forgery)?;
     if !is_right(shared, &account.id, entered.value("code")).await? {
-        let error = "This code is not right, or was used already. Please type the one that your app shows now.";
+        let error = "step-wrong";
         // The same ticket: wrong codes must not prolong it.
         let ticket = entered.value("ticket").to_owned();
         return Ok(ask_with(shared, &entered, ticket, StatusCode::UNPROCESSABLE_ENTITY, Some(error)));

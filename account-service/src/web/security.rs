@@ -13,7 +13,7 @@ use qrcode::{Color, EcLevel, QrCode};
 use super::second_step::{is_right, open_secret, place};
 use super::visitor::Visitor;
 use super::{Frame, PageError, Place, Posted, answer, page, posted, see_other};
-use crate::passwords::{self, PasswordRule};
+use crate::passwords;
 use crate::second_factor::{
     app_link, matching_step, new_recovery_codes, new_secret, normalise_recovery_code, secret_text,
 };
@@ -21,6 +21,7 @@ use crate::shared::Shared;
 use crate::store::activity::{self, Kind};
 use crate::store::web_sessions::{self, Session};
 use crate::store::{accounts, second_factors};
+use crate::words;
 
 pub(super) const FORM: &str = "security";
 
@@ -75,7 +76,7 @@ async fn overview(
     let totp = second_factors::of_account(&shared.db, &session.account_id).await?;
     let account = accounts::by_id(&shared.db, &session.account_id).await?;
     let template = Security {
-        frame: Frame::new("Security", Some(session)).at(Place::Security),
+        frame: Frame::new(words::say("security-title"), Some(session)).at(Place::Security),
         form_token: visitor.form_token(shared, FORM),
         email_verified: account.is_none_or(|account| account.email_verified),
         second_step: totp.is_some_and(|totp| totp.confirmed),
@@ -98,19 +99,14 @@ async fn try_change_password(shared: &Shared, request: Request) -> Result<Respon
     };
     let new = posted.form.value("new_password").unwrap_or_default();
     if let Err(rule) = passwords::check_new(new, &session.email) {
-        let problem = match rule {
-            PasswordRule::TooShort => "Please use at least 8 characters.",
-            PasswordRule::TooLong => "Please use at most 1024 characters.",
-            PasswordRule::IsEmail => "Please do not use your e-mail address as the password.",
-        };
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        return overview(shared, &posted.visitor, &session, status, Some(("password", problem)), None).await;
+        let (status, problem) = (StatusCode::UNPROCESSABLE_ENTITY, ("password", rule.message()));
+        return overview(shared, &posted.visitor, &session, status, Some(problem), None).await;
     }
     let hash = shared.passwords.hash(new).await?;
     accounts::set_password(&shared.db, &session.account_id, &hash).await?;
     web_sessions::end_others(&shared.db, &session.account_id, &session.id).await?;
     note(shared, &session, Kind::PasswordChanged).await;
-    let done = "Your password is changed, and every other browser is signed out. Linked apps and homes keep working.";
+    let done = "security-password-done";
     overview(shared, &posted.visitor, &session, StatusCode::OK, None, Some(done)).await
 }
 
@@ -139,7 +135,7 @@ fn setup(
 ) -> Response {
     let (qr_size, qr_path) = drawn(&app_link(&session.email, secret));
     let template = Setup {
-        frame: Frame::new("Authenticator app", Some(session)),
+        frame: Frame::new(words::say("security-app"), Some(session)),
         form_token: visitor.form_token(shared, FORM),
         secret: secret_text(secret),
         qr_size,
@@ -176,7 +172,7 @@ async fn try_confirm_app(shared: &Shared, request: Request) -> Result<Response, 
     let secret = open_secret(shared, account, &begun.sealed_secret)?;
     let secret: [u8; 20] = secret.try_into().map_err(|_| PageError::Unavailable)?;
     let Some(step) = matching_step(&secret, posted.form.value("code").unwrap_or_default(), shared.now()) else {
-        let error = "This code does not fit. Please type the one that your app shows now, and check that your phone's clock is right.";
+        let error = "security-app-misfit";
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         return Ok(setup(shared, &posted.visitor, &session, &secret, status, Some(error)));
     };
@@ -220,14 +216,14 @@ pub(super) async fn turn_off(State(shared): State<Arc<Shared>>, request: Request
         };
         let code = posted.form.value("code").unwrap_or_default();
         if !is_right(&shared, &session.account_id, code).await? {
-            let problem = Some(("off", "This code is not right, or was used already."));
+            let problem = Some(("off", "security-code-wrong"));
             return overview(&shared, &posted.visitor, &session, StatusCode::UNPROCESSABLE_ENTITY, problem, None).await;
         }
         let mut tx = shared.db.begin().await?;
         second_factors::end(&mut tx, &session.account_id).await?;
         tx.commit().await?;
         note(&shared, &session, Kind::SecondStepOff).await;
-        let done = Some("The second step is off. Your password alone signs you in.");
+        let done = Some("security-off-done");
         overview(&shared, &posted.visitor, &session, StatusCode::OK, None, done).await
     };
     answer(&shared, outcome.await)
@@ -244,7 +240,7 @@ fn hashes(shared: &Shared, session: &Session, codes: &[String]) -> Vec<[u8; 32]>
 }
 
 fn show_codes(shared: &Shared, visitor: &Visitor, session: &Session, codes: Vec<String>) -> Response {
-    let frame = Frame::new("Recovery codes", Some(session));
+    let frame = Frame::new(words::say("security-codes-title"), Some(session));
     page(shared, visitor, StatusCode::OK, &RecoveryCodes { frame, codes })
 }
 

@@ -8,9 +8,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
 use super::visitor::Visitor;
-use super::{Frame, PageError, answer, confirm, page, posted, see_other, when};
+use super::{Frame, PageError, Place, answer, confirm, page, posted, see_other, when};
 use crate::shared::Shared;
 use crate::store::web_sessions;
+use crate::words;
 
 const FORM: &str = "sessions";
 
@@ -44,16 +45,26 @@ async fn try_list(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
     let sessions = here.into_iter().chain(others).map(|other| ShownSession {
         this: other.id == session.id,
         id: other.id,
-        device: other.device,
+        device: device(&other.device),
         signed_in: when::date(other.signed_in_at),
         seen: when::ago(now, other.last_seen_at),
     });
     let template = Sessions {
-        frame: Frame::new("Where you are signed in", Some(session)),
+        frame: Frame::new(words::say("sessions-title"), Some(session)).at(Place::Security),
         form_token: visitor.form_token(shared, FORM),
         sessions: sessions.collect(),
     };
     Ok(page(shared, &visitor, StatusCode::OK, &template))
+}
+
+/// A device as it is stored ("Firefox on Linux"), in the reader's language.
+pub(super) fn device(stored: &str) -> String {
+    match stored.split_once(" on ") {
+        Some((browser, system)) => {
+            words::with("sessions-device", [("browser", browser.into()), ("system", system.into())])
+        }
+        None => stored.to_owned(),
+    }
 }
 
 /// POST `/sessions/{id}/end`.
@@ -90,11 +101,11 @@ pub(super) async fn ask_sign_out(State(shared): State<Arc<Shared>>, headers: Hea
         }
         let question = confirm::Question {
             form: FORM,
-            title: "Sign out?",
-            heading: "Sign out?".into(),
-            text: "Linked apps and homes keep working. This only signs out this browser.".into(),
+            title: words::say("sessions-ask-title"),
+            heading: words::say("sessions-ask-title"),
+            text: words::say("sessions-ask-text"),
             action: "/sign-out".into(),
-            yes: "Sign out",
+            yes: words::say("sessions-ask-yes"),
             back: "/homes",
         };
         confirm::ask(&shared, &visitor, &question)

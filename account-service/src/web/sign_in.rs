@@ -16,6 +16,7 @@ use crate::passwords::{self, Passwords, normalise_email};
 use crate::rate_limits::Attempt;
 use crate::shared::Shared;
 use crate::store::accounts::{self, Account};
+use crate::words;
 
 const FORM: &str = "sign-in";
 
@@ -64,11 +65,11 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
             entered.go_on(shared, &account.id, &account.email).await
         }
         Verdict::Wrong => {
-            let error = "That e-mail address and password do not match. Please check both.";
+            let error = "signin-mismatch";
             Ok(again(StatusCode::UNPROCESSABLE_ENTITY, error))
         }
         Verdict::Suspended => {
-            let error = "This account is suspended. Please contact whoever runs this service.";
+            let error = "signin-suspended";
             Ok(again(StatusCode::FORBIDDEN, error))
         }
     }
@@ -126,7 +127,7 @@ fn sign_in_page(
     error: Option<&'static str>,
 ) -> Response {
     let template = SignIn {
-        frame: Frame::new("Sign in", None),
+        frame: Frame::new(words::say("signin-title"), None),
         form_token: visitor.form_token(shared, FORM),
         next,
         email,

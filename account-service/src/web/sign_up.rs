@@ -14,11 +14,12 @@ use super::mailed::send_code;
 use super::visitor::Visitor;
 use super::{Frame, PageError, answer, page};
 use crate::form::Form;
-use crate::passwords::{self, PasswordRule, normalise_email};
+use crate::passwords::{self, normalise_email};
 use crate::rate_limits::Attempt;
 use crate::shared::Shared;
 use crate::store::mailed_codes::Purpose;
 use crate::store::{accounts, activity};
+use crate::words;
 
 const FORM: &str = "sign-up";
 
@@ -84,14 +85,10 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
 
 async fn sign_up(shared: &Shared, entered: &Entered) -> Result<Result<(AccountId, String), Problem>, PageError> {
     let Some(email) = normalise_email(entered.email()) else {
-        return Ok(Err(Problem::Email("Please enter an e-mail address, such as you@example.org.")));
+        return Ok(Err(Problem::Email("signup-email-wrong")));
     };
     if let Err(rule) = passwords::check_new(entered.password(), &email) {
-        return Ok(Err(Problem::Password(match rule {
-            PasswordRule::TooShort => "Please use at least 8 characters.",
-            PasswordRule::TooLong => "Please use at most 1024 characters.",
-            PasswordRule::IsEmail => "Please do not use your e-mail address as the password.",
-        })));
+        return Ok(Err(Problem::Password(rule.message())));
     }
     let limit = shared.config.limits.sign_up_per_address;
     shared.rate_limits.count(Attempt::SignUp, &entered.address(shared), limit)?;
@@ -100,7 +97,7 @@ async fn sign_up(shared: &Shared, entered: &Entered) -> Result<Result<(AccountId
     if accounts::insert(&shared.db, &id, &email, &hash, shared.now()).await? {
         Ok(Ok((id, email)))
     } else {
-        Ok(Err(Problem::Email("There is an account with this e-mail address already. Sign in instead?")))
+        Ok(Err(Problem::Email("signup-email-taken")))
     }
 }
 
@@ -112,7 +109,7 @@ fn sign_up_page(
     email: &str,
     problem: Problem,
 ) -> Response {
-    let frame = Frame::new("Create your account", None);
+    let frame = Frame::new(words::say("signup-title"), None);
     let template = SignUp { frame, form_token: visitor.form_token(shared, FORM), next, email, problem };
     page(shared, visitor, status, &template)
 }

@@ -80,3 +80,46 @@ async fn a_page_that_nobody_serves_is_missing_in_ones_own_language() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn mails_and_refusals_speak_it_too() {
+    World::with(Kind::Sqlite, async |world| {
+        world.service.create_user("ada@example.org", crate::harness::PASSWORD).await.unwrap();
+        let mut browser = world.browser();
+        browser.prefers = Some("de");
+        let page = browser.get("/forgot").await;
+        let sent = browser.submit(&page, "/forgot", &[("email", "ada@example.org")]).await;
+        assert!(
+            sent.text.contains("Lass diese Seite offen") && sent.text.contains("<code>mail</code>"),
+            "{}",
+            sent.text
+        );
+        let mail = world.mails().pop().unwrap();
+        assert!(mail.contains("Dein Code, um bei https://cloud.example"), "{mail}");
+        let page = browser.get("/sign-up").await;
+        let refused = browser.submit(&page, "/sign-up", &[("email", "x"), ("password", "y")]).await;
+        assert!(refused.text.contains("Bitte gib eine E-Mail-Adresse ein"));
+        assert!(browser.post("/sign-in", &[]).await.text.contains("Diese Seite ist abgelaufen"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_runs_the_cloud_says_so_on_the_privacy_page() {
+    World::with(Kind::Sqlite, async |world| {
+        let page = world.browser().get("/privacy").await;
+        assert!(page.status == StatusCode::OK && page.text.contains("whoever gave you its address"));
+        assert_eq!(world.browser().get("/terms").await.status, StatusCode::OK);
+    })
+    .await;
+    let named = |config: &mut macloud_account_service::Config| {
+        config.operator.operator_name = Some("Ada <Lovelace>".into());
+        config.operator.operator_contact = Some("privacy@example.org".into());
+    };
+    World::with_settings(Kind::Sqlite, named, async |world| {
+        let page = world.browser().get("/privacy").await;
+        assert!(page.text.contains("run by <strong>Ada &#60;Lovelace&#62;</strong>"), "{}", page.text);
+        assert!(page.text.contains("<strong>privacy@example.org</strong>"));
+    })
+    .await;
+}

@@ -8,6 +8,7 @@ mod hostile;
 mod inspect;
 mod language;
 mod leaving;
+mod linking;
 mod logout;
 mod mailed;
 mod metadata;

@@ -184,6 +184,7 @@ impl Stage {
             lives: config.lives,
             limits: config.limits,
             mail: macloud_account_service::MailArgs::default(),
+            operator: macloud_account_service::Operator::default(),
             commands_per_minute: COMMANDS_PER_MINUTE,
             skill: with_pretend_alexa(config.skill, certificate_base, &hops)?,
             events: Box::new(|_| Ok(None)),

@@ -1,0 +1,22 @@
+# The first page.
+landing-title = Deine Musik hört auf dich
+landing-lead = „Alexa, sage Music Assistant, spiele Kind of Blue in der Küche.“ MA Cloud verbindet dein Music Assistant zu Hause mit Alexa: ohne offene Ports, ohne Tunnel.
+landing-homes = Zu meinem Zuhause
+landing-connect = Zuhause verbinden
+landing-sign-up = Konto anlegen
+landing-sign-in = Anmelden
+landing-how = So geht es
+landing-step-account = Leg dein Konto an
+landing-step-account-text = Eine E-Mail-Adresse und ein Passwort, sonst nichts.
+landing-step-ask = Hol dir dein Konto
+landing-step-ask-text = Bei wem auch immer diese MA Cloud läuft.
+landing-step-home = Verbinde dein Zuhause
+landing-step-home-text = Starte den Connector neben Music Assistant. Er zeigt einen kurzen Code; gib ihn hier ein.
+landing-step-link = Verbinde Alexa
+landing-step-link-text = Aktiviere in der Alexa-App den Skill „Music Assistant“ und melde dich an.
+landing-step-say = Sag es
+landing-step-say-text = „Alexa, Pause in der Küche.“
+landing-private = Von Grund auf privat
+landing-private-text = Befehle werden für dein Zuhause versiegelt, bevor sie durch unser Relais gehen, und das kann sie nicht öffnen. Die Schlüssel deines Zuhauses verlassen es nie.
+landing-charge = Du behältst die Kontrolle
+landing-charge-text = Pausiere ein Zuhause, trenne eine App oder melde ein Gerät ab, wann immer du willst. Es wirkt innerhalb einer Sekunde.

@@ -1,0 +1,26 @@
+# Codes by mail, and the other mails.
+mailed-forgot-title = Neues Passwort
+mailed-forgot-text = Wir schicken einen Code an deine E-Mail-Adresse. Damit kannst du ein neues Passwort setzen.
+mailed-email = E-Mail-Adresse
+mailed-forgot-button = Code schicken
+mailed-forgot-back = Zurück zur Anmeldung
+mailed-reset-text = Gibt es ein Konto mit dieser Adresse, dann ist der Code unterwegs. Lass diese Seite offen und sieh in deine Mails.
+mailed-reset-have = Gib deine Adresse, den Code aus der Mail und ein neues Passwort ein.
+mailed-code = Code aus der Mail
+mailed-new-password = Neues Passwort
+mailed-password-hint = Mindestens 8 Zeichen. Alle Browser werden abgemeldet; verbundene Apps und dein Zuhause funktionieren weiter.
+mailed-reset-button = Passwort setzen
+mailed-reset-another = Noch einen Code schicken
+mailed-verify-title = Bestätige deine Adresse
+mailed-verify-sent = Ein neuer Code ist unterwegs an <strong>{ $email }</strong>. Er zeigt, dass die Adresse dir gehört.
+mailed-verify-type = Gib den Code ein, den wir an <strong>{ $email }</strong> geschickt haben. Er zeigt, dass die Adresse dir gehört.
+mailed-verify-button = Bestätigen
+mailed-verify-new = Neuen Code schicken
+mailed-as-files = Diese MA Cloud hat noch keinen Mailserver: Ihre Mails liegen als Dateien im Ordner <code>mail</code> ihres Datenverzeichnisses. Wer sie betreibt, kann dort nachsehen.
+mailed-code-wrong = Dieser Code stimmt nicht oder ist zu alt. Du kannst dir einen neuen schicken lassen.
+mailed-code-subject = { $code } ist dein Code für MA Cloud
+mailed-code-verify = Dein Code, um diese E-Mail-Adresse bei { $cloud } zu bestätigen:
+mailed-code-reset = Dein Code, um bei { $cloud } ein neues Passwort zu setzen:
+mailed-code-after = Er gilt fünfzehn Minuten. Hast du ihn nicht angefordert, brauchst du nichts zu tun: Ohne diese Mail kann niemand ihn benutzen.
+mailed-changed-subject = Dein Passwort für MA Cloud wurde geändert
+mailed-changed-text = Das Passwort deines Kontos bei MA Cloud wurde eben mit einem Code aus deinen Mails neu gesetzt. Warst du das nicht, kann jemand deine Mails lesen: Sichere zuerst dein Postfach und setze dann noch einmal ein neues Passwort.

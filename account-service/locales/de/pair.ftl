@@ -1,0 +1,24 @@
+# Connecting a home.
+pair-title = Zuhause verbinden
+pair-text = Starte den Connector neben Music Assistant. Er zeigt einen Code aus acht Buchstaben.
+pair-code = Code vom Connector
+pair-continue = Weiter
+pair-none-yet = Noch kein Connector? Starte <code>ma-connector pair</code> auf dem Rechner, auf dem Music Assistant läuft, oder auf einem in seiner Nähe.
+pair-code-wrong = Dieser Code gilt nicht oder nicht mehr. Bitte prüfe ihn oder lass den Connector einen neuen machen.
+pair-code-gone = Dieser Code wurde schon benutzt oder ist abgelaufen. Bitte lass den Connector einen neuen machen.
+pair-confirm-title = Dieses Zuhause verbinden?
+pair-compare = Vergleiche diese Buchstaben mit denen, die dein Connector zeigt. Sie müssen gleich sein.
+pair-fingerprint = Fingerabdruck deines Zuhauses
+pair-known = Dieses Zuhause hast du schon einmal verbunden. Seine Verbindung wird erneuert.
+pair-elsewhere = Dieses Zuhause gehört zu einem anderen Konto. Verbindest du es, zieht es zu dir um und funktioniert dort nicht mehr.
+pair-name = Name dieses Zuhauses
+pair-yes = Verbinden
+pair-no = Nicht verbinden
+pair-only-yours = Verbinde nur ein Zuhause, dessen Connector du selbst gestartet hast. Niemand von MA Cloud wird dich je darum bitten.
+pair-done-title = Zuhause erlaubt
+pair-done = { $name } darf sich verbinden
+pair-done-text = Du kannst diese Seite schließen. Dein Connector wird in ein paar Sekunden von selbst fertig und sagt es dir.
+pair-done-next = Aktiviere als Nächstes in der Alexa-App den Skill „Music Assistant“, melde dich mit diesem Konto an und sage „Alexa, finde Geräte“.
+pair-homes = Zu meinem Zuhause
+pair-refused = Nicht verbunden
+pair-refused-text = Es wurde nichts verbunden. Wenn du nicht selbst einen Connector gestartet hast, war das richtig so.

@@ -1,0 +1,24 @@
+# Pages that say what went wrong.
+problem-start-page = Zur Startseite
+problem-keep = So lassen
+problem-bad-request = Das hat nicht geklappt
+problem-expired = Diese Seite ist abgelaufen
+problem-expired-text = Zu deiner Sicherheit funktioniert ein Formular nur in dem Browser, der es geöffnet hat, und nicht lange. Bitte geh zurück, lade die Seite neu und versuche es noch einmal.
+problem-address = Bitte nimm unsere übliche Adresse
+problem-address-text = Dieses Formular wurde unter einer anderen Adresse geöffnet. Bitte geh zu { $address } und versuche es noch einmal.
+problem-not-found = Hier ist nichts
+problem-not-found-text = Diese Seite gibt es nicht, oder was sie zeigte, ist weg.
+problem-too-long = Das war zu lang
+problem-too-long-text = Bitte kürze, was du eingegeben hast.
+problem-too-slow = Das hat zu lange gedauert
+problem-too-slow-text = Dein Browser hat das Formular nicht rechtzeitig geschickt. Bitte prüfe deine Verbindung und versuche es noch einmal.
+problem-too-many = Zu viele Versuche
+problem-too-many-text = Um Konten zu schützen, machen wir hier eine Pause. Bitte warte { $time } und versuche es dann noch einmal.
+problem-busy = Gerade melden sich viele an
+problem-busy-text = Bitte versuche es in ein paar Sekunden noch einmal.
+problem-unavailable = Bei uns hakt es gerade
+problem-unavailable-text = Etwas auf unserer Seite antwortet nicht. Deine Musik zu Hause spielt weiter. Bitte versuche es in einer Minute noch einmal.
+problem-form-odd = Dein Browser hat dieses Formular so geschickt, dass wir es nicht verstehen. Bitte versuche es noch einmal.
+problem-form-characters = Etwas, das du eingegeben hast, enthält Zeichen, die hier nicht gehen.
+problem-form-damaged = Die Adresse dieser Seite ist beschädigt. Bitte fang noch einmal an.
+problem-choose-one = Bitte wähle einen der beiden Knöpfe.

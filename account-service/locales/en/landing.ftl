@@ -1,0 +1,22 @@
+# The first page.
+landing-title = Your music, by voice
+landing-lead = “Alexa, ask Music Assistant to play Kind of Blue in the kitchen.” MA Cloud connects your Music Assistant at home with Alexa: no open ports, no tunnels.
+landing-homes = Go to my homes
+landing-connect = Connect a home
+landing-sign-up = Create your account
+landing-sign-in = Sign in
+landing-how = How it works
+landing-step-account = Create your account
+landing-step-account-text = An e-mail address and a password, nothing else.
+landing-step-ask = Get your account
+landing-step-ask-text = From whoever runs this MA Cloud.
+landing-step-home = Connect your home
+landing-step-home-text = Start the connector beside Music Assistant. It shows a short code; enter it here.
+landing-step-link = Link Alexa
+landing-step-link-text = Enable the Music Assistant skill in the Alexa app and sign in.
+landing-step-say = Say it
+landing-step-say-text = “Alexa, pause the kitchen.”
+landing-private = Private by design
+landing-private-text = Commands are sealed for your home before they travel through our relay, which cannot open them. The keys of your home never leave it.
+landing-charge = You stay in charge
+landing-charge-text = Pause a home, unlink an app or sign out a device at any time. It takes effect within a second.

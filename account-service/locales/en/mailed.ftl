@@ -1,0 +1,26 @@
+# Codes by mail, and the other mails.
+mailed-forgot-title = New password
+mailed-forgot-text = We send a code to your e-mail address. With it you can set a new password.
+mailed-email = E-mail address
+mailed-forgot-button = Send the code
+mailed-forgot-back = Back to signing in
+mailed-reset-text = If there is an account with this address, its code is on the way. Leave this page open, and look into your mail.
+mailed-reset-have = Type your address, the code that was mailed to you, and a new password.
+mailed-code = Code from the mail
+mailed-new-password = New password
+mailed-password-hint = At least 8 characters. Every browser is signed out; linked apps and homes keep working.
+mailed-reset-button = Set the password
+mailed-reset-another = Send another code
+mailed-verify-title = Confirm your address
+mailed-verify-sent = A new code is on the way to <strong>{ $email }</strong>. It shows that the address is yours.
+mailed-verify-type = Type the code that we sent to <strong>{ $email }</strong>. It shows that the address is yours.
+mailed-verify-button = Confirm
+mailed-verify-new = Send a new code
+mailed-as-files = This MA Cloud has no mail server yet: its mails wait as files in the <code>mail</code> folder of its data directory. Whoever runs it can look there.
+mailed-code-wrong = This code is not right, or is too old. You can have a new one sent.
+mailed-code-subject = { $code } is your MA Cloud code
+mailed-code-verify = Your code to confirm this e-mail address at { $cloud }:
+mailed-code-reset = Your code to set a new password at { $cloud }:
+mailed-code-after = It is good for fifteen minutes. If you did not ask for it, you need do nothing: nobody can use it without this mail.
+mailed-changed-subject = Your MA Cloud password was changed
+mailed-changed-text = The password of your account at MA Cloud was just set anew with a code from your mail. If that was not you, somebody can read your mail: secure it first, then set a new password again.

@@ -1,0 +1,24 @@
+# Connecting a home.
+pair-title = Connect a home
+pair-text = Start the connector beside Music Assistant. It shows a code of eight letters.
+pair-code = Code from the connector
+pair-continue = Continue
+pair-none-yet = No connector yet? Run <code>ma-connector pair</code> on the machine that runs Music Assistant, or one near it.
+pair-code-wrong = This code is not valid, or no longer. Please check it, or let the connector make a new one.
+pair-code-gone = This code was used or has expired. Please let the connector make a new one.
+pair-confirm-title = Connect this home?
+pair-compare = Compare these letters with those that your connector shows. They must be the same.
+pair-fingerprint = Fingerprint of your home
+pair-known = You have connected this home before. Its link is renewed.
+pair-elsewhere = This home is linked to another account. If you connect it, it moves to yours and stops working there.
+pair-name = Name of this home
+pair-yes = Connect
+pair-no = Don’t connect
+pair-only-yours = Only connect a home whose connector you started yourself. Nobody from MA Cloud will ever ask you to.
+pair-done-title = Home allowed
+pair-done = { $name } may connect
+pair-done-text = You can close this page. Your connector finishes by itself in a few seconds, and says so.
+pair-done-next = Next, enable the Music Assistant skill in the Alexa app, sign in with this account, and say “Alexa, discover devices”.
+pair-homes = Go to my homes
+pair-refused = Not connected
+pair-refused-text = Nothing was linked. If you did not start a connector yourself, that was the right choice.

@@ -1,0 +1,24 @@
+# Pages that say what went wrong.
+problem-start-page = Go to the start page
+problem-keep = Keep as it is
+problem-bad-request = That did not work
+problem-expired = This page has expired
+problem-expired-text = For your safety, a form works only in the browser that opened it, and not for long. Please go back, reload the page and try again.
+problem-address = Please use our usual address
+problem-address-text = This form was opened at another address. Please go to { $address } and try again.
+problem-not-found = Nothing here
+problem-not-found-text = This page does not exist, or what it showed is gone.
+problem-too-long = That was too long
+problem-too-long-text = Please shorten what you entered.
+problem-too-slow = That took too long
+problem-too-slow-text = Your browser did not send the form in time. Please check your connection and try again.
+problem-too-many = Too many tries
+problem-too-many-text = To protect accounts, we pause here. Please try again in { $time }.
+problem-busy = Many people are signing in
+problem-busy-text = Please try again in a few seconds.
+problem-unavailable = We are having a moment
+problem-unavailable-text = Something on our side is not answering. Your music at home keeps playing. Please try again in a minute.
+problem-form-odd = Your browser sent this form in a way we do not understand. Please try again.
+problem-form-characters = Something you entered has characters that cannot be used here.
+problem-form-damaged = The address of this page is damaged. Please start again.
+problem-choose-one = Please choose one of the two buttons.
