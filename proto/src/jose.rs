@@ -1,7 +1,7 @@
 //! The part of JOSE that identifies a home: compact JWS (RFC 7515) with Ed25519 (RFC 8037, RFC 8725) and nothing else.
 //!
-//! One algorithm, fixed by the caller's type, never read from the token: `alg` must say `EdDSA` and is otherwise an
-//! error. Signing and verifying are ring's; this module only frames them.
+//! One algorithm, fixed by the caller's type, never read from the token: `alg` must say `EdDSA`, or `Ed25519` as RFC 9864
+//! calls the same, and is otherwise an error. Signing and verifying are ring's; this module only frames them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 /// The longest compact JWS accepted, in characters. Ours are below 1,200.
 pub const MAX_JWS_LEN: usize = 8 * 1024;
 
+/// What `alg` may say: two names of one algorithm. The first is the one that everybody reads, so we sign with it; newer
+/// clients write the second (RFC 9864).
+pub const ALGORITHMS: [&str; 2] = ["EdDSA", "Ed25519"];
+
 /// Why a JWS is refused. Carries nothing of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JoseError {
@@ -21,7 +25,7 @@ pub enum JoseError {
     /// The header or payload is not the JSON that was expected.
     #[error("the JWS header or payload is not what was expected")]
     Json,
-    /// `alg` is not `EdDSA`, or `crit` asks for something unknown.
+    /// `alg` is neither `EdDSA` nor `Ed25519`, or `crit` asks for something unknown.
     #[error("the JWS algorithm is not EdDSA")]
     Algorithm,
     /// The embedded or named key is not an Ed25519 public key.
@@ -35,7 +39,7 @@ pub enum JoseError {
 /// A JOSE header, as far as these rules use it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Header {
-    /// Always `EdDSA`.
+    /// One of [`ALGORITHMS`].
     pub alg: String,
     /// What kind of token this is, such as `at+jwt` or `dpop+jwt`; callers compare it (RFC 8725 section 3.11).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,7 +153,7 @@ impl SigningKey {
     /// A compact JWS over `claims`. `header.alg` is set here.
     #[must_use]
     pub fn sign_jws(&self, mut header: Header, claims: &impl Serialize) -> String {
-        header.alg = "EdDSA".into();
+        header.alg = ALGORITHMS[0].into();
         let mut jws = encode_json(&header);
         jws.push('.');
         jws.push_str(&encode_json(claims));
@@ -195,7 +199,7 @@ impl<'a> Unverified<'a> {
         let (header, payload) = signed.split_once('.').ok_or(JoseError::Malformed)?;
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| JoseError::Malformed);
         let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| JoseError::Json)?;
-        if header.alg != "EdDSA" || header.crit.is_some() {
+        if !ALGORITHMS.contains(&header.alg.as_str()) || header.crit.is_some() {
             return Err(JoseError::Algorithm);
         }
         Ok(Self { header, signed, payload: decode(payload)?, signature: decode(signature)? })
@@ -248,6 +252,16 @@ mod tests {
     }
 
     #[test]
+    fn the_newer_name_of_the_algorithm_is_as_good() {
+        let key = SigningKey::from_seed(&[3; 32]);
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"Ed25519"}"#);
+        let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(r#"{"sub":"x"}"#));
+        let jws = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes())));
+        let claims: Claims = Unverified::parse(&jws).unwrap().verify(key.public()).unwrap();
+        assert_eq!(claims, Claims { sub: "x".into() });
+    }
+
+    #[test]
     fn every_changed_character_is_refused() {
         let (key, jws) = signed();
         for at in 0..jws.len() {
@@ -261,7 +275,7 @@ mod tests {
 
     #[test]
     fn other_algorithms_are_refused_before_any_key_is_used() {
-        for alg in ["none", "HS256", "ES256", "eddsa"] {
+        for alg in ["none", "HS256", "ES256", "eddsa", "Ed448", "ed25519"] {
             let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}"}}"#));
             assert_eq!(Unverified::parse(&format!("{header}.e30.AA")).unwrap_err(), JoseError::Algorithm);
         }
