@@ -53,6 +53,51 @@ on_both_databases! {
         }
     }
 
+    async fn two_mistakes_at_once_do_not_redirect_either(world: &World) {
+        world.client("public", true).await;
+        let mut browser = world.person("ada@example.org").await;
+        let evil = Authorization { redirect_uri: "https://evil.example/".into(), ..Authorization::new("public") };
+        let mistakes = [
+            Authorization { verifier: None, ..evil.clone() },
+            Authorization { scope: "admin".into(), ..evil.clone() },
+            Authorization { scope: String::new(), ..evil.clone() },
+            evil.clone().with("prompt", "none"),
+            evil.clone().with("prompt", "nonsense"),
+            evil.clone().with("request", "x.y.z"),
+            evil.clone().with("response_mode", "fragment"),
+        ];
+        let mut paths: Vec<String> = mistakes.iter().map(Authorization::path).collect();
+        paths.push(evil.path().replacen("response_type=code", "response_type=token", 1));
+        paths.push(evil.path().replacen("response_type=code&", "", 1));
+        for path in paths {
+            let answer = browser.get(&path).await;
+            assert_eq!((answer.status, answer.location()), (StatusCode::BAD_REQUEST, ""), "{path}");
+        }
+    }
+
+    async fn an_unknown_scope_is_never_granted(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let scope = "music_assistant.read admin openid music_assistant.* MUSIC_ASSISTANT.CONTROL".to_owned();
+        let asked = Authorization { scope, ..Authorization::new("alexa") };
+        let code = browser.allow(&asked).await;
+        let tokens = world.redeem(&client, &code, &asked).await.json();
+        assert_eq!(tokens["scope"], "music_assistant.read openid");
+        let fresh = world.refresh(&client, tokens["refresh_token"].as_str().unwrap()).await.json();
+        assert_eq!(fresh["scope"], "music_assistant.read openid");
+    }
+
+    async fn nothing_that_had_a_password_or_code_is_sent_on_with_its_body(world: &World) {
+        world.alexa().await;
+        let mut browser = world.browser();
+        world.service.create_user("ada@example.org", crate::harness::PASSWORD).await.unwrap();
+        let page = browser.get("/sign-in?next=%2Fapps").await;
+        let landed = browser.submit(&page, "/sign-in", &[("email", "ada@example.org"), ("password", crate::harness::PASSWORD)]).await;
+        assert_eq!(landed.status, StatusCode::SEE_OTHER, "never 307 or 308");
+        let answer = browser.consent(&Authorization::new("alexa"), "allow").await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "never 307 or 308");
+    }
+
     async fn wrong_requests_go_back_with_error_state_and_iss(world: &World) {
         world.alexa().await;
         let mut browser = world.person("ada@example.org").await;

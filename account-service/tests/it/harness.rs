@@ -75,12 +75,26 @@ impl World {
 
     /// The same, with changed settings.
     pub async fn with_settings(kind: Kind, change: impl FnOnce(&mut Config), test: impl AsyncFnOnce(&Self)) {
-        let Some(world) = Self::make(kind, change).await else { return };
+        Self::prepared(kind, async |_| {}, change, test).await;
+    }
+
+    /// The same, on a database with which something was done before the service opens it.
+    pub async fn prepared(
+        kind: Kind,
+        prepare: impl AsyncFnOnce(&DatabaseSettings),
+        change: impl FnOnce(&mut Config),
+        test: impl AsyncFnOnce(&Self),
+    ) {
+        let Some(world) = Self::make(kind, prepare, change).await else { return };
         test(&world).await;
         world.finish().await;
     }
 
-    async fn make(kind: Kind, change: impl FnOnce(&mut Config)) -> Option<Self> {
+    async fn make(
+        kind: Kind,
+        prepare: impl AsyncFnOnce(&DatabaseSettings),
+        change: impl FnOnce(&mut Config),
+    ) -> Option<Self> {
         let directory = std::env::temp_dir().join(format!("macloud-accounts-{}", unique()));
         let (database, created) = match kind {
             Kind::Sqlite => (DatabaseSettings::Sqlite(directory.join("accounts.db")), None),
@@ -95,6 +109,7 @@ impl World {
         config.limits = unlimited();
         config.skill_key_set = Some(b"signed key set".to_vec());
         change(&mut config);
+        prepare(&database).await;
         let clock = ManualClock::at(NOW);
         let service = AccountService::open(config.clone(), &database, clock.clone()).await.unwrap();
         Some(Self { router: service.router(), service, clock, database, config, directory, created })
@@ -110,7 +125,10 @@ impl World {
         if let Some((server, name)) = &self.created {
             drop_database(server, name).await;
         }
-        std::fs::remove_dir_all(&self.directory).unwrap();
+        // With PostgreSQL and another world's key file there is none.
+        if self.directory.exists() {
+            std::fs::remove_dir_all(&self.directory).unwrap();
+        }
     }
 
     /// Take the database away, as a crash of its server would.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "helpers of tests are tests, and nobody outside sees them")]
 
+mod alexa;
 mod authorize;
 mod harness;
 mod hostile;
@@ -12,6 +13,7 @@ mod linking;
 mod logout;
 mod mailed;
 mod metadata;
+mod migrations;
 mod outage;
 mod pairing;
 mod pushed;
@@ -20,5 +22,6 @@ mod rpc;
 mod schema;
 mod second_step;
 mod secrecy;
+mod statements;
 mod token;
 mod web;

@@ -224,10 +224,14 @@ on_both_databases! {
         let tokens = world.link(&client, "ada@example.org").await;
         let first = text(&tokens, "refresh_token");
         let second = refresh_token(&refresh_publicly(world, first).await);
-        let third = refresh_token(&refresh_publicly(world, &second).await);
+        let newest = refresh_publicly(world, &second).await;
+        let third = refresh_token(&newest);
+        let bearer = async || world.send(userinfo(text(&newest.json(), "access_token"))).await.status;
+        assert_eq!(bearer().await, StatusCode::OK);
         // A spent one comes back: thief or owner, nobody can tell, so the whole authorization ends.
         assert_eq!(refresh_publicly(world, first).await.error(), "invalid_grant");
         assert_eq!(refresh_publicly(world, &third).await.error(), "invalid_grant");
+        assert_eq!(bearer().await, StatusCode::UNAUTHORIZED);
     }
 
     async fn of_parallel_refreshes_of_a_public_client_at_most_one_wins(world: &World) {

@@ -23,7 +23,15 @@ impl App {
         Self(fives.flat_map(|number: u64| number.to_be_bytes()[3..].to_vec()).collect())
     }
 
-    fn shows(&self, world: &World) -> String {
+    /// The key as the page shows it, without the blanks.
+    pub fn key_in_base32(&self) -> String {
+        let bits = self.0.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+        let fives: Vec<u8> = bits.collect();
+        let letters = fives.chunks(5).map(|five| five.iter().fold(0, |number, bit| number << 1 | bit));
+        letters.map(|letter: u8| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(letter)])).collect()
+    }
+
+    pub fn shows(&self, world: &World) -> String {
         let step = world.clock.unix_seconds() / 30;
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &self.0);
         let tag = hmac::sign(&key, &step.to_be_bytes());

@@ -43,6 +43,28 @@ on_both_databases! {
         assert!(claims["exp"].as_u64() > claims["iat"].as_u64() && claims["auth_time"].is_u64());
     }
 
+    async fn every_token_is_long_random_and_its_own(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..8 {
+            let asked = Authorization::new("alexa");
+            let code = browser.allow(&asked).await;
+            let tokens = world.redeem(&client, &code, &asked).await.json();
+            let fresh = world.refresh(&client, text(&tokens, "refresh_token")).await.json();
+            let [tokens, fresh] = [&tokens, &fresh].map(|answer| ["access_token", "refresh_token"].map(|name| text(answer, name).to_owned()));
+            for token in [&code].into_iter().chain(&tokens).chain(&fresh) {
+                // Four letters that say what it is, and 32 random bytes.
+                assert!(token.len() == 47 && token.is_ascii(), "{token}");
+                assert!(seen.insert(token[4..].to_owned()), "given twice");
+            }
+        }
+        assert_eq!(seen.len(), 40);
+        // No prefix is shared, as one of a counter or a clock would be.
+        let beginnings: std::collections::BTreeSet<&str> = seen.iter().map(|token| &token[..8]).collect();
+        assert_eq!(beginnings.len(), 40);
+    }
+
     async fn parameters_that_mean_nothing_here_do_no_harm(world: &World) {
         let client = world.alexa().await;
         let mut browser = world.person("ada@example.org").await;
