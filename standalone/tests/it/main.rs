@@ -1,12 +1,15 @@
 //! Whole-system tests: the real parts over loopback, with a pretend Alexa in front and a simulated home behind.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, reason = "tests may fail loudly")]
 
+mod authorities;
 mod bad_input;
 mod canary;
 mod canary_processes;
 mod chain;
 mod cluster;
 mod faults;
+mod killed;
+mod nodes;
 mod processes;
 mod programs;
 mod support;
