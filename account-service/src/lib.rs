@@ -28,6 +28,7 @@ mod secrets;
 mod shared;
 mod signing;
 mod store;
+mod use_reports;
 mod web;
 mod words;
 

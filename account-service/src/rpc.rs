@@ -8,8 +8,9 @@ use futures_util::Stream;
 use macloud_proto::accounts::v1::accounts_server::{Accounts, AccountsServer};
 use macloud_proto::accounts::v1::resolve_access_answer::Status as AccessStatus;
 use macloud_proto::accounts::v1::{
-    Change, Heartbeat, Home, ResolveAccessAnswer, ResolveAccessRequest, SigningKeysAnswer, SigningKeysRequest, Start,
-    StoreEventGrantAnswer, StoreEventGrantRequest, WatchChangesRequest, change,
+    Change, Heartbeat, Home, ReportUseAnswer, ReportUseRequest, ResolveAccessAnswer, ResolveAccessRequest,
+    SigningKeysAnswer, SigningKeysRequest, Start, StoreEventGrantAnswer, StoreEventGrantRequest, WatchChangesRequest,
+    change,
 };
 use macloud_proto::ids::AccountId;
 use tokio::sync::mpsc;
@@ -21,6 +22,7 @@ use crate::secrets::{Kind, lookup_hash};
 use crate::shared::Shared;
 use crate::store::changes::{self, Subject};
 use crate::store::{StoreError, event_grants, instances, tokens};
+use crate::use_reports::Batch;
 
 /// The server of the contract.
 #[derive(Clone)]
@@ -119,6 +121,12 @@ impl Accounts for AccountsRpc {
             true => Ok(Response::new(StoreEventGrantAnswer {})),
             false => Err(Status::not_found("no such account")),
         }
+    }
+
+    async fn report_use(&self, request: Request<ReportUseRequest>) -> Result<Response<ReportUseAnswer>, Status> {
+        let batch = Batch::check(request.into_inner(), self.shared.now())?;
+        batch.count(&self.shared).await.map_err(|error| away(&error))?;
+        Ok(Response::new(ReportUseAnswer {}))
     }
 }
 
@@ -219,6 +227,9 @@ fn subject(subject: Subject) -> change::Subject {
         Subject::InstanceEnded(id) => change::Subject::InstanceEnded(id.to_string()),
         Subject::AccountEnded(id) => change::Subject::AccountEnded(id.to_string()),
         Subject::HomesChanged(id) => change::Subject::HomesChanged(id.to_string()),
+        Subject::HomePaused(id) => change::Subject::HomePaused(id.to_string()),
+        Subject::HomeResumed(id) => change::Subject::HomeResumed(id.to_string()),
+        Subject::LimitsChanged(id) => change::Subject::LimitsChanged(id.to_string()),
     }
 }
 

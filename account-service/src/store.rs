@@ -25,6 +25,7 @@ pub(crate) mod second_factors;
 pub(crate) mod seen_proofs;
 pub(crate) mod signing_keys;
 pub(crate) mod tokens;
+pub(crate) mod uses;
 pub(crate) mod web_sessions;
 
 use std::path::PathBuf;
@@ -435,11 +436,30 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A migration is never edited once it was released; both lists grow together.
 macro_rules! migrations {
     ($directory:literal, $($version:literal $name:literal)*) => {
-        &[$(($version, $name, include_str!(concat!("../migrations/", $directory, "/000", $version, "_", $name, ".sql")))),*]
+        &[$((number($version), $name, include_str!(concat!("../migrations/", $directory, "/", $version, "_", $name, ".sql")))),*]
     };
 }
 macro_rules! all_migrations {
-    ($directory:literal) => { migrations!($directory, 1 "first" 2 "pushed_requests" 3 "logout" 4 "second_factor" 5 "activity" 6 "mail") };
+    ($directory:literal) => {
+        migrations!($directory,
+            "0001" "first"
+            "0002" "pushed_requests"
+            "0003" "logout"
+            "0004" "second_factor"
+            "0005" "activity"
+            "0006" "mail"
+            "0030" "uses"
+        )
+    };
+}
+/// The number that a migration's file name begins with.
+const fn number(digits: &str) -> i64 {
+    let (mut number, mut at) = (0, 0);
+    while at < digits.len() {
+        number = number * 10 + (digits.as_bytes()[at] - b'0') as i64;
+        at += 1;
+    }
+    number
 }
 const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("sqlite");
 const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("postgres");
@@ -462,6 +482,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     seen_proofs::STATEMENTS,
     signing_keys::STATEMENTS,
     tokens::STATEMENTS,
+    uses::STATEMENTS,
     web_sessions::STATEMENTS,
 ];
 

@@ -85,6 +85,15 @@ impl Answer {
     }
 }
 
+/// Today's commands of a plan are used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsedUp {
+    /// So many a day.
+    pub commands_per_day: u32,
+    /// It goes on after this long.
+    pub after: Duration,
+}
+
 /// What came back, or why nothing did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -94,6 +103,8 @@ pub enum Outcome {
     PreKey(Bytes),
     /// Nothing reached the home.
     NotSent(not_sent::Reason),
+    /// Nothing reached the home, because today's commands of its plan are used up.
+    UsedUp(UsedUp),
     /// It was written to the home, and no reply came.
     Unknown(unknown::Reason),
 }
@@ -153,7 +164,7 @@ impl Bus {
         self.0.was_open.load(Ordering::Acquire)
     }
 
-    /// Send a sealed command. Safe to cancel: the relay is then told that nobody waits.
+    /// Send a sealed command; `class` says whether it counts against the home's plan. Safe to cancel: the relay is then told that nobody waits.
     ///
     /// # Errors
     /// [`Failure::BusAway`] when no stream opens in time.
@@ -161,11 +172,13 @@ impl Bus {
         &self,
         instance: &InstanceId,
         command_id: CommandId,
+        class: v1::dispatch::Class,
         sealed: Bytes,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let command_id = Bytes::copy_from_slice(command_id.as_bytes());
-        self.call(instance, call::Body::Dispatch(v1::Dispatch { command_id, sealed }), deadline).await
+        let class = class.into();
+        self.call(instance, call::Body::Dispatch(v1::Dispatch { command_id, sealed, class }), deadline).await
     }
 
     /// Ask the home for its pre-key; `fresh` past the relay's short cache.

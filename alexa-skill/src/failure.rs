@@ -7,6 +7,8 @@
 use macloud_e2ee::vocabulary::Refusal;
 use macloud_proto::bus::v1::{not_sent, unknown};
 
+use crate::dispatch::UsedUp;
+
 /// Why a directive or request was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -37,6 +39,8 @@ pub enum Failure {
     BusAway,
     /// The bus did not send the command.
     NotSent(not_sent::Reason),
+    /// Today's commands of the home's plan are used up.
+    UsedUp(UsedUp),
     /// The bus sent the command and got no reply.
     Unknown(unknown::Reason),
     /// The whole time for this directive is over.
@@ -82,6 +86,7 @@ impl Failure {
             Self::AccountsAway => "accounts_away",
             Self::BusAway => "bus_away",
             Self::NotSent(_) => "not_sent",
+            Self::UsedUp(_) => "used_up",
             Self::Unknown(_) => "unknown",
             Self::TimeUp => "time_up",
             Self::HomeUntrusted => "home_untrusted",

@@ -7,6 +7,8 @@
 //! 5. *dispatch*: onto the bus, and the sealed reply back.
 //! 6. *answer*: the reply, or what went wrong, in Alexa's words.
 //!
+//! What came of a command is *reported*, as a count, for its owner to see; nothing waits for that.
+//!
 //! Whatever happens, there is one answer before the deadline.
 
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use crate::failure::{Failure, TokenFault};
 use crate::grant::Grants;
 use crate::metrics::Metrics;
 use crate::passage::Carrier;
+use crate::report::Reports;
 use crate::request::CustomRequest;
 use crate::resolve::{Access, Home, Resolver};
 use crate::trace::{Front, HopTrace, Observer, Stopwatch};
@@ -45,6 +48,7 @@ pub(crate) struct Steps {
     pub(crate) resolver: Resolver,
     pub(crate) carrier: Carrier,
     pub(crate) grants: Grants,
+    pub(crate) reports: Reports,
     pub(crate) metrics: Metrics,
     pub(crate) observer: Option<Observer>,
     pub(crate) clock: SharedClock,
@@ -211,7 +215,13 @@ impl Steps {
         deadline: Instant,
         trace: &mut HopTrace,
     ) -> Result<(Player, Option<Item>), Failure> {
+        let noting = self.reports.begin(&access.grant, &home.instance, command);
+        if home.paused {
+            noting.end(&Err(Failure::HomePaused));
+            return Err(Failure::HomePaused);
+        }
         let (reply, passage) = self.carrier.carry(home, command, access.scopes, deadline).await;
+        noting.end(&reply);
         trace.passed(passage);
         match reply? {
             Reply::Done { player, found } => Ok((player, found)),
@@ -234,8 +244,15 @@ impl Steps {
             return access.homes.first().map_or(Ok(Vec::new()), |_| Err(Failure::HomePaused));
         }
         let asked = homes.iter().map(|home| {
+            let noting = self.reports.begin(&access.grant, &home.instance, &Command::ListPlayers);
             let carried = self.carrier.carry(home, &Command::ListPlayers, access.scopes, deadline);
-            timeout_at(deadline, carried)
+            async move {
+                let answered = timeout_at(deadline, carried).await;
+                if let Ok((result, _)) = &answered {
+                    noting.end(result);
+                }
+                answered
+            }
         });
         let answered = join_all(asked).await;
         let mut there = Vec::new();

@@ -20,6 +20,7 @@ mod http;
 mod journey;
 mod metrics;
 pub mod passage;
+mod report;
 pub mod request;
 pub mod resolve;
 pub mod seal;
@@ -44,6 +45,7 @@ use grant::Grants;
 use journey::Steps;
 use metrics::{Condition, Metrics};
 use passage::Carrier;
+use report::Reports;
 use resolve::Resolver;
 use seal::Sessions;
 use verify::Verifier;
@@ -89,7 +91,8 @@ impl Skill {
             verifier: Verifier::new(config.verify, clock.clone()).map_err(|_| ConfigError::ExtraRoot)?,
             resolver: Resolver::new(accounts.clone(), config.resolve, clock.clone()),
             carrier,
-            grants: Grants::new(config.events, accounts),
+            grants: Grants::new(config.events, accounts.clone()),
+            reports: Reports::new(accounts, clock.clone()),
             metrics: Metrics::new(),
             observer: config.observer,
             clock,
@@ -133,10 +136,10 @@ impl Skill {
     }
 
     /// Keep streams to relays open and follow account changes, until `stop`. After a soft stop, what is being answered
-    /// still gets its answer.
+    /// still gets its answer, and what was done is reported.
     pub async fn run(&self, stop: Stop) {
         let steps = &self.0.steps;
-        let (bus_stop, watch_stop) = (Stop::new(), Stop::new());
+        let (bus_stop, watch_stop, report_stop) = (Stop::new(), Stop::new(), Stop::new());
         let finish = async {
             stop.soft().await;
             tokio::select! {
@@ -145,9 +148,15 @@ impl Skill {
             }
             watch_stop.stop_hard();
             bus_stop.stop_hard();
+            report_stop.stop_hard();
         };
         let sessions: &Sessions = &steps.carrier.sessions;
-        tokio::join!(steps.carrier.bus.run(bus_stop.clone()), steps.resolver.watch(sessions, &watch_stop), finish);
+        tokio::join!(
+            steps.carrier.bus.run(bus_stop.clone()),
+            steps.resolver.watch(sessions, &watch_stop),
+            steps.reports.run(&report_stop),
+            finish
+        );
     }
 
     /// What operators watch instead of readiness.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use macloud_e2ee::skill::{Answer as Opened, ReplyOpener, Session};
 use macloud_e2ee::vocabulary::{Action, Command, Placement, Reply, Scopes, Transport};
+use macloud_proto::bus::v1::dispatch::Class;
 use macloud_proto::bus::v1::{not_sent, unknown};
 use macloud_proto::ids::CommandId;
 use macloud_proto::time::Millis;
@@ -81,7 +82,7 @@ impl Carrier {
             passage.sessions_set_up += u32::from(is_new);
             let (sealed, opener) = self.seal(&session, passage.command_id, command, scopes, deadline)?;
             passage.seal += watch.lap();
-            let delivered = self.deliver(home, sealed, deadline, passage, &mut before).await;
+            let delivered = self.deliver(home, class(command), sealed, deadline, passage, &mut before).await;
             passage.dispatch += watch.lap();
             let opened = self.open(home, opener, &delivered?);
             passage.open += watch.lap();
@@ -119,6 +120,7 @@ impl Carrier {
     async fn deliver(
         &self,
         home: &Home,
+        class: Class,
         sealed: Bytes,
         deadline: Instant,
         passage: &mut Passage,
@@ -126,7 +128,7 @@ impl Carrier {
     ) -> Result<Bytes, Failure> {
         for last in [false, true] {
             passage.sends += 1;
-            let sent = self.bus.dispatch(&home.instance, passage.command_id, sealed.clone(), deadline).await;
+            let sent = self.bus.dispatch(&home.instance, passage.command_id, class, sealed.clone(), deadline).await;
             let Answer { outcome, node, timing, sent_before, .. } =
                 sent.map_err(|failure| before.unless_done(failure))?;
             passage.node = node;
@@ -196,7 +198,10 @@ impl Before {
 
 fn failure_of(outcome: &Outcome) -> Failure {
     match outcome {
+        // The relay has heard of it a moment earlier than this process.
+        Outcome::NotSent(not_sent::Reason::Paused) => Failure::HomePaused,
         Outcome::NotSent(reason) => Failure::NotSent(*reason),
+        Outcome::UsedUp(used_up) => Failure::UsedUp(*used_up),
         Outcome::Unknown(reason) => Failure::Unknown(*reason),
         Outcome::Delivered(_) | Outcome::PreKey(_) => Failure::SessionBroken,
     }
@@ -210,6 +215,14 @@ fn is_worth_another_try(failure: &Failure, deadline: Instant) -> bool {
         _ => false,
     };
     may_help && deadline.saturating_duration_since(Instant::now()) > WORTH_TRYING
+}
+
+/// Whether it counts against the home's plan: looking never does.
+const fn class(command: &Command) -> Class {
+    match command {
+        Command::ListPlayers | Command::OnPlayer { action: Action::Read, .. } => Class::Read,
+        Command::OnPlayer { .. } => Class::Command,
+    }
 }
 
 /// Whether carrying it out twice leaves the home as carrying it out once does.

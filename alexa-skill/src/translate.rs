@@ -2,7 +2,7 @@
 
 pub mod intent;
 
-use macloud_e2ee::vocabulary::{Action, Command, Scopes, Target};
+use macloud_e2ee::vocabulary::{Action, Command, Target};
 
 use crate::directive::{Ask, Endpoint, GrantCode, Request};
 use crate::failure::Failure;
@@ -40,20 +40,11 @@ pub fn directive(ask: Ask, access: &Access) -> Result<Work, Failure> {
             let Endpoint { instance, player } = endpoint.ok_or(Failure::NoSuchEndpoint)?;
             let command = Command::OnPlayer { target: Target::Key(player), action: action(request) };
             let home = access.homes.iter().find(|home| home.instance == instance).ok_or(Failure::NoSuchEndpoint)?;
-            permitted(home, &command, access.scopes)?;
+            if !access.scopes.cover(&command) {
+                return Err(Failure::ScopeMissing);
+            }
             Ok(Work::Command { home: home.clone(), command })
         }
-    }
-}
-
-/// Whether the account's grant and the home's owner let this command through.
-pub(crate) fn permitted(home: &Home, command: &Command, scopes: Scopes) -> Result<(), Failure> {
-    if !scopes.cover(command) {
-        Err(Failure::ScopeMissing)
-    } else if home.paused {
-        Err(Failure::HomePaused)
-    } else {
-        Ok(())
     }
 }
 
@@ -74,9 +65,10 @@ fn action(request: Request) -> Action {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use macloud_e2ee::vocabulary::Scopes;
     use macloud_proto::ids::{AccountId, GrantId, InstanceId, PlayerKey};
 
-    fn access(scopes: Scopes, paused: bool) -> Access {
+    fn access(scopes: Scopes) -> Access {
         Access {
             account: AccountId::from_bytes(&[1; 16]),
             grant: GrantId::from_bytes(&[2; 16]),
@@ -85,7 +77,7 @@ mod tests {
                 instance: InstanceId::from_bytes(&[3; 16]),
                 name: "Home".into(),
                 identity: [4; 32],
-                paused,
+                paused: false,
             }],
         }
     }
@@ -106,15 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_passes_without_scope_home_or_the_owners_leave() {
+    fn nothing_passes_without_scope_or_home() {
         let power = || on_endpoint(3, Request::Power(true));
-        assert!(matches!(directive(power(), &access(ALL, false)), Ok(Work::Command { .. })));
-        assert_eq!(directive(power(), &access(READ, false)).unwrap_err(), Failure::ScopeMissing);
-        assert_eq!(directive(power(), &access(ALL, true)).unwrap_err(), Failure::HomePaused);
-        let elsewhere = directive(on_endpoint(9, Request::Power(true)), &access(ALL, false));
+        assert!(matches!(directive(power(), &access(ALL)), Ok(Work::Command { .. })));
+        assert_eq!(directive(power(), &access(READ)).unwrap_err(), Failure::ScopeMissing);
+        let elsewhere = directive(on_endpoint(9, Request::Power(true)), &access(ALL));
         assert_eq!(elsewhere.unwrap_err(), Failure::NoSuchEndpoint);
-        let read = directive(on_endpoint(3, Request::ReportState), &access(READ, false));
+        let read = directive(on_endpoint(3, Request::ReportState), &access(READ));
         assert!(matches!(read, Ok(Work::Command { .. })));
-        assert_eq!(directive(Ask::Discover, &access(Scopes::default(), false)).unwrap_err(), Failure::ScopeMissing);
+        assert_eq!(directive(Ask::Discover, &access(Scopes::default())).unwrap_err(), Failure::ScopeMissing);
     }
 }

@@ -49,7 +49,7 @@ pub enum CloudError {
     #[error("the cloud is busy; it asks to try again in {} s", .0.as_secs())]
     RetryAfter(Duration),
     /// It does not know this home, or not any more.
-    #[error("the cloud does not accept this home any more; it was unlinked or paused")]
+    #[error("the cloud does not accept this home any more; it was unlinked, or its account suspended")]
     Unauthorized,
     /// It refused for another reason.
     #[error("the cloud refused: {code}")]
@@ -116,6 +116,9 @@ pub struct InstanceToken {
     /// At pairing: the home's name.
     #[serde(default)]
     pub home_name: Option<String>,
+    /// The owner has paused the home on the cloud's web page.
+    #[serde(default)]
+    pub paused: bool,
 }
 
 impl InstanceToken {

@@ -275,8 +275,8 @@ impl Connector {
         if before.is_none_or(|before| before.relay != now.relay) {
             match &now.relay {
                 LinkState::Connecting => {}
-                LinkState::Online { node, epoch } => {
-                    self.events.tell(&Event::Online { node: node.clone(), epoch: *epoch });
+                LinkState::Online { node, epoch, paused } => {
+                    self.events.tell(&Event::Online { node: node.clone(), epoch: *epoch, paused: *paused });
                 }
                 LinkState::Waiting { explanation, retry_in_seconds }
                 | LinkState::Replaced { explanation, retry_in_seconds }

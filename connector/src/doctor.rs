@@ -186,10 +186,20 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
         Err(error) => return checks.push(Check::bad(TOKEN, error.to_string(), "See the message.")),
     };
     match cloud.instance_token(&identity, &pairing.instance_id).await {
-        Ok(_) => checks.push(Check::good(TOKEN, "This home is accepted.")),
+        Ok(token) => {
+            checks.push(Check::good(TOKEN, "This home is accepted."));
+            if token.paused {
+                let fix = "Open the cloud's web page under Homes and resume this home.";
+                checks.push(Check::bad("pause in the cloud", "Paused on the cloud's web page: no commands come.", fix));
+            }
+        }
         Err(CloudError::Unauthorized) => {
-            let fix = "Open the cloud's web page under Homes and see whether this home is paused; if it is gone, run ma-connector pair again.";
-            return checks.push(Check::bad(TOKEN, "This home is not accepted: it was unlinked or paused.", fix));
+            let fix = "Open the cloud's web page under Homes and see whether this home is still there; if it is gone, run ma-connector pair again. The account may also be suspended.";
+            return checks.push(Check::bad(
+                TOKEN,
+                "This home is not accepted: it was unlinked, or its account suspended.",
+                fix,
+            ));
         }
         Err(error) => return checks.push(Check::bad(TOKEN, format!("{}.", capitalized(&error.to_string())), NETWORK)),
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use macloud_proto::link::GoodbyeReason;
 use macloud_proto::link::connector_side::{ConnectorSettings, Ended};
+use macloud_proto::link::frame::{Standing, Welcome};
 use macloud_proto::link::redial::{Because, Redial, RedialSettings};
 use macloud_proto::time::Millis;
 use macloud_service_kit::stop::Stop;
@@ -52,6 +53,15 @@ struct Session {
     news: mpsc::Receiver<News>,
     state: LinkState,
     leaves_at: Option<Millis>,
+}
+
+impl Session {
+    /// The home was paused or resumed in the cloud. How it stands now, if the session was up.
+    fn stand(&mut self, standing: Standing) -> Option<LinkState> {
+        let LinkState::Online { paused, .. } = &mut self.state else { return None };
+        *paused = standing.paused;
+        Some(self.state.clone())
+    }
 }
 
 /// What the link waits for.
@@ -121,7 +131,8 @@ impl Link {
                     redial.welcomed(welcome.reconnect_window, self.commands.now());
                     self.admission.note_nonce(&welcome.dpop_nonce);
                     tracing::debug!(relay.node = %welcome.node_id, session.epoch = welcome.session_epoch, "online");
-                    let state = LinkState::Online { node: welcome.node_id, epoch: welcome.session_epoch };
+                    let Welcome { node_id: node, session_epoch: epoch, paused, .. } = welcome;
+                    let state = LinkState::Online { node, epoch, paused };
                     if let Some(current) = &mut current {
                         current.state = state.clone();
                     }
@@ -135,6 +146,12 @@ impl Link {
                 }
                 Woke::News(News::Proven) => {
                     redial.proven();
+                    continue;
+                }
+                Woke::News(News::Standing(standing)) => {
+                    if let Some(state) = current.as_mut().and_then(|current| current.stand(standing)) {
+                        self.set(state);
+                    }
                     continue;
                 }
                 Woke::News(News::Draining(drain)) => {
@@ -156,6 +173,14 @@ impl Link {
                     // The new one is already on its way; until it is there the home is away.
                     draining = None;
                     self.set(LinkState::Connecting);
+                    continue;
+                }
+                Woke::OldNews(News::Standing(standing)) => {
+                    let news = draining.as_mut().and_then(|old| old.stand(standing));
+                    // Until the next one is up, this is the session that commands come with.
+                    if let Some(state) = news.filter(|_| self.state.borrow().is_online()) {
+                        self.set(state);
+                    }
                     continue;
                 }
                 Woke::OldNews(_) => continue,
@@ -251,7 +276,7 @@ const fn goodbye_explanation(reason: GoodbyeReason) -> &'static str {
             "Another connector connected with this home's key. If you moved the connector, stop the old one; if you did not, pair this home again with a new state directory."
         }
         GoodbyeReason::Revoked => {
-            "The home was unlinked or paused in the cloud. Open the cloud's web page under Homes; if the home is gone there, run ma-connector pair again."
+            "The home was unlinked in the cloud, or its account suspended. Open the cloud's web page under Homes; if the home is gone there, run ma-connector pair again."
         }
         GoodbyeReason::Version => "This connector is too old or too new for the relay. Update it.",
         GoodbyeReason::Protocol => "The relay did not understand this connector. Update it if this does not pass.",

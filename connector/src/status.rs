@@ -20,6 +20,9 @@ pub enum LinkState {
         node: String,
         /// The session's number; grows with each.
         epoch: u64,
+        /// The owner has paused the home on the cloud's web page: no commands come.
+        #[serde(default)]
+        paused: bool,
     },
     /// Not connected; the next attempt comes after a while.
     Waiting {
@@ -56,6 +59,7 @@ impl LinkState {
     pub fn explanation(&self) -> &str {
         match self {
             Self::Connecting => "Connecting to the cloud.",
+            Self::Online { paused: true, .. } => PAUSED,
             Self::Online { .. } => "Connected to the cloud.",
             Self::Waiting { explanation, .. }
             | Self::Replaced { explanation, .. }
@@ -63,6 +67,8 @@ impl LinkState {
         }
     }
 }
+
+const PAUSED: &str = "Connected to the cloud, but paused on its web page: no commands come until this home is resumed there, under Homes.";
 
 /// How it stands with Music Assistant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +119,8 @@ pub enum Event {
         node: String,
         /// The session's number.
         epoch: u64,
+        /// The owner has paused the home on the cloud's web page.
+        paused: bool,
     },
     /// The home cannot be reached (any more).
     Offline {

@@ -42,6 +42,9 @@ pub struct Claims {
     pub cnf: Confirmation,
     /// What the home's plan allows, enforced by the relay.
     pub limits: Limits,
+    /// The home's owner has paused it: it may dial in, and nothing is sent to it until it is resumed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
 
 /// Key confirmation (RFC 7800).
@@ -52,10 +55,26 @@ pub struct Confirmation {
 }
 
 /// Plan limits of a home.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Commands that may arrive per minute, averaged; the relay allows a burst of the same size.
+    /// Commands that may arrive per minute, averaged; the relay allows a burst of the same size. Reads do not count.
     pub commands_per_minute: u32,
+    /// What may arrive in a day. None for no such limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day: Option<DayLimit>,
+}
+
+/// How many commands a day a plan allows, and how many of today's were used when the token was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayLimit {
+    /// Homes with the same text here share the limit: an opaque name of their owner's account.
+    pub shared_by: String,
+    /// So many a day.
+    pub commands: u32,
+    /// So many of them were used.
+    pub used: u32,
+    /// When the day ends that this is about, seconds since 1970. Days are 86400 seconds long.
+    pub ends_at: u64,
 }
 
 /// Why a token is refused.
@@ -153,7 +172,8 @@ mod tests {
             exp: NOW + 600,
             jti: "j".into(),
             cnf: Confirmation { jkt: "t".into() },
-            limits: Limits { commands_per_minute: 120 },
+            limits: Limits { commands_per_minute: 120, day: None },
+            paused: false,
         }
     }
 

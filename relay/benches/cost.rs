@@ -73,7 +73,8 @@ fn numbered(key: &HomeKey, number: u64) -> macloud_proto::bus::v1::Call {
     let mut call = dispatch(key, 0, Duration::from_secs(5));
     let mut id = [0; 16];
     id[..8].copy_from_slice(&number.to_le_bytes());
-    let body = macloud_proto::bus::v1::Dispatch { command_id: id.to_vec().into(), sealed: vec![0; 1024].into() };
+    let body =
+        macloud_proto::bus::v1::Dispatch { command_id: id.to_vec().into(), sealed: vec![0; 1024].into(), class: 0 };
     call.body = Some(macloud_proto::bus::v1::call::Body::Dispatch(body));
     call
 }

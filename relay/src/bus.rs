@@ -110,7 +110,8 @@ impl Call {
                 if dispatch.sealed.len() > MAX_SEALED_BYTES {
                     return Err("sealed is over 60 KiB");
                 }
-                Ask::Command { command_id, sealed: dispatch.sealed }
+                let counts = dispatch.class() != v1::dispatch::Class::Read;
+                Ask::Command { command_id, sealed: dispatch.sealed, counts }
             }
             Some(call::Body::FetchPreKey(fetch)) => Ask::PreKey { fresh: fetch.fresh },
             None => return Err("the call has no body"),

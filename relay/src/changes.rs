@@ -1,5 +1,5 @@
-//! What the account service revokes, followed live: the socket of an unlinked home is closed within a fraction of a
-//! second, and its tokens are refused from then on.
+//! What the account service revokes and pauses, followed live: the socket of an unlinked home is closed within a fraction of
+//! a second, and its tokens are refused from then on; a paused home keeps its link and is sent nothing.
 
 use std::time::Duration;
 
@@ -46,6 +46,15 @@ async fn follow_once(node: &Node, since: &mut u64) -> Result<(), tonic::Status> 
         match subject {
             Some(change::Subject::Start(Start { gap: true })) => distrust_all(node, happened_at).await,
             Some(change::Subject::InstanceEnded(instance)) => end(node, &instance, happened_at + COMMIT_SECONDS).await,
+            Some(change::Subject::HomePaused(instance)) => {
+                pause(node, &instance, true, happened_at + COMMIT_SECONDS).await;
+            }
+            Some(change::Subject::HomeResumed(instance)) => {
+                pause(node, &instance, false, happened_at + COMMIT_SECONDS).await;
+            }
+            Some(change::Subject::LimitsChanged(instance)) => {
+                ask_for_new_limits(node, &instance, happened_at + COMMIT_SECONDS).await;
+            }
             // The account service names each home of an ended account; tokens and names of homes are not kept here.
             Some(
                 change::Subject::Start(_)
@@ -75,9 +84,35 @@ async fn end(node: &Node, instance: &str, until: u64) {
     // Refused first: a home that is just dialling in looks here after it has entered the table.
     node.admission.revoked.end(&instance, until, node.unix_seconds());
     if let Some(session) = node.sessions.find(&instance).filter(|session| session.issued_at <= until) {
-        let _ =
-            session.inbox.send(Order::Close(GoodbyeReason::Revoked, "the home was unlinked or paused").into()).await;
+        let _ = session.inbox.send(Order::Close(GoodbyeReason::Revoked, "the home was unlinked").into()).await;
         tracing::info!(instance.id = %instance, "home revoked");
+    }
+}
+
+/// Nothing is sent to the home from now on, or everything again.
+async fn pause(node: &Node, instance: &str, paused: bool, until: u64) {
+    let Ok(instance) = instance.parse::<InstanceId>() else {
+        return tracing::error!("the account service paused something that is no instance id");
+    };
+    // Noted first: a home that is just dialling in looks here after it has entered the table.
+    node.standing.hear(&instance, paused, until, node.unix_seconds());
+    if let Some(session) = node.sessions.find(&instance) {
+        let _ = session.inbox.send(Order::Pause(paused).into()).await;
+        tracing::info!(instance.id = %instance, paused, "home paused or resumed by its owner");
+    }
+}
+
+/// What the home's token says of its plan is out of date: it dials in anew with another, make before break.
+async fn ask_for_new_limits(node: &Node, instance: &str, until: u64) {
+    let Ok(instance) = instance.parse::<InstanceId>() else {
+        return tracing::error!("the account service limited something that is no instance id");
+    };
+    node.admission.revoked.end(&instance, until, node.unix_seconds());
+    if let Some(session) = node.sessions.find(&instance).filter(|session| session.issued_at <= until) {
+        let reconnect_after = NEW_LIMITS_AFTER + between(Duration::ZERO, NEW_LIMITS_WITHIN, &mut random::fill);
+        // A home that cannot get another token meanwhile keeps its link: limits are not worth losing a home for.
+        let leaving_in = Duration::from_secs(3600);
+        let _ = session.inbox.send(Order::Drain { reconnect_after, leaving_in }.into()).await;
     }
 }
 
@@ -97,5 +132,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const COMMIT_SECONDS: u64 = 3;
 /// A token made in the very second in which changes were missed is refused. Homes ask for theirs later than that.
 const PROVE_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// Later than the second up to which tokens count as made before the change.
+const NEW_LIMITS_AFTER: Duration = Duration::from_secs(COMMIT_SECONDS + 1);
+const NEW_LIMITS_WITHIN: Duration = Duration::from_secs(2);
 /// Every home needs a new token from the account service, which has just been away.
 const PROVE_AGAIN: Duration = Duration::from_secs(120);

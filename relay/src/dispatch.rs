@@ -15,6 +15,7 @@ use tracing::field::Empty;
 use tracing::{Span, info_span};
 
 use crate::bus::AnswerTo;
+use crate::meters::{Meter, UsedUp};
 use crate::metrics::outcome_label;
 use crate::node::Node;
 use crate::session::Input;
@@ -22,7 +23,7 @@ use crate::session::Input;
 /// What a home is asked for.
 #[derive(Debug, Clone)]
 pub(crate) enum Ask {
-    Command { command_id: CommandId, sealed: Bytes },
+    Command { command_id: CommandId, sealed: Bytes, counts: bool },
     PreKey { fresh: bool },
 }
 
@@ -45,6 +46,8 @@ pub(crate) struct PendingCall {
     /// An earlier session wrote it and ended: from then on "not sent" would be a lie.
     written_before: bool,
     retried: bool,
+    /// Where it was charged, until it turns out not to have been sent.
+    charged: Option<Arc<Meter>>,
     /// From the call's arrival to its answer.
     span: Span,
 }
@@ -59,7 +62,7 @@ impl PendingCall {
         answer_to: AnswerTo,
     ) -> Box<Self> {
         let arrived = node.now();
-        if let (Some(tap), Ask::Command { command_id, sealed }) = (&node.config.tap, &ask) {
+        if let (Some(tap), Ask::Command { command_id, sealed, .. }) = (&node.config.tap, &ask) {
             (tap.0)(*command_id, sealed);
         }
         let span = info_span!("route", otel.kind = "server", instance.id = %instance, outcome = Empty);
@@ -78,6 +81,7 @@ impl PendingCall {
             given: false,
             written_before: false,
             retried: false,
+            charged: None,
             span,
         })
     }
@@ -97,6 +101,23 @@ impl PendingCall {
         if let Input::Call(call) = error.into_inner() {
             call.settle(Outcome::NotSent(reason), Timing::default());
         }
+    }
+
+    /// Use one of the day's commands for this call, once however often it is sent.
+    pub(crate) fn charge(&mut self, meter: &Arc<Meter>, now: u64) -> Result<(), UsedUp> {
+        if self.charged.is_none() {
+            meter.take(now)?;
+            self.charged = Some(meter.clone());
+        }
+        Ok(())
+    }
+
+    /// Nothing is left of the day: answer so.
+    pub(crate) fn refuse_used_up(mut self: Box<Self>, UsedUp { allowed, after }: UsedUp) {
+        let reason = v1::not_sent::Reason::UsedUp.into();
+        let retry_after_ms = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
+        let outcome = v1::answer::Outcome::NotSent(v1::NotSent { reason, retry_after_ms, commands_per_day: allowed });
+        self.give(outcome, Timing::default(), "not_sent_used_up");
     }
 
     /// The session has taken the call into its machine.
@@ -130,18 +151,27 @@ impl PendingCall {
     }
 
     fn answer(&mut self, outcome: Outcome, timing: Timing) {
-        let Some(answer_to) = self.answer_to.take() else { return };
-        let label = outcome_label(&outcome);
-        self.node.metrics.command(label);
         if matches!(self.ask, Ask::Command { .. }) && matches!(outcome, Outcome::Delivered(_)) {
             self.node.metrics.queued(timing.queued);
         }
+        if matches!(outcome, Outcome::NotSent(_))
+            && let Some(meter) = self.charged.take()
+        {
+            meter.give_back();
+        }
+        let label = outcome_label(&outcome);
+        self.give(to_answer(outcome), timing, label);
+    }
+
+    fn give(&mut self, outcome: v1::answer::Outcome, timing: Timing, label: &'static str) {
+        let Some(answer_to) = self.answer_to.take() else { return };
+        self.node.metrics.command(label);
         self.log(label);
         answer_to.give(v1::Answer {
             correlation: 0,
             owner_node_id: if self.epoch == 0 { String::new() } else { self.node.config.node_id.clone() },
             session_epoch: self.epoch,
-            outcome: Some(to_answer(outcome)),
+            outcome: Some(outcome),
             timing: Some(to_timing(timing)),
             sent_before: self.written_before,
         });
@@ -150,6 +180,9 @@ impl PendingCall {
     fn answer_without_session(&mut self, why: NoSession) {
         if self.written_before {
             return self.answer(Outcome::Unknown(Unknown::LinkLost), Timing::default());
+        }
+        if let Some(meter) = self.charged.take() {
+            meter.give_back();
         }
         let Some(answer_to) = self.answer_to.take() else { return };
         let (reason, label) = match why {
@@ -194,7 +227,7 @@ enum NoSession {
 
 /// An answer for a call that reached no session.
 pub(crate) fn not_sent(reason: v1::not_sent::Reason) -> v1::Answer {
-    let outcome = v1::answer::Outcome::NotSent(v1::NotSent { reason: reason.into(), retry_after_ms: 0 });
+    let outcome = v1::answer::Outcome::NotSent(v1::NotSent { reason: reason.into(), ..v1::NotSent::default() });
     v1::Answer { outcome: Some(outcome), ..v1::Answer::default() }
 }
 
@@ -210,10 +243,11 @@ fn to_answer(outcome: Outcome) -> v1::answer::Outcome {
                 NotSent::LinkLost => (Reason::LinkLost, None),
                 NotSent::Cancelled => (Reason::Cancelled, None),
                 NotSent::RateLimited(after) => (Reason::RateLimited, Some(after)),
+                NotSent::Paused => (Reason::Paused, None),
                 NotSent::Invalid => (Reason::Invalid, None),
             };
             let retry_after_ms = retry_after.map_or(0, |after| u32::try_from(after.as_millis()).unwrap_or(u32::MAX));
-            v1::answer::Outcome::NotSent(v1::NotSent { reason: reason.into(), retry_after_ms })
+            v1::answer::Outcome::NotSent(v1::NotSent { reason: reason.into(), retry_after_ms, commands_per_day: 0 })
         }
         Outcome::Unknown(why) => {
             let reason = match why {

@@ -191,7 +191,7 @@ fn refused(refusal: Refusal, node: &Node) -> (Response, &'static str) {
         Refusal::Nonce => ("use_dpop_nonce", "the proof needs the nonce that comes with this answer"),
         Refusal::Proof(why) => ("invalid_dpop_proof", why),
         Refusal::Token(why) => ("invalid_token", why),
-        Refusal::Revoked => ("invalid_token", "the home was unlinked or paused"),
+        Refusal::Revoked => ("invalid_token", "the home was unlinked, or needs a newer token"),
     };
     let challenge = match error {
         "" => r#"DPoP algs="EdDSA""#.to_owned(),

@@ -3,7 +3,7 @@
 //! The way of a home: it dials in and is *admitted* before anything is spent on it ([`admission`]), its *session* obeys
 //! the link protocol's machine ([`session`]), and *sessions* are found by the home's id (`sessions`). The way of a
 //! command: it arrives on the *bus*, is *dispatched* to the session, and gets exactly one answer before its deadline.
-//! What the account service revokes is *followed* and closed at once; sessions are *renewed* now and then all the same; a
+//! What the account service revokes or pauses is *followed* and done at once, and what a plan allows is *metered*; sessions are *renewed* now and then all the same; a
 //! node that stops *drains* first.
 //!
 //! The relay holds no key of any home, reads no database, and does not know `macloud-e2ee`.
@@ -15,12 +15,14 @@ mod config;
 mod dispatch;
 mod drain;
 mod handshake;
+mod meters;
 mod metrics;
 mod node;
 pub mod presence;
 mod renewal;
 mod session;
 mod sessions;
+mod standing;
 mod takeovers;
 
 pub use bus::Bus;

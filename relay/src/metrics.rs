@@ -100,6 +100,7 @@ pub(crate) const fn outcome_label(outcome: &Outcome) -> &'static str {
         Outcome::NotSent(NotSent::LinkLost) => "not_sent_link_lost",
         Outcome::NotSent(NotSent::Cancelled) => "not_sent_cancelled",
         Outcome::NotSent(NotSent::RateLimited(_)) => "not_sent_rate_limited",
+        Outcome::NotSent(NotSent::Paused) => "not_sent_paused",
         Outcome::NotSent(NotSent::Invalid) => "not_sent_invalid",
         Outcome::Unknown(Unknown::Deadline) => "unknown_deadline",
         Outcome::Unknown(Unknown::LinkLost) => "unknown_link_lost",

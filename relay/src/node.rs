@@ -26,9 +26,11 @@ use crate::admission::replays::Replays;
 use crate::admission::revoked::Revoked;
 use crate::bus::Bus;
 use crate::config::RelayConfig;
+use crate::meters::Meters;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
 use crate::sessions::Sessions;
+use crate::standing::Standing;
 use crate::takeovers::Takeovers;
 use crate::{CONNECT_PATH, changes, drain, handshake, renewal};
 
@@ -46,6 +48,8 @@ pub(crate) struct Node {
     pub(crate) admission: Admission,
     pub(crate) sessions: Sessions,
     pub(crate) takeovers: Takeovers,
+    pub(crate) standing: Standing,
+    pub(crate) meters: Meters,
     pub(crate) presence: Arc<dyn Presence>,
     pub(crate) accounts: AccountsClient<Channel>,
     pub(crate) metrics: Metrics,
@@ -91,6 +95,8 @@ impl Relay {
             admission,
             sessions: Sessions::default(),
             takeovers: Takeovers::new(),
+            standing: Standing::default(),
+            meters: Meters::default(),
             presence,
             accounts,
             metrics: Metrics::new(),

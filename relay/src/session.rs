@@ -27,6 +27,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use crate::dispatch::{Ask, PendingCall};
 use crate::handshake::Room;
+use crate::meters::Meter;
 use crate::node::Node;
 use crate::renewal;
 use crate::sessions::{Entered, SessionHandle};
@@ -46,6 +47,8 @@ pub(crate) enum Input {
 pub(crate) enum Order {
     /// The caller of this command does not wait any more.
     Cancel(CommandId),
+    /// The home's owner has paused it, or lets it go on.
+    Pause(bool),
     /// Ask the home to dial elsewhere.
     Drain { reconnect_after: Duration, leaving_in: Duration },
     /// End the session.
@@ -101,8 +104,8 @@ async fn begin(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims) -> Option<(B
     };
     let epoch = claim(&node, &claims.sub).await;
     node.metrics.connected(1);
-    let registered = Registered { node, instance: claims.sub, issued_at: claims.iat, epoch };
-    registered.enter(&mut driver, hello, inbox).await;
+    let registered = Registered { node, instance: claims.sub.clone(), issued_at: claims.iat, epoch };
+    registered.enter(&mut driver, hello, &claims, inbox).await;
     Some((driver, registered))
 }
 
@@ -129,7 +132,7 @@ struct Registered {
 
 impl Registered {
     /// Take the home's place and greet it, then tell the session that had the place before.
-    async fn enter(&self, driver: &mut Driver, hello: Hello, inbox: mpsc::Sender<Input>) {
+    async fn enter(&self, driver: &mut Driver, hello: Hello, claims: &Claims, inbox: mpsc::Sender<Input>) {
         let (node, instance) = (&self.node, &self.instance);
         let Self { epoch, issued_at, .. } = *self;
         let renew_at = renewal::due(node);
@@ -143,7 +146,7 @@ impl Registered {
         }
         // Looked at again, since the home may have been revoked between its admission and its place in the table.
         if node.admission.revoked.refuses(instance, self.issued_at) {
-            return driver.machine.close(GoodbyeReason::Revoked, "the home was unlinked or paused", now);
+            return driver.machine.close(GoodbyeReason::Revoked, "the home was unlinked", now);
         }
         let other_installation = matches!(&entered, Entered::Replaced(old) if old.install_id != install_id);
         let contested = other_installation && node.takeovers.note(instance);
@@ -153,6 +156,8 @@ impl Registered {
             node_id: node.config.node_id.clone(),
             reconnect_window: node.config.reconnect_window,
             contested,
+            // Asked after the session is in the table: a pause from now on finds it there.
+            paused: node.standing.is_paused(claims),
         });
         if node.is_draining() {
             // It was let in just before, and the round of asking has passed it by.
@@ -207,6 +212,8 @@ struct Driver {
     machine: RelaySide<Box<PendingCall>>,
     socket: WebSocketStream<TokioIo<Upgraded>>,
     inbox: mpsc::Receiver<Input>,
+    /// What is left of the day, if the home's plan has such a limit.
+    meter: Option<Arc<Meter>>,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Micros>,
     unflushed: bool,
@@ -221,12 +228,15 @@ impl Driver {
         let commands_per_minute = claims.limits.commands_per_minute.min(config.max_commands_per_minute);
         let mut settings = config.link.clone();
         settings.commands_per_minute = Some(commands_per_minute);
+        // What costs nobody anything is bounded all the same.
+        settings.reads_per_minute = Some(config.max_commands_per_minute);
         let machine = RelaySide::new(settings, node.now(), &mut random::fill);
         let socket = websocket(upgraded, config.read_buffer_bytes, config.write_buffer_bytes).await;
         let (sender, inbox) = mpsc::channel(config.inbox_calls);
         let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
         let driver = Self {
             instance: claims.sub.clone(),
+            meter: node.meters.of(claims, node.unix_seconds()),
             machine,
             socket,
             inbox,
@@ -282,6 +292,7 @@ impl Driver {
             Input::Call(call) => self.submit(call, now),
             Input::Order(order) => match *order {
                 Order::Cancel(id) => self.machine.cancel(id),
+                Order::Pause(paused) => self.machine.set_paused(paused),
                 Order::Drain { reconnect_after, leaving_in } => self.machine.drain(reconnect_after, leaving_in, now),
                 Order::Close(reason, detail) => self.machine.close(reason, detail, now),
             },
@@ -293,9 +304,14 @@ impl Driver {
         let (arrived, deadline) = (call.arrived, call.deadline);
         match call.ask.clone() {
             Ask::PreKey { fresh } => self.machine.fetch_pre_key(call, fresh, deadline, now),
-            Ask::Command { command_id, sealed } => {
+            Ask::Command { command_id, sealed, counts } => {
+                if let Some(meter) = self.meter.as_ref().filter(|_| counts)
+                    && let Err(used_up) = call.charge(meter, self.node.unix_seconds())
+                {
+                    return call.refuse_used_up(used_up);
+                }
                 let traceparent = call.traceparent.clone();
-                let submission = Submission { command_id, sealed, traceparent, arrived, deadline };
+                let submission = Submission { command_id, counts, sealed, traceparent, arrived, deadline };
                 self.machine.submit(call, submission, now);
             }
         }

@@ -16,6 +16,7 @@ use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::health::Health;
 use macloud_service_kit::stop::Stop;
 use tokio::task::JoinHandle;
+use tonic::transport::Channel;
 
 use crate::in_process;
 use crate::skill_keys::SkillKeys;
@@ -52,6 +53,7 @@ pub struct CloudConfig {
 pub struct Cloud {
     accounts: AccountService,
     router: Router,
+    bus: Channel,
     health: Health,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -102,7 +104,7 @@ impl Cloud {
         let (bus_channel, bus_rpc) = in_process::serve(tonic::service::Routes::new(relay.bus()), stop.clone());
 
         skill.events = events(keys.vault_key)?;
-        let skill = Skill::new(skill, accounts_channel, bus_channel, keys.signer, clock)?;
+        let skill = Skill::new(skill, accounts_channel, bus_channel.clone(), keys.signer, clock)?;
 
         let health = Health::new();
         let router = accounts.router().merge(relay.router()).merge(skill.router()).merge(health.router());
@@ -119,7 +121,7 @@ impl Cloud {
         tasks.push(tokio::spawn(async move { skill.run(until).await }));
         let (checked, known, until) = (accounts.clone(), health.clone(), stop.clone());
         tasks.push(tokio::spawn(async move { checked.watch_database(&known, &until).await }));
-        Ok(Self { accounts, router, health, tasks })
+        Ok(Self { accounts, router, bus: bus_channel, health, tasks })
     }
 
     /// Everything that people, Alexa and connectors reach.
@@ -137,6 +139,12 @@ impl Cloud {
     #[must_use]
     pub const fn accounts(&self) -> &AccountService {
         &self.accounts
+    }
+
+    /// The relay's command bus, for a caller that stands in for the skill.
+    #[must_use]
+    pub fn bus(&self) -> Channel {
+        self.bus.clone()
     }
 
     /// Wait until everything has ended after a stop, then let go of the database.

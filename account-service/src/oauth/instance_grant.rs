@@ -62,7 +62,8 @@ pub(super) async fn issue(shared: &Shared, instance: &Instance) -> Result<Value,
         exp: now + u64::from(seconds),
         jti: URL_SAFE_NO_PAD.encode(jti),
         cnf: Confirmation { jkt: thumbprint(&instance.identity_key) },
-        limits: Limits { commands_per_minute: shared.config.commands_per_minute },
+        limits: Limits { commands_per_minute: shared.config.commands_per_minute, day: None },
+        paused: instance.paused,
     };
     let mut answer = json!({
         "access_token": shared.signing.sign_instance(&claims),
@@ -71,6 +72,10 @@ pub(super) async fn issue(shared: &Shared, instance: &Instance) -> Result<Value,
         "scope": "relay",
         "relay_url": shared.relay_url(),
     });
+    if instance.paused {
+        // For the home's own `doctor`: what the relay goes by is in the token.
+        answer["paused"] = true.into();
+    }
     if let Some(key_set) = &shared.config.skill_key_set {
         answer["skill_key_set"] = URL_SAFE_NO_PAD.encode(key_set).into();
     }

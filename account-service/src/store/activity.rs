@@ -6,8 +6,8 @@ use macloud_service_kit::random;
 use super::{Db, Result, StoreError, statements, values};
 
 statements! {
-    INSERT = "INSERT INTO activity (id, account_id, happened_at, kind, detail) SELECT $1, id, $3, $4, $5 FROM accounts WHERE id = $2";
-    OF_ACCOUNT = "SELECT happened_at, kind, detail FROM activity WHERE account_id = $1 ORDER BY happened_at DESC, id LIMIT 200";
+    INSERT = "INSERT INTO activity (id, account_id, happened_at, kind, detail, sequence) SELECT $1, id, $3, $4, $5, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM activity WHERE account_id = $2) FROM accounts WHERE id = $2";
+    OF_ACCOUNT = "SELECT happened_at, kind, detail FROM activity WHERE account_id = $1 ORDER BY happened_at DESC, sequence DESC, id DESC LIMIT 200";
 }
 
 /// What can happen. The text is what is stored.

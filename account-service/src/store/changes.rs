@@ -21,12 +21,18 @@ statements! {
 pub(crate) enum Subject {
     /// Its tokens are void.
     GrantEnded(GrantId),
-    /// Unlinked or paused.
+    /// Unlinked, or its account suspended.
     InstanceEnded(InstanceId),
     /// Suspended.
     AccountEnded(AccountId),
     /// Paired, renamed, paused or resumed.
     HomesChanged(AccountId),
+    /// Nothing may be sent to it.
+    HomePaused(InstanceId),
+    /// It goes on.
+    HomeResumed(InstanceId),
+    /// Its plan allows something else, or nothing more for today.
+    LimitsChanged(InstanceId),
 }
 
 /// A change as it was committed.
@@ -45,6 +51,9 @@ impl Subject {
             Self::InstanceEnded(id) => ("instance_ended", id.as_str()),
             Self::AccountEnded(id) => ("account_ended", id.as_str()),
             Self::HomesChanged(id) => ("homes_changed", id.as_str()),
+            Self::HomePaused(id) => ("home_paused", id.as_str()),
+            Self::HomeResumed(id) => ("home_resumed", id.as_str()),
+            Self::LimitsChanged(id) => ("limits_changed", id.as_str()),
         }
     }
 
@@ -54,6 +63,9 @@ impl Subject {
             "instance_ended" => Self::InstanceEnded(parse_id(subject, "changes", "subject")?),
             "account_ended" => Self::AccountEnded(parse_id(subject, "changes", "subject")?),
             "homes_changed" => Self::HomesChanged(parse_id(subject, "changes", "subject")?),
+            "home_paused" => Self::HomePaused(parse_id(subject, "changes", "subject")?),
+            "home_resumed" => Self::HomeResumed(parse_id(subject, "changes", "subject")?),
+            "limits_changed" => Self::LimitsChanged(parse_id(subject, "changes", "subject")?),
             _ => return Err(StoreError::Inconsistent { table: "changes", column: "kind" }),
         })
     }

@@ -19,7 +19,8 @@ statements! {
     TOTP = "SELECT created_at, confirmed_at FROM totp_secrets WHERE account_id = $1";
     RECOVERY_CODES = "SELECT COUNT(*) FROM recovery_codes WHERE account_id = $1";
     MAILED_CODES = "SELECT purpose, expires_at, tries_left FROM mailed_codes WHERE account_id = $1 ORDER BY purpose";
-    ACTIVITY = "SELECT happened_at, kind, detail FROM activity WHERE account_id = $1 ORDER BY happened_at, id";
+    USES = "SELECT u.hour, u.grant_id, u.instance_id, u.kind, u.result, u.times, u.last_at FROM uses u WHERE u.account_id = $1 ORDER BY u.hour, u.last_at";
+    ACTIVITY = "SELECT happened_at, kind, detail FROM activity WHERE account_id = $1 ORDER BY happened_at, sequence, id";
 }
 
 /// A table's name, and its rows.
@@ -27,7 +28,7 @@ type Table = (&'static str, Value);
 
 /// All of it as one JSON document: an object with a list for each table.
 pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
-    let tables: [Table; 12] = [
+    let tables: [Table; 13] = [
         accounts(db, account).await?,
         sessions(db, account).await?,
         codes(db, account).await?,
@@ -40,6 +41,7 @@ pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
         recovery_codes(db, account).await?,
         mailed_codes(db, account).await?,
         activity(db, account).await?,
+        uses(db, account).await?,
     ];
     Ok(Value::Object(tables.into_iter().map(|(name, rows)| (name.to_owned(), rows)).collect::<Map<_, _>>()))
 }
@@ -144,6 +146,19 @@ async fn activity(db: &Db, account: &AccountId) -> Result<Table> {
     let rows: Vec<(i64, String, String)> = db.rows(ACTIVITY, values![account.as_str()]).await?;
     let row = |(happened_at, kind, detail)| json!({ "happened_at": happened_at, "kind": kind, "detail": detail });
     Ok(("activity", rows.into_iter().map(row).collect()))
+}
+
+type UseRow = (i64, String, String, String, String, i64, i64);
+
+async fn uses(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<UseRow> = db.rows(USES, values![account.as_str()]).await?;
+    let row = |(hour, grant_id, instance_id, kind, result, times, last_at): UseRow| {
+        json!({
+            "hour": hour, "grant_id": grant_id, "instance_id": instance_id, "kind": kind, "result": result,
+            "times": times, "last_at": last_at,
+        })
+    };
+    Ok(("uses", rows.into_iter().map(row).collect()))
 }
 
 fn fingerprint(key: &[u8]) -> Option<String> {

@@ -19,6 +19,8 @@ statements! {
               WHERE next.parent_hash = token_pairs.refresh_hash AND later.issued_at <= $2)";
     ENDED_GRANTS = "DELETE FROM grants WHERE ended_at <= $1";
     ENDED_INSTANCES = "DELETE FROM instances WHERE ended_at <= $1";
+    USES = "DELETE FROM uses WHERE last_at <= $1";
+    USE_BATCHES = "DELETE FROM use_batches WHERE counted_at <= $1";
     ACTIVITY = "DELETE FROM activity WHERE happened_at <= $1";
 }
 
@@ -34,5 +36,7 @@ pub(crate) async fn run(db: &Db, now: i64, overlap_seconds: i64) -> Result<u64> 
     deleted += db.write(ENDED_GRANTS, values![now - 400 * DAY]).await?;
     deleted += db.write(ENDED_INSTANCES, values![now - 400 * DAY]).await?;
     deleted += db.write(ACTIVITY, values![now - 180 * DAY]).await?;
+    deleted += db.write(USES, values![now - 30 * DAY]).await?;
+    deleted += db.write(USE_BATCHES, values![now - 2 * DAY]).await?;
     Ok(deleted)
 }

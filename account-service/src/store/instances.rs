@@ -128,7 +128,11 @@ pub(crate) async fn set_paused(
     if changed == 0 {
         return Ok(false);
     }
-    // The skill refuses for a paused home as soon as it hears of it. The link stays up: resuming must work as quickly.
+    // Skill and relay both refuse for a paused home as soon as they hear of it. The link stays up: resuming must work as
+    // quickly.
+    let id = id.clone();
+    let told = if paused { changes::Subject::HomePaused(id) } else { changes::Subject::HomeResumed(id) };
+    changes::append(tx, &told, now).await?;
     changes::append(tx, &changes::Subject::HomesChanged(account.clone()), now).await?;
     Ok(true)
 }

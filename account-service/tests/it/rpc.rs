@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use macloud_proto::accounts::v1::change::Subject;
 use macloud_proto::accounts::v1::resolve_access_answer::Status;
+use macloud_proto::accounts::v1::r#use::{Kind as UseKind, Result as Ended};
 use macloud_proto::accounts::v1::{
-    Change, ResolveAccessAnswer, ResolveAccessRequest, SigningKeysRequest, Start, StoreEventGrantRequest,
-    WatchChangesRequest,
+    Change, ReportUseRequest, ResolveAccessAnswer, ResolveAccessRequest, SigningKeysRequest, Start,
+    StoreEventGrantRequest, Use, WatchChangesRequest,
 };
 use macloud_proto::instance_token::KeySet;
 use macloud_service_kit::clock::Clock as _;
@@ -83,6 +84,9 @@ on_both_databases! {
         for action in ["pause", "resume"] {
             let page = browser.get("/homes").await;
             browser.submit(&page, &format!("/homes/{home}/{action}"), &[]).await;
+            // The relay is told of the home, the skill of the account.
+            let told = if action == "pause" { Subject::HomePaused(home.clone()) } else { Subject::HomeResumed(home.clone()) };
+            assert_eq!(next(&mut stream).await.subject, Some(told));
             assert_eq!(next(&mut stream).await.subject, Some(Subject::HomesChanged(account.clone())));
             assert_eq!(resolve(world, text(&tokens, "access_token")).await.homes[0].paused, action == "pause");
         }
@@ -182,6 +186,56 @@ on_both_databases! {
         };
         assert_eq!(ended.unwrap_err().code(), tonic::Code::Unavailable, "who follows must not believe that nothing changes");
         assert!(begin.elapsed() < Duration::from_secs(6), "took {:?}", begin.elapsed());
+    }
+
+    async fn what_was_done_is_counted_once_however_often_it_is_reported(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let home = text(&Connector::new().pair(world, &mut browser, "A").await, "instance_id").to_owned();
+        let tokens = world.link_as(&client, &mut browser).await;
+        let grant = resolve(world, text(&tokens, "access_token")).await.grant_id;
+        let used = |grant: &str, home: &str, kind: UseKind, count: u32, last_at: u64| Use {
+            grant_id: grant.into(),
+            instance_id: home.into(),
+            kind: kind.into(),
+            result: Ended::Done.into(),
+            count,
+            last_at,
+        };
+        let report = async |id: &[u8], uses: Vec<Use>| {
+            let request = ReportUseRequest { batch_id: id.to_vec().into(), uses };
+            world.accounts().report_use(request).await.map(drop).map_err(|status| status.code())
+        };
+        let now = world.clock.unix_seconds();
+        let some = || vec![used(&grant, &home, UseKind::Volume, 2, now), used(&grant, &home, UseKind::PlayMedia, 1, now - 7200)];
+        assert_eq!(report(&[1; 16], some()).await, Ok(()));
+        assert_eq!(report(&[1; 16], some()).await, Ok(()));
+        let sum = "SELECT CAST(SUM(times) AS TEXT) || ' in ' || CAST(COUNT(*) AS TEXT) FROM uses";
+        assert_eq!(world.look_up(sum).await, "3 in 2");
+        // Others in the same batch count although one's grant or home is gone, or its kind is of a newer caller.
+        let nobody = "0123456789abcdefghjkmnpqrs";
+        let mut mixed = vec![
+            used(nobody, &home, UseKind::Volume, 10, now),
+            used(&grant, nobody, UseKind::Volume, 10, now),
+            used(&grant, &home, UseKind::Volume, 4, now + 9_999_999),
+        ];
+        mixed.push(Use { kind: 99, ..used(&grant, &home, UseKind::Volume, 10, now) });
+        assert_eq!(report(&[2; 16], mixed).await, Ok(()));
+        assert_eq!(world.look_up(sum).await, "7 in 2", "a clock that goes ahead does not make another hour");
+        for (id, uses) in [
+            (&[3; 15][..], some()),
+            (&[3; 16], vec![used("x", &home, UseKind::Volume, 1, now)]),
+            (&[3; 16], vec![used(&grant, "x", UseKind::Volume, 1, now)]),
+            (&[3; 16], vec![used(&grant, &home, UseKind::Volume, 1, now); 1001]),
+        ] {
+            assert_eq!(report(id, uses).await, Err(tonic::Code::InvalidArgument));
+        }
+        let two = async |uses| tokio::join!(report(&[4; 16], some()), report(&[4; 16], uses));
+        assert_eq!(two(some()).await, (Ok(()), Ok(())));
+        assert_eq!(world.look_up(sum).await, "10 in 2");
+        world.advance(31 * 24 * 3600);
+        world.service.housekeep().await.unwrap();
+        assert_eq!(world.look_up("SELECT CAST(COUNT(*) AS TEXT) FROM uses").await, "0");
     }
 
     async fn signing_keys_and_event_grants(world: &World) {

@@ -36,6 +36,7 @@ pub fn alexa(failure: &Failure) -> AlexaError {
         Failure::AccountsAway => error("INTERNAL_ERROR", "Accounts cannot be looked up at the moment."),
         Failure::BusAway => error("INTERNAL_ERROR", "Homes cannot be reached at the moment."),
         Failure::NotSent(reason) => not_sent(*reason),
+        Failure::UsedUp(_) => error("RATE_LIMIT_EXCEEDED", "Today's commands of the plan are used up."),
         Failure::Unknown(reason) => unknown(*reason),
         Failure::TimeUp => error("BRIDGE_UNREACHABLE", "The home did not answer in time."),
         Failure::HomeUntrusted => error("BRIDGE_UNREACHABLE", "The home could not prove that it is the paired one."),
@@ -62,6 +63,8 @@ fn not_sent(reason: not_sent::Reason) -> AlexaError {
         Reason::RateLimited => error("RATE_LIMIT_EXCEEDED", "The home was asked too much in too little time."),
         Reason::Draining | Reason::LinkLost => error("BRIDGE_UNREACHABLE", "The link to the home broke."),
         Reason::Deadline => error("BRIDGE_UNREACHABLE", "The home could not be asked in time."),
+        Reason::Paused => error("INSUFFICIENT_PERMISSIONS", "The owner has stopped remote control of this home."),
+        Reason::UsedUp => error("RATE_LIMIT_EXCEEDED", "Today's commands of the plan are used up."),
         Reason::Cancelled | Reason::Invalid | Reason::Unspecified => {
             error("INTERNAL_ERROR", "The command could not be sent.")
         }

@@ -11,7 +11,7 @@ use macloud_service_kit::telemetry;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Answer, Outcome};
+use super::{Answer, Outcome, UsedUp};
 
 pub(super) struct Stream {
     node: String,
@@ -163,12 +163,22 @@ impl Answer {
     }
 }
 
+fn refusal(not_sent: &v1::NotSent) -> Outcome {
+    match not_sent.reason() {
+        not_sent::Reason::UsedUp => Outcome::UsedUp(UsedUp {
+            commands_per_day: not_sent.commands_per_day,
+            after: Duration::from_millis(not_sent.retry_after_ms.into()),
+        }),
+        reason => Outcome::NotSent(reason),
+    }
+}
+
 impl From<v1::Answer> for Answer {
     fn from(answer: v1::Answer) -> Self {
         let outcome = match answer.outcome {
             Some(answer::Outcome::Delivered(delivered)) => Outcome::Delivered(delivered.sealed),
             Some(answer::Outcome::PreKey(pre_key)) => Outcome::PreKey(pre_key.signed_pre_key),
-            Some(answer::Outcome::NotSent(not_sent)) => Outcome::NotSent(not_sent.reason()),
+            Some(answer::Outcome::NotSent(not_sent)) => refusal(&not_sent),
             Some(answer::Outcome::Unknown(unknown)) => Outcome::Unknown(unknown.reason()),
             // Of a newer relay: whether anything was written is not known.
             None => Outcome::Unknown(unknown::Reason::Unspecified),

@@ -123,7 +123,10 @@ impl Resolver {
                     }
                 }
             }
-            Some(Subject::Heartbeat(_)) => {}
+            // The account is told beside it, as changed homes; the limits are the relay's.
+            Some(
+                Subject::HomePaused(_) | Subject::HomeResumed(_) | Subject::LimitsChanged(_) | Subject::Heartbeat(_),
+            ) => {}
             // Of a newer account service: what it touches is not known, so nothing is trusted.
             None => {
                 self.cache.watched();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use macloud_alexa_skill::dispatch::{Bus, BusConfig, Outcome};
 use macloud_e2ee::vocabulary::{Action, Transport};
+use macloud_proto::bus::v1::dispatch::Class;
 use macloud_proto::bus::v1::{not_sent, unknown};
 use macloud_proto::ids::CommandId;
 use macloud_service_kit::stop::Stop;
@@ -217,7 +218,8 @@ async fn without_any_relay_the_answer_comes_within_a_second() {
     let bus = Bus::new(FakeRelay::new("never").channel(), BusConfig::default());
     let started = Instant::now();
     let id = CommandId::from_bytes([1; 16]);
-    let answer = bus.dispatch(&instance(1), id, bytes::Bytes::new(), started + Duration::from_secs(6)).await;
+    let answer =
+        bus.dispatch(&instance(1), id, Class::Command, bytes::Bytes::new(), started + Duration::from_secs(6)).await;
     assert!(answer.is_err());
     assert!(started.elapsed() <= Duration::from_secs(1));
 }

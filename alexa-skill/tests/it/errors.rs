@@ -1,7 +1,10 @@
 //! The error map as a table, and what a directive that goes wrong looks like from outside.
 
+use std::time::Duration;
+
 use macloud_alexa_skill::answer::error::alexa;
 use macloud_alexa_skill::answer::speech::{Locale, Say};
+use macloud_alexa_skill::dispatch::UsedUp;
 use macloud_alexa_skill::failure::{Failure, TokenFault};
 use macloud_e2ee::vocabulary::{Percent, Playback, Refusal, Reply};
 use macloud_proto::bus::v1::{not_sent, unknown};
@@ -34,6 +37,7 @@ fn expected(failure: &Failure) -> &'static str {
         Failure::Token(TokenFault::Suspended)
         | Failure::ScopeMissing
         | Failure::HomePaused
+        | Failure::NotSent(N::Paused)
         | Failure::Refused(R::NotGranted | R::Stopped | R::QuietHours) => "INSUFFICIENT_PERMISSIONS",
         Failure::NoSuchEndpoint | Failure::Refused(R::UnknownPlayer | R::NoPlayerNamed(_) | R::WhichPlayer(_)) => {
             "NO_SUCH_ENDPOINT"
@@ -48,7 +52,7 @@ fn expected(failure: &Failure) -> &'static str {
             R::MusicAssistantAway | R::MusicAssistantStarting | R::MusicAssistantRefusesToken | R::Late,
         ) => "BRIDGE_UNREACHABLE",
         Failure::NotSent(N::Busy) | Failure::Refused(R::PlayerBusy | R::Busy) => "ENDPOINT_BUSY",
-        Failure::NotSent(N::RateLimited) => "RATE_LIMIT_EXCEEDED",
+        Failure::UsedUp(_) | Failure::NotSent(N::RateLimited | N::UsedUp) => "RATE_LIMIT_EXCEEDED",
         Failure::Refused(R::PlayerUnavailable(_) | R::OutcomeUnknown) => "ENDPOINT_UNREACHABLE",
         Failure::NoSuchMode | Failure::Refused(R::MediaNotFound) => "INVALID_VALUE",
         Failure::Refused(R::NothingToPlay) => "NOT_IN_OPERATION",
@@ -76,7 +80,8 @@ fn after(failure: Option<&Failure>) -> Option<Failure> {
         Some(F::ScopeMissing) => F::NoSuchEndpoint,
         Some(F::NoSuchEndpoint) => F::NoHome,
         Some(F::NoHome) => F::HomePaused,
-        Some(F::HomePaused) => F::AccountsAway,
+        Some(F::HomePaused) => F::UsedUp(UsedUp { commands_per_day: 200, after: Duration::from_secs(17_000) }),
+        Some(F::UsedUp(_)) => F::AccountsAway,
         Some(F::AccountsAway) => F::BusAway,
         Some(F::BusAway) => F::TimeUp,
         Some(F::TimeUp) => F::HomeUntrusted,
@@ -142,6 +147,23 @@ fn every_failure_has_words_that_end_as_a_sentence_and_are_safe_to_speak() {
         assert!(spoken.text.ends_with(['.', '?']), "{failure:?}: {}", spoken.text);
         assert!(spoken.text.len() > 20 && spoken.text.len() < 400, "{failure:?}: {}", spoken.text);
         assert!(!spoken.text.contains("Rock & Roll"), "names are escaped");
+    }
+}
+
+#[test]
+fn a_used_up_plan_says_how_much_it_was_and_when_it_goes_on() {
+    let said = |commands_per_day, seconds| {
+        let used_up = UsedUp { commands_per_day, after: Duration::from_secs(seconds) };
+        Locale::English.speak(&Say::Failed(Failure::UsedUp(used_up))).text
+    };
+    let ending = " What your plan allows is on the website, under plan.";
+    for (most, seconds, start) in [
+        (200, 17_000, "Today's 200 commands of your plan are used up. It goes on in about 5 hours."),
+        (200, 1790, "Today's 200 commands of your plan are used up. It goes on in 30 minutes."),
+        (1, 30, "The one command a day of your plan is used up for today. It goes on in a minute."),
+        (0, 0, "Today's commands of your plan are used up."),
+    ] {
+        assert_eq!(said(most, seconds), format!("{start}{ending}"));
     }
 }
 

@@ -8,6 +8,7 @@ mod errors;
 mod grants;
 mod package;
 mod properties;
+mod report;
 mod resolve;
 mod samples;
 mod sessions;

@@ -71,7 +71,7 @@ impl From<CloudError> for DialFailure {
 
 impl DialFailure {
     pub(crate) fn because_and_explanation(&self) -> (Because, String) {
-        const PAIR_AGAIN: &str = "The cloud does not accept this home any more: it was unlinked or paused. Open the cloud's web page under Homes; if the home is gone there, run ma-connector pair again.";
+        const PAIR_AGAIN: &str = "The cloud does not accept this home any more: it was unlinked, or its account suspended. Open the cloud's web page under Homes; if the home is gone there, run ma-connector pair again.";
         match self {
             Self::Cloud(CloudError::Unauthorized) | Self::Unauthorized => (Because::Unauthorized, PAIR_AGAIN.into()),
             Self::Cloud(CloudError::RetryAfter(after)) | Self::RetryAfter(after) => {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{Sink as _, Stream as _};
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::connector_side::{ConnectorEvent, ConnectorSettings, ConnectorSide, Ended};
-use macloud_proto::link::frame::{Drain, Welcome};
+use macloud_proto::link::frame::{Drain, Standing, Welcome};
 use macloud_proto::link::{GoodbyeReason, Transmit};
 use macloud_proto::time::Millis;
 use tokio::sync::mpsc;
@@ -45,6 +45,7 @@ pub(super) enum News {
     Welcomed(Welcome),
     Proven,
     Draining(Drain),
+    Standing(Standing),
     Ended(Ended),
 }
 
@@ -83,6 +84,7 @@ pub(super) async fn run(websocket: WebSocket, settings: ConnectorSettings, comma
                 ConnectorEvent::Welcomed(welcome) => drop(tell.try_send(News::Welcomed(welcome))),
                 ConnectorEvent::Proven => drop(tell.try_send(News::Proven)),
                 ConnectorEvent::Draining(drain) => drop(tell.try_send(News::Draining(drain))),
+                ConnectorEvent::Standing(standing) => drop(tell.try_send(News::Standing(standing))),
                 ConnectorEvent::Ended(ended) => {
                     let _ = tell.try_send(News::Ended(ended));
                     return;

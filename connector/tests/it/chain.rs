@@ -483,7 +483,7 @@ async fn the_status_file_tells_how_it_stands_without_secrets() {
         }
     };
     let status = timeout(PATIENCE, read).await.unwrap();
-    assert_eq!(status.relay, LinkState::Online { node: "node-a".into(), epoch: 7 });
+    assert_eq!(status.relay, LinkState::Online { node: "node-a".into(), epoch: 7, paused: false });
     assert_eq!((status.music_assistant.players, status.instance_id), (1, instance()));
     let text = std::fs::read_to_string(home.state_dir.join("status.json")).unwrap();
     for secret in [TOKEN, TOKEN_PREFIX, "Kitchen", &*home.ma.url.host_str().unwrap().to_owned()] {
@@ -505,6 +505,7 @@ async fn a_relay_that_speaks_nonsense_is_left() {
             dpop_nonce: String::new(),
             node_id: "x".into(),
             contested: false,
+            paused: false,
         }))
         .await;
     let FromConnector::Goodbye(goodbye) = relay.receive().await else { panic!() };

@@ -201,6 +201,7 @@ impl RelaySession {
             dpop_nonce: String::new(),
             node_id: "node-a".into(),
             contested: false,
+            paused: false,
         };
         self.send(FromRelay::Welcome(welcome)).await;
     }

@@ -56,6 +56,7 @@ fuzz_target!(|steps: Vec<Step>| {
                 asked += 1;
                 let submission = Submission {
                     command_id: CommandId::from_bytes([id; 16]),
+                    counts: true,
                     sealed: vec![0; size.into()].into(),
                     traceparent: String::new(),
                     arrived: now,

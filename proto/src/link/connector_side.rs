@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::frame::{Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Welcome};
+use super::frame::{
+    Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Standing, Welcome,
+};
 use super::{CLOSE_NORMAL, GoodbyeReason, Transmit, VERSION_MAX, VERSION_MIN, close_code};
 use crate::MAX_SEALED_BYTES;
 use crate::ids::CommandId;
@@ -86,6 +88,8 @@ pub enum ConnectorEvent {
     PreKeyRequested(u64),
     /// The node is leaving: dial a new session, and [retire](ConnectorSide::retire) this one once that is welcomed.
     Draining(Drain),
+    /// Whether the home is paused in the cloud has changed.
+    Standing(Standing),
     /// The session is over; the socket can be dropped. Always the last event.
     Ended(Ended),
 }
@@ -381,6 +385,7 @@ impl ConnectorSide {
             FromRelay::PreKeyRequest(id) => self.reports.push_back(ConnectorEvent::PreKeyRequested(id)),
             FromRelay::Cancel(id) => self.reports.push_back(ConnectorEvent::Cancelled(id)),
             FromRelay::Drain(drain) => self.reports.push_back(ConnectorEvent::Draining(drain)),
+            FromRelay::Standing(standing) => self.reports.push_back(ConnectorEvent::Standing(standing)),
             FromRelay::Unknown => {}
             FromRelay::Welcome(_) => self.close(GoodbyeReason::Protocol, "second welcome", now),
             FromRelay::Goodbye(goodbye) => self.relay_leaves(goodbye, now),

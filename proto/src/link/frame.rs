@@ -65,6 +65,8 @@ pub enum FromRelay {
     Cancel(CommandId),
     /// The node is leaving.
     Drain(Drain),
+    /// How the home stands in the cloud has changed.
+    Standing(Standing),
     /// The last frame.
     Goodbye(Goodbye),
     /// A kind this version does not know.
@@ -103,6 +105,15 @@ pub struct Welcome {
     pub node_id: String,
     /// Another installation holds the home's key too, and the two keep displacing each other.
     pub contested: bool,
+    /// The home's owner has paused it in the cloud.
+    pub paused: bool,
+}
+
+/// How a home stands in the cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Its owner has paused it: no commands will come.
+    pub paused: bool,
 }
 
 /// A sealed command on its way to the home.
@@ -204,9 +215,14 @@ impl FromConnector {
             }
             Some(Body::Credit(credit)) => Self::Credit(credit.commands.min(MAX_CREDIT)),
             Some(Body::Goodbye(goodbye)) => Self::Goodbye(Goodbye::check(goodbye)),
-            Some(Body::Welcome(_) | Body::Command(_) | Body::PreKeyRequest(_) | Body::Cancel(_) | Body::Drain(_)) => {
-                return Err(FrameError::WrongDirection);
-            }
+            Some(
+                Body::Welcome(_)
+                | Body::Command(_)
+                | Body::PreKeyRequest(_)
+                | Body::Cancel(_)
+                | Body::Drain(_)
+                | Body::Standing(_),
+            ) => return Err(FrameError::WrongDirection),
         })
     }
 
@@ -262,6 +278,7 @@ impl FromRelay {
                 reconnect_after: millis(drain.reconnect_after_ms),
                 leaving_in: millis(drain.leaving_in_ms),
             }),
+            Some(Body::Standing(standing)) => Self::Standing(Standing { paused: standing.paused }),
             Some(Body::Goodbye(goodbye)) => Self::Goodbye(Goodbye::check(goodbye)),
             Some(
                 Body::Hello(_)
@@ -286,6 +303,7 @@ impl FromRelay {
                 dpop_nonce: welcome.dpop_nonce,
                 node_id: welcome.node_id,
                 contested: welcome.contested,
+                paused: welcome.paused,
             })),
             Self::Command(command) => Some(Body::Command(v1::Command {
                 command_id: id_bytes(command.command_id),
@@ -299,6 +317,7 @@ impl FromRelay {
                 reconnect_after_ms: whole_millis(drain.reconnect_after),
                 leaving_in_ms: whole_millis(drain.leaving_in),
             })),
+            Self::Standing(Standing { paused }) => Some(Body::Standing(v1::Standing { paused })),
             Self::Goodbye(goodbye) => Some(goodbye.into_body()),
             Self::Unknown => None,
         })
@@ -333,6 +352,7 @@ impl Welcome {
             dpop_nonce: printable(raw.dpop_nonce, MAX_NONCE, "dpop_nonce")?,
             node_id: printable(raw.node_id, MAX_NODE_ID, "node_id")?,
             contested: raw.contested,
+            paused: raw.paused,
         })
     }
 }

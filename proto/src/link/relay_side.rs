@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::frame::{Event, FrameError, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Welcome};
+use super::frame::{
+    Event, FrameError, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Standing, Welcome,
+};
 use super::{GoodbyeReason, Transmit, VERSION_MAX, VERSION_MIN, close_code};
 use crate::ids::CommandId;
 use crate::random::Random;
@@ -54,8 +56,10 @@ pub struct RelaySettings {
     pub queue_commands: usize,
     /// Sealed bytes that may wait to be written; further commands are refused as busy.
     pub queue_bytes: usize,
-    /// Commands a minute on average, with a burst of the same size. None for no limit.
+    /// Commands a minute that count, on average, with a burst of the same size. None for no limit.
     pub commands_per_minute: Option<u32>,
+    /// The same for those that do not count: how players stand, and which there are.
+    pub reads_per_minute: Option<u32>,
     /// Frames, pings and pongs a minute that change nothing, with a burst of the same size; twice as many commands a minute
     /// as may be sent come on top, for replies that are late. A home that sends more is broken or hostile.
     pub strays_per_minute: u32,
@@ -79,6 +83,7 @@ impl Default for RelaySettings {
             queue_commands: 64,
             queue_bytes: 256 * 1024,
             commands_per_minute: None,
+            reads_per_minute: None,
             strays_per_minute: 600,
             pre_key_cache: Duration::from_secs(3),
             close_limit: Duration::from_secs(1),
@@ -99,11 +104,15 @@ pub struct Registration {
     pub reconnect_window: Duration,
     /// Another installation keeps taking the home's place.
     pub contested: bool,
+    /// The home's owner has paused it: no calls go out until [`RelaySide::set_paused`] says otherwise.
+    pub paused: bool,
 }
 
 impl RelaySettings {
     fn strays(&self) -> u32 {
-        self.strays_per_minute.saturating_add(self.commands_per_minute.unwrap_or_default().saturating_mul(2))
+        let both =
+            self.commands_per_minute.unwrap_or_default().saturating_add(self.reads_per_minute.unwrap_or_default());
+        self.strays_per_minute.saturating_add(both.saturating_mul(2))
     }
 }
 
@@ -133,6 +142,8 @@ pub enum NotSent {
     Cancelled,
     /// Over the home's rate; there is room again after this long.
     RateLimited(Duration),
+    /// The home's owner has paused it.
+    Paused,
     /// The body is too large, or a command of this id is already on its way.
     Invalid,
 }
@@ -217,7 +228,9 @@ pub struct RelaySide<T> {
     commands: Commands<T>,
     pre_key: PreKeyDesk<T>,
     rate: Option<Rate>,
+    reads: Option<Rate>,
     strays: Rate,
+    paused: bool,
     liveness: Liveness,
     unflushed_since: Option<Micros>,
     events: VecDeque<RelayEvent<T>>,
@@ -250,7 +263,9 @@ impl<T> RelaySide<T> {
             commands: Commands::default(),
             pre_key: PreKeyDesk::default(),
             rate: settings.commands_per_minute.map(|limit| Rate::full(limit, now)),
+            reads: settings.reads_per_minute.map(|limit| Rate::full(limit, now)),
             strays: Rate::full(settings.strays(), now),
+            paused: false,
             liveness: Liveness::new(&settings, now, random),
             unflushed_since: None,
             events: VecDeque::new(),
@@ -279,8 +294,9 @@ impl<T> RelaySide<T> {
     /// The session is registered: greet the home.
     pub fn welcome(&mut self, registration: Registration) {
         let Phase::Registering { version } = self.phase else { return };
-        let Registration { epoch, dpop_nonce, node_id, reconnect_window, contested } = registration;
+        let Registration { epoch, dpop_nonce, node_id, reconnect_window, contested, paused } = registration;
         self.phase = Phase::Open;
+        self.paused = paused;
         self.send(FromRelay::Welcome(Welcome {
             version,
             session_epoch: epoch,
@@ -289,7 +305,23 @@ impl<T> RelaySide<T> {
             dpop_nonce,
             node_id,
             contested,
+            paused,
         }));
+    }
+
+    /// The home's owner has paused it, or lets it go on: nothing is sent while it is paused, and what waits is refused at
+    /// once. The home is told, for its owner to see. What it was sent before, it may still do.
+    pub fn set_paused(&mut self, paused: bool) {
+        if self.paused == paused || !self.takes_calls() {
+            return;
+        }
+        self.paused = paused;
+        self.send(FromRelay::Standing(Standing { paused }));
+        if paused {
+            for token in self.commands.take_queued() {
+                self.refuse(token, NotSent::Paused);
+            }
+        }
     }
 
     /// Send a command as soon as the home has room for it.
@@ -297,8 +329,12 @@ impl<T> RelaySide<T> {
         if !self.takes_calls() {
             return self.refuse(token, NotSent::LinkLost);
         }
+        if self.paused {
+            return self.refuse(token, NotSent::Paused);
+        }
         let verdict = self.commands.check(&submission, &self.settings, now);
-        let verdict = verdict.and_then(|()| match &mut self.rate {
+        let rate = if submission.counts { &mut self.rate } else { &mut self.reads };
+        let verdict = verdict.and_then(|()| match rate {
             Some(rate) => rate.take(now).map_err(NotSent::RateLimited),
             None => Ok(()),
         });
@@ -315,6 +351,9 @@ impl<T> RelaySide<T> {
     pub fn fetch_pre_key(&mut self, token: T, fresh: bool, deadline: Micros, now: Micros) {
         if !self.takes_calls() {
             return self.refuse(token, NotSent::LinkLost);
+        }
+        if self.paused {
+            return self.refuse(token, NotSent::Paused);
         }
         if deadline <= now {
             return self.refuse(token, NotSent::Deadline);

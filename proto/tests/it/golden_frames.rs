@@ -6,7 +6,7 @@ use bytes::Bytes;
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::GoodbyeReason;
 use macloud_proto::link::frame::{
-    Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Welcome,
+    Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Standing, Welcome,
 };
 
 const GOLDEN: &str = include_str!("golden/frames.txt");
@@ -42,6 +42,7 @@ fn from_relay() -> Vec<(&'static str, FromRelay)> {
         dpop_nonce: "nonce".into(),
         node_id: "relay-1".into(),
         contested: false,
+        paused: false,
     };
     let command = Command {
         command_id: ID,
@@ -52,11 +53,14 @@ fn from_relay() -> Vec<(&'static str, FromRelay)> {
     let drain = Drain { reconnect_after: Duration::from_millis(1_500), leaving_in: Duration::from_secs(20) };
     vec![
         ("welcome", FromRelay::Welcome(welcome.clone())),
-        ("welcome_contested", FromRelay::Welcome(Welcome { contested: true, ..welcome })),
+        ("welcome_contested", FromRelay::Welcome(Welcome { contested: true, ..welcome.clone() })),
+        ("welcome_paused", FromRelay::Welcome(Welcome { paused: true, ..welcome })),
         ("command", FromRelay::Command(command)),
         ("pre_key_request", FromRelay::PreKeyRequest(9)),
         ("cancel", FromRelay::Cancel(ID)),
         ("drain", FromRelay::Drain(drain)),
+        ("standing_paused", FromRelay::Standing(Standing { paused: true })),
+        ("standing_resumed", FromRelay::Standing(Standing { paused: false })),
         ("goodbye_replaced", FromRelay::Goodbye(goodbye(GoodbyeReason::Replaced, "a newer session took over"))),
         ("goodbye_slow", FromRelay::Goodbye(goodbye(GoodbyeReason::Slow, ""))),
     ]

@@ -7,7 +7,7 @@ use macloud_proto::ids::CommandId;
 use macloud_proto::link::GoodbyeReason;
 use macloud_proto::link::connector_side::{ConnectorSettings, ConnectorSide};
 use macloud_proto::link::frame::{
-    Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Welcome,
+    Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Standing, Welcome,
 };
 use macloud_proto::link::relay_side::{Registration, RelayEvent, RelaySettings, RelaySide, Submission};
 use macloud_proto::time::{Micros, Millis};
@@ -58,12 +58,12 @@ fn from_connector() -> impl Strategy<Value = FromConnector> {
 
 fn from_relay() -> impl Strategy<Value = FromRelay> {
     let texts = ("[ -~]{0,80}", "[ -~]{0,64}");
-    let welcome = (any::<u32>(), any::<u64>(), 1000..600_000u64, time(), texts, any::<bool>());
-    let welcome = welcome.prop_map(|(version, session_epoch, ping, reconnect_window, texts, contested)| {
+    let welcome = (any::<u32>(), any::<u64>(), 1000..600_000u64, time(), texts, any::<(bool, bool)>());
+    let welcome = welcome.prop_map(|(version, session_epoch, ping, reconnect_window, texts, (contested, paused))| {
         let ping_interval = Duration::from_millis(ping);
         let (dpop_nonce, node_id) = texts;
         let welcome =
-            Welcome { version, session_epoch, ping_interval, reconnect_window, dpop_nonce, node_id, contested };
+            Welcome { version, session_epoch, ping_interval, reconnect_window, dpop_nonce, node_id, contested, paused };
         FromRelay::Welcome(welcome)
     });
     let command = (id(), time(), sealed(), "[ -~]{0,55}");
@@ -73,6 +73,7 @@ fn from_relay() -> impl Strategy<Value = FromRelay> {
             FromRelay::Command(Command { command_id, remaining, sealed, traceparent })
         }),
         any::<u64>().prop_map(FromRelay::PreKeyRequest),
+        any::<bool>().prop_map(|paused| FromRelay::Standing(Standing { paused })),
         id().prop_map(FromRelay::Cancel),
         (time(), time())
             .prop_map(|(reconnect_after, leaving_in)| { FromRelay::Drain(Drain { reconnect_after, leaving_in }) }),
@@ -138,7 +139,7 @@ proptest! {
             let command_id = CommandId::from_bytes(command_id);
             let deadline = now.plus(Duration::from_secs(6));
             let sealed = Bytes::from_static(b"sealed");
-            machine.submit(submitted, Submission { command_id, sealed, traceparent: String::new(), arrived: now, deadline }, now);
+            machine.submit(submitted, Submission { command_id, counts: true, sealed, traceparent: String::new(), arrived: now, deadline }, now);
             submitted += 1;
             machine.handle_message(message, now);
             now = now.plus(Duration::from_millis(wait_ms));
@@ -169,6 +170,7 @@ proptest! {
             dpop_nonce: String::new(),
             node_id: String::new(),
             contested: false,
+            paused: false,
         };
         machine.handle_message(FromRelay::Welcome(welcome).encode(), now);
         for (message, wait) in messages {

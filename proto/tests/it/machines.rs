@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::connector_side::{ConnectorEvent, ConnectorSettings, ConnectorSide};
-use macloud_proto::link::frame::{FromConnector, FromRelay, Hello, PreKeyAnswer, Reply};
+use macloud_proto::link::frame::{FromConnector, FromRelay, Hello, PreKeyAnswer, Reply, Standing};
 use macloud_proto::link::relay_side::{
     Dropped, Ended, NotSent, Outcome, Registration, RelayEvent, RelaySettings, RelaySide, Submission, Unknown,
 };
@@ -32,10 +32,14 @@ impl Bench {
 
     /// Greeted, with this much credit, and nothing left to send.
     fn open(settings: RelaySettings, credit: u32) -> Self {
+        Self::greeted(settings, credit, Registration::default())
+    }
+
+    fn greeted(settings: RelaySettings, credit: u32, registration: Registration) -> Self {
         let mut bench = Self::fresh(settings);
         bench.arrives(hello(1, 1, credit));
         assert!(matches!(bench.machine.poll_event(), Some(RelayEvent::Hello(_))));
-        bench.machine.welcome(Registration { epoch: 1, ..Registration::default() });
+        bench.machine.welcome(Registration { epoch: 1, ..registration });
         assert!(matches!(bench.sent()[..], [FromRelay::Welcome(_)]));
         bench
     }
@@ -49,14 +53,24 @@ impl Bench {
     }
 
     fn submit_sized(&mut self, token: u64, deadline: Duration, size: usize) {
-        let submission = Submission {
+        let submission = self.submission(token, deadline, size);
+        self.machine.submit(token, submission, self.now);
+    }
+
+    fn submit_read(&mut self, token: u64) {
+        let submission = Submission { counts: false, ..self.submission(token, SECOND, 10) };
+        self.machine.submit(token, submission, self.now);
+    }
+
+    fn submission(&self, token: u64, deadline: Duration, size: usize) -> Submission {
+        Submission {
             command_id: id(token),
+            counts: true,
             sealed: vec![0; size].into(),
             traceparent: String::new(),
             arrived: self.now,
             deadline: self.now.plus(deadline),
-        };
-        self.machine.submit(token, submission, self.now);
+        }
     }
 
     fn transmits(&mut self) -> Vec<Transmit> {
@@ -395,6 +409,58 @@ fn a_home_over_its_rate_is_refused_with_the_time_to_wait() {
 }
 
 #[test]
+fn reads_take_nothing_from_what_a_home_may_do() {
+    let settings =
+        RelaySettings { commands_per_minute: Some(1), reads_per_minute: Some(3), ..RelaySettings::default() };
+    let mut bench = Bench::open(settings, 10);
+    for token in 0..3 {
+        bench.submit_read(token);
+    }
+    bench.submit(3, SECOND);
+    assert_eq!(bench.answers(), [], "three reads and a command");
+    bench.submit(4, SECOND);
+    bench.submit_read(5);
+    let limited = |after| Outcome::NotSent(NotSent::RateLimited(after));
+    assert_eq!(bench.answers(), [(4, limited(SECOND * 60)), (5, limited(SECOND * 20))]);
+}
+
+#[test]
+fn a_paused_home_is_sent_nothing_and_told_why() {
+    let mut bench = Bench::open(RelaySettings::default(), 1);
+    bench.submit(0, SECOND);
+    assert_eq!(bench.sent().len(), 1);
+    // No credit is left, so this one waits.
+    bench.submit(1, SECOND);
+    bench.machine.set_paused(true);
+    bench.machine.set_paused(true);
+    bench.submit(2, SECOND);
+    bench.machine.fetch_pre_key(3, false, bench.now.plus(SECOND), bench.now);
+    let paused = Outcome::NotSent(NotSent::Paused);
+    assert_eq!(bench.answers(), [(1, paused.clone()), (2, paused.clone()), (3, paused)]);
+    assert_eq!(bench.sent(), [FromRelay::Standing(Standing { paused: true })]);
+    // What was sent before is answered as ever.
+    let reply = Reply { command_id: id(0), sealed: Bytes::from_static(b"r"), home_micros: 1 };
+    bench.arrives(FromConnector::Reply(reply));
+    bench.arrives(FromConnector::Credit(1));
+    assert!(matches!(bench.answers()[..], [(0, Outcome::Delivered(_))]));
+    bench.machine.set_paused(false);
+    bench.submit(4, SECOND);
+    let sent = bench.sent();
+    assert!(matches!(sent[..], [FromRelay::Standing(Standing { paused: false }), FromRelay::Command(_)]), "{sent:?}");
+}
+
+#[test]
+fn a_home_that_dials_in_paused_is_welcomed_so_and_sent_nothing() {
+    let mut bench =
+        Bench::greeted(RelaySettings::default(), 4, Registration { paused: true, ..Registration::default() });
+    bench.submit(0, SECOND);
+    assert_eq!(bench.answers(), [(0, Outcome::NotSent(NotSent::Paused))]);
+    bench.machine.set_paused(false);
+    bench.submit(1, SECOND);
+    assert!(matches!(bench.sent()[..], [FromRelay::Standing(Standing { paused: false }), FromRelay::Command(_)]));
+}
+
+#[test]
 fn a_drained_session_keeps_working_until_the_node_leaves() {
     let mut bench = Bench::open(RelaySettings::default(), 4);
     bench.machine.drain(SECOND, SECOND * 10, bench.now);
@@ -500,6 +566,7 @@ fn reports(home: &mut ConnectorSide) -> Vec<ConnectorEvent> {
 fn command(relay: &mut RelaySide<u64>, token: u64) {
     let submission = Submission {
         command_id: id(token),
+        counts: true,
         sealed: Bytes::from_static(b"s"),
         traceparent: String::new(),
         arrived: Micros(0),

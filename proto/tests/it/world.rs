@@ -257,6 +257,7 @@ impl World {
         sealed[..8].copy_from_slice(&id.as_bytes()[..8]);
         let submission = Submission {
             command_id: id,
+            counts: true,
             sealed: sealed.into(),
             traceparent: String::new(),
             arrived: self.now,

@@ -1,4 +1,4 @@
-//! Homes whose tokens are refused although they verify: unlinked or paused since the token was made.
+//! Homes whose tokens are refused although they verify: unlinked since the token was made, or what it says is not true any more.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

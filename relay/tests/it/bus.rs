@@ -71,6 +71,7 @@ async fn malformed_calls_are_errors_of_the_unary_front_and_answers_of_the_stream
         body: Some(call::Body::Dispatch(bus::Dispatch {
             command_id: vec![0; command_id].into(),
             sealed: vec![0; sealed].into(),
+            class: 0,
         })),
         ..good()
     };

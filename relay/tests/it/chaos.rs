@@ -104,7 +104,8 @@ async fn whatever_homes_do_each_call_has_one_answer_in_time_and_nothing_runs_twi
             let mut call = dispatch(&HomeKey::new(home), 0, remaining);
             let mut id = [home; 16];
             id[..8].copy_from_slice(&sent.to_le_bytes());
-            let body = macloud_proto::bus::v1::Dispatch { command_id: id.to_vec().into(), sealed: Bytes::new() };
+            let body =
+                macloud_proto::bus::v1::Dispatch { command_id: id.to_vec().into(), sealed: Bytes::new(), class: 0 };
             call.body = Some(macloud_proto::bus::v1::call::Body::Dispatch(body));
             stream.call(sent, call);
             deadlines.insert(sent, Instant::now() + remaining);

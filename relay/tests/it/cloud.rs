@@ -157,7 +157,7 @@ impl Cloud {
 pub(crate) type Socket = WebSocketStream<DuplexStream>;
 
 pub(crate) fn dispatch(home: &HomeKey, id: u8, remaining: Duration) -> bus::Call {
-    let body = bus::Dispatch { command_id: vec![id; 16].into(), sealed: vec![id; 100].into() };
+    let body = bus::Dispatch { command_id: vec![id; 16].into(), sealed: vec![id; 100].into(), class: 0 };
     call_with(home, remaining, call::Body::Dispatch(body))
 }
 
@@ -250,7 +250,8 @@ impl HomeKey {
             exp: NOW + 900,
             jti: "t".into(),
             cnf: Confirmation { jkt: thumbprint(self.key.public()) },
-            limits: Limits { commands_per_minute: u32::MAX },
+            limits: Limits { commands_per_minute: u32::MAX, day: None },
+            paused: false,
         }
     }
 
@@ -534,6 +535,13 @@ impl Accounts for FakeAccounts {
         &self,
         _: Request<accounts::StoreEventGrantRequest>,
     ) -> Result<Response<accounts::StoreEventGrantAnswer>, Status> {
+        Err(Status::unimplemented("not asked by a relay"))
+    }
+
+    async fn report_use(
+        &self,
+        _: Request<accounts::ReportUseRequest>,
+    ) -> Result<Response<accounts::ReportUseAnswer>, Status> {
         Err(Status::unimplemented("not asked by a relay"))
     }
 

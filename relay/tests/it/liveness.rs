@@ -131,7 +131,8 @@ async fn a_home_that_does_not_read_is_closed() {
     for number in 0..8u8 {
         let mut call = dispatch(&key, number, SECOND * 20);
         let sealed = vec![number; 60 * 1024];
-        let body = macloud_proto::bus::v1::Dispatch { command_id: vec![number; 16].into(), sealed: sealed.into() };
+        let body =
+            macloud_proto::bus::v1::Dispatch { command_id: vec![number; 16].into(), sealed: sealed.into(), class: 0 };
         call.body = Some(macloud_proto::bus::v1::call::Body::Dispatch(body));
         stream.call(number.into(), call);
     }

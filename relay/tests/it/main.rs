@@ -15,3 +15,4 @@ mod process;
 mod renewal;
 mod revocation;
 mod sessions;
+mod standing;

@@ -262,6 +262,12 @@ impl Stage {
         Ok(stage)
     }
 
+    /// The cloud. None once it was struck.
+    #[must_use]
+    pub const fn cloud(&self) -> Option<&Cloud> {
+        self.cloud.as_ref()
+    }
+
     /// Start the connector (again).
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod cluster;
 mod faults;
 mod killed;
 mod nodes;
+mod pause;
 mod processes;
 mod programs;
 mod support;

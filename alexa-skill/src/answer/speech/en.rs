@@ -1,9 +1,12 @@
 //! English.
 
+use std::time::Duration;
+
 use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
 use super::{Heard, Say, Spoken};
+use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
 pub(super) fn speak(say: &Say) -> Spoken {
@@ -122,9 +125,8 @@ fn failed(failure: &Failure) -> Spoken {
             "No Music Assistant is paired with your account yet. Start the connector beside your Music Assistant and \
              follow what it shows.",
         ),
-        Failure::HomePaused => {
-            saying("Remote control is stopped for your home. Allow it again on the website, under my homes.")
-        }
+        Failure::HomePaused => paused(),
+        Failure::UsedUp(used_up) => day_used_up(*used_up),
         Failure::AccountsAway | Failure::BusAway => {
             saying("The service has a problem at the moment. It is not your speakers. Please try again in a minute.")
         }
@@ -156,6 +158,9 @@ fn not_sent(reason: not_sent::Reason) -> Spoken {
             saying("The connection to your home was lost for a moment. Please try again.")
         }
         Reason::Deadline => slow(),
+        Reason::Paused => paused(),
+        // Without the numbers: from a relay that does not know them.
+        Reason::UsedUp => day_used_up(UsedUp { commands_per_day: 0, after: Duration::ZERO }),
         Reason::Cancelled | Reason::Invalid | Reason::Unspecified => {
             saying("The service has a problem at the moment. Please try again in a minute.")
         }
@@ -243,6 +248,26 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::UnknownPlayer => discover_again(),
         Refusal::NotGranted => link_again(),
     }
+}
+
+fn paused() -> Spoken {
+    saying("Remote control is stopped for your home. Allow it again on the website, under my homes.")
+}
+
+fn day_used_up(UsedUp { commands_per_day, after }: UsedUp) -> Spoken {
+    let all = match commands_per_day {
+        0 => "Today's commands of your plan are used up.".to_owned(),
+        1 => "The one command a day of your plan is used up for today.".to_owned(),
+        most => format!("Today's {most} commands of your plan are used up."),
+    };
+    // Days of all people end together, so the time of day is not theirs: how long it takes is.
+    let goes_on = match after.as_secs().div_ceil(60) {
+        0 => String::new(),
+        1 => " It goes on in a minute.".to_owned(),
+        minutes @ 2..90 => format!(" It goes on in {minutes} minutes."),
+        minutes => format!(" It goes on in about {} hours.", (minutes + 30) / 60),
+    };
+    saying(format!("{all}{goes_on} What your plan allows is on the website, under plan."))
 }
 
 fn link_again() -> Spoken {

@@ -34,6 +34,8 @@ struct State {
     refuses_watches: AtomicBool,
     loses_grants: AtomicBool,
     grants: Mutex<Vec<StoreEventGrantRequest>>,
+    loses_reports: AtomicBool,
+    reports: Mutex<Vec<ReportUseRequest>>,
 }
 
 pub fn account() -> AccountId {
@@ -109,6 +111,15 @@ impl FakeAccounts {
 
     pub fn grants(&self) -> Vec<StoreEventGrantRequest> {
         self.0.grants.lock().unwrap().clone()
+    }
+
+    /// Everything that was reported, refused or not.
+    pub fn reports(&self) -> Vec<ReportUseRequest> {
+        self.0.reports.lock().unwrap().clone()
+    }
+
+    pub fn lose_reports(&self, lose: bool) {
+        self.0.loses_reports.store(lose, Ordering::SeqCst);
     }
 
     /// How often somebody has begun to follow changes.
@@ -214,5 +225,13 @@ impl Accounts for FakeAccounts {
         }
         self.0.grants.lock().unwrap().push(request.into_inner());
         Ok(Response::new(StoreEventGrantAnswer {}))
+    }
+
+    async fn report_use(&self, request: Request<ReportUseRequest>) -> Result<Response<ReportUseAnswer>, Status> {
+        self.0.reports.lock().unwrap().push(request.into_inner());
+        if self.0.loses_reports.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("the database is away"));
+        }
+        Ok(Response::new(ReportUseAnswer {}))
     }
 }

@@ -279,7 +279,7 @@ impl FakeRelay {
 }
 
 fn not_sent(reason: not_sent::Reason) -> answer::Outcome {
-    answer::Outcome::NotSent(NotSent { reason: reason.into(), retry_after_ms: 0 })
+    answer::Outcome::NotSent(NotSent { reason: reason.into(), ..NotSent::default() })
 }
 
 fn unknown(reason: unknown::Reason) -> answer::Outcome {

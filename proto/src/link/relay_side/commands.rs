@@ -16,6 +16,8 @@ use crate::time::Micros;
 pub struct Submission {
     /// The same on every retry.
     pub command_id: CommandId,
+    /// Whether it counts against the home's plan. Reads do not.
+    pub counts: bool,
     /// Opaque here.
     pub sealed: Bytes,
     /// W3C trace context, or empty.
@@ -127,7 +129,7 @@ impl<T> Commands<T> {
         let (token, submission) = self.queue.pop_front()?;
         self.credit -= 1;
         self.queued_bytes -= submission.sealed.len();
-        let Submission { command_id, sealed, traceparent, arrived, deadline } = submission;
+        let Submission { command_id, sealed, traceparent, arrived, deadline, counts: _ } = submission;
         let sent = Sent { token, deadline, arrived, written: now, received: None, probed: false, cancelled: false };
         self.check_by(sent.next_check(settings.confirm_limit));
         self.sent.insert(command_id, sent);
@@ -211,6 +213,12 @@ impl<T> Commands<T> {
         let queued = self.queue.iter().map(|(_, queued)| queued.deadline);
         let sent = self.sent.values().map(|sent| sent.next_check(settings.confirm_limit));
         self.next_check = queued.chain(sent).min();
+    }
+
+    /// Those that wait to be written.
+    pub(super) fn take_queued(&mut self) -> Vec<T> {
+        self.queued_bytes = 0;
+        self.queue.drain(..).map(|(token, _)| token).collect()
     }
 
     pub(super) fn take_all(&mut self) -> (Vec<T>, Vec<(T, Timing)>) {
