@@ -42,6 +42,9 @@ pub enum AdminError {
     /// A public client cannot have overlapping rotation: nothing but the token itself proves who refreshes.
     #[error("overlapping rotation needs a confidential client")]
     Rotation,
+    /// The text cannot be a plan's name.
+    #[error("a plan's name has 1 to 32 letters, digits and hyphens")]
+    PlanName,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),

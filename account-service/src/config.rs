@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use clap::builder::RangedU64ValueParser;
 
+use crate::billing::BillingSettings;
 use crate::mail::MailSettings;
+use crate::plans::PlanArgs;
 
 /// Settings of the account service.
 #[derive(Debug, Clone)]
@@ -28,8 +30,12 @@ pub struct Config {
     pub lives: Lives,
     /// How often things may be tried.
     pub limits: Limits,
-    /// Plan limit carried in instance tokens.
+    /// No plan allows a home more commands a minute than this.
     pub commands_per_minute: u32,
+    /// What accounts may use.
+    pub plans: PlanArgs,
+    /// How plans are paid for. None while they are not.
+    pub billing: Option<BillingSettings>,
 }
 
 impl Config {
@@ -47,6 +53,8 @@ impl Config {
             lives: Lives::default(),
             limits: Limits::default(),
             commands_per_minute: 600,
+            plans: PlanArgs::default(),
+            billing: None,
         }
     }
 }

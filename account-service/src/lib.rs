@@ -13,14 +13,18 @@
 //! is away is "try again later", never "not authorised"; no token, code, password or cookie is kept in clear.
 
 mod admin;
+mod admin_plans;
+mod billing;
 mod config;
 mod form;
 #[doc(hidden)]
 pub mod fuzzing;
+mod link_doctor;
 mod mail;
 mod names;
 mod oauth;
 mod passwords;
+mod plans;
 mod rate_limits;
 mod rpc;
 mod second_factor;
@@ -42,9 +46,12 @@ use macloud_service_kit::health::Health;
 use macloud_service_kit::stop::Stop;
 
 pub use crate::admin::{AdminError, CreatedClient, NewClient, PublishedKey, User};
+pub use crate::admin_plans::{LinkAttemptReport, PlanOfUser};
+pub use crate::billing::{BillingArgs, BillingSettings, InvalidPrice, Price};
 pub use crate::config::{Config, InvalidRate, Limits, Lives, Operator, Rate, SignUp};
 pub use crate::mail::{MailArgs, MailError, MailSettings};
 pub use crate::passwords::PasswordRule;
+pub use crate::plans::{InvalidPlan, Plan, PlanArgs};
 pub use crate::rpc::AccountsRpc;
 pub use crate::secrets::KeyFileError;
 pub use crate::signing::SigningError;
@@ -91,6 +98,7 @@ impl AccountService {
     /// Everything that people and OAuth clients reach.
     pub fn router(&self) -> Router {
         let router = oauth::router(self.shared.clone()).merge(web::router(self.shared.clone()));
+        let router = router.merge(billing::router(self.shared.clone()));
         let in_language = axum::middleware::from_fn_with_state(self.shared.clone(), words::in_language_of);
         let router = router.layer(in_language);
         web::with_headers(router, self.shared.clone())
@@ -169,6 +177,7 @@ impl AccountService {
     pub async fn housekeep(&self) -> Result<u64, OpenError> {
         let shared = &self.shared;
         let overlap = shared.config.lives.rotation_overlap_seconds.into();
+        link_doctor::write_up(shared).await?;
         let deleted = store::housekeeping::run(&shared.db, shared.now(), overlap).await?;
         let key_seconds = shared.config.lives.signing_key_seconds.into();
         shared.signing.rotate_when_due(&shared.db, &shared.master, key_seconds).await?;

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use macloud_account_service::{AccountService, Config, DatabaseSettings, Limits, Lives, MailArgs, Operator};
+use macloud_account_service::{
+    AccountService, BillingArgs, Config, DatabaseSettings, Limits, Lives, MailArgs, Operator, PlanArgs,
+};
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
 use macloud_service_kit::lifecycle::{announce, stop_on_signals};
@@ -53,13 +55,17 @@ struct Args {
     /// The skill deployment's signed key set (base64url in a file), handed to homes at pairing.
     #[arg(long)]
     skill_key_set_file: Option<PathBuf>,
-    /// Plan limit of homes, 1 to 100000.
+    /// Commands a home takes per minute at most, whatever its plan allows, 1 to 100000.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     commands_per_minute: u32,
     #[command(flatten)]
     lives: Lives,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    plans: PlanArgs,
+    #[command(flatten)]
+    billing: BillingArgs,
     #[command(flatten)]
     mail: MailArgs,
     #[command(flatten)]
@@ -78,6 +84,8 @@ impl Args {
         config.limits = self.limits.clone();
         config.mail = self.mail.settings(&self.data_dir).context("cannot read --mail-server-file")?;
         config.commands_per_minute = self.commands_per_minute;
+        config.plans = self.plans.clone();
+        config.billing = self.billing.settings().context("cannot read --billing-webhook-secret-file")?;
         if let Some(path) = &self.skill_key_set_file {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             let key_set = URL_SAFE_NO_PAD.decode(text.trim());

@@ -21,6 +21,7 @@ pub(crate) enum Attempt {
     WrongPairingCode,
     Pairing,
     PushedRequest,
+    FailedLink,
 }
 
 /// Told to come back in this many seconds.
@@ -84,7 +85,8 @@ impl RateLimits {
             | Attempt::SignUp
             | Attempt::WrongPairingCode
             | Attempt::Pairing
-            | Attempt::PushedRequest => &self.strangers,
+            | Attempt::PushedRequest
+            | Attempt::FailedLink => &self.strangers,
         };
         counts.lock().expect("no code panics while holding this lock")
     }

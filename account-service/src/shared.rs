@@ -11,7 +11,9 @@ use macloud_service_kit::http;
 use tokio::sync::watch;
 
 use crate::OpenError;
+use crate::billing::{Provider, Stripe};
 use crate::config::Config;
+use crate::link_doctor::Unwritten;
 use crate::mail::Mailer;
 use crate::passwords::Passwords;
 use crate::rate_limits::RateLimits;
@@ -32,6 +34,10 @@ pub(crate) struct Shared {
     pub(crate) master: MasterKeys,
     pub(crate) signing: Signing,
     pub(crate) mail: Mailer,
+    /// None while billing is off.
+    pub(crate) billing: Option<Box<dyn Provider>>,
+    /// For the link doctor, from when the database was away.
+    pub(crate) unwritten: Unwritten,
     pub(crate) passwords: Passwords,
     pub(crate) rate_limits: RateLimits,
     clients: Mutex<HashMap<String, (Arc<Client>, u64)>>,
@@ -58,6 +64,8 @@ impl Shared {
             master,
             signing,
             mail,
+            billing: config.billing.clone().map(|settings| Box::new(Stripe::new(settings)) as Box<dyn Provider>),
+            unwritten: Unwritten::default(),
             passwords,
             rate_limits: RateLimits::new(clock.clone()),
             clients: Mutex::default(),

@@ -10,6 +10,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod activity;
+pub(crate) mod billing;
 pub(crate) mod changes;
 pub(crate) mod clients;
 pub(crate) mod codes;
@@ -18,8 +19,10 @@ pub(crate) mod export;
 pub(crate) mod grants;
 pub(crate) mod housekeeping;
 pub(crate) mod instances;
+pub(crate) mod link_attempts;
 pub(crate) mod mailed_codes;
 pub(crate) mod pairings;
+pub(crate) mod plans;
 pub(crate) mod pushed_requests;
 pub(crate) mod second_factors;
 pub(crate) mod seen_proofs;
@@ -387,6 +390,11 @@ impl From<i64> for Value<'_> {
         Self::Number(Some(number))
     }
 }
+impl From<Option<i64>> for Value<'_> {
+    fn from(number: Option<i64>) -> Self {
+        Self::Number(number)
+    }
+}
 impl From<bool> for Value<'_> {
     fn from(flag: bool) -> Self {
         Self::Flag(flag)
@@ -449,6 +457,8 @@ macro_rules! all_migrations {
             "0005" "activity"
             "0006" "mail"
             "0030" "uses"
+            "0031" "plans"
+            "0032" "link_attempts"
         )
     };
 }
@@ -467,6 +477,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("postgres");
 const STATEMENTS: &[&[(&str, &str)]] = &[
     accounts::STATEMENTS,
     activity::STATEMENTS,
+    billing::STATEMENTS,
     changes::STATEMENTS,
     clients::STATEMENTS,
     codes::STATEMENTS,
@@ -475,8 +486,10 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     grants::STATEMENTS,
     housekeeping::STATEMENTS,
     instances::STATEMENTS,
+    link_attempts::STATEMENTS,
     mailed_codes::STATEMENTS,
     pairings::STATEMENTS,
+    plans::STATEMENTS,
     pushed_requests::STATEMENTS,
     second_factors::STATEMENTS,
     seen_proofs::STATEMENTS,

@@ -4,6 +4,7 @@ use macloud_proto::accounts::v1::r#use::{Kind, Result as Ended};
 use macloud_proto::accounts::v1::{ReportUseRequest, Use};
 use tonic::Status;
 
+use crate::plans;
 use crate::shared::Shared;
 use crate::store::StoreError;
 use crate::store::uses::{self, UseKind, UseResult, Used};
@@ -31,8 +32,14 @@ impl Batch {
     pub(crate) async fn count(mut self, shared: &Shared) -> Result<(), StoreError> {
         let now = shared.now();
         let mut tx = shared.db.begin().await?;
-        if uses::count(&mut tx, &self.id, &mut self.uses, now).await? {
-            tx.commit().await?;
+        if !uses::count(&mut tx, &self.id, &mut self.uses, now).await? {
+            return Ok(());
+        }
+        tx.commit().await?;
+        let counted = self.uses.into_iter().filter(|used| used.kind.counts() && used.result.reached_home());
+        // They are counted: a caller that is told otherwise would only send them again.
+        if let Err(error) = plans::after_use(shared, counted.map(|used| used.instance).collect()).await {
+            tracing::warn!(%error, "whether plans are used up could not be looked at: the next report does it");
         }
         Ok(())
     }

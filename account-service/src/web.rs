@@ -16,8 +16,10 @@ mod headers;
 mod homes;
 mod landing;
 mod legal;
+mod link_doctor;
 mod mailed;
 mod pair;
+mod plan;
 mod second_step;
 mod security;
 mod sessions;
@@ -67,6 +69,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/reset", get(mailed::show_reset).post(mailed::reset))
         .route("/verify", get(mailed::show_verify).post(mailed::verify))
         .route("/activity", get(activity::show))
+        .route("/link-doctor", get(link_doctor::show))
+        .route("/plan", get(plan::show))
         .route("/account/export", post(account::take_along))
         .route("/account/delete", get(account::ask_delete).post(account::delete))
         .route("/sign-out", get(sessions::ask_sign_out).post(sessions::sign_out))

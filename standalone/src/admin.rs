@@ -9,7 +9,7 @@ use macloud_service_kit::clock;
 use serde_json::{Value, json};
 
 use crate::cli::{AdminArgs, AdminSubject, ClientVerb, KeysVerb, SkillKeysVerb, UserVerb};
-use crate::{cloud, skill_keys};
+use crate::{admin_plans, cloud, skill_keys};
 
 /// Do what was asked; what to print.
 ///
@@ -27,6 +27,8 @@ pub async fn run(args: AdminArgs) -> anyhow::Result<String> {
     let answer = match args.subject {
         AdminSubject::User(verb) => user(&accounts, verb).await,
         AdminSubject::Client(verb) => client(&accounts, verb).await,
+        AdminSubject::Plan(verb) => admin_plans::plan(&accounts, verb).await,
+        AdminSubject::LinkAttempts { most } => admin_plans::link_attempts(&accounts, most).await,
         AdminSubject::Keys(verb) => keys(&accounts, &verb).await,
         AdminSubject::SkillKeys(_) => unreachable!("needs no database"),
     };

@@ -84,6 +84,14 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub limits: macloud_account_service::Limits,
 
+    /// What accounts may use.
+    #[command(flatten)]
+    pub plans: macloud_account_service::PlanArgs,
+
+    /// How plans are paid for.
+    #[command(flatten)]
+    pub billing: macloud_account_service::BillingArgs,
+
     /// How mail leaves.
     #[command(flatten)]
     pub mail: macloud_account_service::MailArgs,
@@ -92,7 +100,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub operator: macloud_account_service::Operator,
 
-    /// Commands a home takes per minute, with a burst of the same size, 1 to 100000.
+    /// Commands a home takes per minute at most, whatever its plan allows, with a burst of the same size, 1 to 100000.
     #[arg(long, default_value_t = 600, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub commands_per_minute: u32,
 
@@ -185,12 +193,35 @@ pub enum AdminSubject {
     /// OAuth clients, such as your Alexa skill.
     #[command(subcommand)]
     Client(ClientVerb),
+    /// What accounts may use.
+    #[command(subcommand)]
+    Plan(PlanVerb),
+    /// Attempts to link an app: how far each came and what stopped it.
+    LinkAttempts {
+        /// At most so many, the newest first, 1 to 1000.
+        #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        most: u32,
+    },
     /// The keys that sign tokens.
     #[command(subcommand)]
     Keys(KeysVerb),
     /// The keys of a skill deployment whose parts run as processes of their own. `serve` makes its own keys.
     #[command(subcommand)]
     SkillKeys(SkillKeysVerb),
+}
+
+/// What accounts may use.
+#[derive(Debug, Subcommand)]
+pub enum PlanVerb {
+    /// List everybody's plan. `default` is the first plan that `serve` is configured with.
+    List,
+    /// Give a person a plan, whatever they pay for. It counts within seconds.
+    Set {
+        /// Their e-mail address.
+        email: String,
+        /// The plan's name, as `serve --plan` has it; `default` takes back what was given.
+        plan: String,
+    },
 }
 
 /// Keys of a skill deployment.

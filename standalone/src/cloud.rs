@@ -7,7 +7,9 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
-use macloud_account_service::{AccountService, Config, DatabaseSettings, Limits, Lives, MailArgs, Operator};
+use macloud_account_service::{
+    AccountService, BillingArgs, Config, DatabaseSettings, Limits, Lives, MailArgs, Operator, PlanArgs,
+};
 use macloud_alexa_skill::grant::EventsConfig;
 use macloud_alexa_skill::{Skill, SkillConfig};
 use macloud_relay::presence::MemoryPresence;
@@ -35,8 +37,12 @@ pub struct CloudConfig {
     pub mail: MailArgs,
     /// Who runs this.
     pub operator: Operator,
-    /// Commands a home takes per minute.
+    /// Commands a home takes per minute at most.
     pub commands_per_minute: u32,
+    /// What accounts may use.
+    pub plans: PlanArgs,
+    /// How plans are paid for.
+    pub billing: BillingArgs,
     /// The skill's settings; those for events are filled in here.
     pub skill: SkillConfig,
     /// Settings of state reports to Alexa, made with the key that seals their tokens. None while they are off.
@@ -72,6 +78,8 @@ impl Cloud {
             mail,
             operator,
             commands_per_minute,
+            plans,
+            billing,
             mut skill,
             events,
             mut relay,
@@ -89,6 +97,8 @@ impl Cloud {
         accounts.operator = operator;
         accounts.mail = mail.settings(&data_dir).context("cannot read --mail-server-file")?;
         accounts.commands_per_minute = commands_per_minute;
+        accounts.plans = plans;
+        accounts.billing = billing.settings().context("cannot read --billing-webhook-secret-file")?;
         let database = DatabaseSettings::Sqlite(database_file(&data_dir));
         let accounts = AccountService::open(accounts, &database, clock.clone())
             .await

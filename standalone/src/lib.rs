@@ -5,6 +5,7 @@
 //! - [`demo::stage`]: a cloud with a signed-up person, a paired home and a linked pretend Alexa, for tests and benchmarks too.
 
 pub mod admin;
+mod admin_plans;
 pub mod cli;
 pub mod cloud;
 pub mod demo;

@@ -61,6 +61,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         mail: args.mail,
         operator: args.operator,
         commands_per_minute: args.commands_per_minute,
+        plans: args.plans,
+        billing: args.billing,
         skill: skill_config(&args.alexa, args.listen.ip().is_loopback() && !args.behind_proxy)?,
         events: Box::new(move |vault_key| events_config(&alexa, vault_key)),
         relay,

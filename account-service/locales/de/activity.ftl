@@ -18,3 +18,6 @@ activity-home-resumed = { $what } wurde fortgesetzt
 activity-home-renamed = Ein Zuhause heißt jetzt { $what }
 activity-home-unlinked = { $what } wurde getrennt
 activity-data-exported = Eine Kopie deiner Daten wurde erstellt
+activity-plan-nearly-used = Die meisten der { $what } Befehle, die dein Tarif am Tag erlaubt, waren genutzt
+activity-plan-used-up = Alle { $what } Befehle, die dein Tarif am Tag erlaubt, waren genutzt
+activity-plan-changed = Dein Tarif heißt jetzt { $what }

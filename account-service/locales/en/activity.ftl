@@ -18,3 +18,6 @@ activity-home-resumed = { $what } was resumed
 activity-home-renamed = A home was renamed to { $what }
 activity-home-unlinked = { $what } was unlinked
 activity-data-exported = A copy of your data was made
+activity-plan-nearly-used = Most of the { $what } commands that your plan allows a day were used
+activity-plan-used-up = All of the { $what } commands that your plan allows a day were used
+activity-plan-changed = Your plan is now { $what }

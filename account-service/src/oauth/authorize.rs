@@ -7,6 +7,8 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::Response;
 use macloud_proto::ids::GrantId;
 use macloud_proto::{SCOPE_CONTROL, SCOPE_READ};
@@ -15,32 +17,45 @@ use macloud_service_kit::random;
 use super::error::OAuthError;
 use super::scopes;
 use crate::form::{Form, encode};
+use crate::link_doctor::{self, Whose};
 use crate::secrets::{Kind, Secret, lookup_hash};
 use crate::shared::Shared;
 use crate::store::clients::{Client, Rotation};
 use crate::store::codes::{self, Code};
+use crate::store::link_attempts::{Cause, Stage};
 use crate::store::web_sessions::Session;
-use crate::store::{StoreError, grants, instances, pushed_requests};
+use crate::store::{StoreError, grants, instances, link_attempts, pushed_requests};
 use crate::web::visitor::Visitor;
 use crate::web::{self, PageError, consent, see_other};
 use crate::words;
 
 /// GET.
 pub(super) async fn by_link(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let query = request.uri().query().unwrap_or_default().to_owned();
-    let visitor = Visitor::of(&shared, request.headers()).await;
-    web::answer(&shared, begin(&shared, visitor, query.as_bytes()).await)
+    let (parts, _) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let visitor = Visitor::of(&shared, &parts.headers).await;
+    begun(&shared, &parts, visitor, query.as_bytes()).await
 }
 
 /// POST, as OpenID Connect wants it: the same request as a form.
 pub(super) async fn by_form(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let visitor = Visitor::of(&shared, &parts.headers).await;
-    let outcome = match Form::read_text(&parts.headers, body).await {
-        Ok(text) => begin(&shared, visitor, &text).await,
-        Err(error) => Err(error.into()),
-    };
-    web::answer(&shared, outcome)
+    match Form::read_text(&parts.headers, body).await {
+        Ok(text) => begun(&shared, &parts, visitor, &text).await,
+        Err(error) => web::answer(&shared, Err(error.into())),
+    }
+}
+
+/// The first step, for a browser that keeps its cookie from then on: by that the link doctor knows it, whatever comes of the
+/// request.
+async fn begun(shared: &Shared, parts: &Parts, visitor: Result<Visitor, PageError>, text: &[u8]) -> Response {
+    let cookie = visitor.as_ref().ok().and_then(|visitor| visitor.cookie_to_set(shared));
+    let mut response = web::answer(shared, begin(shared, parts, visitor, text).await);
+    if let Some(cookie) = cookie.filter(|_| !response.headers().contains_key(header::SET_COOKIE)) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
 /// POST `/oauth/consent`: the buttons of the consent page.
@@ -48,15 +63,18 @@ pub(super) async fn decide(State(shared): State<Arc<Shared>>, request: Request) 
     let outcome = async {
         let posted = web::posted(&shared, request, consent::FORM).await?;
         let text = posted.form.value("request").unwrap_or_default().to_owned();
-        let wish = match Wish::parse(&shared, text.as_bytes()).await? {
+        let wish = match Wish::parse(&shared, text.as_bytes()).await {
             Ok(wish) => wish,
-            Err(refusal) => return Ok(see_other(&refusal)),
+            Err(stopped) => return stopped.outcome(),
         };
+        let asked = wish.known_as();
         let Some(session) = posted.visitor.session else { return Ok(sign_in_first(&wish.carried(&[]), "")) };
         match posted.form.value("decision") {
             Some("allow") => Ok(see_other(&issue_code(&shared, &wish, &session).await?)),
             Some("deny") => {
                 wish.use_up(&shared).await?;
+                let whose = Whose { browser: None, account: Some(&session.account_id) };
+                link_doctor::note(&shared, &asked, &whose, Stage::Consent, Some(Cause::Denied)).await;
                 Ok(see_other(&wish.refusal(&shared, "access_denied", "The person declined")))
             }
             _ => Err(PageError::BadRequest("problem-choose-one")),
@@ -92,12 +110,65 @@ enum Prompt {
     Login,
 }
 
-async fn begin(shared: &Shared, visitor: Result<Visitor, PageError>, text: &[u8]) -> Result<Response, PageError> {
-    let visitor = visitor?;
-    let wish = match Wish::parse(shared, text).await? {
+/// Why a request does not go on.
+enum Stopped {
+    /// The browser is sent back to this URL with a refusal.
+    Back(String, Cause),
+    /// It must not be sent anywhere, because who asks or where to is not certain.
+    Here(PageError, Cause),
+    /// Not the request's fault.
+    Fault(PageError),
+}
+
+impl Stopped {
+    /// For the link doctor.
+    const fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Back(_, cause) | Self::Here(_, cause) => Some(*cause),
+            Self::Fault(PageError::Unavailable) => Some(Cause::Database),
+            Self::Fault(_) => Some(Cause::Request),
+        }
+    }
+
+    fn outcome(self) -> Result<Response, PageError> {
+        match self {
+            Self::Back(url, _) => Ok(see_other(&url)),
+            Self::Here(error, _) | Self::Fault(error) => Err(error),
+        }
+    }
+}
+
+impl<E: Into<PageError>> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+async fn begin(
+    shared: &Shared,
+    parts: &Parts,
+    visitor: Result<Visitor, PageError>,
+    text: &[u8],
+) -> Result<Response, PageError> {
+    let asked = || Form::parse(text).ok().map(|form| link_doctor::Request::of(&form));
+    let visitor = visitor.inspect_err(|error| {
+        if let (PageError::Unavailable, Some(asked)) = (error, asked()) {
+            link_doctor::database_was_away(shared, asked, None);
+        }
+    })?;
+    let whose = Whose::of(&visitor);
+    let wish = match Wish::parse(shared, text).await {
         Ok(wish) => wish,
-        Err(refusal) => return Ok(see_other(&refusal)),
+        Err(stopped) => {
+            if let (Some(cause), Some(asked)) = (stopped.cause(), asked())
+                && (visitor.session.is_some() || link_doctor::may_leave_one(shared, parts))
+            {
+                link_doctor::note(shared, &asked, &whose, Stage::Request, Some(cause)).await;
+            }
+            return stopped.outcome();
+        }
     };
+    let asked = wish.known_as();
     words::app_asks_for(wish.form.value("ui_locales"));
     let now = shared.now();
     let fresh = |session: &Session| match wish.max_age {
@@ -119,9 +190,15 @@ async fn begin(shared: &Shared, visitor: Result<Visitor, PageError>, text: &[u8]
             }
         }
         (Prompt::Login, _) => sign_in_again(shared, &wish).await,
-        (Prompt::AsNeeded, None) => Ok(sign_in_first(&wish.carried(&[]), "")),
+        (Prompt::AsNeeded, None) => {
+            if link_doctor::may_leave_one(shared, parts) {
+                link_doctor::note(shared, &asked, &whose, Stage::SignIn, None).await;
+            }
+            Ok(sign_in_first(&wish.carried(&[]), ""))
+        }
         (Prompt::AsNeeded, Some(session)) if !fresh(&session) => sign_in_again(shared, &wish).await,
         (Prompt::AsNeeded, Some(session)) => {
+            link_doctor::note(shared, &asked, &whose, Stage::Consent, None).await;
             let homes = instances::of_account(&shared.db, &session.account_id).await?;
             let names = homes.into_iter().map(|home| home.name).collect();
             let question = consent::Question {
@@ -167,17 +244,21 @@ async fn issue_code(shared: &Shared, wish: &Wish, session: &Session) -> Result<S
         signed_in_at: session.signed_in_at,
     };
     let expires_at = shared.now() + i64::from(shared.config.lives.code_seconds);
-    codes::insert(&shared.db, &secret.hash(), &wish.client.id, &code, expires_at).await?;
+    let mut tx = shared.db.begin().await?;
+    codes::insert(&mut tx, &secret.hash(), &wish.client.id, &code, expires_at).await?;
+    let asked = wish.known_as();
+    link_attempts::give_code(&mut tx, asked.id(), &code.account_id, &code.grant_id, shared.now()).await?;
+    tx.commit().await?;
     Ok(wish.redirect(&shared.issuer, &[("code", secret.as_str())]))
 }
 
 impl Wish {
-    /// Check a request. The inner error is the URL to send the browser back to with a refusal; the outer one is for
-    /// requests that must not send the browser anywhere, because who asks or where to is not certain.
-    async fn parse(shared: &Shared, text: &[u8]) -> Result<Result<Self, String>, PageError> {
+    /// Check a request.
+    async fn parse(shared: &Shared, text: &[u8]) -> Result<Self, Stopped> {
         let form = Form::parse(text)?;
-        let client_id = form.value("client_id").ok_or(UNKNOWN_APP)?;
-        let client = shared.client(client_id).await?.ok_or(UNKNOWN_APP)?;
+        let unknown = || Stopped::Here(UNKNOWN_APP, Cause::UnknownClient);
+        let client_id = form.value("client_id").ok_or_else(unknown)?;
+        let client = shared.client(client_id).await?.ok_or_else(unknown)?;
         let reference = form.value("request_uri").unwrap_or_default();
         let (form, pushed) = match lookup_hash(Kind::PushedRequest, reference) {
             None => (form, None),
@@ -185,14 +266,29 @@ impl Wish {
                 // Whatever else the browser carried beside the reference does not count (RFC 9126 section 4).
                 let request = pushed_requests::living(&shared.db, &hash, &client.id, shared.now()).await?;
                 let pushed = Pushed { hash, reference: reference.to_owned() };
-                (Form::parse(request.ok_or(USED_UP)?.as_bytes())?, Some(pushed))
+                let request = request.ok_or(Stopped::Here(USED_UP, Cause::PushedGone))?;
+                (Form::parse(request.as_bytes())?, Some(pushed))
             }
         };
-        let mut wish = Self::registered(shared, client, form).await?.ok_or(UNREGISTERED)?;
+        let wish = Self::registered(shared, client, form).await?;
+        let mut wish = wish.ok_or(Stopped::Here(UNREGISTERED, Cause::Redirect))?;
         wish.pushed = pushed;
         match wish.check() {
-            Ok(()) => Ok(Ok(wish)),
-            Err((error, description)) => Ok(Err(wish.refusal(shared, error, description))),
+            Ok(()) => Ok(wish),
+            Err((error, description)) => {
+                let cause = if description == NO_CHALLENGE { Cause::PkceMissing } else { Cause::Request };
+                Err(Stopped::Back(wish.refusal(shared, error, description), cause))
+            }
+        }
+    }
+
+    /// For the link doctor.
+    fn known_as(&self) -> link_doctor::Request {
+        let of = |form: &Form| link_doctor::Request::of(form).leading_to(&self.redirect_uri);
+        match &self.pushed {
+            None => of(&self.form),
+            // Known by its reference, which is what the browser carries.
+            Some(_) => Form::parse(self.carried(&[]).as_bytes()).map_or_else(|_| of(&self.form), |form| of(&form)),
         }
     }
 
@@ -334,9 +430,9 @@ pub(crate) fn fuzz(text: &[u8]) {
 /// PKCE (RFC 7636), S256 only.
 fn challenge(form: &Form, required: bool) -> Result<Option<String>, (&'static str, &'static str)> {
     match (form.value("code_challenge"), form.value("code_challenge_method")) {
-        (None, None) if required => Err(("invalid_request", "code_challenge is missing")),
+        (None, None) if required => Err(("invalid_request", NO_CHALLENGE)),
         (None, None) => Ok(None),
-        (None, Some(_)) => Err(("invalid_request", "code_challenge is missing")),
+        (None, Some(_)) => Err(("invalid_request", NO_CHALLENGE)),
         (Some(challenge), Some("S256")) => {
             let well_formed =
                 challenge.len() == 43 && challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
@@ -369,3 +465,4 @@ const UNREGISTERED: PageError = PageError::BadRequest("consent-unregistered");
 const USED_UP: PageError = PageError::BadRequest("consent-used-up");
 const UNKNOWN_APP: PageError = PageError::BadRequest("consent-unknown-app");
 const MAX_NONCE: usize = 512;
+const NO_CHALLENGE: &str = "code_challenge is missing";

@@ -9,11 +9,13 @@ use super::id_token;
 use super::issue::Issue;
 use super::scopes;
 use crate::form::Form;
+use crate::link_doctor;
 use crate::secrets::{Kind, lookup_hash};
 use crate::shared::Shared;
 use crate::store::clients::Client;
 use crate::store::codes::{self, Code};
-use crate::store::{accounts, activity, grants, tokens};
+use crate::store::link_attempts::Cause;
+use crate::store::{accounts, activity, grants, link_attempts, tokens};
 
 const REFUSED: OAuthError = OAuthError::InvalidGrant("The code is unknown, expired, used, or another client's");
 
@@ -24,12 +26,19 @@ pub(super) async fn redeem(shared: &Shared, client: &Client, form: &Form) -> Res
     let mut tx = shared.db.begin().await?;
     let Some(code) = codes::redeem(&mut tx, &hash, &client.id, shared.now()).await? else {
         drop(tx);
-        revoke_if_reused(shared, &hash, client).await?;
+        if revoke_if_reused(shared, &hash, client).await? {
+            return Err(REFUSED);
+        }
+        if let Some((grant, client_id)) = link_attempts::grant_of_code(&shared.db, &hash).await? {
+            let cause = if client_id == client.id { Cause::CodeExpired } else { Cause::CodeOfAnother };
+            link_doctor::code_refused(shared, &grant, cause).await;
+        }
         return Err(REFUSED);
     };
-    if let Err(refusal) = check(&code, form) {
+    if let Err((refusal, cause)) = check(&code, form) {
         // The code is spent all the same: whoever holds it without its verifier must not try again.
         tx.commit().await?;
+        link_doctor::code_refused(shared, &code.grant_id, cause).await;
         return Err(refusal);
     }
     let issue = Issue::new(shared, client);
@@ -52,15 +61,18 @@ pub(super) async fn redeem(shared: &Shared, client: &Client, form: &Form) -> Res
 }
 
 /// What the code was bound to when it was asked for.
-fn check(code: &Code, form: &Form) -> Result<(), OAuthError> {
+fn check(code: &Code, form: &Form) -> Result<(), (OAuthError, Cause)> {
     if form.value("redirect_uri") != Some(&code.redirect_uri) {
-        return Err(OAuthError::InvalidGrant("redirect_uri is not the one of the authorization request"));
+        let refusal = OAuthError::InvalidGrant("redirect_uri is not the one of the authorization request");
+        return Err((refusal, Cause::CodeRedirect));
     }
     match (&code.challenge, form.value("code_verifier")) {
         (None, None) => Ok(()),
         (Some(challenge), Some(verifier)) if verifier_matches(verifier, challenge) => Ok(()),
-        (Some(_), _) => Err(OAuthError::InvalidGrant("code_verifier is missing or wrong")),
-        (None, Some(_)) => Err(OAuthError::InvalidGrant("The authorization request had no code_challenge")),
+        (Some(_), _) => Err((OAuthError::InvalidGrant("code_verifier is missing or wrong"), Cause::Verifier)),
+        (None, Some(_)) => {
+            Err((OAuthError::InvalidGrant("The authorization request had no code_challenge"), Cause::Verifier))
+        }
     }
 }
 
@@ -71,10 +83,15 @@ fn verifier_matches(verifier: &str, challenge: &str) -> bool {
 }
 
 /// A second use of a code means that two parties have it: end what the first use gave (RFC 6749 section 4.1.2).
-async fn revoke_if_reused(shared: &Shared, hash: &[u8; 32], client: &Client) -> Result<(), OAuthError> {
-    let Some(grant) = codes::grant_of_spent(&shared.db, hash, &client.id).await? else { return Ok(()) };
+async fn revoke_if_reused(shared: &Shared, hash: &[u8; 32], client: &Client) -> Result<bool, OAuthError> {
+    let Some(grant) = codes::grant_of_spent(&shared.db, hash, &client.id).await? else { return Ok(false) };
     tracing::warn!(grant.id = %grant, client.id = %client.id, "a code was used twice: what it gave is revoked");
-    end_grant(shared, &grant).await
+    // An attempt that a wrong verifier stopped stays known for that: no tokens were given that a second use could betray.
+    if grants::identity(&shared.db, &grant).await?.is_some() {
+        link_doctor::code_refused(shared, &grant, Cause::CodeUsedTwice).await;
+    }
+    end_grant(shared, &grant).await?;
+    Ok(true)
 }
 
 /// End a grant and tell those who cache its tokens.

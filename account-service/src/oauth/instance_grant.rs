@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use macloud_proto::dpop::{self, DpopError};
 use macloud_proto::ids::InstanceId;
-use macloud_proto::instance_token::{Claims, Confirmation, Limits, RELAY_AUDIENCE};
+use macloud_proto::instance_token::{Claims, Confirmation, RELAY_AUDIENCE};
 use macloud_proto::jose::{Unverified, thumbprint};
 use macloud_service_kit::random;
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::error::OAuthError;
 use crate::form::Form;
+use crate::plans;
 use crate::secrets::{self, DPOP_NONCE_SECONDS};
 use crate::shared::Shared;
 use crate::store::instances::{self, Instance};
@@ -62,7 +63,7 @@ pub(super) async fn issue(shared: &Shared, instance: &Instance) -> Result<Value,
         exp: now + u64::from(seconds),
         jti: URL_SAFE_NO_PAD.encode(jti),
         cnf: Confirmation { jkt: thumbprint(&instance.identity_key) },
-        limits: Limits { commands_per_minute: shared.config.commands_per_minute, day: None },
+        limits: plans::limits(shared, &instance.account_id).await?,
         paused: instance.paused,
     };
     let mut answer = json!({

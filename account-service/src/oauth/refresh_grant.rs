@@ -15,10 +15,12 @@ use super::error::OAuthError;
 use super::issue::Issue;
 use super::{id_token, scopes};
 use crate::form::Form;
+use crate::link_doctor;
 use crate::rate_limits::TooMany;
 use crate::secrets::{Kind, lookup_hash};
 use crate::shared::Shared;
 use crate::store::clients::{Client, Rotation};
+use crate::store::link_attempts::Cause;
 use crate::store::{grants, tokens};
 
 const REFUSED: OAuthError = OAuthError::InvalidGrant("The refresh token is unknown, expired or revoked");
@@ -47,6 +49,14 @@ pub(super) async fn refresh(shared: &Shared, client: &Client, form: &Form) -> Re
     let Some((grant, granted)) = outcome else { return Err(refusal(shared, client, &used).await?) };
     let id_token = id_token_for(shared, client, &grant, &granted).await?;
     Ok(issue.into_answer(&granted, id_token))
+}
+
+/// Somebody came with a refresh token and did not prove who they are: that is why the first refresh of a new link fails.
+pub(super) async fn note_unproved(shared: &Shared, form: &Form) {
+    let Some(hash) = form.value("refresh_token").and_then(|token| lookup_hash(Kind::Refresh, token)) else { return };
+    if let Ok(Some(state)) = tokens::by_refresh(&shared.db, &hash).await {
+        link_doctor::code_refused(shared, &state.grant_id, Cause::RefreshClientAuth).await;
+    }
 }
 
 /// Whether there were too many answers to one refresh token and there is room again. A link must not end by it, so a

@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::error::OAuthError;
 use super::{client_auth, code_grant, instance_grant, json, pairing, refresh_grant};
 use crate::form::Form;
+use crate::link_doctor;
 use crate::shared::Shared;
+use crate::store::link_attempts::Cause;
 
 pub(super) async fn token(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
@@ -31,11 +33,25 @@ async fn answer(shared: &Shared, parts: &Parts, form: Form) -> Result<Value, OAu
     let grant_type = form.value("grant_type").ok_or(OAuthError::InvalidRequest("grant_type is missing"))?;
     match grant_type {
         "authorization_code" => {
-            let client = client_auth::authenticate(shared, &parts.headers, &form).await?;
-            code_grant::redeem(shared, &client, &form).await
+            let outcome = async {
+                let client = client_auth::authenticate(shared, &parts.headers, &form).await?;
+                code_grant::redeem(shared, &client, &form).await
+            };
+            let outcome = outcome.await;
+            match &outcome {
+                Err(OAuthError::InvalidClient(_)) => link_doctor::token_refused(shared, &form, Cause::ClientAuth).await,
+                Err(OAuthError::Unavailable) => link_doctor::token_refused(shared, &form, Cause::Database).await,
+                // What is wrong with the code is noted where it is found.
+                Ok(_) | Err(_) => {}
+            }
+            outcome
         }
         "refresh_token" => {
-            let client = client_auth::authenticate(shared, &parts.headers, &form).await?;
+            let client = client_auth::authenticate(shared, &parts.headers, &form).await;
+            if let Err(OAuthError::InvalidClient(_)) = &client {
+                refresh_grant::note_unproved(shared, &form).await;
+            }
+            let client = client?;
             refresh_grant::refresh(shared, &client, &form).await
         }
         "client_credentials" => instance_grant::token(shared, &parts.headers, &form).await,

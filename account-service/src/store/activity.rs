@@ -7,7 +7,9 @@ use super::{Db, Result, StoreError, statements, values};
 
 statements! {
     INSERT = "INSERT INTO activity (id, account_id, happened_at, kind, detail, sequence) SELECT $1, id, $3, $4, $5, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM activity WHERE account_id = $2) FROM accounts WHERE id = $2";
-    OF_ACCOUNT = "SELECT happened_at, kind, detail FROM activity WHERE account_id = $1 ORDER BY happened_at DESC, sequence DESC, id DESC LIMIT 200";
+    PAGE = "SELECT happened_at, sequence, id, kind, detail FROM activity WHERE account_id = $1 \
+            AND (happened_at < $2 OR (happened_at = $2 AND (sequence < $3 OR (sequence = $3 AND id < $4)))) \
+            ORDER BY happened_at DESC, sequence DESC, id DESC LIMIT 51";
 }
 
 /// What can happen. The text is what is stored.
@@ -41,11 +43,17 @@ kinds! {
     HomeRenamed = "home_renamed";
     HomeUnlinked = "home_unlinked";
     DataExported = "data_exported";
+    PlanNearlyUsed = "plan_nearly_used";
+    PlanUsedUp = "plan_used_up";
+    PlanChanged = "plan_changed";
 }
 
 /// One line of the log.
 pub(crate) struct Happened {
     pub(crate) at: i64,
+    /// Orders what happened to an account within a second.
+    pub(crate) sequence: i64,
+    pub(crate) id: String,
     pub(crate) kind: Kind,
     pub(crate) detail: String,
 }
@@ -58,13 +66,16 @@ pub(crate) async fn note(db: &Db, account: &AccountId, kind: Kind, detail: &str,
     }
 }
 
-/// The newest lines first.
-pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Vec<Happened>> {
-    let rows: Vec<(i64, String, String)> = db.rows(OF_ACCOUNT, values![account.as_str()]).await?;
-    let parse = |(at, kind, detail): (i64, String, String)| {
+type Row = (i64, i64, String, String, String);
+
+/// The lines that come after this place, newest first: one more than a page.
+pub(crate) async fn page(db: &Db, account: &AccountId, after: (i64, i64, &str)) -> Result<Vec<Happened>> {
+    let (at, sequence, id) = after;
+    let rows: Vec<Row> = db.rows(PAGE, values![account.as_str(), at, sequence, id]).await?;
+    let parse = |(at, sequence, id, kind, detail): Row| {
         let known = Kind::ALL.iter().copied().find(|known| known.text() == kind);
         let kind = known.ok_or(StoreError::Inconsistent { table: "activity", column: "kind" })?;
-        Ok(Happened { at, kind, detail })
+        Ok(Happened { at, sequence, id, kind, detail })
     };
     rows.into_iter().map(parse).collect()
 }

@@ -36,8 +36,8 @@ struct CodeRow {
     signed_in_at: i64,
 }
 
-pub(crate) async fn insert(db: &Db, hash: &[u8; 32], client_id: &str, code: &Code, expires_at: i64) -> Result<()> {
-    db.write(
+pub(crate) async fn insert(tx: &mut Tx, hash: &[u8; 32], client_id: &str, code: &Code, expires_at: i64) -> Result<()> {
+    tx.write(
         INSERT,
         values![
             hash,

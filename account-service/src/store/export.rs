@@ -20,6 +20,11 @@ statements! {
     RECOVERY_CODES = "SELECT COUNT(*) FROM recovery_codes WHERE account_id = $1";
     MAILED_CODES = "SELECT purpose, expires_at, tries_left FROM mailed_codes WHERE account_id = $1 ORDER BY purpose";
     USES = "SELECT u.hour, u.grant_id, u.instance_id, u.kind, u.result, u.times, u.last_at FROM uses u WHERE u.account_id = $1 ORDER BY u.hour, u.last_at";
+    ACCOUNT_PLANS = "SELECT plan, set_at FROM account_plans WHERE account_id = $1";
+    PLAN_NOTICES = "SELECT day, notice FROM plan_notices WHERE account_id = $1 ORDER BY day, notice";
+    BILLING_ACCOUNTS = "SELECT reference, customer FROM billing_accounts WHERE account_id = $1";
+    BILLING_SUBSCRIPTIONS = "SELECT subscription, customer, plan, status, grace_until, changed_at FROM billing_subscriptions WHERE account_id = $1 ORDER BY subscription";
+    LINK_ATTEMPTS = "SELECT client_id, host, grant_id, stage, cause, began_at, changed_at FROM link_attempts WHERE account_id = $1 ORDER BY began_at, id";
     ACTIVITY = "SELECT happened_at, kind, detail FROM activity WHERE account_id = $1 ORDER BY happened_at, sequence, id";
 }
 
@@ -28,7 +33,7 @@ type Table = (&'static str, Value);
 
 /// All of it as one JSON document: an object with a list for each table.
 pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
-    let tables: [Table; 13] = [
+    let tables: [Table; 18] = [
         accounts(db, account).await?,
         sessions(db, account).await?,
         codes(db, account).await?,
@@ -42,6 +47,11 @@ pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
         mailed_codes(db, account).await?,
         activity(db, account).await?,
         uses(db, account).await?,
+        account_plans(db, account).await?,
+        plan_notices(db, account).await?,
+        billing_accounts(db, account).await?,
+        billing_subscriptions(db, account).await?,
+        link_attempts(db, account).await?,
     ];
     Ok(Value::Object(tables.into_iter().map(|(name, rows)| (name.to_owned(), rows)).collect::<Map<_, _>>()))
 }
@@ -159,6 +169,50 @@ async fn uses(db: &Db, account: &AccountId) -> Result<Table> {
         })
     };
     Ok(("uses", rows.into_iter().map(row).collect()))
+}
+
+async fn account_plans(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, i64)> = db.rows(ACCOUNT_PLANS, values![account.as_str()]).await?;
+    let row = |(plan, set_at)| json!({ "plan": plan, "set_at": set_at });
+    Ok(("account_plans", rows.into_iter().map(row).collect()))
+}
+
+async fn plan_notices(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(i64, String)> = db.rows(PLAN_NOTICES, values![account.as_str()]).await?;
+    let row = |(day, notice)| json!({ "day": day, "notice": notice });
+    Ok(("plan_notices", rows.into_iter().map(row).collect()))
+}
+
+async fn billing_accounts(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, Option<String>)> = db.rows(BILLING_ACCOUNTS, values![account.as_str()]).await?;
+    let row = |(reference, customer)| json!({ "reference": reference, "customer": customer });
+    Ok(("billing_accounts", rows.into_iter().map(row).collect()))
+}
+
+type SubscriptionRow = (String, String, Option<String>, String, Option<i64>, i64);
+
+async fn billing_subscriptions(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<SubscriptionRow> = db.rows(BILLING_SUBSCRIPTIONS, values![account.as_str()]).await?;
+    let row = |(subscription, customer, plan, status, grace_until, changed_at): SubscriptionRow| {
+        json!({
+            "subscription": subscription, "customer": customer, "plan": plan, "status": status,
+            "grace_until": grace_until, "changed_at": changed_at,
+        })
+    };
+    Ok(("billing_subscriptions", rows.into_iter().map(row).collect()))
+}
+
+type AttemptRow = (String, String, Option<String>, String, Option<String>, i64, i64);
+
+async fn link_attempts(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<AttemptRow> = db.rows(LINK_ATTEMPTS, values![account.as_str()]).await?;
+    let row = |(client_id, host, grant_id, stage, cause, began_at, changed_at): AttemptRow| {
+        json!({
+            "client_id": client_id, "host": host, "grant_id": grant_id, "stage": stage, "cause": cause,
+            "began_at": began_at, "changed_at": changed_at,
+        })
+    };
+    Ok(("link_attempts", rows.into_iter().map(row).collect()))
 }
 
 fn fingerprint(key: &[u8]) -> Option<String> {

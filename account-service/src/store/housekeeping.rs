@@ -20,6 +20,11 @@ statements! {
     ENDED_GRANTS = "DELETE FROM grants WHERE ended_at <= $1";
     ENDED_INSTANCES = "DELETE FROM instances WHERE ended_at <= $1";
     USES = "DELETE FROM uses WHERE last_at <= $1";
+    PLAN_NOTICES = "DELETE FROM plan_notices WHERE day <= $1";
+    BILLING_EVENTS = "DELETE FROM billing_events WHERE counted_at <= $1";
+    NOBODYS_SUBSCRIPTIONS = "DELETE FROM billing_subscriptions WHERE account_id IS NULL AND changed_at <= $1";
+    LINK_ATTEMPTS = "DELETE FROM link_attempts WHERE changed_at <= $1";
+    NOBODYS_LINK_ATTEMPTS = "DELETE FROM link_attempts WHERE account_id IS NULL AND changed_at <= $1";
     USE_BATCHES = "DELETE FROM use_batches WHERE counted_at <= $1";
     ACTIVITY = "DELETE FROM activity WHERE happened_at <= $1";
 }
@@ -38,5 +43,10 @@ pub(crate) async fn run(db: &Db, now: i64, overlap_seconds: i64) -> Result<u64> 
     deleted += db.write(ACTIVITY, values![now - 180 * DAY]).await?;
     deleted += db.write(USES, values![now - 30 * DAY]).await?;
     deleted += db.write(USE_BATCHES, values![now - 2 * DAY]).await?;
+    deleted += db.write(PLAN_NOTICES, values![now - 7 * DAY]).await?;
+    deleted += db.write(BILLING_EVENTS, values![now - 90 * DAY]).await?;
+    deleted += db.write(NOBODYS_SUBSCRIPTIONS, values![now - 90 * DAY]).await?;
+    deleted += db.write(LINK_ATTEMPTS, values![now - 30 * DAY]).await?;
+    deleted += db.write(NOBODYS_LINK_ATTEMPTS, values![now - DAY]).await?;
     Ok(deleted)
 }

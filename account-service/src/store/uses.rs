@@ -1,8 +1,8 @@
 //! What was done through linked apps, as counts by the hour.
 
-use macloud_proto::ids::{GrantId, InstanceId};
+use macloud_proto::ids::{AccountId, GrantId, InstanceId};
 
-use super::{Result, Tx, statements, values};
+use super::{Db, Result, StoreError, Tx, statements, values};
 
 statements! {
     BATCH = "INSERT INTO use_batches (batch_id, counted_at) VALUES ($1, $2) ON CONFLICT (batch_id) DO NOTHING";
@@ -11,6 +11,15 @@ statements! {
            SELECT $1, g.id, g.account_id, i.id, $4, $5, $6, $7 FROM grants g JOIN instances i ON i.id = $3 WHERE g.id = $2 \
            ON CONFLICT (hour, grant_id, instance_id, kind, result) DO UPDATE SET times = uses.times + excluded.times, \
            last_at = CASE WHEN excluded.last_at > uses.last_at THEN excluded.last_at ELSE uses.last_at END";
+    LAST_DONE = "SELECT MAX(last_at) FROM uses WHERE instance_id = $1 AND result = 'done'";
+    LAST_BY_CLIENT = "SELECT MAX(u.last_at) FROM uses u JOIN grants g ON g.id = u.grant_id WHERE g.account_id = $1 AND g.client_id = $2";
+    PAGE = "SELECT u.last_at, u.grant_id || u.instance_id || u.kind || u.result || CAST(u.hour AS TEXT), c.name, i.name, u.kind, u.result, u.times, \
+            CASE WHEN u.account_id = $1 THEN '' ELSE a.email END \
+            FROM uses u JOIN grants g ON g.id = u.grant_id JOIN clients c ON c.id = g.client_id JOIN instances i ON i.id = u.instance_id \
+            JOIN accounts a ON a.id = u.account_id \
+            WHERE (u.account_id = $1 OR i.account_id = $1) AND (u.last_at < $2 OR (u.last_at = $2 AND (-1 < $3 OR (-1 = $3 AND \
+            u.grant_id || u.instance_id || u.kind || u.result || CAST(u.hour AS TEXT) < $4)))) \
+            ORDER BY 1 DESC, 2 DESC LIMIT 51";
 }
 
 /// The words of a small enum, as they are stored.
@@ -24,9 +33,14 @@ macro_rules! stored {
             pub(crate) const fn text(self) -> &'static str {
                 match self { $(Self::$case => $text),* }
             }
+            pub(crate) fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$case),)* _ => None }
+            }
         }
     };
 }
+
+pub(crate) use stored;
 
 stored! {
     /// What was asked for.
@@ -70,6 +84,20 @@ stored! {
     }
 }
 
+impl UseKind {
+    /// Whether a plan counts it. Looking never does.
+    pub(crate) const fn counts(self) -> bool {
+        !matches!(self, Self::Discovery | Self::Read)
+    }
+}
+
+impl UseResult {
+    /// Whether it reached the home: what did not is not counted against a plan.
+    pub(crate) const fn reached_home(self) -> bool {
+        matches!(self, Self::Done | Self::Refused | Self::NotPossible | Self::TimedOut)
+    }
+}
+
 /// So many of one kind that ended in one way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Used {
@@ -79,6 +107,21 @@ pub(crate) struct Used {
     pub(crate) result: UseResult,
     pub(crate) times: i64,
     pub(crate) last_at: i64,
+}
+
+/// An hour's line, as people see it.
+#[derive(Debug, Clone)]
+pub(crate) struct UseLine {
+    pub(crate) at: i64,
+    /// Tells lines of one second apart.
+    pub(crate) key: String,
+    pub(crate) client: String,
+    pub(crate) home: String,
+    pub(crate) kind: UseKind,
+    pub(crate) result: UseResult,
+    pub(crate) times: i64,
+    /// Whose it was, if somebody else's.
+    pub(crate) who: Option<String>,
 }
 
 /// Count a batch, once. Whether it was new.
@@ -95,6 +138,33 @@ pub(crate) async fn count(tx: &mut Tx, batch: &[u8; 16], uses: &mut [Used], now:
         tx.write(ADD, values![hour, grant, instance, kind, result, used.times, used.last_at]).await?;
     }
     Ok(true)
+}
+
+/// When the home last did what it was asked.
+pub(crate) async fn last_done(db: &Db, home: &InstanceId) -> Result<Option<i64>> {
+    let row: Option<(Option<i64>,)> = db.optional(LAST_DONE, values![home.as_str()]).await?;
+    Ok(row.and_then(|(at,)| at))
+}
+
+/// When this person last used this client for something.
+pub(crate) async fn last_by_client(db: &Db, account: &AccountId, client_id: &str) -> Result<Option<i64>> {
+    let row: Option<(Option<i64>,)> = db.optional(LAST_BY_CLIENT, values![account.as_str(), client_id]).await?;
+    Ok(row.and_then(|(at,)| at))
+}
+
+type PageRow = (i64, String, String, String, String, String, i64, String);
+
+/// The lines of an account and of its homes that come after this place, newest first: one more than a page.
+pub(crate) async fn page(db: &Db, account: &AccountId, after: (i64, i64, &str)) -> Result<Vec<UseLine>> {
+    let (at, sequence, key) = after;
+    let rows: Vec<PageRow> = db.rows(PAGE, values![account.as_str(), at, sequence, key]).await?;
+    rows.into_iter().map(line).collect()
+}
+
+fn line((at, key, client, home, kind, result, times, who): PageRow) -> Result<UseLine> {
+    let kind = UseKind::parse(&kind).ok_or(StoreError::Inconsistent { table: "uses", column: "kind" })?;
+    let result = UseResult::parse(&result).ok_or(StoreError::Inconsistent { table: "uses", column: "result" })?;
+    Ok(UseLine { at, key, client, home, kind, result, times, who: Some(who).filter(|who| !who.is_empty()) })
 }
 
 const HOUR: i64 = 3600;

@@ -13,6 +13,7 @@ use crate::oauth::explain_scopes;
 use crate::shared::Shared;
 use crate::store::activity;
 use crate::store::grants::{self, LinkedApp};
+use crate::store::uses;
 use crate::words;
 
 const FORM: &str = "apps";
@@ -30,7 +31,10 @@ struct ShownApp {
     name: String,
     allows: Vec<String>,
     linked: String,
+    /// When it last did something.
     used: Option<String>,
+    /// When it last got a new access token.
+    renewed: Option<String>,
 }
 
 /// GET `/apps`.
@@ -42,7 +46,11 @@ async fn try_list(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
     let visitor = Visitor::of(shared, headers).await?;
     let Some(session) = &visitor.session else { return Ok(see_other("/sign-in?next=%2Fapps")) };
     let grants = grants::linked_apps(&shared.db, &session.account_id).await?;
-    let apps = merged(grants).iter().map(|app| shown(app, shared.now())).collect();
+    let mut apps = Vec::new();
+    for app in merged(grants) {
+        let used_at = uses::last_by_client(&shared.db, &session.account_id, &app.client_id).await?;
+        apps.push(shown(&app, used_at, shared.now()));
+    }
     let frame = Frame::new(words::say("apps-title"), Some(session)).at(Place::Apps);
     Ok(page(shared, &visitor, StatusCode::OK, &Apps { frame, apps }))
 }
@@ -63,13 +71,14 @@ fn merged(grants: Vec<LinkedApp>) -> Vec<LinkedApp> {
     apps
 }
 
-fn shown(app: &LinkedApp, now: i64) -> ShownApp {
+fn shown(app: &LinkedApp, used_at: Option<i64>, now: i64) -> ShownApp {
     ShownApp {
         client_id: app.client_id.clone(),
         name: app.name.clone(),
         allows: explain_scopes(&app.scopes),
         linked: when::date(app.created_at),
-        used: app.last_used_at.map(|at| when::ago(now, at)),
+        used: used_at.map(|at| when::ago(now, at)),
+        renewed: app.last_used_at.map(|at| when::ago(now, at)),
     }
 }
 

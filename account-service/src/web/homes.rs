@@ -14,8 +14,8 @@ use crate::names::clean_name;
 use crate::shared::Shared;
 use crate::store::activity::{self, Kind};
 use crate::store::instances::{self, Instance};
-use crate::store::pairings;
 use crate::store::web_sessions::Session;
+use crate::store::{pairings, uses};
 use crate::words;
 
 const FORM: &str = "homes";
@@ -35,6 +35,8 @@ struct ShownHome {
     fingerprint: String,
     paired: String,
     seen: Option<String>,
+    /// When it last did what it was asked.
+    proven: Option<String>,
     paused: bool,
 }
 
@@ -56,28 +58,34 @@ async fn try_list(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
     let homes = instances::of_account(&shared.db, &session.account_id).await?;
     let waiting = pairings::waiting(&shared.db, &session.account_id, now).await?;
     let waiting = waiting.into_iter().map(|(key, name)| WaitingHome { name, fingerprint: fingerprint(&key) });
+    let mut shown_homes = Vec::new();
+    for home in homes {
+        let proven_at = uses::last_done(&shared.db, &home.id).await?;
+        shown_homes.push(shown(home, proven_at, now));
+    }
     let template = Homes {
         frame: Frame::new(words::say("homes-title"), Some(session)).at(Place::Homes),
         form_token: visitor.form_token(shared, FORM),
-        homes: homes.into_iter().map(|home| shown(home, now)).collect(),
+        homes: shown_homes,
         waiting: waiting.collect(),
     };
     Ok(page(shared, &visitor, StatusCode::OK, &template))
 }
 
-fn shown(home: Instance, now: i64) -> ShownHome {
+fn shown(home: Instance, proven_at: Option<i64>, now: i64) -> ShownHome {
     ShownHome {
         id: home.id,
         name: home.name,
         fingerprint: fingerprint(&home.identity_key),
         paired: when::date(home.paired_at),
         seen: home.last_token_at.map(|at| when::ago(now, at)),
+        proven: proven_at.map(|at| when::ago(now, at)),
         paused: home.paused,
     }
 }
 
-/// POST `/homes/{id}/pause`: the skill sends this home nothing until it is resumed. Its link stays up; what the home itself enforces
-/// is `ma-connector stop`.
+/// POST `/homes/{id}/pause`: nothing is sent to this home until it is resumed: the skill sends nothing, and the relay lets nothing
+/// through. Its link stays up; what the home itself enforces is `ma-connector stop`.
 pub(super) async fn pause(State(shared): State<Arc<Shared>>, Path(id): Path<String>, request: Request) -> Response {
     answer(&shared, act(&shared, &id, request, Action::Pause).await)
 }

@@ -14,6 +14,7 @@ use super::{Frame, PageError, Posted, answer, page, posted, see_other};
 use crate::form::{Form, encode};
 use crate::names::clean_name;
 use crate::oauth::normalise_user_code;
+use crate::plans;
 use crate::rate_limits::{Attempt, address_key};
 use crate::shared::Shared;
 use crate::store::pairings::{self, Pairing};
@@ -29,7 +30,7 @@ struct Enter {
     frame: Frame,
     form_token: String,
     typed: String,
-    error: Option<&'static str>,
+    error: Option<String>,
 }
 
 #[derive(Template)]
@@ -107,7 +108,7 @@ async fn look_up(
     typed: &str,
 ) -> Result<Response, PageError> {
     let Some((user_code, pairing)) = find(shared, session, parts, typed).await? else {
-        let error = "pair-code-wrong";
+        let error = words::say("pair-code-wrong");
         return Ok(enter(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, typed.to_owned(), Some(error)));
     };
     let known = match instances::by_key(&shared.db, &pairing.identity_key).await? {
@@ -135,10 +136,21 @@ async fn decide(
     allowed: bool,
 ) -> Result<Response, PageError> {
     let typed = form.value("user_code").unwrap_or_default();
-    let gone = "pair-code-gone";
-    let again = || enter(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, typed.to_owned(), Some(gone));
+    let again = || {
+        let gone = words::say("pair-code-gone");
+        enter(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, typed.to_owned(), Some(gone))
+    };
     let Some((user_code, pairing)) = find(shared, session, parts, typed).await? else { return Ok(again()) };
     let name = form.value("name").and_then(clean_name).unwrap_or(pairing.name);
+    if allowed
+        && instances::by_key(&shared.db, &pairing.identity_key)
+            .await?
+            .is_none_or(|home| home.account_id != session.account_id)
+        && let Err(most) = plans::may_connect_home(shared, &session.account_id).await?
+    {
+        let error = words::with("plan-too-many-homes", &[("most", most.into())]);
+        return Ok(enter(shared, visitor, StatusCode::CONFLICT, typed.to_owned(), Some(error)));
+    }
     let hash = shared.master.user_code_hash(&user_code);
     if !pairings::decide(&shared.db, &hash, &session.account_id, allowed, &name, shared.now()).await? {
         return Ok(again());
@@ -174,13 +186,7 @@ async fn find(
     Ok(found.map(|pairing| (user_code, pairing)))
 }
 
-fn enter(
-    shared: &Shared,
-    visitor: &Visitor,
-    status: StatusCode,
-    typed: String,
-    error: Option<&'static str>,
-) -> Response {
+fn enter(shared: &Shared, visitor: &Visitor, status: StatusCode, typed: String, error: Option<String>) -> Response {
     let frame = Frame::new(words::say("pair-title"), visitor.session.as_ref());
     let template = Enter { frame, form_token: visitor.form_token(shared, FORM), typed, error };
     page(shared, visitor, status, &template)

@@ -77,6 +77,11 @@ impl Visitor {
         shared.master.form_token(self.cookie.as_str(), form)
     }
 
+    /// What the browser is known by: a hash of its cookie.
+    pub(crate) const fn browser_hash(&self) -> [u8; 32] {
+        self.hash
+    }
+
     pub(super) fn owns_form(&self, shared: &Shared, form: &str, token: &str) -> bool {
         !self.fresh && shared.master.form_token_matches(self.cookie.as_str(), form, token)
     }

@@ -4,6 +4,8 @@
 
 mod alexa;
 mod authorize;
+mod billing;
+mod doctor;
 mod harness;
 mod hostile;
 mod inspect;
@@ -16,6 +18,7 @@ mod metadata;
 mod migrations;
 mod outage;
 mod pairing;
+mod plans;
 mod pushed;
 mod refresh;
 mod rpc;
@@ -24,4 +27,5 @@ mod second_step;
 mod secrecy;
 mod statements;
 mod token;
+mod used;
 mod web;

@@ -176,7 +176,7 @@ fn call_with(home: &HomeKey, remaining: Duration, body: call::Body) -> bus::Call
 }
 
 pub(crate) fn not_sent(reason: bus::not_sent::Reason) -> answer::Outcome {
-    answer::Outcome::NotSent(bus::NotSent { reason: reason.into(), retry_after_ms: 0 })
+    answer::Outcome::NotSent(bus::NotSent { reason: reason.into(), ..bus::NotSent::default() })
 }
 
 pub(crate) fn unknown(reason: bus::unknown::Reason) -> answer::Outcome {

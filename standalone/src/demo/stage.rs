@@ -73,6 +73,8 @@ pub struct StageConfig {
     pub clock: SharedClock,
     /// What the connector's link passes through, if anything.
     pub gate: Option<Gate>,
+    /// What accounts may use.
+    pub plans: macloud_account_service::PlanArgs,
 }
 
 /// An endpoint that discovery found.
@@ -136,6 +138,7 @@ impl Default for StageConfig {
             skill: SkillConfig::default(),
             clock: clock::system(),
             gate: None,
+            plans: macloud_account_service::PlanArgs::default(),
         }
     }
 }
@@ -186,6 +189,8 @@ impl Stage {
             mail: macloud_account_service::MailArgs::default(),
             operator: macloud_account_service::Operator::default(),
             commands_per_minute: COMMANDS_PER_MINUTE,
+            plans: config.plans,
+            billing: macloud_account_service::BillingArgs::default(),
             skill: with_pretend_alexa(config.skill, certificate_base, &hops)?,
             events: Box::new(|_| Ok(None)),
             relay_url: config.gate.as_ref().map(|gate| format!("ws://{}{CONNECT_PATH}", gate.address())),

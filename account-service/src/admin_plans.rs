@@ -1,0 +1,105 @@
+//! What an operator does about plans, and what they see of attempts to link.
+
+use serde::Serialize;
+
+use crate::admin::AdminError;
+use crate::plans::{self, is_plan_name};
+use crate::store::link_attempts::{self, LinkAttempt};
+use crate::store::{accounts, activity, plans as store};
+use crate::{AccountService, link_doctor, passwords};
+
+/// The plan of an account.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanOfUser {
+    /// Whose.
+    pub email: String,
+    /// Its name; none when it has none of its own and so the first of the configured plans.
+    pub plan: Option<String>,
+    /// `operator`, `payment` or `default`: why.
+    pub by: &'static str,
+}
+
+/// An attempt to link an app, as an operator sees it.
+#[derive(Debug, Clone, Serialize)]
+pub struct LinkAttemptReport {
+    /// Seconds since 1970.
+    pub began_at: i64,
+    /// As the app gave it.
+    pub client_id: String,
+    /// Whether it is registered.
+    pub known_client: bool,
+    /// The host that the answer was to go to.
+    pub host: String,
+    /// How far it came: `request`, `sign_in`, `consent`, `code`, `token`, `first_refresh`.
+    pub stage: &'static str,
+    /// What stopped it, if anything did.
+    pub cause: Option<&'static str>,
+    /// Whose it was, once somebody had signed in.
+    pub email: Option<String>,
+}
+
+impl AccountService {
+    /// Everybody's plan.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list_plans(&self) -> Result<Vec<PlanOfUser>, AdminError> {
+        let shared = &self.shared;
+        let assigned = store::list(&shared.db, shared.now()).await?;
+        let plan_of = |user: store::Assigned| {
+            let by = match (&user.plan, user.by_operator) {
+                (None, _) => "default",
+                (Some(_), true) => "operator",
+                (Some(_), false) => "payment",
+            };
+            PlanOfUser { email: user.email, plan: user.plan, by }
+        };
+        Ok(assigned.into_iter().map(plan_of).collect())
+    }
+
+    /// Give an account a plan, whatever it pays for; `None` takes it back. Counts at once, also for homes that are connected.
+    ///
+    /// # Errors
+    /// See [`AdminError`].
+    pub async fn set_plan(&self, email: &str, plan: Option<&str>) -> Result<(), AdminError> {
+        let shared = &self.shared;
+        if plan.is_some_and(|plan| !is_plan_name(plan)) {
+            return Err(AdminError::PlanName);
+        }
+        let email = passwords::normalise_email(email).ok_or(AdminError::Email)?;
+        let account = accounts::by_email(&shared.db, &email).await?.ok_or(AdminError::Unknown("account"))?;
+        let mut tx = shared.db.begin().await?;
+        store::set(&mut tx, &account.id, plan, shared.now()).await?;
+        tx.commit().await?;
+        activity::note(&shared.db, &account.id, activity::Kind::PlanChanged, plan.unwrap_or("default"), shared.now())
+            .await;
+        Ok(plans::limits_changed(shared, &account.id).await?)
+    }
+
+    /// The newest attempts to link an app, of everybody and nobody.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list_link_attempts(&self, most: u32) -> Result<Vec<LinkAttemptReport>, AdminError> {
+        link_doctor::write_up(&self.shared).await?;
+        let attempts = link_attempts::of_all(&self.shared.db, most.into()).await?;
+        Ok(attempts.into_iter().map(report).collect())
+    }
+}
+
+fn report(attempt: LinkAttempt) -> LinkAttemptReport {
+    let stage = match (attempt.linked_at, attempt.refreshed_at) {
+        (Some(_), Some(_)) => "first_refresh",
+        (Some(_), None) => "token",
+        (None, _) => attempt.stage.text(),
+    };
+    LinkAttemptReport {
+        began_at: attempt.began_at,
+        known_client: attempt.client.is_some(),
+        client_id: attempt.client_id,
+        host: attempt.host,
+        stage,
+        cause: attempt.cause.map(link_attempts::Cause::text),
+        email: attempt.email,
+    }
+}

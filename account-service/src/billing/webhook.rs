@@ -1,0 +1,60 @@
+//! POST `/billing/v1/webhook`: the payment provider's messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+
+use super::Refused;
+use crate::shared::Shared;
+
+/// Nothing while billing is off.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    if shared.billing.is_none() {
+        return Router::new();
+    }
+    Router::new().route("/billing/v1/webhook", post(take)).with_state(shared)
+}
+
+async fn take(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
+    let Some(provider) = &shared.billing else { return StatusCode::NOT_FOUND.into_response() };
+    let (parts, body) = request.into_parts();
+    let Ok(read) = tokio::time::timeout(PATIENCE, to_bytes(body, MOST_BYTES)).await else {
+        return say(StatusCode::REQUEST_TIMEOUT, "the message did not arrive in time");
+    };
+    let Ok(body) = read else { return say(StatusCode::PAYLOAD_TOO_LARGE, "the message is too long") };
+    let event = match provider.read(&parts.headers, &body, shared.now()) {
+        Ok(event) => event,
+        Err(refused) => {
+            tracing::warn!(%refused, "a message to the billing webhook is refused");
+            let why = match refused {
+                Refused::Signature => "the signature does not hold",
+                Refused::Malformed => "the message is not understood",
+            };
+            return say(StatusCode::BAD_REQUEST, why);
+        }
+    };
+    match super::count(&shared, &event).await {
+        Ok(()) => say(StatusCode::OK, "counted"),
+        Err(error) => {
+            // The provider sends it again, for days.
+            tracing::warn!(%error, "the database did not answer the billing webhook");
+            let mut response = say(StatusCode::SERVICE_UNAVAILABLE, "try again in a moment");
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("30"));
+            response
+        }
+    }
+}
+
+fn say(status: StatusCode, text: &'static str) -> Response {
+    (status, [(header::CACHE_CONTROL, "no-store")], format!("{text}\n")).into_response()
+}
+
+/// Their messages are a few kilobytes.
+const MOST_BYTES: usize = 256 * 1024;
+const PATIENCE: Duration = Duration::from_secs(10);
