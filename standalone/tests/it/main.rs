@@ -11,6 +11,7 @@ mod faults;
 mod killed;
 mod nodes;
 mod pause;
+mod plan;
 mod processes;
 mod programs;
 mod support;
