@@ -7,7 +7,6 @@
 //! *Strict*, for public clients: a refresh token is spent by its use, and a second use ends the whole authorization
 //! (RFC 9700 section 4.14).
 
-use macloud_proto::ids::GrantId;
 use serde_json::Value;
 
 use super::code_grant::end_grant;
@@ -21,6 +20,7 @@ use crate::secrets::{Kind, lookup_hash};
 use crate::shared::Shared;
 use crate::store::clients::{Client, Rotation};
 use crate::store::link_attempts::Cause;
+use crate::store::tokens::Rotated;
 use crate::store::{grants, tokens};
 
 const REFUSED: OAuthError = OAuthError::InvalidGrant("The refresh token is unknown, expired or revoked");
@@ -46,9 +46,9 @@ pub(super) async fn refresh(shared: &Shared, client: &Client, form: &Form) -> Re
         }
         Rotation::Strict => rotate_strictly(shared, client, &used, &issue, narrowed).await?,
     };
-    let Some((grant, granted)) = outcome else { return Err(refusal(shared, client, &used).await?) };
-    let id_token = id_token_for(shared, client, &grant, &granted).await?;
-    Ok(issue.into_answer(&granted, id_token))
+    let Some(rotated) = outcome else { return Err(refusal(shared, client, &used).await?) };
+    let id_token = id_token_for(shared, client, &rotated);
+    Ok(issue.into_answer(&rotated.scopes, id_token))
 }
 
 /// Somebody came with a refresh token and did not prove who they are: that is why the first refresh of a new link fails.
@@ -88,15 +88,16 @@ async fn rotate_strictly(
     used: &[u8; 32],
     issue: &Issue,
     narrowed: Option<String>,
-) -> Result<Option<(GrantId, String)>, OAuthError> {
+) -> Result<Option<Rotated>, OAuthError> {
     // What was granted never changes, so this read decides nothing that the statement below must decide.
     let Some(state) = tokens::by_refresh(&shared.db, used).await? else { return Ok(None) };
-    let granted = narrowed.unwrap_or(state.grant_scopes);
+    let scopes = narrowed.unwrap_or(state.grant_scopes);
     let mut tx = shared.db.begin().await?;
-    let Some(grant) = tokens::spend(&mut tx, used, &client.id, shared.now()).await? else { return Ok(None) };
-    tokens::insert(&mut tx, &issue.pair, &grant, Some(used), &granted).await?;
+    let Some(grant_id) = tokens::spend(&mut tx, used, &client.id, shared.now()).await? else { return Ok(None) };
+    tokens::insert(&mut tx, &issue.pair, &grant_id, Some(used), &scopes).await?;
     tx.commit().await?;
-    Ok(Some((grant, granted)))
+    let identity = grants::identity(&shared.db, &grant_id).await?.ok_or(REFUSED)?;
+    Ok(Some(Rotated { scopes, identity }))
 }
 
 /// Why a token was not good. Decided after the fact, for the log and for strict rotation's revocation.
@@ -125,22 +126,16 @@ async fn refusal(shared: &Shared, client: &Client, used: &[u8; 32]) -> Result<OA
     Ok(REFUSED)
 }
 
-async fn id_token_for(
-    shared: &Shared,
-    client: &Client,
-    grant: &GrantId,
-    granted: &str,
-) -> Result<Option<String>, OAuthError> {
-    if !scopes::contains(granted, "openid") {
-        return Ok(None);
-    }
-    let identity = grants::identity(&shared.db, grant).await?.ok_or(REFUSED)?;
-    let subject = id_token::Subject {
-        account: &identity.account_id,
-        email: &identity.email,
-        email_verified: identity.email_verified,
-        signed_in_at: identity.signed_in_at,
-        nonce: None,
-    };
-    Ok(Some(id_token::sign(shared, &client.id, granted, &subject)))
+fn id_token_for(shared: &Shared, client: &Client, rotated: &Rotated) -> Option<String> {
+    let Rotated { scopes, identity } = rotated;
+    scopes::contains(scopes, "openid").then(|| {
+        let subject = id_token::Subject {
+            account: &identity.account_id,
+            email: &identity.email,
+            email_verified: identity.email_verified,
+            signed_in_at: identity.signed_in_at,
+            nonce: None,
+        };
+        id_token::sign(shared, &client.id, scopes, &subject)
+    })
 }

@@ -2,10 +2,12 @@
 //!
 //! A row is a pair: an access token and the refresh token issued beside it. A refresh adds a row whose `parent_hash` is
 //! the refresh token used. With overlap nothing is ever updated: whether a token is still good follows from its
-//! descendants, so a refresh is one INSERT and parallel refreshes of one token do not even wait for each other.
+//! descendants, so a refresh is one INSERT and parallel refreshes of one token do not even wait for each other. That one
+//! statement also tells all that the answer needs: it is the whole refresh, in one round trip.
 
 use macloud_proto::ids::{AccountId, GrantId};
 
+use super::grants::Identity;
 use super::{Db, Result, Tx, parse_id, statements, values};
 
 statements! {
@@ -20,7 +22,11 @@ statements! {
               AND NOT EXISTS (SELECT 1 FROM token_pairs next JOIN token_pairs later ON later.parent_hash = next.refresh_hash \
                               WHERE next.parent_hash = old.refresh_hash AND later.issued_at <= $9) \
               AND (SELECT COUNT(*) FROM token_pairs sibling WHERE sibling.parent_hash = old.refresh_hash) < $10 \
-              RETURNING grant_id, scopes";
+              RETURNING scopes, \
+              (SELECT g.account_id FROM grants g WHERE g.id = token_pairs.grant_id) AS account_id, \
+              (SELECT g.signed_in_at FROM grants g WHERE g.id = token_pairs.grant_id) AS signed_in_at, \
+              (SELECT a.email FROM grants g JOIN accounts a ON a.id = g.account_id WHERE g.id = token_pairs.grant_id) AS email, \
+              (SELECT a.email_verified_at FROM grants g JOIN accounts a ON a.id = g.account_id WHERE g.id = token_pairs.grant_id) AS email_verified_at";
     SIBLINGS = "SELECT COUNT(*) FROM token_pairs WHERE parent_hash = $1";
     /// The pairs that a refresh token gave long ago and that nobody ever used: their answers were lost.
     DROP_LOST_SIBLINGS = "DELETE FROM token_pairs WHERE parent_hash = $1 AND issued_at <= $2 AND access_expires_at <= $2 \
@@ -133,6 +139,36 @@ pub(crate) async fn insert(
     Ok(())
 }
 
+/// What a refresh token was good for.
+pub(crate) struct Rotated {
+    /// What the new pair may be used for.
+    pub(crate) scopes: String,
+    /// For the id token.
+    pub(crate) identity: Identity,
+}
+
+#[derive(sqlx::FromRow)]
+struct RotatedRow {
+    scopes: String,
+    account_id: String,
+    signed_in_at: i64,
+    email: String,
+    email_verified_at: Option<i64>,
+}
+
+impl TryFrom<RotatedRow> for Rotated {
+    type Error = super::StoreError;
+    fn try_from(row: RotatedRow) -> Result<Self> {
+        let identity = Identity {
+            account_id: parse_id(&row.account_id, "grants", "account_id")?,
+            signed_in_at: row.signed_in_at,
+            email: row.email,
+            email_verified: row.email_verified_at.is_some(),
+        };
+        Ok(Self { scopes: row.scopes, identity })
+    }
+}
+
 /// Issue `pair` for the refresh token `used`, which stays good. `None` when it is not good (any more): ask [`by_refresh`] why.
 pub(crate) async fn rotate_overlapping(
     db: &Db,
@@ -141,8 +177,8 @@ pub(crate) async fn rotate_overlapping(
     pair: &NewPair,
     narrowed: Option<&str>,
     overlap_seconds: i64,
-) -> Result<Option<(GrantId, String)>> {
-    let row: Option<(String, String)> = db
+) -> Result<Option<Rotated>> {
+    let row: Option<RotatedRow> = db
         .write_one(
             ROTATE_OVERLAPPING,
             values![
@@ -159,7 +195,7 @@ pub(crate) async fn rotate_overlapping(
             ],
         )
         .await?;
-    row.map(|(grant, scopes)| Ok((parse_id(&grant, "token_pairs", "grant_id")?, scopes))).transpose()
+    row.map(Rotated::try_from).transpose()
 }
 
 /// Whether so many pairs were got with this refresh token that no further one is given.
