@@ -30,6 +30,7 @@ pub(crate) mod signing_keys;
 pub(crate) mod tokens;
 pub(crate) mod uses;
 pub(crate) mod web_sessions;
+mod writer;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +41,8 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{Arguments as _, Executor as _, PgPool, Postgres, SqlSafeStr as _, Sqlite, SqlitePool, Transaction};
+
+use self::writer::{Want, Writer};
 
 /// Which database to use.
 #[derive(Clone)]
@@ -130,7 +133,8 @@ fn in_words(code: &str) -> String {
 #[derive(Clone, Debug)]
 pub(crate) enum Db {
     /// One connection writes, several read: SQLite has one writer anyway, and waiting for it in our own queue is fair.
-    Sqlite { read: SqlitePool, write: SqlitePool },
+    /// Single statements go through `writer`, transactions take the connection of `write` for themselves.
+    Sqlite { read: SqlitePool, write: SqlitePool, writer: Writer },
     /// A pool.
     Postgres(PgPool),
 }
@@ -244,7 +248,8 @@ impl Db {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options.read_only(true))
             .await?;
-        Ok(Self::Sqlite { read, write })
+        let writer = Writer::start(write.clone());
+        Ok(Self::Sqlite { read, write, writer })
     }
 
     async fn migrate(&self) -> Result<()> {
@@ -269,18 +274,24 @@ impl Db {
 
     /// One statement that writes, as its own transaction; at most one row comes back.
     pub(crate) async fn write_one<R: Row>(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<R>> {
-        // `fetch_all` runs the statement to its end; a statement abandoned after its first row is not committed.
-        let rows: Vec<R> = run!(self, Self::Sqlite { write, .. } => write, Self::Postgres(pool) => pool,
-            query_as_with::<R>, sql, values, fetch_all);
-        Ok(rows.into_iter().next())
+        match self {
+            Self::Sqlite { writer, .. } => {
+                let outcome = writer.run(sql, bind!(SqliteArguments, values), Want::Rows).await?;
+                Ok(outcome.rows.first().map(R::from_row).transpose()?)
+            }
+            Self::Postgres(pool) => {
+                // To its end: a statement that is left after its first row is not committed.
+                let rows: Vec<R> =
+                    sqlx::query_as_with::<Postgres, R, _>(sql, bind!(PgArguments, values)).fetch_all(pool).await?;
+                Ok(rows.into_iter().next())
+            }
+        }
     }
 
     /// One statement that writes, as its own transaction; how many rows it touched.
     pub(crate) async fn write(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64> {
         Ok(match self {
-            Self::Sqlite { write, .. } => {
-                sqlx::query_with::<Sqlite, _>(sql, bind!(SqliteArguments, values)).execute(write).await?.rows_affected()
-            }
+            Self::Sqlite { writer, .. } => writer.run(sql, bind!(SqliteArguments, values), Want::Count).await?.touched,
             Self::Postgres(pool) => {
                 sqlx::query_with::<Postgres, _>(sql, bind!(PgArguments, values)).execute(pool).await?.rows_affected()
             }
@@ -299,7 +310,7 @@ impl Db {
     /// Let go of all connections.
     pub(crate) async fn close(&self) {
         match self {
-            Self::Sqlite { read, write } => {
+            Self::Sqlite { read, write, .. } => {
                 read.close().await;
                 write.close().await;
             }
@@ -510,7 +521,7 @@ mod tests {
 
     use super::*;
 
-    struct Scratch(PathBuf);
+    pub(super) struct Scratch(pub(super) PathBuf);
 
     impl Drop for Scratch {
         fn drop(&mut self) {
@@ -518,7 +529,7 @@ mod tests {
         }
     }
 
-    async fn fresh() -> (Scratch, Db, SqlitePool) {
+    pub(super) async fn fresh() -> (Scratch, Db, SqlitePool) {
         let name: [u8; 8] = macloud_service_kit::random::bytes();
         let directory = std::env::temp_dir().join(format!("macloud-store-{:016x}", u64::from_be_bytes(name)));
         let db = Db::open(&DatabaseSettings::Sqlite(directory.join("accounts.db"))).await.unwrap();
