@@ -145,8 +145,8 @@ pub struct Limits {
     /// otherwise anyone could claim any address.
     #[arg(long, value_name = "NAME")]
     pub client_address_header: Option<String>,
-    /// How long a sign-in may wait for its turn at the password hash before it is told to come back, 100 to 30000.
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 3000, value_parser = clap::value_parser!(u32).range(100..=30_000))]
+    /// How long a sign-in may wait for its turn at the password hash, 100 to 30000. Who would wait longer is told to come back.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 2500, value_parser = clap::value_parser!(u32).range(100..=30_000))]
     pub password_wait_ms: u32,
 }
 

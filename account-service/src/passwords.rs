@@ -1,23 +1,61 @@
 //! Passwords: Argon2id, with a bounded number of hashes at once.
 //!
-//! A hash costs some 30 ms of a core and 19 MiB. As many run at once as there are cores; who would have to wait too long
-//! is told to come back, so that a flood of sign-ins slows sign-ins and nothing else.
+//! A hash costs some 30 ms of a core and 19 MiB. As many run at once as there are cores, on threads that leave everything
+//! else the right of way; who would have to wait too long is told to come back, at once if that can be foreseen. So a
+//! flood of sign-ins slows sign-ins and nothing else.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use macloud_service_kit::random;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Hashes and verifies.
 #[derive(Clone)]
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
+    line: Arc<Line>,
     wait: Duration,
     /// Verified when the account is unknown, so that both cases cost the same.
     decoy: Arc<str>,
+}
+
+/// Those who wait or are served, and how long serving one takes.
+struct Line {
+    cores: u64,
+    length: AtomicU64,
+    /// The mean of the last ones, as the clock on the wall sees it.
+    micros_each: AtomicU64,
+}
+
+/// A place in the line; given back when dropped.
+struct Place<'a>(&'a Line);
+
+impl Line {
+    /// Stand at the end, unless that means to wait longer than `wait`.
+    fn join(&self, wait: Duration) -> Option<Place<'_>> {
+        let ahead = self.length.fetch_add(1, Ordering::Relaxed);
+        let place = Place(self);
+        let to_be_served_before = (ahead + 1).saturating_sub(self.cores);
+        let micros = to_be_served_before * self.micros_each.load(Ordering::Relaxed) / self.cores;
+        (u128::from(micros) <= wait.as_micros()).then_some(place)
+    }
+
+    fn note(&self, took: Duration) {
+        let mean = self.micros_each.load(Ordering::Relaxed);
+        let next = (mean * 7 + took.as_micros() as u64) / 8;
+        // Of two at the same moment one may be lost: it is only a mean.
+        self.micros_each.store(next, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.length.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Why a password was not hashed or compared.
@@ -60,8 +98,11 @@ impl Passwords {
     pub(crate) fn new(wait: Duration) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let random: [u8; 24] = random::bytes();
+        let begun = Instant::now();
         let decoy = hash_now(&random).expect("hashing with fixed parameters works");
-        Self { turns: Arc::new(Semaphore::new(cores)), wait, decoy: decoy.into() }
+        let micros_each = AtomicU64::new(begun.elapsed().as_micros() as u64);
+        let line = Line { cores: cores as u64, length: AtomicU64::new(0), micros_each };
+        Self { turns: Arc::new(Semaphore::new(cores)), line: Arc::new(line), wait, decoy: decoy.into() }
     }
 
     /// Hash a new password.
@@ -96,15 +137,31 @@ impl Passwords {
     }
 
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
+        let _place = self.line.join(self.wait).ok_or(PasswordError::Busy)?;
         let turn = tokio::time::timeout(self.wait, self.turns.clone().acquire_owned()).await;
         let turn = turn.map_err(|_| PasswordError::Busy)?.expect("the semaphore is never closed");
-        let done = tokio::task::spawn_blocking(move || {
+        let (done, result) = oneshot::channel();
+        let line = self.line.clone();
+        // A thread of its own, because only those can be given way to. To make one costs a thousandth of a hash.
+        let thread = std::thread::Builder::new().name("password".into()).spawn(move || {
             // Held by the work itself: a caller that goes away does not free the core it still uses.
             let _turn = turn;
-            work()
+            give_way();
+            let begun = Instant::now();
+            let _ = done.send(work());
+            line.note(begun.elapsed());
         });
-        done.await.map_err(|_| PasswordError::Unusable)
+        thread.map_err(|_| PasswordError::Busy)?;
+        result.await.map_err(|_| PasswordError::Unusable)
     }
+}
+
+/// Let the processor serve other threads first: a hash in a crowd may take its time, a token must not wait for it. Still it
+/// gets a quarter of a core that others want too, so that nobody can keep people from signing in by refreshing.
+fn give_way() {
+    // On Linux this concerns the calling thread alone; elsewhere it might be the whole program.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(5);
 }
 
 /// Check a new password.
@@ -151,6 +208,8 @@ pub(crate) const MAX_BYTES: usize = 1024;
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[test]
@@ -181,6 +240,40 @@ mod tests {
         assert!(!passwords.verify("wrong horse", Some(&stored)).await.unwrap());
         assert!(!passwords.verify("correct horse", None).await.unwrap());
         assert_eq!(passwords.verify("x", Some("garbage")).await, Err(PasswordError::Unusable));
+    }
+
+    #[tokio::test]
+    async fn who_comes_to_a_line_that_is_too_long_is_turned_away_at_once() {
+        let passwords = Passwords::new(Duration::from_secs(1));
+        passwords.line.micros_each.store(50_000, Ordering::Relaxed);
+        let all = passwords.turns.available_permits();
+        let _held = passwords.turns.clone().acquire_many_owned(all as u32).await.unwrap();
+        let mut waiting = Vec::new();
+        let refused = loop {
+            let mut next = Box::pin(passwords.verify("x", None));
+            match (&mut next).now_or_never() {
+                Some(refused) => break refused,
+                None => waiting.push(next),
+            }
+        };
+        assert_eq!(refused, Err(PasswordError::Busy));
+        assert_eq!(waiting.len(), all + 20 * all, "who is served at once, and who is within a second");
+        // Whoever gives up makes room.
+        waiting.pop();
+        assert!(passwords.verify("x", None).now_or_never().is_none());
+        drop(waiting);
+        assert_eq!(passwords.line.length.load(Ordering::Relaxed), 0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashing_gives_way_and_nothing_else_does() {
+        let priority = || rustix::process::getpriority_process(None).unwrap();
+        let before = priority();
+        let passwords = Passwords::new(Duration::from_secs(30));
+        let within = passwords.in_turn(priority).await.unwrap();
+        assert!(within > before || before >= 15, "{within} within, {before} outside");
+        assert_eq!(priority(), before);
     }
 
     #[tokio::test]
