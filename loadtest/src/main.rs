@@ -1,7 +1,9 @@
-//! `loadtest`: what a directive costs, measured on the real chain.
+//! `loadtest`: what a directive costs, measured on the real chain, and what signing in and refreshing cost.
 //!
-//! `loadtest hops` sets the whole chain up on loopback (cloud, paired connector, simulated home that answers at once) and
+//! `loadtest oauth` measures the account service beside another one, see `oauth.rs`. `loadtest hops` sets the whole chain up on loopback (cloud, paired connector, simulated home that answers at once) and
 //! sends `Alexa.Speaker SetVolume` over and over, one at a time. It prints where the time goes, hop by hop.
+
+mod oauth;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -47,6 +49,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// The account service beside node-oidc-provider, both on one PostgreSQL: refreshing, introspection, linking, passwords.
+    Oauth(oauth::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -59,6 +63,7 @@ fn main() -> anyhow::Result<()> {
                 let home = HomeConfig { timing: timing.into(), ..HomeConfig::default() };
                 hops(home, commands, rounds, warm_up, json).await
             }
+            Verb::Oauth(args) => oauth::run(&args).await,
         }
     })
 }
