@@ -144,12 +144,13 @@ impl Passwords {
         let line = self.line.clone();
         // A thread of its own, because only those can be given way to. To make one costs a thousandth of a hash.
         let thread = std::thread::Builder::new().name("password".into()).spawn(move || {
-            // Held by the work itself: a caller that goes away does not free the core it still uses.
-            let _turn = turn;
             give_way();
             let begun = Instant::now();
-            let _ = done.send(work());
+            let outcome = work();
             line.note(begun.elapsed());
+            // Held by the work itself: a caller that goes away does not free the core it still uses.
+            drop(turn);
+            let _ = done.send(outcome);
         });
         thread.map_err(|_| PasswordError::Busy)?;
         result.await.map_err(|_| PasswordError::Unusable)

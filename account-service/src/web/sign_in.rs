@@ -89,22 +89,33 @@ async fn check_password(shared: &Shared, entered: &Entered) -> Result<Verdict, P
     count(Attempt::SignIn, &address, limits.sign_in_per_address)?;
     let email = normalise_email(entered.email()).unwrap_or_default();
     let here = format!("{email}\0{address}");
-    // Counted before the work and given back when the password was right: parallel guesses must not slip through.
+    // Counted before the work: parallel guesses must not slip through.
     count(Attempt::WrongPasswordHere, &here, limits.wrong_passwords_per_account_and_address)?;
     count(Attempt::WrongPassword, &email, limits.wrong_passwords_per_account)?;
-    let account = accounts::by_email(&shared.db, &email).await?;
-    let stored = account.as_ref().map(|account| account.password_hash.as_str());
-    let password = Some(entered.password()).filter(|password| password.len() <= passwords::MAX_BYTES);
-    if !shared.passwords.verify(password.unwrap_or_default(), stored).await? {
+    let compared = compare(shared, &email, entered.password()).await;
+    // And given back unless it was a wrong guess: of who was sent away in a crowd, no password was looked at.
+    if !matches!(compared, Ok((false, _))) {
+        shared.rate_limits.give_back(Attempt::WrongPasswordHere, &here, limits.wrong_passwords_per_account_and_address);
+        shared.rate_limits.give_back(Attempt::WrongPassword, &email, limits.wrong_passwords_per_account);
+    }
+    let (right, account) = compared?;
+    if !right {
         return Ok(Verdict::Wrong);
     }
-    shared.rate_limits.give_back(Attempt::WrongPasswordHere, &here, limits.wrong_passwords_per_account_and_address);
-    shared.rate_limits.give_back(Attempt::WrongPassword, &email, limits.wrong_passwords_per_account);
     Ok(match account {
         Some(account) if account.suspended => Verdict::Suspended,
         Some(account) => Verdict::Right(account),
         None => Verdict::Wrong,
     })
+}
+
+/// Whether the password is that of the account with this address, and the account, if there is one.
+async fn compare(shared: &Shared, email: &str, password: &str) -> Result<(bool, Option<Account>), PageError> {
+    let account = accounts::by_email(&shared.db, email).await?;
+    let stored = account.as_ref().map(|account| account.password_hash.as_str());
+    let password = Some(password).filter(|password| password.len() <= passwords::MAX_BYTES);
+    let right = shared.passwords.verify(password.unwrap_or_default(), stored).await?;
+    Ok((right, account))
 }
 
 /// The only moment at which a hash can be made anew is when its password is at hand. On a busy day it waits for another.

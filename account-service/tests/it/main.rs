@@ -5,6 +5,7 @@
 mod alexa;
 mod authorize;
 mod billing;
+mod crowd;
 mod doctor;
 mod harness;
 mod hostile;
