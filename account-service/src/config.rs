@@ -135,6 +135,12 @@ pub struct Limits {
     /// Wrong pairing codes from one address or account.
     #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "10/600")]
     pub wrong_pairing_codes: Rate,
+    /// Wrong invitation codes from one address or account.
+    #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "10/600")]
+    pub wrong_invitation_codes: Rate,
+    /// Invitations made by one account.
+    #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "30/86400")]
+    pub invitations_per_account: Rate,
     /// Pairings begun from one address.
     #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "60/600")]
     pub pairings_per_address: Rate,

@@ -25,7 +25,7 @@ use axum::routing::{get, post};
 
 pub(crate) use self::authorize::fuzz as fuzz_authorize;
 pub(crate) use self::client_auth::basic;
-pub(crate) use self::pairing::{draw_user_code, normalise_user_code};
+pub(crate) use self::pairing::{draw_code, draw_user_code, normalise_code, normalise_user_code};
 pub(crate) use self::scopes::explain as explain_scopes;
 use crate::shared::Shared;
 

@@ -19,6 +19,8 @@ pub(crate) enum Attempt {
     MailedCode,
     SignUp,
     WrongPairingCode,
+    WrongInvitationCode,
+    Invitation,
     Pairing,
     PushedRequest,
     FailedLink,
@@ -84,6 +86,8 @@ impl RateLimits {
             | Attempt::MailedCode
             | Attempt::SignUp
             | Attempt::WrongPairingCode
+            | Attempt::WrongInvitationCode
+            | Attempt::Invitation
             | Attempt::Pairing
             | Attempt::PushedRequest
             | Attempt::FailedLink => &self.strangers,

@@ -8,7 +8,7 @@ use futures_util::Stream;
 use macloud_proto::accounts::v1::accounts_server::{Accounts, AccountsServer};
 use macloud_proto::accounts::v1::resolve_access_answer::Status as AccessStatus;
 use macloud_proto::accounts::v1::{
-    Change, Heartbeat, Home, ReportUseAnswer, ReportUseRequest, ResolveAccessAnswer, ResolveAccessRequest,
+    Change, Heartbeat, Home, KeyChanged, ReportUseAnswer, ReportUseRequest, ResolveAccessAnswer, ResolveAccessRequest,
     SigningKeysAnswer, SigningKeysRequest, Start, StoreEventGrantAnswer, StoreEventGrantRequest, WatchChangesRequest,
     change,
 };
@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 use crate::secrets::{Kind, lookup_hash};
 use crate::shared::Shared;
 use crate::store::changes::{self, Subject};
-use crate::store::{StoreError, event_grants, instances, tokens};
+use crate::store::{StoreError, event_grants, members, tokens};
 use crate::use_reports::Batch;
 
 /// The server of the contract.
@@ -51,7 +51,12 @@ impl AccountsRpc {
         if left <= 0 {
             return Ok(with(AccessStatus::Expired));
         }
-        let homes = instances::of_account(&self.shared.db, &token.account_id).await?;
+        let now = self.shared.now();
+        let mut homes = members::reached(&self.shared.db, &token.account_id, now).await?;
+        // Nobody keeps this answer for longer than it is true: a guest's reach ends when their time does.
+        let ends = homes.iter().filter_map(|reached| reached.until).min().map(|until| until - now);
+        let left = ends.map_or(left, |ends| ends.min(left));
+        homes.retain(|reached| !reached.owner_suspended);
         Ok(ResolveAccessAnswer {
             status: AccessStatus::Active.into(),
             account_id: token.account_id.to_string(),
@@ -226,6 +231,9 @@ fn subject(subject: Subject) -> change::Subject {
         Subject::GrantEnded(id) => change::Subject::GrantEnded(id.to_string()),
         Subject::InstanceEnded(id) => change::Subject::InstanceEnded(id.to_string()),
         Subject::AccountEnded(id) => change::Subject::AccountEnded(id.to_string()),
+        Subject::KeyChanged(id, key_thumbprint) => {
+            change::Subject::KeyChanged(KeyChanged { instance_id: id.to_string(), key_thumbprint })
+        }
         Subject::HomesChanged(id) => change::Subject::HomesChanged(id.to_string()),
         Subject::HomePaused(id) => change::Subject::HomePaused(id.to_string()),
         Subject::HomeResumed(id) => change::Subject::HomeResumed(id.to_string()),
@@ -233,7 +241,8 @@ fn subject(subject: Subject) -> change::Subject {
     }
 }
 
-fn home(instance: instances::Instance) -> Home {
+fn home(reached: members::Reached) -> Home {
+    let instance = reached.home;
     Home {
         instance_id: instance.id.to_string(),
         name: instance.name,

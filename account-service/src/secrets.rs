@@ -178,6 +178,11 @@ impl MasterKeys {
         self.user_code_hash(&format!("mailed\0{purpose}\0{account}\0{normalised}"))
     }
 
+    /// The hash under which an invitation's code is kept.
+    pub(crate) fn invitation_hash(&self, normalised: &str) -> [u8; 32] {
+        self.user_code_hash(&format!("invitation\0{normalised}"))
+    }
+
     /// A DPoP nonce for `now`: the time and a seal on it, so that every node accepts every node's.
     pub(crate) fn dpop_nonce(&self, now: u64) -> String {
         let time = now.to_be_bytes();

@@ -19,8 +19,10 @@ pub(crate) mod export;
 pub(crate) mod grants;
 pub(crate) mod housekeeping;
 pub(crate) mod instances;
+pub(crate) mod invitations;
 pub(crate) mod link_attempts;
 pub(crate) mod mailed_codes;
+pub(crate) mod members;
 pub(crate) mod pairings;
 pub(crate) mod plans;
 pub(crate) mod pushed_requests;
@@ -467,6 +469,8 @@ macro_rules! all_migrations {
             "0004" "second_factor"
             "0005" "activity"
             "0006" "mail"
+            "0020" "members"
+            "0021" "new_hardware"
             "0030" "uses"
             "0031" "plans"
             "0032" "link_attempts"
@@ -497,8 +501,10 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     grants::STATEMENTS,
     housekeeping::STATEMENTS,
     instances::STATEMENTS,
+    invitations::STATEMENTS,
     link_attempts::STATEMENTS,
     mailed_codes::STATEMENTS,
+    members::STATEMENTS,
     pairings::STATEMENTS,
     plans::STATEMENTS,
     pushed_requests::STATEMENTS,

@@ -14,6 +14,7 @@ mod assets;
 mod credentials;
 mod headers;
 mod homes;
+mod join;
 mod landing;
 mod legal;
 mod link_doctor;
@@ -76,6 +77,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/sign-out", get(sessions::ask_sign_out).post(sessions::sign_out))
         .route("/pair", get(pair::show).post(pair::submit))
         .route("/homes", get(homes::list))
+        .route("/homes/{id}", get(homes::show))
+        .route("/homes/{id}/invite", get(homes::people::ask).post(homes::people::invite))
+        .route("/homes/{id}/invitations/{invitation}/revoke", post(homes::people::revoke))
+        .route("/homes/{id}/members/{member}/remove", get(homes::people::ask_remove).post(homes::people::remove))
+        .route("/homes/{id}/leave", get(homes::people::ask_leave).post(homes::people::leave))
+        .route("/homes/{id}/move", get(homes::moving::ask).post(homes::moving::offer))
+        .route("/join", get(join::show).post(join::submit))
         .route("/homes/{id}/rename", post(homes::rename))
         .route("/homes/{id}/pause", post(homes::pause))
         .route("/homes/{id}/resume", post(homes::resume))

@@ -51,6 +51,9 @@ pub enum CloudError {
     /// It does not know this home, or not any more.
     #[error("the cloud does not accept this home any more; it was unlinked, or its account suspended")]
     Unauthorized,
+    /// The home has other hardware now.
+    #[error("this home has moved to other hardware; this connector is not its connector any more")]
+    Moved,
     /// It refused for another reason.
     #[error("the cloud refused: {code}")]
     Refused {
@@ -280,6 +283,7 @@ impl Cloud {
         let answer = self.token_request(key, form).await?;
         match (answer.status, answer.error.as_str()) {
             (StatusCode::OK, _) => answer.parse("its token is not understood"),
+            _ if answer.home == "moved" => Err(CloudError::Moved),
             (StatusCode::UNAUTHORIZED, _) | (_, "invalid_client" | "unauthorized_client") => {
                 Err(CloudError::Unauthorized)
             }
@@ -340,6 +344,8 @@ impl Cloud {
 struct Answer {
     status: StatusCode,
     error: String,
+    /// What the account service says about the home when it refuses it.
+    home: String,
     nonce: Option<String>,
     date: Option<i64>,
     body: Vec<u8>,
@@ -349,6 +355,8 @@ struct Answer {
 struct ErrorBody {
     #[serde(default)]
     error: String,
+    #[serde(default)]
+    home: String,
 }
 
 impl Answer {
@@ -364,12 +372,11 @@ impl Answer {
         let nonce = header("dpop-nonce");
         let date = header("date").as_deref().and_then(http_date);
         let body = body(response).await?;
-        let error: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
+        let ErrorBody { error, home } = serde_json::from_slice(&body).unwrap_or_default();
         // A code, not a text: anything else in its place is not repeated anywhere.
         let is_code = |c: char| c.is_ascii_lowercase() || c == '_';
-        let error =
-            if error.error.len() <= 40 && error.error.chars().all(is_code) { error.error } else { String::new() };
-        Ok(Self { status, error, nonce, date, body })
+        let error = if error.len() <= 40 && error.chars().all(is_code) { error } else { String::new() };
+        Ok(Self { status, error, home, nonce, date, body })
     }
 
     fn parse<T: for<'de> Deserialize<'de>>(&self, otherwise: &'static str) -> Result<T, CloudError> {

@@ -201,6 +201,10 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
                 fix,
             ));
         }
+        Err(CloudError::Moved) => {
+            let fix = "Stop this connector. To come back to this machine, run ma-connector pair again and choose on the page that it replaces the home.";
+            return checks.push(Check::bad(TOKEN, "This home has moved to other hardware.", fix));
+        }
         Err(error) => return checks.push(Check::bad(TOKEN, format!("{}.", capitalized(&error.to_string())), NETWORK)),
     }
     let relay = if state.is_in_use() {

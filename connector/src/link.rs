@@ -276,7 +276,7 @@ const fn goodbye_explanation(reason: GoodbyeReason) -> &'static str {
             "Another connector connected with this home's key. If you moved the connector, stop the old one; if you did not, pair this home again with a new state directory."
         }
         GoodbyeReason::Revoked => {
-            "The home was unlinked in the cloud, or its account suspended. Open the cloud's web page under Homes; if the home is gone there, run ma-connector pair again."
+            "The home was unlinked in the cloud or moved to other hardware, or its account suspended. Open the cloud's web page under Homes; if the home is gone there, run ma-connector pair again."
         }
         GoodbyeReason::Version => "This connector is too old or too new for the relay. Update it.",
         GoodbyeReason::Protocol => "The relay did not understand this connector. Update it if this does not pass.",

@@ -67,7 +67,7 @@ impl Admission {
             Replay::Again => return Err(Refusal::Proof("the proof was used before")),
             Replay::Full => return Err(Refusal::Unavailable("too many dial-ins")),
         }
-        if self.revoked.refuses(&claims.sub, claims.iat) {
+        if self.revoked.refuses(&claims.sub, claims.iat, &claims.cnf.jkt) {
             return Err(Refusal::Revoked);
         }
         Ok(claims)

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use macloud_proto::accounts::v1::{Change, Start, WatchChangesRequest, change};
+use macloud_proto::accounts::v1::{Change, KeyChanged, Start, WatchChangesRequest, change};
 use macloud_proto::ids::InstanceId;
 use macloud_proto::instance_token::REVOCATION_MEMORY_SECONDS;
 use macloud_proto::link::GoodbyeReason;
@@ -55,6 +55,7 @@ async fn follow_once(node: &Node, since: &mut u64) -> Result<(), tonic::Status> 
             Some(change::Subject::LimitsChanged(instance)) => {
                 ask_for_new_limits(node, &instance, happened_at + COMMIT_SECONDS).await;
             }
+            Some(change::Subject::KeyChanged(changed)) => key_changed(node, &changed, happened_at).await,
             // The account service names each home of an ended account; tokens and names of homes are not kept here.
             Some(
                 change::Subject::Start(_)
@@ -113,6 +114,20 @@ async fn ask_for_new_limits(node: &Node, instance: &str, until: u64) {
         // A home that cannot get another token meanwhile keeps its link: limits are not worth losing a home for.
         let leaving_in = Duration::from_secs(3600);
         let _ = session.inbox.send(Order::Drain { reconnect_after, leaving_in }.into()).await;
+    }
+}
+
+/// The home moved to new hardware. The old one's session ends; the new one's stays, even if it was faster than this.
+async fn key_changed(node: &Node, changed: &KeyChanged, at: u64) {
+    let Ok(instance) = changed.instance_id.parse::<InstanceId>() else {
+        return tracing::error!("the account service changed the key of something that is no instance id");
+    };
+    let key = changed.key_thumbprint.as_str();
+    node.admission.revoked.key_changed(&instance, key, at, node.unix_seconds());
+    if let Some(session) = node.sessions.find(&instance).filter(|session| *session.key != *key) {
+        let _ =
+            session.inbox.send(Order::Close(GoodbyeReason::Revoked, "the home moved to other hardware").into()).await;
+        tracing::info!(instance.id = %instance, "the home moved to other hardware");
     }
 }
 

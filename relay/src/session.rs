@@ -104,7 +104,8 @@ async fn begin(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims) -> Option<(B
     };
     let epoch = claim(&node, &claims.sub).await;
     node.metrics.connected(1);
-    let registered = Registered { node, instance: claims.sub.clone(), issued_at: claims.iat, epoch };
+    let (issued_at, key) = (claims.iat, claims.cnf.jkt.as_str().into());
+    let registered = Registered { node, instance: claims.sub.clone(), issued_at, key, epoch };
     registered.enter(&mut driver, hello, &claims, inbox).await;
     Some((driver, registered))
 }
@@ -127,6 +128,7 @@ struct Registered {
     node: Arc<Node>,
     instance: InstanceId,
     issued_at: u64,
+    key: Box<str>,
     epoch: u64,
 }
 
@@ -136,7 +138,8 @@ impl Registered {
         let (node, instance) = (&self.node, &self.instance);
         let Self { epoch, issued_at, .. } = *self;
         let renew_at = renewal::due(node);
-        let handle = SessionHandle { epoch, install_id: hello.install_id, issued_at, renew_at, inbox };
+        let key = self.key.clone();
+        let handle = SessionHandle { epoch, install_id: hello.install_id, issued_at, key, renew_at, inbox };
         let install_id = handle.install_id;
         let entered = node.sessions.enter(instance, handle);
         driver.registered = Some(self.epoch);
@@ -145,7 +148,7 @@ impl Registered {
             return driver.machine.close(GoodbyeReason::Replaced, "a newer session took over", now);
         }
         // Looked at again, since the home may have been revoked between its admission and its place in the table.
-        if node.admission.revoked.refuses(instance, self.issued_at) {
+        if node.admission.revoked.refuses(instance, self.issued_at, &self.key) {
             return driver.machine.close(GoodbyeReason::Revoked, "the home was unlinked", now);
         }
         let other_installation = matches!(&entered, Entered::Replaced(old) if old.install_id != install_id);

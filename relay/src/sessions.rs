@@ -17,6 +17,8 @@ pub(crate) struct SessionHandle {
     pub(crate) install_id: [u8; 16],
     /// When the token was made that let it in, seconds since 1970.
     pub(crate) issued_at: u64,
+    /// Thumbprint of the key that it proved.
+    pub(crate) key: Box<str>,
     /// When it is asked to prove itself again.
     pub(crate) renew_at: Micros,
     pub(crate) inbox: mpsc::Sender<Input>,

@@ -12,3 +12,4 @@ signup-email-wrong = Bitte gib eine E-Mail-Adresse ein, etwa du@example.org.
 signup-email-taken = Zu dieser E-Mail-Adresse gibt es schon ein Konto. Möchtest du dich stattdessen anmelden?
 signup-closed-title = Neue Konten gibt es beim Betreiber
 signup-closed = In dieser MA Cloud kann man sich nicht selbst ein Konto anlegen. Weißt du, wer sie betreibt, bitte dort um eines. Hast du schon eines, melde dich an.
+signup-then-join = Es dauert eine Minute, und dann geht es weiter zu deiner Einladung.

@@ -9,3 +9,4 @@ signin-forgot = Forgot your password?
 signin-new = New here? <a href="{ $link }">Create your account</a>
 signin-mismatch = That e-mail address and password do not match. Please check both.
 signin-suspended = This account is suspended. Please contact whoever runs this service.
+signin-to-join = Sign in to answer the invitation.

@@ -12,3 +12,4 @@ signup-email-wrong = Please enter an e-mail address, such as you@example.org.
 signup-email-taken = There is an account with this e-mail address already. Sign in instead?
 signup-closed-title = New accounts come from the operator
 signup-closed = This MA Cloud does not let people create accounts themselves. If you know who runs it, ask them for one. If you have one already, please sign in.
+signup-then-join = It takes a minute, and then you go on to your invitation.

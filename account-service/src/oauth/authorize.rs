@@ -24,7 +24,7 @@ use crate::store::clients::{Client, Rotation};
 use crate::store::codes::{self, Code};
 use crate::store::link_attempts::{Cause, Stage};
 use crate::store::web_sessions::Session;
-use crate::store::{StoreError, grants, instances, link_attempts, pushed_requests};
+use crate::store::{StoreError, grants, link_attempts, members, pushed_requests};
 use crate::web::visitor::Visitor;
 use crate::web::{self, PageError, consent, see_other};
 use crate::words;
@@ -199,8 +199,8 @@ async fn begin(
         (Prompt::AsNeeded, Some(session)) if !fresh(&session) => sign_in_again(shared, &wish).await,
         (Prompt::AsNeeded, Some(session)) => {
             link_doctor::note(shared, &asked, &whose, Stage::Consent, None).await;
-            let homes = instances::of_account(&shared.db, &session.account_id).await?;
-            let names = homes.into_iter().map(|home| home.name).collect();
+            let homes = members::reached(&shared.db, &session.account_id, shared.now()).await?;
+            let names = homes.into_iter().map(|reached| reached.home.name).collect();
             let question = consent::Question {
                 app: &wish.client.name,
                 allows: scopes::explain(&wish.scopes),

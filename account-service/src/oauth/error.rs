@@ -16,6 +16,8 @@ pub(crate) enum OAuthError {
     TooSlow,
     /// Client authentication failed.
     InvalidClient(&'static str),
+    /// The home has other hardware now, and this was its key before.
+    HomeMoved,
     InvalidGrant(&'static str),
     UnsupportedGrantType,
     InvalidScope(&'static str),
@@ -38,7 +40,7 @@ impl OAuthError {
     fn code(&self) -> &'static str {
         match self {
             Self::InvalidRequest(_) | Self::TooLong | Self::TooSlow => "invalid_request",
-            Self::InvalidClient(_) => "invalid_client",
+            Self::InvalidClient(_) | Self::HomeMoved => "invalid_client",
             Self::InvalidGrant(_) => "invalid_grant",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope(_) => "invalid_scope",
@@ -62,6 +64,7 @@ impl OAuthError {
             | Self::Authorization(_, text)
             | Self::AccessDenied(text)
             | Self::InvalidDpopProof(text) => text,
+            Self::HomeMoved => "The home has moved to other hardware, and this key is not its key any more",
             Self::TooLong => "The request is too long",
             Self::TooSlow => "The body did not arrive in time",
             Self::UnsupportedGrantType => "This grant type is not supported",
@@ -76,7 +79,7 @@ impl OAuthError {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::InvalidClient(_) => StatusCode::UNAUTHORIZED,
+            Self::InvalidClient(_) | Self::HomeMoved => StatusCode::UNAUTHORIZED,
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -98,12 +101,16 @@ impl OAuthError {
 
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({ "error": self.code(), "error_description": self.description() });
+        let mut body = serde_json::json!({ "error": self.code(), "error_description": self.description() });
+        if matches!(self, Self::HomeMoved) {
+            // For the connector, which tells its owner.
+            body["home"] = "moved".into();
+        }
         let mut response = super::json(&body);
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         match &self {
-            Self::InvalidClient(_) => {
+            Self::InvalidClient(_) | Self::HomeMoved => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"MA Cloud\""));
             }
             Self::UseDpopNonce(nonce) => {

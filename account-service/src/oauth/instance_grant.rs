@@ -141,15 +141,20 @@ async fn authenticate(shared: &Shared, form: &Form) -> Result<(Instance, Asserti
     if form.value("client_assertion_type") != Some(ASSERTION_TYPE) {
         return Err(OAuthError::InvalidClient("client_assertion_type is missing or unknown"));
     }
-    let assertion = form.value("client_assertion").ok_or(REFUSED)?;
-    let assertion = Unverified::parse(assertion).map_err(|_| REFUSED)?;
+    let sent = form.value("client_assertion").ok_or(REFUSED)?;
+    let assertion = Unverified::parse(sent).map_err(|_| REFUSED)?;
     if !matches!(assertion.header().typ.as_deref(), None | Some("client-authentication+jwt")) {
         return Err(REFUSED);
     }
     let claimed: AssertionClaims = assertion.peek().map_err(|_| REFUSED)?;
     let id: InstanceId = claimed.iss.parse().map_err(|_| REFUSED)?;
     let instance = instances::by_id(&shared.db, &id).await?.ok_or(REFUSED)?;
-    let claims: AssertionClaims = assertion.verify(&instance.identity_key).map_err(|_| REFUSED)?;
+    let by_now = assertion.verify(&instance.identity_key);
+    // Only who has the key that it replaced hears that it was replaced.
+    let made_by =
+        |key: &[u8; 32]| Unverified::parse(sent).is_ok_and(|sent| sent.verify::<AssertionClaims>(key).is_ok());
+    let was_its_key = || instance.replaced.is_some_and(|(key, _)| made_by(&key));
+    let claims: AssertionClaims = by_now.map_err(|_| if was_its_key() { OAuthError::HomeMoved } else { REFUSED })?;
     let client_id = form.value("client_id").unwrap_or(id.as_str());
     if claims.sub != claims.iss || client_id != id.as_str() || !is_for_us(shared, &claims.aud) {
         return Err(REFUSED);

@@ -48,7 +48,7 @@ async fn ask(shared: &Shared, request: Request) -> Result<Response, PageError> {
         text: words::say("sessions-too-text"),
         action: format!("/oauth/logout/confirm?{}", form.to_query_without(&[])),
         yes: words::say("sessions-ask-yes"),
-        back: "/homes",
+        back: "/homes".into(),
     };
     let leads_to = target.as_deref().map(origin);
     Ok(confirm::ask_and_leave(shared, &visitor, &question, leads_to.as_deref()))

@@ -25,6 +25,7 @@ use crate::names::clean_name;
 use crate::rate_limits::{Attempt, address_key};
 use crate::secrets::{DPOP_NONCE_SECONDS, Kind, Secret, lookup_hash};
 use crate::shared::Shared;
+use crate::store::pairings::Allowed;
 use crate::store::{activity, instances, pairings};
 
 pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -110,14 +111,25 @@ pub(super) async fn poll(shared: &Shared, headers: &HeaderMap, form: &Form) -> R
 async fn redeem(shared: &Shared, device_code: &[u8; 32], key: &[u8; 32]) -> Result<Value, OAuthError> {
     let now = shared.now();
     let mut tx = shared.db.begin().await?;
-    let Some((account, name)) = pairings::redeem(&mut tx, device_code, now).await? else {
+    let Some(Allowed { account, name, replaces }) = pairings::redeem(&mut tx, device_code, now).await? else {
         return Err(OAuthError::InvalidGrant("The device code is unknown or was used"));
     };
-    let fresh = InstanceId::from_bytes(&random::bytes());
-    let id = instances::register(&mut tx, &account, key, &name, &fresh, now).await?;
+    let is_move = replaces.is_some();
+    let id = match replaces {
+        // Dropped, the transaction undoes the redeeming as well: nothing was paired.
+        Some(home) if !instances::replace(&mut tx, &account, &home, key, now).await? => {
+            return Err(OAuthError::AccessDenied("The home to be replaced is gone, or has another owner now"));
+        }
+        Some(home) => home,
+        None => {
+            let fresh = InstanceId::from_bytes(&random::bytes());
+            instances::register(&mut tx, &account, key, &name, &fresh, now).await?
+        }
+    };
     shared.commit(tx).await?;
-    tracing::info!(instance.id = %id, account.id = %account, "paired");
-    activity::note(&shared.db, &account, activity::Kind::HomeLinked, &name, now).await;
+    tracing::info!(instance.id = %id, account.id = %account, is_move, "paired");
+    let kind = if is_move { activity::Kind::HomeReplaced } else { activity::Kind::HomeLinked };
+    activity::note(&shared.db, &account, kind, &name, now).await;
     let instance = instances::by_id(&shared.db, &id)
         .await?
         .ok_or(OAuthError::InvalidGrant("The home was unlinked at this moment"))?;
@@ -154,25 +166,29 @@ fn check_proof(shared: &Shared, proof: Option<&str>, key: &[u8; 32]) -> Result<(
 
 /// Eight of twenty consonants (RFC 8628 section 6.1): no words, no look-alikes, 34 bits.
 pub(crate) fn draw_user_code() -> String {
-    let mut code = String::with_capacity(9);
-    for position in 0..8 {
-        if position == 4 {
-            code.push('-');
-        }
-        let at = random::up_to(USER_CODE_LETTERS.len() as u64 - 1) as usize;
-        code.push(char::from(USER_CODE_LETTERS[at]));
-    }
-    code
+    draw_code(2)
 }
 
 /// As people may type it (small letters, blanks, no dash), as it is looked up. `None` when it cannot be a code.
 pub(crate) fn normalise_user_code(text: &str) -> Option<String> {
+    normalise_code(text, 2)
+}
+
+/// So many groups of four letters.
+pub(crate) fn draw_code(groups: usize) -> String {
+    let letter = |_| char::from(USER_CODE_LETTERS[random::up_to(USER_CODE_LETTERS.len() as u64 - 1) as usize]);
+    let groups: Vec<String> = (0..groups).map(|_| (0..4).map(letter).collect()).collect();
+    groups.join("-")
+}
+
+/// Such a code as people may type it, without its dashes.
+pub(crate) fn normalise_code(text: &str, groups: usize) -> Option<String> {
     if text.len() > 64 {
         return None;
     }
     let code: String =
         text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>().to_ascii_uppercase();
-    (code.len() == 8 && code.bytes().all(|b| USER_CODE_LETTERS.contains(&b))).then_some(code)
+    (code.len() == 4 * groups && code.bytes().all(|b| USER_CODE_LETTERS.contains(&b))).then_some(code)
 }
 
 const USER_CODE_LETTERS: &[u8] = b"BCDFGHJKLMNPQRSTVWXZ";

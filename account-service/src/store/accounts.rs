@@ -2,7 +2,7 @@
 
 use macloud_proto::ids::AccountId;
 
-use super::{Db, Result, Tx, changes, grants, instances, parse_id, statements, values};
+use super::{Db, Result, Tx, changes, grants, instances, members, parse_id, statements, values};
 
 statements! {
     INSERT = "INSERT INTO accounts (id, email, password_hash, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (email) DO NOTHING";
@@ -100,13 +100,16 @@ pub(crate) async fn set_suspended(tx: &mut Tx, id: &AccountId, suspended: bool, 
     if changed == 0 {
         return Ok(false);
     }
-    let subject = if suspended {
+    if suspended {
         instances::disconnect_all(tx, id, now).await?;
-        changes::Subject::AccountEnded(id.clone())
+        changes::append(tx, &changes::Subject::AccountEnded(id.clone()), now).await?;
     } else {
-        changes::Subject::HomesChanged(id.clone())
-    };
-    changes::append(tx, &subject, now).await?;
+        changes::append(tx, &changes::Subject::HomesChanged(id.clone()), now).await?;
+        // Whoever its homes are shared with lost them when they ended, and gets them back.
+        for home in instances::living_of_account(tx, id).await? {
+            members::tell_members(tx, &home, now).await?;
+        }
+    }
     Ok(true)
 }
 

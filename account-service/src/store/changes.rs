@@ -25,7 +25,9 @@ pub(crate) enum Subject {
     InstanceEnded(InstanceId),
     /// Suspended.
     AccountEnded(AccountId),
-    /// Paired, renamed, paused or resumed.
+    /// It has the key with this thumbprint from now on, and no other.
+    KeyChanged(InstanceId, String),
+    /// Paired, renamed, paused or resumed, shared, or not shared any more.
     HomesChanged(AccountId),
     /// Nothing may be sent to it.
     HomePaused(InstanceId),
@@ -45,15 +47,16 @@ pub(crate) struct Change {
 }
 
 impl Subject {
-    fn columns(&self) -> (&'static str, &str) {
+    fn columns(&self) -> (&'static str, String) {
         match self {
-            Self::GrantEnded(id) => ("grant_ended", id.as_str()),
-            Self::InstanceEnded(id) => ("instance_ended", id.as_str()),
-            Self::AccountEnded(id) => ("account_ended", id.as_str()),
-            Self::HomesChanged(id) => ("homes_changed", id.as_str()),
-            Self::HomePaused(id) => ("home_paused", id.as_str()),
-            Self::HomeResumed(id) => ("home_resumed", id.as_str()),
-            Self::LimitsChanged(id) => ("limits_changed", id.as_str()),
+            Self::GrantEnded(id) => ("grant_ended", id.to_string()),
+            Self::InstanceEnded(id) => ("instance_ended", id.to_string()),
+            Self::AccountEnded(id) => ("account_ended", id.to_string()),
+            Self::KeyChanged(id, thumbprint) => ("key_changed", format!("{id} {thumbprint}")),
+            Self::HomesChanged(id) => ("homes_changed", id.to_string()),
+            Self::HomePaused(id) => ("home_paused", id.to_string()),
+            Self::HomeResumed(id) => ("home_resumed", id.to_string()),
+            Self::LimitsChanged(id) => ("limits_changed", id.to_string()),
         }
     }
 
@@ -62,6 +65,10 @@ impl Subject {
             "grant_ended" => Self::GrantEnded(parse_id(subject, "changes", "subject")?),
             "instance_ended" => Self::InstanceEnded(parse_id(subject, "changes", "subject")?),
             "account_ended" => Self::AccountEnded(parse_id(subject, "changes", "subject")?),
+            "key_changed" => {
+                let (id, thumbprint) = subject.split_once(' ').unwrap_or_default();
+                Self::KeyChanged(parse_id(id, "changes", "subject")?, thumbprint.to_owned())
+            }
             "homes_changed" => Self::HomesChanged(parse_id(subject, "changes", "subject")?),
             "home_paused" => Self::HomePaused(parse_id(subject, "changes", "subject")?),
             "home_resumed" => Self::HomeResumed(parse_id(subject, "changes", "subject")?),
@@ -78,7 +85,7 @@ pub(crate) async fn append(tx: &mut Tx, subject: &Subject, now: i64) -> Result<(
         .await?
         .ok_or(StoreError::Inconsistent { table: "change_counter", column: "id" })?;
     let (kind, subject) = subject.columns();
-    tx.write(INSERT, values![sequence, kind, subject, now]).await?;
+    tx.write(INSERT, values![sequence, kind, &subject, now]).await?;
     Ok(())
 }
 

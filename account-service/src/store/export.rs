@@ -13,12 +13,22 @@ statements! {
     GRANTS = "SELECT id, client_id, scopes, signed_in_at, created_at, ended_at FROM grants WHERE account_id = $1 ORDER BY created_at";
     TOKENS = "SELECT p.grant_id, p.scopes, p.issued_at, p.access_expires_at, p.refresh_expires_at, p.used_at \
               FROM token_pairs p JOIN grants g ON g.id = p.grant_id WHERE g.account_id = $1 ORDER BY p.issued_at";
-    INSTANCES = "SELECT id, name, identity_key, paired_at, last_token_at, paused_at, ended_at FROM instances WHERE account_id = $1 ORDER BY paired_at";
-    PAIRINGS = "SELECT name, identity_key, expires_at, decided_at, allowed, redeemed_at FROM pairings WHERE account_id = $1 ORDER BY expires_at";
+    INSTANCES = "SELECT id, name, identity_key, paired_at, last_token_at, paused_at, replaced_key, replaced_at, ended_at FROM instances WHERE account_id = $1 ORDER BY paired_at";
+    PAIRINGS = "SELECT name, identity_key, expires_at, decided_at, allowed, redeemed_at, replaces FROM pairings WHERE account_id = $1 ORDER BY expires_at";
     EVENT_GRANTS = "SELECT region, stored_at FROM event_grants WHERE account_id = $1 ORDER BY region";
     TOTP = "SELECT created_at, confirmed_at FROM totp_secrets WHERE account_id = $1";
     RECOVERY_CODES = "SELECT COUNT(*) FROM recovery_codes WHERE account_id = $1";
     MAILED_CODES = "SELECT purpose, expires_at, tries_left FROM mailed_codes WHERE account_id = $1 ORDER BY purpose";
+    /// What others share with this person, whoever they are; what this person shares, with whom as they named them.
+    MEMBERSHIPS = "SELECT m.id, i.name, o.email, m.role, m.shown_as, m.joined_at, m.expires_at FROM members m JOIN instances i ON i.id = m.instance_id \
+                   JOIN accounts o ON o.id = i.account_id WHERE m.account_id = $1 ORDER BY m.joined_at, m.id";
+    MEMBERS = "SELECT m.id, i.name, m.role, m.shown_as, m.joined_at, m.expires_at FROM members m JOIN instances i ON i.id = m.instance_id \
+               WHERE i.account_id = $1 ORDER BY m.joined_at, m.id";
+    INVITATIONS = "SELECT v.id, i.name, v.role, v.guest_seconds, v.stays, v.shown_as, v.email, v.created_at, v.expires_at FROM invitations v \
+                   JOIN instances i ON i.id = v.instance_id WHERE v.invited_by = $1 ORDER BY v.created_at, v.id";
+    /// Those for this person's address. Without the code, nothing can be done with them.
+    INVITED = "SELECT i.name, o.email, v.role, v.shown_as, v.created_at, v.expires_at FROM invitations v JOIN instances i ON i.id = v.instance_id \
+               JOIN accounts o ON o.id = v.invited_by WHERE v.email = (SELECT a.email FROM accounts a WHERE a.id = $1 AND a.email_verified_at IS NOT NULL) ORDER BY v.created_at, v.id";
     USES = "SELECT u.hour, u.grant_id, u.instance_id, u.kind, u.result, u.times, u.last_at FROM uses u WHERE u.account_id = $1 ORDER BY u.hour, u.last_at";
     ACCOUNT_PLANS = "SELECT plan, set_at FROM account_plans WHERE account_id = $1";
     PLAN_NOTICES = "SELECT day, notice FROM plan_notices WHERE account_id = $1 ORDER BY day, notice";
@@ -33,7 +43,7 @@ type Table = (&'static str, Value);
 
 /// All of it as one JSON document: an object with a list for each table.
 pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
-    let tables: [Table; 18] = [
+    let tables: [Table; 22] = [
         accounts(db, account).await?,
         sessions(db, account).await?,
         codes(db, account).await?,
@@ -45,6 +55,10 @@ pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
         totp(db, account).await?,
         recovery_codes(db, account).await?,
         mailed_codes(db, account).await?,
+        memberships(db, account).await?,
+        members(db, account).await?,
+        invitations(db, account).await?,
+        invited(db, account).await?,
         activity(db, account).await?,
         uses(db, account).await?,
         account_plans(db, account).await?,
@@ -103,27 +117,28 @@ async fn tokens(db: &Db, account: &AccountId) -> Result<Table> {
     Ok(("token_pairs", rows.into_iter().map(row).collect()))
 }
 
-type InstanceRow = (String, String, Vec<u8>, i64, Option<i64>, Option<i64>, Option<i64>);
+type InstanceRow = (String, String, Vec<u8>, i64, Option<i64>, Option<i64>, Option<Vec<u8>>, Option<i64>, Option<i64>);
 
 async fn instances(db: &Db, account: &AccountId) -> Result<Table> {
     let rows: Vec<InstanceRow> = db.rows(INSTANCES, values![account.as_str()]).await?;
-    let row = |(id, name, key, paired_at, last_token_at, paused_at, ended_at): InstanceRow| {
+    let row = |(id, name, key, paired_at, last_token_at, paused_at, replaced, replaced_at, ended_at): InstanceRow| {
         json!({
             "id": id, "name": name, "fingerprint": fingerprint(&key), "paired_at": paired_at,
-            "last_token_at": last_token_at, "paused_at": paused_at, "ended_at": ended_at,
+            "last_token_at": last_token_at, "paused_at": paused_at,
+            "replaced_fingerprint": replaced.and_then(|key| fingerprint(&key)), "replaced_at": replaced_at, "ended_at": ended_at,
         })
     };
     Ok(("instances", rows.into_iter().map(row).collect()))
 }
 
-type PairingRow = (String, Vec<u8>, i64, Option<i64>, Option<bool>, Option<i64>);
+type PairingRow = (String, Vec<u8>, i64, Option<i64>, Option<bool>, Option<i64>, Option<String>);
 
 async fn pairings(db: &Db, account: &AccountId) -> Result<Table> {
     let rows: Vec<PairingRow> = db.rows(PAIRINGS, values![account.as_str()]).await?;
-    let row = |(name, key, expires_at, decided_at, allowed, redeemed_at): PairingRow| {
+    let row = |(name, key, expires_at, decided_at, allowed, redeemed_at, replaces): PairingRow| {
         json!({
             "name": name, "fingerprint": fingerprint(&key), "expires_at": expires_at, "decided_at": decided_at,
-            "allowed": allowed, "redeemed_at": redeemed_at,
+            "allowed": allowed, "redeemed_at": redeemed_at, "replaces": replaces,
         })
     };
     Ok(("pairings", rows.into_iter().map(row).collect()))
@@ -150,6 +165,58 @@ async fn mailed_codes(db: &Db, account: &AccountId) -> Result<Table> {
     let rows: Vec<(String, i64, i64)> = db.rows(MAILED_CODES, values![account.as_str()]).await?;
     let row = |(purpose, expires_at, left)| json!({ "purpose": purpose, "expires_at": expires_at, "tries_left": left });
     Ok(("mailed_codes", rows.into_iter().map(row).collect()))
+}
+
+type MembershipRow = (String, String, String, String, String, i64, Option<i64>);
+
+async fn memberships(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<MembershipRow> = db.rows(MEMBERSHIPS, values![account.as_str()]).await?;
+    let row = |(id, home, owner, role, shown_as, joined_at, expires_at): MembershipRow| {
+        json!({
+            "id": id, "home": home, "owner": owner, "role": role, "shown_as": shown_as, "joined_at": joined_at,
+            "expires_at": expires_at,
+        })
+    };
+    Ok(("memberships", rows.into_iter().map(row).collect()))
+}
+
+type MemberRow = (String, String, String, String, i64, Option<i64>);
+
+async fn members(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<MemberRow> = db.rows(MEMBERS, values![account.as_str()]).await?;
+    let row = |(id, home, role, shown_as, joined_at, expires_at): MemberRow| {
+        json!({
+            "id": id, "home": home, "role": role, "shown_as": shown_as, "joined_at": joined_at,
+            "expires_at": expires_at,
+        })
+    };
+    Ok(("members", rows.into_iter().map(row).collect()))
+}
+
+type InvitationRow = (String, String, String, Option<i64>, bool, String, Option<String>, i64, i64);
+
+async fn invitations(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<InvitationRow> = db.rows(INVITATIONS, values![account.as_str()]).await?;
+    let row = |(id, home, role, guest_seconds, stays, shown_as, email, created_at, expires_at): InvitationRow| {
+        json!({
+            "id": id, "home": home, "role": role, "guest_seconds": guest_seconds, "stays": stays,
+            "shown_as": shown_as, "email": email, "created_at": created_at, "expires_at": expires_at,
+        })
+    };
+    Ok(("invitations", rows.into_iter().map(row).collect()))
+}
+
+type InvitedRow = (String, String, String, String, i64, i64);
+
+async fn invited(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<InvitedRow> = db.rows(INVITED, values![account.as_str()]).await?;
+    let row = |(home, owner, role, shown_as, created_at, expires_at): InvitedRow| {
+        json!({
+            "home": home, "owner": owner, "role": role, "shown_as": shown_as, "created_at": created_at,
+            "expires_at": expires_at,
+        })
+    };
+    Ok(("invited", rows.into_iter().map(row).collect()))
 }
 
 async fn activity(db: &Db, account: &AccountId) -> Result<Table> {

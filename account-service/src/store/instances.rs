@@ -2,19 +2,25 @@
 
 use macloud_proto::ids::{AccountId, InstanceId};
 
-use super::{Db, Result, StoreError, Tx, changes, parse_bytes, parse_id, statements, values};
+use super::{Db, Result, StoreError, Tx, changes, invitations, members, parse_bytes, parse_id, statements, values};
 
 statements! {
-    LIVING_BY_KEY = "SELECT id, account_id, name, identity_key, paired_at, last_token_at, paused_at FROM instances WHERE identity_key = $1 AND ended_at IS NULL";
-    LIVING_BY_ID = "SELECT id, account_id, name, identity_key, paired_at, last_token_at, paused_at FROM instances WHERE id = $1 AND ended_at IS NULL";
-    LIVING_OF_ACCOUNT = "SELECT id, account_id, name, identity_key, paired_at, last_token_at, paused_at FROM instances \
+    LIVING_BY_KEY = "SELECT id, account_id, name, identity_key, paired_at, last_token_at, paused_at, replaced_key, replaced_at FROM instances WHERE identity_key = $1 AND ended_at IS NULL";
+    LIVING_BY_ID = "SELECT id, account_id, name, identity_key, paired_at, last_token_at, paused_at, replaced_key, replaced_at FROM instances WHERE id = $1 AND ended_at IS NULL";
+    LIVING_OF_ACCOUNT = "SELECT id, account_id, name, identity_key, paired_at, last_token_at, paused_at, replaced_key, replaced_at FROM instances \
                          WHERE account_id = $1 AND ended_at IS NULL ORDER BY paired_at, id";
     INSERT = "INSERT INTO instances (id, account_id, name, identity_key, paired_at) VALUES ($1, $2, $3, $4, $5)";
     RENAME = "UPDATE instances SET name = $3 WHERE id = $1 AND account_id = $2 AND ended_at IS NULL";
     END = "UPDATE instances SET ended_at = $3 WHERE id = $1 AND account_id = $2 AND ended_at IS NULL";
-    PAUSE = "UPDATE instances SET paused_at = $3 WHERE id = $1 AND account_id = $2 AND ended_at IS NULL AND paused_at IS NULL";
-    RESUME = "UPDATE instances SET paused_at = NULL WHERE id = $1 AND account_id = $2 AND ended_at IS NULL AND paused_at IS NOT NULL";
+    /// By the owner and by members, not by guests.
+    PAUSE = "UPDATE instances SET paused_at = $3 WHERE id = $1 AND ended_at IS NULL AND paused_at IS NULL AND (account_id = $2 \
+             OR EXISTS (SELECT 1 FROM members m WHERE m.instance_id = instances.id AND m.account_id = $2 AND m.role = 'member'))";
+    RESUME = "UPDATE instances SET paused_at = NULL WHERE id = $1 AND ended_at IS NULL AND paused_at IS NOT NULL AND (account_id = $2 \
+              OR EXISTS (SELECT 1 FROM members m WHERE m.instance_id = instances.id AND m.account_id = $2 AND m.role = 'member'))";
     LIVING_IDS_OF_ACCOUNT = "SELECT id FROM instances WHERE account_id = $1 AND ended_at IS NULL ORDER BY id";
+    /// A home moves to new hardware, if it is still its owner's.
+    REPLACE = "UPDATE instances SET identity_key = $3, replaced_key = identity_key, replaced_at = $4, last_token_at = NULL \
+               WHERE id = $1 AND account_id = $2 AND ended_at IS NULL AND identity_key <> $3";
     TOUCH = "UPDATE instances SET last_token_at = $2 WHERE id = $1 AND ended_at IS NULL \
              AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = instances.account_id AND a.suspended_at IS NULL)";
 }
@@ -30,10 +36,12 @@ pub(crate) struct Instance {
     /// When it last asked for a token: about when it was last seen.
     pub(crate) last_token_at: Option<i64>,
     pub(crate) paused: bool,
+    /// The key it had before it moved to new hardware, and when it did.
+    pub(crate) replaced: Option<([u8; 32], i64)>,
 }
 
 #[derive(sqlx::FromRow)]
-struct InstanceRow {
+pub(super) struct InstanceRow {
     id: String,
     account_id: String,
     name: String,
@@ -41,6 +49,8 @@ struct InstanceRow {
     paired_at: i64,
     last_token_at: Option<i64>,
     paused_at: Option<i64>,
+    replaced_key: Option<Vec<u8>>,
+    replaced_at: Option<i64>,
 }
 
 impl TryFrom<InstanceRow> for Instance {
@@ -54,6 +64,11 @@ impl TryFrom<InstanceRow> for Instance {
             paired_at: row.paired_at,
             last_token_at: row.last_token_at,
             paused: row.paused_at.is_some(),
+            replaced: row
+                .replaced_key
+                .zip(row.replaced_at)
+                .map(|(key, at)| Ok::<_, StoreError>((parse_bytes(&key, "instances", "replaced_key")?, at)))
+                .transpose()?,
         })
     }
 }
@@ -68,6 +83,7 @@ pub(crate) async fn by_key(db: &Db, key: &[u8; 32]) -> Result<Option<Instance>> 
     row.map(Instance::try_from).transpose()
 }
 
+/// The homes that an account owns.
 pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Vec<Instance>> {
     let rows: Vec<InstanceRow> = db.rows(LIVING_OF_ACCOUNT, values![account.as_str()]).await?;
     rows.into_iter().map(Instance::try_from).collect()
@@ -88,6 +104,7 @@ pub(crate) async fn register(
     let id = match living {
         Some(living) if living.account_id == *account => {
             tx.write(RENAME, values![living.id.as_str(), account.as_str(), name]).await?;
+            members::tell_users(tx, &living.id, now).await?;
             living.id
         }
         other => {
@@ -95,24 +112,51 @@ pub(crate) async fn register(
                 end(tx, &other.account_id, &other.id, now).await?;
             }
             tx.write(INSERT, values![fresh.as_str(), account.as_str(), name, key, now]).await?;
+            changes::append(tx, &changes::Subject::HomesChanged(account.clone()), now).await?;
             fresh.clone()
         }
     };
-    changes::append(tx, &changes::Subject::HomesChanged(account.clone()), now).await?;
     Ok(id)
 }
 
-/// Unlink. Whether there was such a home of this account.
+/// Move a home to new hardware: it keeps its id, its name and its people, and has this key from now on. Whether it did; no
+/// when it is not (any more) a home of this account.
+pub(crate) async fn replace(
+    tx: &mut Tx,
+    account: &AccountId,
+    id: &InstanceId,
+    key: &[u8; 32],
+    now: i64,
+) -> Result<bool> {
+    let row: Option<InstanceRow> = tx.optional(LIVING_BY_KEY, values![key]).await?;
+    let holder = row.map(Instance::try_from).transpose()?;
+    if let Some(holder) = holder.filter(|holder| holder.id != *id) {
+        end(tx, &holder.account_id, &holder.id, now).await?;
+    }
+    if tx.write(REPLACE, values![id.as_str(), account.as_str(), key, now]).await? == 0 {
+        return Ok(false);
+    }
+    let thumbprint = macloud_proto::jose::thumbprint(key);
+    changes::append(tx, &changes::Subject::KeyChanged(id.clone(), thumbprint), now).await?;
+    members::tell_users(tx, id, now).await?;
+    Ok(true)
+}
+
+/// Unlink, for its owner and for everybody it is shared with. Whether there was such a home of this account.
 pub(crate) async fn end(tx: &mut Tx, account: &AccountId, id: &InstanceId, now: i64) -> Result<bool> {
     if tx.write(END, values![id.as_str(), account.as_str(), now]).await? == 0 {
         return Ok(false);
+    }
+    invitations::delete_all(tx, id).await?;
+    for member in members::remove_all(tx, id).await? {
+        changes::append(tx, &changes::Subject::HomesChanged(member), now).await?;
     }
     changes::append(tx, &changes::Subject::InstanceEnded(id.clone()), now).await?;
     changes::append(tx, &changes::Subject::HomesChanged(account.clone()), now).await?;
     Ok(true)
 }
 
-/// Pause or resume. Whether something changed.
+/// Pause or resume, as its owner or a member. Whether something changed.
 pub(crate) async fn set_paused(
     tx: &mut Tx,
     account: &AccountId,
@@ -130,10 +174,9 @@ pub(crate) async fn set_paused(
     }
     // Skill and relay both refuse for a paused home as soon as they hear of it. The link stays up: resuming must work as
     // quickly.
-    let id = id.clone();
-    let told = if paused { changes::Subject::HomePaused(id) } else { changes::Subject::HomeResumed(id) };
-    changes::append(tx, &told, now).await?;
-    changes::append(tx, &changes::Subject::HomesChanged(account.clone()), now).await?;
+    let subject = if paused { changes::Subject::HomePaused } else { changes::Subject::HomeResumed };
+    changes::append(tx, &subject(id.clone()), now).await?;
+    members::tell_users(tx, id, now).await?;
     Ok(true)
 }
 
@@ -142,7 +185,7 @@ pub(crate) async fn rename(tx: &mut Tx, account: &AccountId, id: &InstanceId, na
     if tx.write(RENAME, values![id.as_str(), account.as_str(), name]).await? == 0 {
         return Ok(false);
     }
-    changes::append(tx, &changes::Subject::HomesChanged(account.clone()), now).await?;
+    members::tell_users(tx, id, now).await?;
     Ok(true)
 }
 

@@ -1,6 +1,6 @@
 //! Pairings under way (RFC 8628): asked for by a connector, decided by a person, redeemed once.
 
-use macloud_proto::ids::AccountId;
+use macloud_proto::ids::{AccountId, InstanceId};
 
 use super::{Db, Result, StoreError, Tx, parse_bytes, parse_id, statements, values};
 
@@ -15,13 +15,13 @@ statements! {
                AND NOT EXISTS (SELECT 1 FROM instances i WHERE i.identity_key = pairings.identity_key AND i.account_id = $1 AND i.ended_at IS NULL) \
                ORDER BY expires_at";
     /// The one place where a pairing is decided.
-    DECIDE = "UPDATE pairings SET decided_at = $2, allowed = $3, account_id = $4, name = $5 \
+    DECIDE = "UPDATE pairings SET decided_at = $2, allowed = $3, account_id = $4, name = $5, replaces = $6 \
               WHERE user_code_hash = $1 AND decided_at IS NULL AND expires_at > $2";
     POLL = "UPDATE pairings SET polled_at = $2 WHERE device_code_hash = $1 AND (polled_at IS NULL OR polled_at + poll_interval <= $2)";
     SLOW_DOWN = "UPDATE pairings SET polled_at = $2, poll_interval = poll_interval + 5 WHERE device_code_hash = $1";
     /// The one place where a pairing is redeemed.
     REDEEM = "UPDATE pairings SET redeemed_at = $2 WHERE device_code_hash = $1 AND redeemed_at IS NULL AND allowed AND expires_at > $2 \
-              RETURNING account_id, name";
+              RETURNING account_id, name, replaces";
 }
 
 /// A pairing.
@@ -97,9 +97,11 @@ pub(crate) async fn decide(
     account: &AccountId,
     allowed: bool,
     name: &str,
+    replaces: Option<&InstanceId>,
     now: i64,
 ) -> Result<bool> {
-    Ok(db.write(DECIDE, values![user_code, now, allowed, account.as_str(), name]).await? == 1)
+    let replaces = replaces.map(InstanceId::as_str);
+    Ok(db.write(DECIDE, values![user_code, now, allowed, account.as_str(), name, replaces]).await? == 1)
 }
 
 /// Note a poll. Whether it came no sooner than allowed; if not, the interval grows by five seconds (RFC 8628 section 3.5).
@@ -111,12 +113,21 @@ pub(crate) async fn poll(db: &Db, device_code: &[u8; 32], now: i64) -> Result<bo
     Ok(false)
 }
 
-/// Redeem an allowed pairing: the account and the home's name. `None` when it was redeemed before.
-pub(crate) async fn redeem(tx: &mut Tx, device_code: &[u8; 32], now: i64) -> Result<Option<(AccountId, String)>> {
-    let row: Option<(Option<String>, String)> = tx.optional(REDEEM, values![device_code, now]).await?;
-    row.map(|(account, name)| {
+/// What a person allowed.
+pub(crate) struct Allowed {
+    pub(crate) account: AccountId,
+    pub(crate) name: String,
+    /// The home of that account which moves to this hardware, if it is no new one.
+    pub(crate) replaces: Option<InstanceId>,
+}
+
+/// Redeem an allowed pairing. `None` when it was redeemed before.
+pub(crate) async fn redeem(tx: &mut Tx, device_code: &[u8; 32], now: i64) -> Result<Option<Allowed>> {
+    let row: Option<(Option<String>, String, Option<String>)> = tx.optional(REDEEM, values![device_code, now]).await?;
+    row.map(|(account, name, replaces)| {
         let account = account.ok_or(StoreError::Inconsistent { table: "pairings", column: "account_id" })?;
-        Ok((parse_id(&account, "pairings", "account_id")?, name))
+        let replaces = replaces.map(|id| parse_id(&id, "pairings", "replaces")).transpose()?;
+        Ok(Allowed { account: parse_id(&account, "pairings", "account_id")?, name, replaces })
     })
     .transpose()
 }

@@ -7,13 +7,14 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
+use super::homes::people::named;
 use super::security::{FORM, recently_signed_in, sign_in_first};
 use super::visitor::Visitor;
 use super::{Frame, PageError, answer, page, second_step};
 use crate::passwords::normalise_email;
 use crate::shared::Shared;
 use crate::store::web_sessions::Session;
-use crate::store::{accounts, activity, export};
+use crate::store::{accounts, activity, export, members};
 use crate::words;
 
 #[derive(Template)]
@@ -22,6 +23,8 @@ struct Delete {
     frame: Frame,
     form_token: String,
     second_step: bool,
+    /// How many people lose a home by it.
+    others: usize,
     error: Option<&'static str>,
 }
 
@@ -70,6 +73,7 @@ async fn ask(
         frame: Frame::new(words::say("leaving-title"), Some(session)),
         form_token: visitor.form_token(shared, FORM),
         second_step: second_step::is_on(shared, &session.account_id).await?,
+        others: members::of_owner(&shared.db, &session.account_id, shared.now()).await?.len(),
         error,
     };
     Ok(page(shared, visitor, status, &template))
@@ -99,9 +103,18 @@ async fn try_delete(shared: &Shared, request: Request) -> Result<Response, PageE
     if problem.is_some() {
         return ask(shared, &posted.visitor, &session, StatusCode::UNPROCESSABLE_ENTITY, problem).await;
     }
+    let now = shared.now();
+    let who_loses = members::of_owner(&shared.db, account, now).await?;
+    let who_shared = members::owners_of(&shared.db, account, now).await?;
     let mut tx = shared.db.begin().await?;
-    accounts::delete(&mut tx, account, shared.now()).await?;
+    accounts::delete(&mut tx, account, now).await?;
     shared.commit(tx).await?;
+    for (member, home) in who_loses {
+        activity::note(&shared.db, &member, activity::Kind::HomeLost, &home, now).await;
+    }
+    for (owner, home, shown_as) in who_shared {
+        activity::note(&shared.db, &owner, activity::Kind::MemberLeft, &named(&shown_as, &home), now).await;
+    }
     tracing::info!(account.id = %account, "deleted by its owner");
     let stranger = posted.visitor.signed_out(shared).await?;
     Ok(page(shared, &stranger, StatusCode::OK, &Deleted { frame: Frame::new(words::say("leaving-done-title"), None) }))

@@ -103,7 +103,7 @@ async fn try_ask_unlink(shared: &Shared, client_id: &str, headers: &HeaderMap) -
         text: words::with("apps-unlink-text", [("app", app.name.as_str().into())]),
         action: format!("/apps/{}/unlink", app.client_id),
         yes: words::say("apps-unlink-yes"),
-        back: "/apps",
+        back: "/apps".into(),
     };
     Ok(confirm::ask(shared, &visitor, &question))
 }

@@ -19,7 +19,7 @@ pub(crate) struct Question<'a> {
     pub(crate) action: String,
     pub(crate) yes: String,
     /// Where "no" leads.
-    pub(crate) back: &'static str,
+    pub(crate) back: String,
 }
 
 #[derive(Template)]

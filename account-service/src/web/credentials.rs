@@ -89,13 +89,15 @@ impl Next {
         format!("{path}{}", self.query())
     }
 
-    /// Why somebody is asked to sign in, when it is not for its own sake: one of two messages.
-    pub(super) fn reason(&self, link: &'static str, pair: &'static str) -> Option<&'static str> {
+    /// Why somebody is asked to sign in, when it is not for its own sake: one of three messages.
+    pub(super) fn reason(&self, link: &'static str, pair: &'static str, join: &'static str) -> Option<&'static str> {
         let next = self.text();
         if next.starts_with("/oauth/authorize") {
             Some(link)
         } else if next.starts_with("/pair") {
             Some(pair)
+        } else if next.starts_with("/join") {
+            Some(join)
         } else {
             None
         }
@@ -108,8 +110,22 @@ pub(super) fn is_ours(next: &str) -> bool {
     let plain =
         next.len() <= MAX_NEXT && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') && !next.contains('#');
     plain
-        && ["/", "/pair", "/homes", "/apps", "/sessions", "/security", "/activity", "/verify", "/oauth/authorize"]
-            .contains(&path)
+        && (path.starts_with("/homes/")
+            && path.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'/')
+            && !path.contains("//")
+            || [
+                "/",
+                "/pair",
+                "/join",
+                "/homes",
+                "/apps",
+                "/sessions",
+                "/security",
+                "/activity",
+                "/verify",
+                "/oauth/authorize",
+            ]
+            .contains(&path))
 }
 
 /// Where people land who wanted nothing else.
@@ -141,6 +157,8 @@ mod tests {
             "pair",
             "/sign-out",
             "/pair/../x",
+            "/homes/../sign-out",
+            "/homes//x",
             "javascript:alert(1)",
         ] {
             assert_eq!(next(wrong), None, "{wrong}");

@@ -21,7 +21,7 @@ use crate::rate_limits::Attempt;
 use crate::shared::Shared;
 use crate::store::mailed_codes::{self, Purpose};
 use crate::store::web_sessions::Session;
-use crate::store::{accounts, activity, grants, instances, second_factors, web_sessions};
+use crate::store::{accounts, activity, grants, instances, members, second_factors, web_sessions};
 use crate::words;
 
 const FORM: &str = "mailed";
@@ -139,6 +139,7 @@ async fn end_what_came_before(shared: &Shared, account: &AccountId) -> Result<()
     for home in instances::living_of_account(&mut tx, account).await? {
         instances::end(&mut tx, account, &home, now).await?;
     }
+    members::leave_all(&mut tx, account, now).await?;
     second_factors::end(&mut tx, account).await?;
     Ok(shared.commit(tx).await?)
 }

@@ -7,8 +7,9 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
-use macloud_proto::ids::fingerprint;
+use macloud_proto::ids::{InstanceId, fingerprint};
 
+use super::security::{is_recent, sign_in_again};
 use super::visitor::Visitor;
 use super::{Frame, PageError, Posted, answer, page, posted, see_other};
 use crate::form::{Form, encode};
@@ -17,6 +18,7 @@ use crate::oauth::normalise_user_code;
 use crate::plans;
 use crate::rate_limits::{Attempt, address_key};
 use crate::shared::Shared;
+use crate::store::members::{self, Role};
 use crate::store::pairings::{self, Pairing};
 use crate::store::web_sessions::Session;
 use crate::store::{activity, instances};
@@ -43,6 +45,15 @@ struct Confirm {
     fingerprint: String,
     /// The key is a home of somebody else, or of this account already.
     known: Known,
+    /// The homes that this one may replace.
+    homes: Vec<Replaceable>,
+}
+
+/// A home of this person, which may move to the hardware that pairs.
+struct Replaceable {
+    id: InstanceId,
+    name: String,
+    fingerprint: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,6 +69,8 @@ struct Done {
     frame: Frame,
     allowed: bool,
     name: String,
+    /// The fingerprint of the hardware that was replaced.
+    replaced: Option<String>,
 }
 
 /// GET `/pair?user_code=…`. Opening the link decides nothing.
@@ -95,8 +108,32 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
 }
 
 fn sign_in_first(typed: &str) -> Response {
-    let next = if typed.is_empty() { "/pair".into() } else { format!("/pair?user_code={}", encode(typed)) };
-    see_other(&format!("/sign-in?next={}", encode(&next)))
+    see_other(&format!("/sign-in?next={}", encode(&with_code(typed))))
+}
+
+fn with_code(typed: &str) -> String {
+    if typed.is_empty() { "/pair".into() } else { format!("/pair?user_code={}", encode(typed)) }
+}
+
+async fn replaceable(shared: &Shared, session: &Session) -> Result<Vec<Replaceable>, PageError> {
+    let reached = members::reached(&shared.db, &session.account_id, shared.now()).await?;
+    let own = reached.into_iter().filter(|reached| reached.role == Role::Owner).map(|reached| reached.home);
+    Ok(own
+        .map(|home| Replaceable { id: home.id, name: home.name, fingerprint: fingerprint(&home.identity_key) })
+        .collect())
+}
+
+/// The home that the form says is replaced: one of this person's own, or none.
+async fn replaced(
+    shared: &Shared,
+    session: &Session,
+    form: &Form,
+    allowed: bool,
+) -> Result<Option<Replaceable>, PageError> {
+    let wanted = form.value("replaces").filter(|id| allowed && !id.is_empty());
+    let Some(id) = wanted else { return Ok(None) };
+    let own = replaceable(shared, session).await?;
+    own.into_iter().find(|home| home.id.as_str() == id).ok_or(PageError::NotFound).map(Some)
 }
 
 /// Show what the code stands for. Wrong codes are counted, so that nobody finds another person's home by guessing.
@@ -116,6 +153,11 @@ async fn look_up(
         Some(home) if home.account_id == session.account_id => Known::Mine,
         Some(_) => Known::Elsewhere,
     };
+    let homes = match known {
+        // It is one of them, or comes from elsewhere as it is.
+        Known::Mine | Known::Elsewhere => Vec::new(),
+        Known::No => replaceable(shared, session).await?,
+    };
     let template = Confirm {
         frame: Frame::new(words::say("pair-confirm-title"), Some(session)),
         form_token: visitor.form_token(shared, FORM),
@@ -123,6 +165,7 @@ async fn look_up(
         name: pairing.name,
         fingerprint: fingerprint(&pairing.identity_key),
         known,
+        homes,
     };
     Ok(page(shared, visitor, StatusCode::OK, &template))
 }
@@ -141,8 +184,12 @@ async fn decide(
         enter(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, typed.to_owned(), Some(gone))
     };
     let Some((user_code, pairing)) = find(shared, session, parts, typed).await? else { return Ok(again()) };
-    let name = form.value("name").and_then(clean_name).unwrap_or(pairing.name);
+    let replaced = replaced(shared, session, form, allowed).await?;
+    if replaced.is_some() && !is_recent(shared, session) {
+        return Ok(sign_in_again(&with_code(typed)));
+    }
     if allowed
+        && replaced.is_none()
         && instances::by_key(&shared.db, &pairing.identity_key)
             .await?
             .is_none_or(|home| home.account_id != session.account_id)
@@ -151,15 +198,23 @@ async fn decide(
         let error = words::with("plan-too-many-homes", &[("most", most.into())]);
         return Ok(enter(shared, visitor, StatusCode::CONFLICT, typed.to_owned(), Some(error)));
     }
-    let hash = shared.master.user_code_hash(&user_code);
-    if !pairings::decide(&shared.db, &hash, &session.account_id, allowed, &name, shared.now()).await? {
+    let typed_name = form.value("name").and_then(clean_name).unwrap_or(pairing.name);
+    // It keeps its name: whoever wants another one renames it.
+    let name = replaced.as_ref().map_or(typed_name, |home| home.name.clone());
+    let (hash, replaces) = (shared.master.user_code_hash(&user_code), replaced.as_ref().map(|home| &home.id));
+    if !pairings::decide(&shared.db, &hash, &session.account_id, allowed, &name, replaces, shared.now()).await? {
         return Ok(again());
     }
     tracing::info!(account.id = %session.account_id, allowed, "a pairing was decided");
     let kind = if allowed { activity::Kind::HomeAllowed } else { activity::Kind::HomeRefused };
     activity::note(&shared.db, &session.account_id, kind, &name, shared.now()).await;
     let title = words::say(if allowed { "pair-done-title" } else { "pair-refused" });
-    let template = Done { frame: Frame::new(title, Some(session)), allowed, name };
+    let template = Done {
+        frame: Frame::new(title, Some(session)),
+        allowed,
+        name,
+        replaced: replaced.map(|home| home.fingerprint),
+    };
     Ok(page(shared, visitor, StatusCode::OK, &template))
 }
 

@@ -13,6 +13,7 @@ use qrcode::{Color, EcLevel, QrCode};
 use super::second_step::{is_right, open_secret, place};
 use super::visitor::Visitor;
 use super::{Frame, PageError, Place, Posted, answer, page, posted, see_other};
+use crate::form::encode;
 use crate::passwords;
 use crate::second_factor::{
     app_link, matching_step, new_recovery_codes, new_secret, normalise_recovery_code, secret_text,
@@ -256,11 +257,19 @@ pub(super) async fn recently_signed_in(
     let posted = posted(shared, request, FORM).await?;
     Ok(match posted.visitor.session.clone() {
         None => Err(sign_in_first()),
-        Some(session) if shared.now() - session.signed_in_at > RECENT_SECONDS => {
-            Err(see_other("/sign-in?next=%2Fsecurity&again=1"))
-        }
+        Some(session) if !is_recent(shared, &session) => Err(sign_in_again("/security")),
         Some(session) => Ok((posted, session)),
     })
+}
+
+/// Whether somebody signed in a moment ago, as everything needs that is hard to undo.
+pub(super) fn is_recent(shared: &Shared, session: &Session) -> bool {
+    shared.now() - session.signed_in_at <= RECENT_SECONDS
+}
+
+/// Sign in once more, and come back to this page of ours.
+pub(super) fn sign_in_again(next: &str) -> Response {
+    see_other(&format!("/sign-in?next={}&again=1", encode(next)))
 }
 
 /// Long enough to fetch a phone.

@@ -106,7 +106,7 @@ pub(super) async fn ask_sign_out(State(shared): State<Arc<Shared>>, headers: Hea
             text: words::say("sessions-ask-text"),
             action: "/sign-out".into(),
             yes: words::say("sessions-ask-yes"),
-            back: "/homes",
+            back: "/homes".into(),
         };
         confirm::ask(&shared, &visitor, &question)
     });

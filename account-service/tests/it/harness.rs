@@ -513,6 +513,8 @@ fn unlimited() -> Limits {
         sign_up: SignUp::Open,
         sign_up_per_address: Rate::OFF,
         wrong_pairing_codes: Rate::OFF,
+        wrong_invitation_codes: Rate::OFF,
+        invitations_per_account: Rate::OFF,
         pairings_per_address: Rate::OFF,
         pushed_requests_per_address: Rate::OFF,
         client_address_header: None,

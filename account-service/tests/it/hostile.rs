@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::harness::{Browser, World, basic, encode_form, on_both_databases};
 
-const PATHS: [&str; 38] = [
+const PATHS: [&str; 45] = [
     "/",
     "/oauth/authorize",
     "/oauth/consent",
@@ -25,6 +25,13 @@ const PATHS: [&str; 38] = [
     "/homes",
     "/homes/x/unlink",
     "/homes/%00/pause",
+    "/homes/%00",
+    "/homes/x/invite",
+    "/homes/x/move",
+    "/homes/x/leave",
+    "/homes/%00/members/%00/remove",
+    "/homes/x/invitations/%ff/revoke",
+    "/join",
     "/apps",
     "/apps/alexa/unlink",
     "/apps/%00%ff/unlink",

@@ -18,7 +18,7 @@ on_both_databases! {
         let mut eve = world.person("eve@example.org").await;
         world.link_as(&client, &mut browser).await;
         let paired = Connector::new().pair(world, &mut browser, "Pi").await;
-        let page = browser.get("/homes").await;
+        let page = browser.get(&format!("/homes/{}", text(&paired, "instance_id"))).await;
         browser.submit(&page, &format!("/homes/{}/pause", text(&paired, "instance_id")), &[]).await;
         let page = browser.get("/apps/alexa/unlink").await;
         browser.submit(&page, "/apps/alexa/unlink", &[]).await;

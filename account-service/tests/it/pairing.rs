@@ -207,10 +207,11 @@ on_both_databases! {
         assert!(page.contains("Waiting for your connector") && page.contains("My house"), "{page}");
         assert!(page.contains(text(&begun, "fingerprint")) && !page.contains("No home yet"));
         assert!(eve.get("/homes").await.text.contains("No home yet"));
-        connector.poll(world, &begun).await;
+        let paired = connector.poll(world, &begun).await.json();
         world.advance(180);
         let page = browser.get("/homes").await.text;
         assert!(!page.contains("Waiting for your connector") && page.contains("My house"));
+        let page = browser.get(&format!("/homes/{}", text(&paired, "instance_id"))).await.text;
         assert!(page.contains("Last signed in") && page.contains("3 minutes ago"), "{page}");
         // Renewing the link of a home that is there shows that home, once.
         let begun = connector.begin(world, "").await;
@@ -234,11 +235,11 @@ on_both_databases! {
         let paired = connector.poll(world, &begun).await.json();
         assert_eq!(text(&paired, "home_name"), "Beach");
         let id = text(&paired, "instance_id");
-        let page = browser.get("/homes").await;
+        let page = browser.get(&format!("/homes/{id}")).await;
         let refused = browser.submit(&page, &format!("/homes/{id}/rename"), &[("name", "\u{202e}\u{200b}")]).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST);
         browser.submit(&page, &format!("/homes/{id}/rename"), &[("name", "\u{202e}Shore")]).await;
-        let page = browser.get("/homes").await;
+        let page = browser.get(&format!("/homes/{id}")).await;
         assert!(page.text.contains(">Shore<") && !page.text.contains('\u{202e}'));
     }
 

@@ -14,7 +14,7 @@ use macloud_service_kit::clock::Clock as _;
 use macloud_service_kit::stop::Stop;
 use tonic::Streaming;
 
-use crate::harness::{ISSUER, World, on_both_databases, text};
+use crate::harness::{ISSUER, PASSWORD, World, on_both_databases, text};
 use crate::pairing::Connector;
 
 async fn resolve(world: &World, token: &str) -> ResolveAccessAnswer {
@@ -82,7 +82,7 @@ on_both_databases! {
         let account = resolved.account_id.clone();
         assert_eq!(next(&mut stream).await.subject, Some(Subject::HomesChanged(account.clone())));
         for action in ["pause", "resume"] {
-            let page = browser.get("/homes").await;
+            let page = browser.get(&format!("/homes/{home}")).await;
             browser.submit(&page, &format!("/homes/{home}/{action}"), &[]).await;
             // The relay is told of the home, the skill of the account.
             let told = if action == "pause" { Subject::HomePaused(home.clone()) } else { Subject::HomeResumed(home.clone()) };
@@ -120,6 +120,8 @@ on_both_databases! {
         let mut times = Vec::new();
         for home in &homes {
             times.push(world.clock.unix_seconds());
+            let page = browser.get("/sign-in?again=1").await;
+            browser.submit(&page, "/sign-in", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
             let page = browser.get(&format!("/homes/{home}/unlink")).await;
             browser.submit(&page, &format!("/homes/{home}/unlink"), &[]).await;
             world.advance(1000);

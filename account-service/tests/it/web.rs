@@ -113,18 +113,18 @@ on_both_databases! {
         let mut eve = world.person("eve@example.org").await;
         let paired = Connector::new().pair(world, &mut ada, "A").await;
         let id = text(&paired, "instance_id");
-        let page = ada.get("/homes").await;
+        let page = ada.get(&format!("/homes/{id}")).await;
         ada.submit(&page, &format!("/homes/{id}/rename"), &[("name", "Chez <Ada>")]).await;
-        let page = ada.get("/homes").await;
+        let page = ada.get(&format!("/homes/{id}")).await;
         assert!(page.text.contains("Chez &#60;Ada&#62;") && page.text.contains("just now"), "{}", page.text);
         ada.submit(&page, &format!("/homes/{id}/pause"), &[]).await;
-        let page = ada.get("/homes").await;
+        let page = ada.get(&format!("/homes/{id}")).await;
         assert!(page.text.contains("Paused"));
         ada.submit(&page, &format!("/homes/{id}/resume"), &[]).await;
-        assert!(!ada.get("/homes").await.text.contains("Paused"));
+        assert!(!ada.get(&format!("/homes/{id}")).await.text.contains("Paused"));
         // Eve has a token for such forms from a home of her own, but this one is not hers.
-        Connector::new().pair(world, &mut eve, "E").await;
-        let hers = eve.get("/homes").await;
+        let own = Connector::new().pair(world, &mut eve, "E").await;
+        let hers = eve.get(&format!("/homes/{}", text(&own, "instance_id"))).await;
         let token = hers.text.split("name=\"form_token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         for action in ["rename", "pause", "unlink"] {
             let fields = [("form_token".to_owned(), token.clone()), ("name".to_owned(), "Mine".to_owned())];

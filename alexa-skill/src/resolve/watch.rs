@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use macloud_proto::accounts::v1::change::Subject;
-use macloud_proto::accounts::v1::{Change, WatchChangesRequest};
+use macloud_proto::accounts::v1::{Change, KeyChanged, WatchChangesRequest};
 use macloud_proto::ids::InstanceId;
 use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
@@ -110,7 +110,8 @@ impl Resolver {
                     self.cache.forget_grant(&grant);
                 }
             }
-            Some(Subject::InstanceEnded(instance)) => {
+            // With another key, a home's cached identity and sealed sessions are as void as if it had ended.
+            Some(Subject::InstanceEnded(instance) | Subject::KeyChanged(KeyChanged { instance_id: instance, .. })) => {
                 if let Ok(instance) = instance.parse() {
                     self.cache.forget_home(&instance);
                     homes.forget(&instance);

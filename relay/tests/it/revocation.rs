@@ -176,3 +176,37 @@ async fn after_a_gap_every_home_proves_itself_again() {
     home.serve();
     assert_eq!(cloud.command(&key, 1, SECOND).await, delivered(1), "and until then it works");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_home_on_new_hardware_is_let_in_at_once_and_the_old_one_is_not() {
+    use macloud_proto::accounts::v1::KeyChanged;
+    use macloud_proto::accounts::v1::change::Subject;
+    let cloud = Cloud::start().await;
+    // The same home, with two keys.
+    let old = HomeKey::new(1);
+    let new = HomeKey { instance: old.instance.clone(), ..HomeKey::new(2) };
+    let mut before = cloud.home(&old).await;
+    let stale = token_made(&old, 0);
+    let change = || {
+        let key_thumbprint = macloud_proto::jose::thumbprint(new.key.public());
+        Subject::KeyChanged(KeyChanged { instance_id: old.instance.to_string(), key_thumbprint })
+    };
+    cloud.accounts.change(change());
+    assert_eq!(goodbye(&mut before.socket).await, GoodbyeReason::Revoked);
+    // With a token made in the very second of the move; the other one's, even if it were newer, is void.
+    let dial = async |key: &HomeKey, token: String| {
+        let nonce = cloud.nonce(key).await;
+        cloud.dial_with(Dial::of(key, token, Some(&nonce))).await
+    };
+    Home::greet(dial(&new, token_made(&new, 0)).await.unwrap(), 2).await.serve();
+    assert_eq!(cloud.command(&new, 1, SECOND).await, delivered(1));
+    for token in [stale, token_made(&old, 30)] {
+        assert_eq!(dial(&old, token).await.unwrap_err().error, "invalid_token");
+    }
+    // Told again, it closes nothing: the home that is there has the right key.
+    let mut witness = cloud.home(&HomeKey::new(3)).await;
+    cloud.accounts.change(change());
+    cloud.accounts.end(&HomeKey::new(3));
+    assert_eq!(goodbye(&mut witness.socket).await, GoodbyeReason::Revoked);
+    assert_eq!(cloud.command(&new, 2, SECOND).await, delivered(2));
+}

@@ -75,6 +75,14 @@ impl PretendAlexa {
         Self { http, skill: cloud.clone(), cloud, registration, signing_key, clock, tokens: None }
     }
 
+    /// The Alexa of somebody else, who has not linked yet.
+    #[must_use]
+    pub fn of_another_person(&self) -> Self {
+        let mut other = Self::new(self.cloud.clone(), self.registration.clone(), self.clock.clone());
+        other.skill = self.skill.clone();
+        other
+    }
+
     /// From now on, talk to the skill at this URL.
     pub fn use_skill(&mut self, url: Url) {
         self.skill = url;

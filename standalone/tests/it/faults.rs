@@ -163,7 +163,8 @@ async fn a_paused_home_refuses_within_a_second_and_works_as_soon_as_it_is_resume
     let (mut stage, _gate) = stage().await;
     for (action, wanted) in [("pause", "ErrorResponse INSUFFICIENT_PERMISSIONS"), ("resume", "Response")] {
         let path = format!("/homes/{}/{action}", stage.instance_id);
-        let page = stage.browser.page(&stage.cloud_url.join("/homes").unwrap()).await.unwrap();
+        let page =
+            stage.browser.page(&stage.cloud_url.join(&format!("/homes/{}", stage.instance_id)).unwrap()).await.unwrap();
         let form = page.form_to(&path).unwrap();
         stage.browser.submit(&form, &[]).await.unwrap().page().unwrap();
         let pressed = Instant::now();

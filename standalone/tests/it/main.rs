@@ -14,4 +14,5 @@ mod pause;
 mod plan;
 mod processes;
 mod programs;
+mod sharing;
 mod support;
