@@ -170,17 +170,19 @@ pub(crate) enum Place {
     Homes,
     Apps,
     Activity,
+    Plan,
     Security,
 }
 
 impl Place {
-    const ALL: [Self; 4] = [Self::Homes, Self::Apps, Self::Activity, Self::Security];
+    const ALL: [Self; 5] = [Self::Homes, Self::Apps, Self::Activity, Self::Plan, Self::Security];
 
     const fn path(self) -> &'static str {
         match self {
             Self::Homes => "/homes",
             Self::Apps => "/apps",
             Self::Activity => "/activity",
+            Self::Plan => "/plan",
             Self::Security => "/security",
         }
     }
@@ -190,6 +192,7 @@ impl Place {
             Self::Homes => "frame-homes",
             Self::Apps => "frame-apps",
             Self::Activity => "frame-activity",
+            Self::Plan => "frame-plan",
             Self::Security => "frame-security",
         })
     }

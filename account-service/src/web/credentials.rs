@@ -109,24 +109,27 @@ pub(super) fn is_ours(next: &str) -> bool {
     // One leading slash, nothing that a browser or a header could read differently.
     let plain =
         next.len() <= MAX_NEXT && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') && !next.contains('#');
-    plain
-        && (path.starts_with("/homes/")
-            && path.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'/')
-            && !path.contains("//")
-            || [
-                "/",
-                "/pair",
-                "/join",
-                "/homes",
-                "/apps",
-                "/sessions",
-                "/security",
-                "/activity",
-                "/verify",
-                "/oauth/authorize",
-            ]
-            .contains(&path))
+    let of_a_home = path.starts_with("/homes/")
+        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'/')
+        && !path.contains("//");
+    plain && (of_a_home || PAGES.contains(&path))
 }
+
+/// Where signing in may lead.
+const PAGES: [&str; 12] = [
+    "/",
+    "/activity",
+    "/apps",
+    "/homes",
+    "/join",
+    "/link-doctor",
+    "/oauth/authorize",
+    "/pair",
+    "/plan",
+    "/security",
+    "/sessions",
+    "/verify",
+];
 
 /// Where people land who wanted nothing else.
 const HOME: &str = "/homes";
@@ -163,6 +166,22 @@ mod tests {
         ] {
             assert_eq!(next(wrong), None, "{wrong}");
         }
+    }
+
+    /// A page that sends people to sign in, and is not on the list, never sees them again.
+    #[test]
+    fn whoever_is_sent_to_sign_in_comes_back() {
+        let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web");
+        let mut found = 0;
+        for entry in std::fs::read_dir(sources).unwrap() {
+            let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            for rest in source.split("sign-in?next=%2F").skip(1) {
+                let page = rest.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap();
+                assert!(is_ours(&format!("/{page}")), "{page}");
+                found += 1;
+            }
+        }
+        assert!(found > 5);
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::visitor::Visitor;
-use super::{Frame, PageError, answer, page, see_other, when};
+use super::{Frame, PageError, Place, answer, page, see_other, when};
 use crate::plans::{self, Today};
 use crate::shared::Shared;
 use crate::store::instances;
@@ -53,7 +53,7 @@ async fn try_show(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
         None => words::with("plan-homes", &[("count", (owned as u64).into())]),
     };
     let template = PlanPage {
-        frame: Frame::new(words::say("plan-title"), Some(session)),
+        frame: Frame::new(words::say("plan-title"), Some(session)).at(Place::Plan),
         name: plan.name,
         day: plan.commands_per_day.map(|most| day(today, most.into(), shared.now())),
         used: words::with("plan-used", &[("count", today.used.into())]),
