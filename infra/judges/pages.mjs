@@ -182,9 +182,17 @@ async function changes(page, look) {
   await submit(page, '/security/app')
   await look('authenticator-app')
   await page.goto(`${cloud.issuer}/homes`)
+  const home = await page.$eval('a[href^="/homes/"]', (link) => link.href)
+  await page.goto(home)
   await submit(page, '/homes/', /pause$/)
   await look('home-paused')
   await submit(page, '/homes/', /resume$/)
+  await page.goto(`${home}/invite`)
+  await page.fill('#name', 'Oma Änne')
+  await submit(page, '/homes/', /invite$/)
+  await look('invited')
+  await page.goto(await page.$eval('a[href*="/join?"]', (link) => link.href))
+  await look('join-own')
 }
 
 // --- what is asked of a page ---------------------------------------------------------------------------------------------
