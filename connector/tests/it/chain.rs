@@ -14,7 +14,7 @@ use macloud_connector::{Connector, ConnectorOptions, PairOptions, Paired, pair};
 use macloud_e2ee::skill::{Answer, Session};
 use macloud_e2ee::vocabulary::{Action, Command, Refusal, Reply, Scopes, Target, Transport};
 use macloud_proto::link::GoodbyeReason;
-use macloud_proto::link::frame::{Drain, FromConnector, FromRelay, Goodbye};
+use macloud_proto::link::frame::{Drain, FromConnector, FromRelay, Goodbye, Standing};
 use macloud_proto::link::redial::RedialSettings;
 use macloud_service_kit::clock;
 use macloud_service_kit::stop::Stop;
@@ -489,6 +489,28 @@ async fn the_status_file_tells_how_it_stands_without_secrets() {
     for secret in [TOKEN, TOKEN_PREFIX, "Kitchen", &*home.ma.url.host_str().unwrap().to_owned()] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
+}
+
+#[tokio::test]
+async fn a_pause_in_the_cloud_is_told_and_shown_until_it_ends() {
+    let home = Home::paired().await;
+    let mut running = home.run();
+    let mut relay = home.cloud.next_session(1).await;
+    running.heard("online", |event| matches!(event, Event::Online { paused: false, .. })).await;
+    relay.send(FromRelay::Standing(Standing { paused: true })).await;
+    running.heard("paused", |event| matches!(event, Event::Online { paused: true, .. })).await;
+    let state = StateDir::open(&home.state_dir).unwrap();
+    let shown = async |wanted: &str| {
+        let read = async {
+            while !state.status::<Status>().unwrap().is_some_and(|status| status.relay.explanation().contains(wanted)) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, read).await.unwrap_or_else(|_| panic!("never shown: {wanted}"));
+    };
+    shown("paused on its web page").await;
+    relay.send(FromRelay::Standing(Standing { paused: false })).await;
+    shown("Connected to the cloud.").await;
 }
 
 #[tokio::test]

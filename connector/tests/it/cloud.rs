@@ -47,6 +47,8 @@ pub struct CloudScript {
     pub other_fingerprint: bool,
     pub interval: u64,
     pub revoked: bool,
+    /// The owner has paused the home on the web page.
+    pub paused: bool,
     /// Seconds that the cloud's clock is ahead of the home's.
     pub ahead: i64,
     pub nonce: String,
@@ -90,6 +92,7 @@ impl Cloud {
             other_fingerprint: false,
             interval: 0,
             revoked: false,
+            paused: false,
             ahead: 0,
             nonce: "nonce-1".into(),
             relay_nonce: "relay-nonce-1".into(),
@@ -389,7 +392,7 @@ fn token(script: &mut CloudScript, base: &url::Url, head: &str, form: &HashMap<S
     script.newest_token = format!("{TOKEN_PREFIX}-{}", script.tokens);
     let relay = base.join("relay/v1/connect").unwrap().as_str().replacen("http", "ws", 1);
     let answer = json!({"access_token": script.newest_token, "token_type": "DPoP", "expires_in": 900, "scope": "relay",
-        "instance_id": instance(), "home_name": "Test home", "relay_url": relay,
+        "instance_id": instance(), "home_name": "Test home", "relay_url": relay, "paused": script.paused,
         "skill_key_set": URL_SAFE_NO_PAD.encode(&script.key_set)});
     (200, answer, None)
 }

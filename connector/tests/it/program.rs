@@ -183,6 +183,13 @@ async fn doctor_names_the_broken_hop() {
     assert!(check(&diagnosis, "access to the cloud")["fix"].as_str().unwrap().contains("pair again"));
     home.cloud.edit(|script| script.revoked = false);
 
+    home.cloud.edit(|script| script.paused = true);
+    let (code, diagnosis) = examine().await;
+    assert_eq!(code, Some(1), "paused is not healthy");
+    assert_eq!(check(&diagnosis, "access to the cloud")["ok"], true);
+    assert!(check(&diagnosis, "pause in the cloud")["fix"].as_str().unwrap().contains("resume this home"));
+    home.cloud.edit(|script| script.paused = false);
+
     home.output("stop", &[]).await;
     let (_, diagnosis) = examine().await;
     assert!(check(&diagnosis, "stop switch")["fix"].as_str().unwrap().contains("resume"));
