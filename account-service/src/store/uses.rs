@@ -13,11 +13,14 @@ statements! {
            last_at = CASE WHEN excluded.last_at > uses.last_at THEN excluded.last_at ELSE uses.last_at END";
     LAST_DONE = "SELECT MAX(last_at) FROM uses WHERE instance_id = $1 AND result = 'done'";
     LAST_BY_CLIENT = "SELECT MAX(u.last_at) FROM uses u JOIN grants g ON g.id = u.grant_id WHERE g.account_id = $1 AND g.client_id = $2";
+    /// One's own, and what the members of one's homes did in them since they came: by the name that their owner gave them.
     PAGE = "SELECT u.last_at, u.grant_id || u.instance_id || u.kind || u.result || CAST(u.hour AS TEXT), c.name, i.name, u.kind, u.result, u.times, \
-            CASE WHEN u.account_id = $1 THEN '' ELSE a.email END \
+            CASE WHEN u.account_id = $1 THEN '' ELSE \
+            (SELECT m.shown_as FROM members m WHERE m.instance_id = u.instance_id AND m.account_id = u.account_id) END \
             FROM uses u JOIN grants g ON g.id = u.grant_id JOIN clients c ON c.id = g.client_id JOIN instances i ON i.id = u.instance_id \
-            JOIN accounts a ON a.id = u.account_id \
-            WHERE (u.account_id = $1 OR i.account_id = $1) AND (u.last_at < $2 OR (u.last_at = $2 AND (-1 < $3 OR (-1 = $3 AND \
+            WHERE (u.account_id = $1 OR (i.account_id = $1 AND EXISTS (SELECT 1 FROM members m WHERE m.instance_id = u.instance_id \
+            AND m.account_id = u.account_id AND m.joined_at <= u.last_at))) \
+            AND (u.last_at < $2 OR (u.last_at = $2 AND (-1 < $3 OR (-1 = $3 AND \
             u.grant_id || u.instance_id || u.kind || u.result || CAST(u.hour AS TEXT) < $4)))) \
             ORDER BY 1 DESC, 2 DESC LIMIT 51";
 }
