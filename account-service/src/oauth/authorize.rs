@@ -68,7 +68,9 @@ pub(super) async fn decide(State(shared): State<Arc<Shared>>, request: Request) 
             Err(stopped) => return stopped.outcome(),
         };
         let asked = wish.known_as();
-        let Some(session) = posted.visitor.session else { return Ok(sign_in_first(&wish.carried(&[]), "")) };
+        let Some(session) = posted.visitor.session.filter(|session| wish.may_be_decided_by(session)) else {
+            return Ok(sign_in_first(&wish.carried(&[]), ""));
+        };
         match posted.form.value("decision") {
             Some("allow") => Ok(see_other(&issue_code(&shared, &wish, &session).await?)),
             Some("deny") => {
@@ -101,6 +103,8 @@ struct Wish {
 struct Pushed {
     hash: [u8; 32],
     reference: String,
+    /// When, in seconds since 1970.
+    at: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -170,12 +174,7 @@ async fn begin(
     };
     let asked = wish.known_as();
     words::app_asks_for(wish.form.value("ui_locales"));
-    let now = shared.now();
-    let fresh = |session: &Session| match wish.max_age {
-        Some(0) => false,
-        Some(seconds) => now - session.signed_in_at <= seconds,
-        None => true,
-    };
+    let fresh = |session: &Session| wish.is_met_by(session, shared.now());
     let session = visitor.session.clone();
     match (wish.prompt, session) {
         (Prompt::None, session) => {
@@ -189,15 +188,15 @@ async fn begin(
                 Ok(see_other(&wish.refusal(shared, "consent_required", "The person has to be asked")))
             }
         }
-        (Prompt::Login, _) => sign_in_again(shared, &wish).await,
+        (Prompt::Login, None) => Ok(sign_in_again(&wish)),
         (Prompt::AsNeeded, None) => {
             if link_doctor::may_leave_one(shared, parts) {
                 link_doctor::note(shared, &asked, &whose, Stage::SignIn, None).await;
             }
-            Ok(sign_in_first(&wish.carried(&[]), ""))
+            Ok(sign_in_first(&wish.carried(&DEMANDS), ""))
         }
-        (Prompt::AsNeeded, Some(session)) if !fresh(&session) => sign_in_again(shared, &wish).await,
-        (Prompt::AsNeeded, Some(session)) => {
+        (Prompt::AsNeeded | Prompt::Login, Some(session)) if !fresh(&session) => Ok(sign_in_again(&wish)),
+        (Prompt::AsNeeded | Prompt::Login, Some(session)) => {
             link_doctor::note(shared, &asked, &whose, Stage::Consent, None).await;
             let homes = members::reached(&shared.db, &session.account_id, shared.now()).await?;
             let names = homes.into_iter().map(|reached| reached.home.name).collect();
@@ -220,15 +219,15 @@ fn sign_in_first(request: &str, again: &str) -> Response {
     see_other(&format!("/sign-in?next={}{again}", encode(&format!("/oauth/authorize?{request}"))))
 }
 
-/// The same, for somebody who may be signed in. Whoever must sign in anew has done so when it comes back, so the
-/// parameters that demanded it are dropped; left in, `max_age=1` would ask again and again.
-async fn sign_in_again(shared: &Shared, wish: &Wish) -> Result<Response, PageError> {
-    const DEMANDS: [&str; 2] = ["prompt", "max_age"];
-    if let Some(pushed) = &wish.pushed {
-        pushed_requests::rewrite(&shared.db, &pushed.hash, &wish.form.to_query_without(&DEMANDS)).await?;
-    }
-    Ok(sign_in_first(&wish.carried(&DEMANDS), "&again=1"))
+/// The same, where being signed in is not enough.
+fn sign_in_again(wish: &Wish) -> Response {
+    sign_in_first(&wish.carried(&DEMANDS), "&again=1")
 }
+
+/// Whoever must sign in anew has done so when it comes back, so what demanded it is dropped from a request that travels
+/// with the browser; left in, `max_age=1` would ask again and again. A pushed request stays as it is, see
+/// [`Wish::is_met_by`].
+const DEMANDS: [&str; 2] = ["prompt", "max_age"];
 
 /// A code for this person's consent, as the URL to send the browser to.
 async fn issue_code(shared: &Shared, wish: &Wish, session: &Session) -> Result<String, PageError> {
@@ -265,8 +264,8 @@ impl Wish {
             Some(hash) => {
                 // Whatever else the browser carried beside the reference does not count (RFC 9126 section 4).
                 let request = pushed_requests::living(&shared.db, &hash, &client.id, shared.now()).await?;
-                let pushed = Pushed { hash, reference: reference.to_owned() };
-                let request = request.ok_or(Stopped::Here(USED_UP, Cause::PushedGone))?;
+                let (request, expires_at) = request.ok_or(Stopped::Here(USED_UP, Cause::PushedGone))?;
+                let pushed = Pushed { hash, reference: reference.to_owned(), at: expires_at - super::pushed::SECONDS };
                 (Form::parse(request.as_bytes())?, Some(pushed))
             }
         };
@@ -318,6 +317,24 @@ impl Wish {
             form,
             pushed: None,
         }
+    }
+
+    /// Whether this session is as recent as the client wishes. Of a pushed request it is known when it was made: signing in
+    /// since then is what it asked for, and no reloaded or copied link gets around that.
+    fn is_met_by(&self, session: &Session, now: i64) -> bool {
+        let since = self.pushed.as_ref().is_some_and(|pushed| session.signed_in_at >= pushed.at);
+        let recent = match self.max_age {
+            Some(0) => false,
+            Some(seconds) => now - session.signed_in_at <= seconds,
+            None => true,
+        };
+        since || recent && self.prompt != Prompt::Login
+    }
+
+    /// Whether this session may press the buttons: the form could have been opened before signing in was asked for.
+    fn may_be_decided_by(&self, session: &Session) -> bool {
+        let signed_in_since = |pushed: &Pushed| session.signed_in_at >= pushed.at;
+        self.prompt != Prompt::Login || self.pushed.as_ref().is_none_or(signed_in_since)
     }
 
     /// The wish as text, to be read by [`Self::parse`] at the next step.

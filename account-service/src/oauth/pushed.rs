@@ -52,6 +52,6 @@ async fn try_push(shared: &Shared, parts: &Parts, body: Body) -> Result<Value, O
 }
 
 /// The longest that RFC 9126 suggests: somebody may have to sign up on the way.
-const SECONDS: i64 = 600;
+pub(super) const SECONDS: i64 = 600;
 /// Clients without a secret can push too: what they leave with us is bounded.
 const MAX_REQUEST: usize = 8 * 1024;

@@ -4,8 +4,7 @@ use super::{Db, Result, statements, values};
 
 statements! {
     INSERT = "INSERT INTO pushed_requests (request_hash, client_id, request, expires_at) VALUES ($1, $2, $3, $4)";
-    LIVING = "SELECT request FROM pushed_requests WHERE request_hash = $1 AND client_id = $2 AND expires_at > $3";
-    REWRITE = "UPDATE pushed_requests SET request = $2 WHERE request_hash = $1";
+    LIVING = "SELECT request, expires_at FROM pushed_requests WHERE request_hash = $1 AND client_id = $2 AND expires_at > $3";
     /// The one place where a pushed request is used up.
     TAKE = "DELETE FROM pushed_requests WHERE request_hash = $1 AND expires_at > $2";
 }
@@ -15,16 +14,9 @@ pub(crate) async fn insert(db: &Db, hash: &[u8; 32], client_id: &str, request: &
     Ok(())
 }
 
-/// The request of this client, if it is still to be decided.
-pub(crate) async fn living(db: &Db, hash: &[u8; 32], client_id: &str, now: i64) -> Result<Option<String>> {
-    let row: Option<(String,)> = db.optional(LIVING, values![hash, client_id, now]).await?;
-    Ok(row.map(|(request,)| request))
-}
-
-/// Go on with another request in its place.
-pub(crate) async fn rewrite(db: &Db, hash: &[u8; 32], request: &str) -> Result<()> {
-    db.write(REWRITE, values![hash, request]).await?;
-    Ok(())
+/// The request of this client and when it ends, if it is still to be decided.
+pub(crate) async fn living(db: &Db, hash: &[u8; 32], client_id: &str, now: i64) -> Result<Option<(String, i64)>> {
+    db.optional(LIVING, values![hash, client_id, now]).await
 }
 
 /// Use it up. Whether it was still there.

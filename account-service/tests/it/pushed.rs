@@ -77,6 +77,36 @@ on_both_databases! {
         }
     }
 
+    async fn a_link_that_is_opened_twice_still_asks_to_sign_in(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let consent = browser.get(&Authorization::new("alexa").path()).await;
+        world.advance(10);
+        let path = pushed(world, &client, &Authorization::new("alexa").with("prompt", "login")).await;
+        let mut sign_in = String::new();
+        for _ in 0..3 {
+            sign_in = browser.get(&path).await.location().to_owned();
+            assert!(sign_in.starts_with("/sign-in?next=") && sign_in.ends_with("&again=1"), "{sign_in}");
+        }
+        // Nor does a form that was opened for something else get around it.
+        let mut fields = consent.hidden_fields("/oauth/consent");
+        for field in fields.iter_mut().filter(|(name, _)| name == "request") {
+            field.1 = path.trim_start_matches("/oauth/authorize?").to_owned();
+        }
+        fields.push(("decision".into(), "allow".into()));
+        let around = browser.post("/oauth/consent", &fields).await;
+        assert!(around.location().starts_with("/sign-in"), "{}", around.location());
+        let mut landed = String::new();
+        for _ in 0..2 {
+            let form = browser.get(&sign_in).await;
+            let back = browser.submit(&form, "/sign-in", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+            landed = back.location().to_owned();
+        }
+        let page = browser.get(&landed).await;
+        let answer = browser.submit(&page, "/oauth/consent", &[("decision", "allow")]).await;
+        assert!(answer.redirect_parameter("code").is_some(), "{}", answer.text);
+    }
+
     async fn what_is_wrong_is_told_to_the_client_at_once(world: &World) {
         let client = world.alexa().await;
         let base = || Authorization::new("alexa");
