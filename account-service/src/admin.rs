@@ -120,7 +120,7 @@ impl AccountService {
     pub async fn create_user(&self, email: &str, password: &str) -> Result<AccountId, AdminError> {
         let shared = &self.shared;
         let email = passwords::normalise_email(email).ok_or(AdminError::Email)?;
-        passwords::check_new(password, &email)?;
+        passwords::check_form(password, &email)?;
         let hash = shared.passwords.hash(password).await?;
         let id = AccountId::from_bytes(&random::bytes());
         if accounts::insert(&shared.db, &id, &email, &hash, shared.now()).await? {

@@ -9,6 +9,7 @@ use clap::builder::RangedU64ValueParser;
 use crate::billing::BillingSettings;
 use crate::mail::MailSettings;
 use crate::plans::PlanArgs;
+use crate::providers::IdentityProvider;
 
 /// Settings of the account service.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Config {
     pub mail: MailSettings,
     /// Who runs this service.
     pub operator: Operator,
+    /// Other providers that people may sign in with.
+    pub identity_providers: Vec<IdentityProvider>,
     /// How long things live.
     pub lives: Lives,
     /// How often things may be tried.
@@ -50,6 +53,7 @@ impl Config {
             mail: MailSettings::Directory(key_file.with_file_name("mail")),
             key_file,
             operator: Operator::default(),
+            identity_providers: Vec::new(),
             lives: Lives::default(),
             limits: Limits::default(),
             commands_per_minute: 600,
@@ -123,10 +127,17 @@ pub struct Limits {
     /// Wrong codes at the second step for one account. Whoever gets there knows the password.
     #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "10/900")]
     pub wrong_second_steps_per_account: Rate,
-    /// Codes sent by mail, for one account and for one address.
+    /// Codes sent by mail to one e-mail address at the wish of one network, and to one account at its own.
     #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "6/3600")]
     pub mailed_codes: Rate,
-    /// Who may create an account on the web: anybody, or nobody. Operators always can, on the command line.
+    /// Codes sent by mail to whomever at the wish of one network.
+    #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "60/3600")]
+    pub mailed_codes_per_network: Rate,
+    /// Codes sent by mail to one e-mail address at anybody's wish. High: strangers must not be able to use it up for a
+    /// person easily. Who holds a code can use it whatever is used up.
+    #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "60/3600")]
+    pub mails_per_mailbox: Rate,
+    /// Who may create an account on the web. Operators always can, on the command line.
     #[arg(long, value_enum, default_value_t = SignUp::Open)]
     pub sign_up: SignUp,
     /// New accounts from one address.
@@ -181,8 +192,10 @@ fn parse_defaults<T: clap::Args + clap::FromArgMatches>() -> T {
 /// Who may create an account on the web.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum SignUp {
-    /// Anybody.
+    /// Anybody; with a mail server, who types the code that is sent to their address.
     Open,
+    /// Who types the code that is sent to their address, also where mail goes into files.
+    Confirmed,
     /// Nobody: accounts come from the operator.
     Closed,
 }

@@ -23,8 +23,10 @@ mod link_doctor;
 mod mail;
 mod names;
 mod oauth;
+mod passkeys;
 mod passwords;
 mod plans;
+mod providers;
 mod rate_limits;
 mod rpc;
 mod second_factor;
@@ -52,6 +54,7 @@ pub use crate::config::{Config, InvalidRate, Limits, Lives, Operator, Rate, Sign
 pub use crate::mail::{MailArgs, MailError, MailSettings};
 pub use crate::passwords::PasswordRule;
 pub use crate::plans::{InvalidPlan, Plan, PlanArgs};
+pub use crate::providers::{IdentityProvider, IdentityProviderArgs, IdentityProviderError};
 pub use crate::rpc::AccountsRpc;
 pub use crate::secrets::KeyFileError;
 pub use crate::signing::SigningError;
@@ -81,6 +84,9 @@ pub enum OpenError {
     /// The signing keys.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// Another provider to sign in with.
+    #[error(transparent)]
+    IdentityProvider(#[from] IdentityProviderError),
     /// Mail.
     #[error(transparent)]
     Mail(#[from] MailError),
@@ -119,12 +125,14 @@ impl AccountService {
     /// What happens by itself until a soft stop: hearing of other processes' changes, sending mail, and deleting
     /// what has had its time.
     pub async fn run(&self, stop: Stop) {
-        tokio::select! {
-            () = stop.soft() => {}
-            () = self.hear_of_changes() => {}
-            () = self.keep_house() => {}
-            () = self.shared.mail.deliver() => {}
-        }
+        let others = async {
+            tokio::select! {
+                () = stop.soft() => {}
+                () = self.hear_of_changes() => {}
+                () = self.keep_house() => {}
+            }
+        };
+        tokio::join!(others, self.shared.mail.deliver(&stop));
     }
 
     /// Whether the database takes writes. One that only answers is of no use: nobody could sign in, link or refresh.

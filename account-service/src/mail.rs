@@ -2,7 +2,9 @@
 //!
 //! Either into files of a directory, for whoever runs a small cloud to read, or through a mail server. With a server,
 //! messages wait in a bounded queue and are sent by [`Mailer::deliver`]; nobody at a browser waits for it, so nobody can
-//! tell by the time an answer takes whether mail was sent.
+//! tell by the time an answer takes whether mail was sent. What the server does not take at the moment is tried again for
+//! some minutes. The queue is memory: a stop sends what waits for its first try, and a crash loses it. Every mail is a
+//! code or a notice; who waits for a code asks for another.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,12 +12,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use lettre::message::Mailbox;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use macloud_proto::ids::base32;
 use macloud_service_kit::random;
+use macloud_service_kit::stop::Stop;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
 /// How mail leaves.
 #[derive(Clone)]
@@ -123,6 +126,11 @@ impl Mailer {
         matches!(self.way, Way::Directory(_))
     }
 
+    /// Whether mail reaches people by itself.
+    pub(crate) fn has_server(&self) -> bool {
+        matches!(self.way, Way::Server { .. })
+    }
+
     /// Send, or queue. What fails is logged without the address, and whoever asked may ask for another.
     pub(crate) fn send(&self, to: &str, subject: &str, text: &str) {
         let Ok(to) = to.parse::<Address>().map(|to| Mailbox::new(None, to)) else {
@@ -148,31 +156,102 @@ impl Mailer {
         }
     }
 
-    /// Send what is queued, for as long as this is polled. Without a server, there is nothing to do.
-    pub(crate) async fn deliver(&self) {
-        let Way::Server { transport, waiting, .. } = &self.way else { return std::future::pending().await };
+    /// Send what is queued until a soft stop, and then what still waits for its first try. Without a server, there is
+    /// nothing to do.
+    pub(crate) async fn deliver(&self, stop: &Stop) {
+        let Way::Server { transport, waiting, .. } = &self.way else { return };
         let taken = waiting.lock().expect("no code panics while holding this lock").take();
-        let Some(waiting) = taken else { return std::future::pending().await };
-        ReceiverStream::new(waiting).for_each_concurrent(AT_ONCE, |message| deliver_one(transport, message)).await;
+        let Some(mut waiting) = taken else { return };
+        let mut office = PostOffice { transport, sending: FuturesUnordered::new(), later: FuturesUnordered::new() };
+        tokio::select! {
+            () = stop.soft() => {}
+            () = office.work(&mut waiting, &RETRIES) => {}
+        }
+        // What nobody has asked for yet is refused from here on, and what was asked for goes out.
+        waiting.close();
+        if tokio::time::timeout(LAST_ROUND, office.work(&mut waiting, &[])).await.is_err() {
+            tracing::error!("mail was lost: the mail server did not take it before the stop");
+        }
+        let given_up = office.later.len();
+        if given_up > 0 {
+            tracing::error!(given_up, "mail was lost that the mail server had not taken before the stop");
+        }
     }
 }
 
-async fn deliver_one(transport: &AsyncSmtpTransport<Tokio1Executor>, message: Message) {
-    for pause in RETRIES {
-        match transport.send(message.clone()).await {
-            Ok(_) => return,
-            // The server's own words may quote the address: only their kind is told.
-            Err(error) if error.is_permanent() => {
-                tracing::warn!("the mail server refused a mail for good");
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(timeout = error.is_timeout(), "the mail server did not take a mail: trying again");
-                tokio::time::sleep(pause).await;
+type Sending<'a> = std::pin::Pin<Box<dyn Future<Output = Option<Letter>> + Send + 'a>>;
+type Later = std::pin::Pin<Box<dyn Future<Output = Letter> + Send>>;
+
+/// A message and how often it was tried.
+struct Letter {
+    message: Message,
+    tries: usize,
+}
+
+/// What is on its way, and what is to be tried again: that blocks nobody else's mail.
+struct PostOffice<'a> {
+    transport: &'a AsyncSmtpTransport<Tokio1Executor>,
+    sending: FuturesUnordered<Sending<'a>>,
+    later: FuturesUnordered<Later>,
+}
+
+impl PostOffice<'_> {
+    /// Send what comes until the queue is closed and empty. `pauses` lie between the tries.
+    async fn work(&mut self, waiting: &mut mpsc::Receiver<Message>, pauses: &[Duration]) {
+        let mut open = true;
+        while open || !self.sending.is_empty() || !self.later.is_empty() && !pauses.is_empty() {
+            let free = self.sending.len() < AT_ONCE;
+            // Each arm can be dropped at any time: a receiver and two sets of futures lose nothing by it.
+            tokio::select! {
+                Some(outcome) = self.sending.next() => {
+                    if let Some(letter) = outcome {
+                        self.put_aside(letter, pauses);
+                    }
+                }
+                Some(letter) = self.later.next(), if free && !pauses.is_empty() => self.send(letter),
+                message = waiting.recv(), if free && open => match message {
+                    Some(message) => self.send(Letter { message, tries: 0 }),
+                    None => open = false,
+                },
             }
         }
     }
-    tracing::error!("a mail was given up: the mail server does not take it");
+
+    fn send(&mut self, letter: Letter) {
+        let transport = self.transport;
+        self.sending.push(Box::pin(try_once(transport, letter)));
+    }
+
+    fn put_aside(&mut self, letter: Letter, pauses: &[Duration]) {
+        match pauses.get(letter.tries - 1) {
+            Some(pause) if self.later.len() < QUEUE => {
+                let wake = tokio::time::sleep(*pause);
+                self.later.push(Box::pin(async move {
+                    wake.await;
+                    letter
+                }));
+            }
+            Some(_) | None => {
+                tracing::error!(tries = letter.tries, "a mail was given up: the mail server does not take it")
+            }
+        }
+    }
+}
+
+/// The letter comes back when it is to be tried again.
+async fn try_once(transport: &AsyncSmtpTransport<Tokio1Executor>, letter: Letter) -> Option<Letter> {
+    match transport.send(letter.message.clone()).await {
+        Ok(_) => None,
+        // The server's own words may quote the address: only their kind is told.
+        Err(error) if error.is_permanent() => {
+            tracing::warn!("the mail server refused a mail for good");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(timeout = error.is_timeout(), "the mail server did not take a mail: it is tried again");
+            Some(Letter { tries: letter.tries + 1, ..letter })
+        }
+    }
 }
 
 fn write(directory: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -195,11 +274,116 @@ const SEND_LIMIT: Duration = Duration::from_secs(20);
 const AT_ONCE: usize = 4;
 /// Some minutes' worth at four at once.
 const QUEUE: usize = 256;
-const RETRIES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(30)];
+/// As long as the code in the mail is good. Servers that greylist want a minute or five.
+const RETRIES: [Duration; 5] = [
+    Duration::from_secs(2),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(180),
+    Duration::from_secs(360),
+];
+/// A stop waits this long for the mail server.
+const LAST_ROUND: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// A mail server that answers the recipient of each mail in turn with one of these, and counts what it took.
+    async fn mail_server(answers: &'static [&'static str]) -> (u16, mpsc::UnboundedReceiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (took, taken) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let mut answers = answers.iter();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (read, mut write) = stream.into_split();
+                let mut lines = BufReader::new(read).lines();
+                write.write_all(b"220 here\r\n").await.unwrap();
+                let mut data = false;
+                while let Ok(Some(line)) = lines.next_line().await {
+                    let answer = match line.split(' ').next().unwrap_or_default() {
+                        "." if data => {
+                            data = false;
+                            "250 taken"
+                        }
+                        _ if data => {
+                            if let Some(subject) = line.strip_prefix("Subject: ") {
+                                took.send(subject.to_owned()).unwrap();
+                            }
+                            continue;
+                        }
+                        "RCPT" => answers.next().copied().unwrap_or("250 fine"),
+                        "DATA" => {
+                            data = true;
+                            "354 go on"
+                        }
+                        _ => "250 fine",
+                    };
+                    if write.write_all(format!("{answer}\r\n").as_bytes()).await.is_err() {
+                        break;
+                    }
+                }
+            }
+        });
+        (port, taken)
+    }
+
+    fn mailer(port: u16) -> (Mailer, AsyncSmtpTransport<Tokio1Executor>) {
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1").port(port).build();
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let way = Way::Server { transport: transport.clone(), queue, waiting: Mutex::new(Some(waiting)) };
+        (Mailer { from: "cloud@example.org".parse().unwrap(), way }, transport)
+    }
+
+    fn queue_of(mailer: &Mailer) -> mpsc::Receiver<Message> {
+        let Way::Server { waiting, .. } = &mailer.way else { panic!("a server") };
+        waiting.lock().unwrap().take().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_for_now_is_tried_again_and_what_is_refused_for_good_is_not() {
+        let (port, mut taken) = mail_server(&["451 greylisted", "550 nobody", "450 later", "250 fine"]).await;
+        let (mailer, transport) = mailer(port);
+        let mut waiting = queue_of(&mailer);
+        mailer.send("ada@example.org", "greylisted", "x");
+        let mut office =
+            PostOffice { transport: &transport, sending: FuturesUnordered::new(), later: FuturesUnordered::new() };
+        let pauses = [Duration::ZERO; 3];
+        let first = tokio::select! {
+            () = office.work(&mut waiting, &pauses) => panic!("the queue is open"),
+            first = async {
+                // The second of the answers is for this one.
+                mailer.send("eve@example.org", "refused", "x");
+                taken.recv().await
+            } => first,
+        };
+        assert_eq!(first.as_deref(), Some("greylisted"));
+        waiting.close();
+        office.work(&mut waiting, &pauses).await;
+        assert!(taken.try_recv().is_err(), "what was refused for good is not sent");
+    }
+
+    #[tokio::test]
+    async fn a_stop_sends_what_waits() {
+        let (port, mut taken) = mail_server(&[]).await;
+        let (mailer, _) = mailer(port);
+        for subject in ["one", "two", "three", "four", "five", "six"] {
+            mailer.send("ada@example.org", subject, "x");
+        }
+        let stop = Stop::new();
+        stop.stop_soft();
+        mailer.deliver(&stop).await;
+        let mut all = Vec::new();
+        while let Ok(subject) = taken.try_recv() {
+            all.push(subject);
+        }
+        assert_eq!(all.len(), 6, "{all:?}");
+    }
 
     #[tokio::test]
     async fn mail_never_leaves_unencrypted() {

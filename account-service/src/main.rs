@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use macloud_account_service::{
-    AccountService, BillingArgs, Config, DatabaseSettings, Limits, Lives, MailArgs, Operator, PlanArgs,
+    AccountService, BillingArgs, Config, DatabaseSettings, IdentityProviderArgs, Limits, Lives, MailArgs, Operator,
+    PlanArgs,
 };
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
@@ -67,6 +68,8 @@ struct Args {
     #[command(flatten)]
     billing: BillingArgs,
     #[command(flatten)]
+    identity_providers: IdentityProviderArgs,
+    #[command(flatten)]
     mail: MailArgs,
     #[command(flatten)]
     operator: Operator,
@@ -83,6 +86,7 @@ impl Args {
         config.lives = self.lives.clone();
         config.limits = self.limits.clone();
         config.mail = self.mail.settings(&self.data_dir).context("cannot read --mail-server-file")?;
+        config.identity_providers = self.identity_providers.read()?;
         config.commands_per_minute = self.commands_per_minute;
         config.plans = self.plans.clone();
         config.billing = self.billing.settings().context("cannot read --billing-webhook-secret-file")?;

@@ -4,6 +4,7 @@ mod authorize;
 mod client_auth;
 mod code_grant;
 mod error;
+mod home_assistant;
 mod id_token;
 mod identity_key;
 mod inspect;
@@ -25,6 +26,7 @@ use axum::routing::{get, post};
 
 pub(crate) use self::authorize::fuzz as fuzz_authorize;
 pub(crate) use self::client_auth::basic;
+pub(crate) use self::home_assistant::place_of as home_assistant_place;
 pub(crate) use self::pairing::{draw_code, draw_user_code, normalise_code, normalise_user_code};
 pub(crate) use self::scopes::explain as explain_scopes;
 use crate::shared::Shared;
@@ -43,6 +45,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/oauth/logout", get(logout::by_link).post(logout::by_form))
         .route("/oauth/logout/confirm", post(logout::confirmed))
         .route("/oauth/token", post(token::token))
+        .route(home_assistant::PATH, post(home_assistant::answer))
         .route("/oauth/device_authorization", post(pairing::begin))
         .route("/oauth/revoke", post(inspect::revoke))
         .route("/oauth/introspect", post(inspect::introspect))

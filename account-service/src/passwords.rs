@@ -13,6 +13,8 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use macloud_service_kit::random;
 use tokio::sync::{Semaphore, oneshot};
 
+mod common;
+
 /// Hashes and verifies.
 #[derive(Clone)]
 pub(crate) struct Passwords {
@@ -81,6 +83,9 @@ pub enum PasswordRule {
     /// It is the e-mail address.
     #[error("a password must not be the e-mail address")]
     IsEmail,
+    /// Among the first guesses of whoever guesses well.
+    #[error("this password is easy to guess")]
+    TooCommon,
 }
 
 impl PasswordRule {
@@ -90,6 +95,7 @@ impl PasswordRule {
             Self::TooShort => "security-password-short",
             Self::TooLong => "security-password-long",
             Self::IsEmail => "security-password-email",
+            Self::TooCommon => "identity-password-common",
         }
     }
 }
@@ -125,6 +131,8 @@ impl Passwords {
     /// Whether `password` is the one behind `stored`; without a stored hash, no, after the same work.
     pub(crate) async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool, PasswordError> {
         let password = password.to_owned();
+        // Somebody who signs in otherwise has no password: an empty hash.
+        let stored = stored.filter(|stored| !stored.is_empty());
         let known = stored.is_some();
         let stored = stored.unwrap_or(&self.decoy).to_owned();
         let verdict = self
@@ -165,8 +173,14 @@ fn give_way() {
     let _ = rustix::process::nice(5);
 }
 
-/// Check a new password.
+/// Check a new password that a person chose for themselves.
 pub(crate) fn check_new(password: &str, email: &str) -> Result<(), PasswordRule> {
+    check_form(password, email)?;
+    if common::is_common(password, email) { Err(PasswordRule::TooCommon) } else { Ok(()) }
+}
+
+/// Check what every new password must keep to, also one that an operator sets.
+pub(crate) fn check_form(password: &str, email: &str) -> Result<(), PasswordRule> {
     if password.chars().count() < MIN_CHARACTERS {
         Err(PasswordRule::TooShort)
     } else if password.len() > MAX_BYTES {

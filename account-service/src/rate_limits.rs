@@ -16,7 +16,12 @@ pub(crate) enum Attempt {
     WrongPasswordHere,
     WrongPassword,
     WrongSecondStep,
+    /// By one network to one address.
     MailedCode,
+    /// By one network.
+    MailedCodeHere,
+    /// To one address.
+    Mailbox,
     SignUp,
     WrongPairingCode,
     WrongInvitationCode,
@@ -80,10 +85,11 @@ impl RateLimits {
 
     fn lock(&self, what: Attempt) -> MutexGuard<'_, Counts> {
         let counts = match what {
-            Attempt::WrongPassword | Attempt::WrongSecondStep => &self.accounts,
+            Attempt::WrongPassword | Attempt::WrongSecondStep | Attempt::Mailbox => &self.accounts,
             Attempt::SignIn
             | Attempt::WrongPasswordHere
             | Attempt::MailedCode
+            | Attempt::MailedCodeHere
             | Attempt::SignUp
             | Attempt::WrongPairingCode
             | Attempt::WrongInvitationCode

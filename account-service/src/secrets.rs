@@ -21,6 +21,12 @@ pub(crate) enum Kind {
     Device,
     Client,
     PushedRequest,
+    /// What a way to another provider is known by (`state`).
+    Trip,
+    /// What a home asks with whether its owner is back from its Home Assistant.
+    HomeTicket,
+    /// What a page that asked for a code by mail knows it by.
+    MailTicket,
     Cookie,
 }
 
@@ -34,6 +40,9 @@ impl Kind {
             Self::Client => "mcs_",
             // The form that RFC 9126 gives it.
             Self::PushedRequest => "urn:ietf:params:oauth:request_uri:",
+            Self::Trip => "mst_",
+            Self::HomeTicket => "mch_",
+            Self::MailTicket => "mct_",
             Self::Cookie => "",
         }
     }

@@ -15,7 +15,9 @@ use crate::billing::{Provider, Stripe};
 use crate::config::Config;
 use crate::link_doctor::Unwritten;
 use crate::mail::Mailer;
+use crate::passkeys::Passkeys;
 use crate::passwords::Passwords;
+use crate::providers;
 use crate::rate_limits::RateLimits;
 use crate::secrets::MasterKeys;
 use crate::signing::Signing;
@@ -38,7 +40,11 @@ pub(crate) struct Shared {
     pub(crate) billing: Option<Box<dyn Provider>>,
     /// For the link doctor, from when the database was away.
     pub(crate) unwritten: Unwritten,
+    /// None where the public URL has no domain: browsers bind passkeys to one.
+    pub(crate) passkeys: Option<Passkeys>,
     pub(crate) passwords: Passwords,
+    /// Other providers to sign in with.
+    pub(crate) providers: Vec<providers::Provider>,
     pub(crate) rate_limits: RateLimits,
     clients: Mutex<HashMap<String, (Arc<Client>, u64)>>,
     /// Counts up whenever the change log may have grown.
@@ -52,12 +58,18 @@ impl Shared {
         clock: SharedClock,
     ) -> Result<Arc<Self>, OpenError> {
         let (issuer, https) = check_public_url(&config.public_url)?;
+        let providers = config.identity_providers.iter().map(|settings| {
+            settings.check()?;
+            providers::Provider::new(settings.clone(), &issuer, clock.clone())
+        });
+        let providers = providers.collect::<Result<_, _>>()?;
         let mail = Mailer::new(&config.mail)?;
         let master = MasterKeys::load_or_create(&config.key_file)?;
         let db = Db::open(database).await?;
         let signing = Signing::open(&db, &master, clock.clone()).await?;
         let passwords = Passwords::new(Duration::from_millis(config.limits.password_wait_ms.into()));
         Ok(Arc::new(Self {
+            passkeys: Passkeys::new(&issuer),
             issuer,
             https,
             db,
@@ -67,6 +79,7 @@ impl Shared {
             billing: config.billing.clone().map(|settings| Box::new(Stripe::new(settings)) as Box<dyn Provider>),
             unwritten: Unwritten::default(),
             passwords,
+            providers,
             rate_limits: RateLimits::new(clock.clone()),
             clients: Mutex::default(),
             changed: watch::Sender::new(0),

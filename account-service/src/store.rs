@@ -17,13 +17,17 @@ pub(crate) mod codes;
 pub(crate) mod event_grants;
 pub(crate) mod export;
 pub(crate) mod grants;
+pub(crate) mod home_assistant;
 pub(crate) mod housekeeping;
+pub(crate) mod identities;
 pub(crate) mod instances;
 pub(crate) mod invitations;
 pub(crate) mod link_attempts;
+pub(crate) mod mail_challenges;
 pub(crate) mod mailed_codes;
 pub(crate) mod members;
 pub(crate) mod pairings;
+pub(crate) mod passkeys;
 pub(crate) mod plans;
 pub(crate) mod pushed_requests;
 pub(crate) mod second_factors;
@@ -97,6 +101,13 @@ pub enum StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error)
+    }
+}
+
+impl StoreError {
+    /// Whether something of the kind is there already.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(inner)) if inner.is_unique_violation())
     }
 }
 
@@ -469,6 +480,9 @@ macro_rules! all_migrations {
             "0004" "second_factor"
             "0005" "activity"
             "0006" "mail"
+            "0010" "mail_challenges"
+            "0011" "ways_to_sign_in"
+            "0012" "home_assistant"
             "0020" "members"
             "0021" "new_hardware"
             "0030" "uses"
@@ -499,13 +513,17 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     event_grants::STATEMENTS,
     export::STATEMENTS,
     grants::STATEMENTS,
+    home_assistant::STATEMENTS,
     housekeeping::STATEMENTS,
+    identities::STATEMENTS,
     instances::STATEMENTS,
     invitations::STATEMENTS,
     link_attempts::STATEMENTS,
+    mail_challenges::STATEMENTS,
     mailed_codes::STATEMENTS,
     members::STATEMENTS,
     pairings::STATEMENTS,
+    passkeys::STATEMENTS,
     plans::STATEMENTS,
     pushed_requests::STATEMENTS,
     second_factors::STATEMENTS,

@@ -11,8 +11,11 @@ mod account;
 mod activity;
 mod apps;
 mod assets;
+mod codes;
 mod credentials;
+mod email_change;
 mod headers;
+mod home_assistant;
 mod homes;
 mod join;
 mod landing;
@@ -20,12 +23,14 @@ mod legal;
 mod link_doctor;
 mod mailed;
 mod pair;
+mod passkeys;
 mod plan;
 mod second_step;
 mod security;
 mod sessions;
 mod sign_in;
 mod sign_up;
+mod upstream;
 mod when;
 
 use std::sync::Arc;
@@ -58,16 +63,30 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(landing::show))
         .route("/sign-up", get(sign_up::show).post(sign_up::submit))
+        .route("/sign-up/code", post(sign_up::confirm))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-in/code", post(second_step::submit))
+        .route("/sign-in/passkey", post(passkeys::sign_in))
+        .route("/sign-in/with/{provider}", post(upstream::begin))
+        .route("/sign-in/from/{provider}", get(upstream::finish))
+        .route("/security/providers", get(upstream::show))
+        .route("/security/providers/link/{provider}", post(upstream::link))
+        .route("/security/providers/unlink", post(upstream::unlink))
+        .route("/sign-in/app", post(second_step::show_again))
+        .route("/security/passkeys", get(passkeys::show))
+        .route("/security/passkeys/add", post(passkeys::add))
+        .route("/security/passkeys/{id}/rename", post(passkeys::rename))
+        .route("/security/passkeys/{id}/remove", post(passkeys::remove))
         .route("/security", get(security::show))
         .route("/security/password", post(security::change_password))
+        .route("/security/email", post(email_change::begin))
+        .route("/security/email/confirm", post(email_change::confirm))
         .route("/security/app", post(security::begin_app))
         .route("/security/app/confirm", post(security::confirm_app))
         .route("/security/app/off", post(security::turn_off))
         .route("/security/recovery-codes", post(security::renew_codes))
         .route("/forgot", get(mailed::show_forgot).post(mailed::forgot))
-        .route("/reset", get(mailed::show_reset).post(mailed::reset))
+        .route("/reset", get(mailed::show_forgot).post(mailed::reset))
         .route("/verify", get(mailed::show_verify).post(mailed::verify))
         .route("/activity", get(activity::show))
         .route("/link-doctor", get(link_doctor::show))
@@ -88,6 +107,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/homes/{id}/pause", post(homes::pause))
         .route("/homes/{id}/resume", post(homes::resume))
         .route("/homes/{id}/unlink", get(homes::ask_unlink).post(homes::unlink))
+        .route("/home-assistant/callback", get(home_assistant::callback).post(home_assistant::bring))
+        .route("/homes/{id}/home-assistant/remove", post(home_assistant::remove))
         .route("/apps", get(apps::list))
         .route("/apps/{client}/unlink", get(apps::ask_unlink).post(apps::unlink))
         .route("/sessions", get(sessions::list))
@@ -204,6 +225,18 @@ pub(crate) fn page(shared: &Shared, visitor: &Visitor, status: StatusCode, templ
     if let Some(cookie) = visitor.cookie_to_set(shared) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
+    response
+}
+
+/// A page with our one script. It works without it, too.
+pub(crate) fn page_with_script(
+    shared: &Shared,
+    visitor: &Visitor,
+    status: StatusCode,
+    template: &impl Template,
+) -> Response {
+    let mut response = page(shared, visitor, status, template);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, headers::script_policy());
     response
 }
 

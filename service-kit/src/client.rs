@@ -10,6 +10,15 @@ use std::time::Duration;
 /// Never: the configuration is fixed.
 #[must_use]
 pub fn client(timeout: Duration) -> reqwest::Client {
+    builder(timeout).build().expect("a fixed configuration builds")
+}
+
+/// The same before it is built, for whoever has to be stricter.
+///
+/// # Panics
+/// Never: the configuration is fixed.
+#[must_use]
+pub fn builder(timeout: Duration) -> reqwest::ClientBuilder {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -21,6 +30,4 @@ pub fn client(timeout: Duration) -> reqwest::Client {
         .timeout(timeout)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .build()
-        .expect("a fixed configuration builds")
 }

@@ -92,6 +92,10 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub billing: macloud_account_service::BillingArgs,
 
+    /// Other providers to sign in with.
+    #[command(flatten)]
+    pub identity_providers: macloud_account_service::IdentityProviderArgs,
+
     /// How mail leaves.
     #[command(flatten)]
     pub mail: macloud_account_service::MailArgs,

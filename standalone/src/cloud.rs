@@ -8,7 +8,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use macloud_account_service::{
-    AccountService, BillingArgs, Config, DatabaseSettings, Limits, Lives, MailArgs, Operator, PlanArgs,
+    AccountService, BillingArgs, Config, DatabaseSettings, IdentityProviderArgs, Limits, Lives, MailArgs, Operator,
+    PlanArgs,
 };
 use macloud_alexa_skill::grant::EventsConfig;
 use macloud_alexa_skill::{Skill, SkillConfig};
@@ -33,6 +34,8 @@ pub struct CloudConfig {
     pub lives: Lives,
     /// How often things may be tried.
     pub limits: Limits,
+    /// Other providers to sign in with.
+    pub identity_providers: IdentityProviderArgs,
     /// How mail leaves.
     pub mail: MailArgs,
     /// Who runs this.
@@ -75,6 +78,7 @@ impl Cloud {
             public_url,
             lives,
             limits,
+            identity_providers,
             mail,
             operator,
             commands_per_minute,
@@ -95,6 +99,7 @@ impl Cloud {
         accounts.lives = lives;
         accounts.limits = limits;
         accounts.operator = operator;
+        accounts.identity_providers = identity_providers.read()?;
         accounts.mail = mail.settings(&data_dir).context("cannot read --mail-server-file")?;
         accounts.commands_per_minute = commands_per_minute;
         accounts.plans = plans;

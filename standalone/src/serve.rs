@@ -58,6 +58,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         public_url: public_url.clone(),
         lives: args.lives,
         limits: args.limits,
+        identity_providers: args.identity_providers,
         mail: args.mail,
         operator: args.operator,
         commands_per_minute: args.commands_per_minute,

@@ -5,7 +5,6 @@ mailed-email = E-Mail-Adresse
 mailed-forgot-button = Code schicken
 mailed-forgot-back = Zurück zur Anmeldung
 mailed-reset-text = Gibt es ein Konto mit dieser Adresse, dann ist der Code unterwegs. Lass diese Seite offen und sieh in deine Mails.
-mailed-reset-have = Gib deine Adresse, den Code aus der Mail und ein neues Passwort ein.
 mailed-code = Code aus der Mail
 mailed-new-password = Neues Passwort
 mailed-password-hint = Mindestens 8 Zeichen. Alle Browser werden abgemeldet; verbundene Apps und dein Zuhause funktionieren weiter.

@@ -5,7 +5,6 @@ mailed-email = E-mail address
 mailed-forgot-button = Send the code
 mailed-forgot-back = Back to signing in
 mailed-reset-text = If there is an account with this address, its code is on the way. Leave this page open, and look into your mail.
-mailed-reset-have = Type your address, the code that was mailed to you, and a new password.
 mailed-code = Code from the mail
 mailed-new-password = New password
 mailed-password-hint = At least 8 characters. Every browser is signed out; linked apps and homes keep working.

@@ -37,13 +37,30 @@ pub(super) async fn token(shared: &Shared, headers: &HeaderMap, form: &Form) -> 
     if form.value("scope").is_some_and(|scope| scope != "relay") {
         return Err(OAuthError::InvalidScope("Homes can only ask for the scope relay"));
     }
+    issue(shared, &proved(shared, headers, form, "/oauth/token").await?).await
+}
+
+/// The home that makes a request of another kind, authenticated as at the token endpoint.
+pub(super) async fn authenticated(
+    shared: &Shared,
+    headers: &HeaderMap,
+    form: &Form,
+    path: &str,
+) -> Result<Instance, OAuthError> {
+    if form.value("client_assertion").is_none() || headers.contains_key("authorization") {
+        return Err(OAuthError::InvalidClient("Homes authenticate with a client_assertion"));
+    }
+    proved(shared, headers, form, path).await
+}
+
+async fn proved(shared: &Shared, headers: &HeaderMap, form: &Form, path: &str) -> Result<Instance, OAuthError> {
     let (instance, assertion) = authenticate(shared, form).await?;
-    let proof = prove(shared, headers, &instance.identity_key)?;
+    let proof = prove(shared, headers, &instance.identity_key, path)?;
     // Only now: a request that must be repeated with a nonce may repeat its assertion.
     refuse_replay(shared, &format!("assertion\0{}\0{}", instance.id, assertion.jti), assertion.exp + LEEWAY_SECONDS)
         .await?;
     refuse_replay(shared, &proof, shared.now() + DPOP_NONCE_SECONDS as i64 + LEEWAY_SECONDS).await?;
-    issue(shared, &instance).await
+    Ok(instance)
 }
 
 /// The answer with a fresh instance token. `invalid_client` when the home was unlinked meanwhile.
@@ -83,14 +100,14 @@ pub(super) async fn issue(shared: &Shared, instance: &Instance) -> Result<Value,
     Ok(answer)
 }
 
-/// Check the DPoP proof of a token request: made by `key`, with a nonce of ours. What to remember it by.
-pub(super) fn prove(shared: &Shared, headers: &HeaderMap, key: &[u8; 32]) -> Result<String, OAuthError> {
+/// Check the DPoP proof of a request to this path: made by `key`, with a nonce of ours. What to remember it by.
+pub(super) fn prove(shared: &Shared, headers: &HeaderMap, key: &[u8; 32], path: &str) -> Result<String, OAuthError> {
     let mut proofs = headers.get_all("dpop").iter();
     let (Some(proof), None) = (proofs.next(), proofs.next()) else {
         return Err(OAuthError::InvalidDpopProof("Exactly one DPoP header is needed"));
     };
     let proof = proof.to_str().map_err(|_| OAuthError::InvalidDpopProof("The DPoP header is malformed"))?;
-    let url = shared.url("/oauth/token");
+    let url = shared.url(path);
     let now = shared.clock.unix_seconds();
     let request = dpop::Request { method: "POST", url: &url, access_token: None };
     let proof =

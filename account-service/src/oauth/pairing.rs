@@ -92,7 +92,7 @@ pub(super) async fn poll(shared: &Shared, headers: &HeaderMap, form: &Form) -> R
     let device_code = form.value("device_code").ok_or(OAuthError::InvalidRequest("device_code is missing"))?;
     let device_code = lookup_hash(Kind::Device, device_code).ok_or_else(unknown)?;
     let pairing = pairings::by_device_code(&shared.db, &device_code).await?.ok_or_else(unknown)?;
-    let proof = instance_grant::prove(shared, headers, &pairing.identity_key)?;
+    let proof = instance_grant::prove(shared, headers, &pairing.identity_key, "/oauth/token")?;
     let proof_expiry = shared.now() + DPOP_NONCE_SECONDS as i64 + 60;
     instance_grant::refuse_replay(shared, &proof, proof_expiry).await?;
     if pairing.redeemed {

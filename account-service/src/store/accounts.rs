@@ -12,6 +12,9 @@ statements! {
     /// Only while the old hash is still there: a password that was changed meanwhile stays changed.
     REHASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
     VERIFY = "UPDATE accounts SET email_verified_at = $2 WHERE id = $1 AND email_verified_at IS NULL";
+    /// Its new address is proved already. No row when somebody else has it by now.
+    CHANGE_EMAIL = "UPDATE accounts SET email = $2, email_verified_at = $3 WHERE id = $1 \
+                    AND NOT EXISTS (SELECT 1 FROM accounts WHERE email = $2)";
     SET_PASSWORD = "UPDATE accounts SET password_hash = $2 WHERE id = $1";
     DELETE = "DELETE FROM accounts WHERE id = $1";
     SUSPEND = "UPDATE accounts SET suspended_at = $2 WHERE id = $1 AND suspended_at IS NULL";
@@ -58,6 +61,15 @@ pub(crate) async fn insert(db: &Db, id: &AccountId, email: &str, password_hash: 
     Ok(db.write(INSERT, values![id.as_str(), email, password_hash, now]).await? == 1)
 }
 
+/// The same within a transaction, for somebody who signs in otherwise and showed elsewhere that the address is theirs.
+pub(crate) async fn insert_without_password(tx: &mut Tx, id: &AccountId, email: &str, now: i64) -> Result<bool> {
+    if tx.write(INSERT, values![id.as_str(), email, "", now]).await? == 0 {
+        return Ok(false);
+    }
+    tx.write(VERIFY, values![id.as_str(), now]).await?;
+    Ok(true)
+}
+
 pub(crate) async fn by_email(db: &Db, email: &str) -> Result<Option<Account>> {
     let row: Option<AccountRow> = db.optional(BY_EMAIL, values![email]).await?;
     row.map(Account::try_from).transpose()
@@ -78,6 +90,16 @@ pub(crate) async fn rehash(db: &Db, id: &AccountId, old: &str, new: &str) -> Res
 pub(crate) async fn verify_email(db: &Db, id: &AccountId, now: i64) -> Result<()> {
     db.write(VERIFY, values![id.as_str(), now]).await?;
     Ok(())
+}
+
+/// Move an account to an address that is shown to be its owner's. Whether nobody else had it.
+pub(crate) async fn change_email(db: &Db, id: &AccountId, email: &str, now: i64) -> Result<bool> {
+    match db.write(CHANGE_EMAIL, values![id.as_str(), email, now]).await {
+        Ok(rows) => Ok(rows == 1),
+        // Two at the same moment: the constraint decides.
+        Err(error) if error.is_conflict() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 pub(crate) async fn set_password(db: &Db, id: &AccountId, hash: &str) -> Result<()> {

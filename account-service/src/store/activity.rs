@@ -29,6 +29,11 @@ macro_rules! kinds {
 kinds! {
     SignedUp = "signed_up";
     SignedIn = "signed_in";
+    EmailChanged = "email_changed";
+    PasskeyAdded = "passkey_added";
+    PasskeyRemoved = "passkey_removed";
+    ProviderLinked = "provider_linked";
+    ProviderUnlinked = "provider_unlinked";
     PasswordChanged = "password_changed";
     SecondStepOn = "second_step_on";
     SecondStepOff = "second_step_off";
@@ -41,6 +46,8 @@ kinds! {
     HomePaused = "home_paused";
     HomeResumed = "home_resumed";
     HomeRenamed = "home_renamed";
+    HomeAssistantBound = "home_assistant_bound";
+    HomeAssistantRemoved = "home_assistant_removed";
     HomeUnlinked = "home_unlinked";
     InvitationMade = "invitation_made";
     InvitationRevoked = "invitation_revoked";

@@ -19,6 +19,13 @@ statements! {
     TOTP = "SELECT created_at, confirmed_at FROM totp_secrets WHERE account_id = $1";
     RECOVERY_CODES = "SELECT COUNT(*) FROM recovery_codes WHERE account_id = $1";
     MAILED_CODES = "SELECT purpose, expires_at, tries_left FROM mailed_codes WHERE account_id = $1 ORDER BY purpose";
+    MAIL_CHALLENGES = "SELECT purpose, email, expires_at, tries_left FROM mail_challenges WHERE account_id = $1 ORDER BY expires_at";
+    PASSKEYS = "SELECT name, created_at, last_used_at FROM passkeys WHERE account_id = $1 ORDER BY created_at";
+    IDENTITIES = "SELECT issuer, subject, label, created_at, last_used_at FROM identities WHERE account_id = $1 ORDER BY created_at";
+    SIGN_IN_TRIPS = "SELECT provider, expires_at FROM sign_in_trips WHERE account_id = $1 ORDER BY expires_at";
+    HOME_ASSISTANT_USERS = "SELECT instance_id, ha_user_id, name, is_owner, bound_at FROM home_assistant_users WHERE account_id = $1 ORDER BY bound_at";
+    HOME_ASSISTANT_TRIPS = "SELECT t.instance_id, t.url, t.expires_at FROM home_assistant_trips t JOIN instances i ON i.id = t.instance_id \
+                            WHERE i.account_id = $1 ORDER BY t.expires_at";
     /// What others share with this person, whoever they are; what this person shares, with whom as they named them.
     MEMBERSHIPS = "SELECT m.id, i.name, o.email, m.role, m.shown_as, m.joined_at, m.expires_at FROM members m JOIN instances i ON i.id = m.instance_id \
                    JOIN accounts o ON o.id = i.account_id WHERE m.account_id = $1 ORDER BY m.joined_at, m.id";
@@ -43,7 +50,7 @@ type Table = (&'static str, Value);
 
 /// All of it as one JSON document: an object with a list for each table.
 pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
-    let tables: [Table; 22] = [
+    let tables: [Table; 28] = [
         accounts(db, account).await?,
         sessions(db, account).await?,
         codes(db, account).await?,
@@ -55,6 +62,12 @@ pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
         totp(db, account).await?,
         recovery_codes(db, account).await?,
         mailed_codes(db, account).await?,
+        mail_challenges(db, account).await?,
+        passkeys(db, account).await?,
+        identities(db, account).await?,
+        sign_in_trips(db, account).await?,
+        home_assistant_users(db, account).await?,
+        home_assistant_trips(db, account).await?,
         memberships(db, account).await?,
         members(db, account).await?,
         invitations(db, account).await?,
@@ -165,6 +178,52 @@ async fn mailed_codes(db: &Db, account: &AccountId) -> Result<Table> {
     let rows: Vec<(String, i64, i64)> = db.rows(MAILED_CODES, values![account.as_str()]).await?;
     let row = |(purpose, expires_at, left)| json!({ "purpose": purpose, "expires_at": expires_at, "tries_left": left });
     Ok(("mailed_codes", rows.into_iter().map(row).collect()))
+}
+
+async fn mail_challenges(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, Option<String>, i64, i64)> = db.rows(MAIL_CHALLENGES, values![account.as_str()]).await?;
+    let row = |(purpose, email, expires_at, left)| json!({ "purpose": purpose, "email": email, "expires_at": expires_at, "tries_left": left });
+    Ok(("mail_challenges", rows.into_iter().map(row).collect()))
+}
+
+async fn passkeys(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, i64, Option<i64>)> = db.rows(PASSKEYS, values![account.as_str()]).await?;
+    let row = |(name, created_at, last_used_at)| json!({ "name": name, "created_at": created_at, "last_used_at": last_used_at });
+    Ok(("passkeys", rows.into_iter().map(row).collect()))
+}
+
+async fn identities(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, String, String, i64, Option<i64>)> = db.rows(IDENTITIES, values![account.as_str()]).await?;
+    let row = |(issuer, subject, label, created_at, last_used_at)| {
+        json!({
+            "issuer": issuer, "subject": subject, "label": label, "created_at": created_at, "last_used_at": last_used_at,
+        })
+    };
+    Ok(("identities", rows.into_iter().map(row).collect()))
+}
+
+async fn sign_in_trips(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, i64)> = db.rows(SIGN_IN_TRIPS, values![account.as_str()]).await?;
+    let row = |(provider, expires_at)| json!({ "provider": provider, "expires_at": expires_at });
+    Ok(("sign_in_trips", rows.into_iter().map(row).collect()))
+}
+
+async fn home_assistant_users(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, String, String, bool, i64)> =
+        db.rows(HOME_ASSISTANT_USERS, values![account.as_str()]).await?;
+    let row = |(instance_id, ha_user_id, name, is_owner, bound_at)| {
+        json!({
+            "instance_id": instance_id, "ha_user_id": ha_user_id, "name": name, "is_owner": is_owner, "bound_at": bound_at,
+        })
+    };
+    Ok(("home_assistant_users", rows.into_iter().map(row).collect()))
+}
+
+async fn home_assistant_trips(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, String, i64)> = db.rows(HOME_ASSISTANT_TRIPS, values![account.as_str()]).await?;
+    let row =
+        |(instance_id, url, expires_at)| json!({ "instance_id": instance_id, "url": url, "expires_at": expires_at });
+    Ok(("home_assistant_trips", rows.into_iter().map(row).collect()))
 }
 
 type MembershipRow = (String, String, String, String, String, i64, Option<i64>);

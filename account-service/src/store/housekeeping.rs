@@ -9,6 +9,9 @@ statements! {
     PAIRINGS = "DELETE FROM pairings WHERE expires_at <= $1 - 3600";
     PUSHED_REQUESTS = "DELETE FROM pushed_requests WHERE expires_at <= $1";
     MAILED_CODES = "DELETE FROM mailed_codes WHERE expires_at <= $1";
+    MAIL_CHALLENGES = "DELETE FROM mail_challenges WHERE expires_at <= $1";
+    SIGN_IN_TRIPS = "DELETE FROM sign_in_trips WHERE expires_at <= $1";
+    HOME_ASSISTANT = "DELETE FROM home_assistant_trips WHERE expires_at <= $1";
     INVITATIONS = "DELETE FROM invitations WHERE expires_at <= $1";
     /// Nothing depends on it: no read counts a guest whose time is over.
     GUESTS = "DELETE FROM members WHERE expires_at <= $1";
@@ -36,7 +39,20 @@ statements! {
 pub(crate) async fn run(db: &Db, now: i64, overlap_seconds: i64) -> Result<u64> {
     const DAY: i64 = 24 * 3600;
     let mut deleted = 0;
-    for sql in [SESSIONS, CODES, PAIRINGS, PUSHED_REQUESTS, MAILED_CODES, INVITATIONS, GUESTS, PROOFS, IDLE_TOKENS] {
+    for sql in [
+        SESSIONS,
+        CODES,
+        PAIRINGS,
+        PUSHED_REQUESTS,
+        MAILED_CODES,
+        MAIL_CHALLENGES,
+        SIGN_IN_TRIPS,
+        HOME_ASSISTANT,
+        INVITATIONS,
+        GUESTS,
+        PROOFS,
+        IDLE_TOKENS,
+    ] {
         deleted += db.write(sql, values![now]).await?;
     }
     deleted += db.write(CHANGES, values![now - 7 * DAY]).await?;

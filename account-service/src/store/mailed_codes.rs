@@ -20,15 +20,12 @@ statements! {
 pub(crate) enum Purpose {
     /// To show that mail reaches its reader.
     Verify,
-    /// To set a new password without the old one.
-    Reset,
 }
 
 impl Purpose {
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Verify => "verify",
-            Self::Reset => "reset",
         }
     }
 }

@@ -2,8 +2,8 @@
 //! it was going.
 
 use axum::extract::Request;
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use macloud_proto::ids::AccountId;
 
@@ -53,11 +53,23 @@ impl Entered {
 
     /// Sign this browser in, and send it on.
     pub(super) async fn go_on(self, shared: &Shared, account: &AccountId, email: &str) -> Result<Response, PageError> {
-        let visitor = self.visitor.signed_in(shared, account, email, &self.parts.headers).await?;
-        let mut response = see_other(self.next.location());
-        response.headers_mut().extend(visitor.cookie_to_set(shared).map(|cookie| (header::SET_COOKIE, cookie)));
-        Ok(response)
+        go_on(shared, self.visitor, &self.parts.headers, account, email, &self.next).await
     }
+}
+
+/// Sign a browser in, and send it on.
+pub(super) async fn go_on(
+    shared: &Shared,
+    visitor: Visitor,
+    headers: &HeaderMap,
+    account: &AccountId,
+    email: &str,
+    next: &Next,
+) -> Result<Response, PageError> {
+    let visitor = visitor.signed_in(shared, account, email, headers).await?;
+    let mut response = see_other(next.location());
+    response.headers_mut().extend(visitor.cookie_to_set(shared).map(|cookie| (header::SET_COOKIE, cookie)));
+    Ok(response)
 }
 
 /// Where to go after signing in: one of our own pages, never anywhere else.
@@ -67,6 +79,11 @@ pub(super) struct Next(Option<String>);
 impl Next {
     pub(super) fn of(form: &Form) -> Self {
         Self(form.value("next").filter(|next| is_ours(next)).map(str::to_owned))
+    }
+
+    /// A page that was checked before, and kept.
+    pub(super) fn kept(text: &str) -> Self {
+        Self(Some(text.to_owned()).filter(|next| is_ours(next)))
     }
 
     /// Where to, also when nothing was asked for.
@@ -116,10 +133,11 @@ pub(super) fn is_ours(next: &str) -> bool {
 }
 
 /// Where signing in may lead.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 15] = [
     "/",
     "/activity",
     "/apps",
+    "/home-assistant/callback",
     "/homes",
     "/join",
     "/link-doctor",
@@ -127,6 +145,8 @@ const PAGES: [&str; 12] = [
     "/pair",
     "/plan",
     "/security",
+    "/security/passkeys",
+    "/security/providers",
     "/sessions",
     "/verify",
 ];

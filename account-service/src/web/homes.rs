@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use macloud_proto::ids::{InstanceId, fingerprint};
 
+use super::home_assistant::Bound;
 use super::security::{is_recent, sign_in_again};
 use super::visitor::Visitor;
 use super::{Frame, PageError, Place, Posted, answer, confirm, page, posted, see_other, when};
@@ -21,6 +22,7 @@ use crate::form::encode;
 use crate::names::clean_name;
 use crate::shared::Shared;
 use crate::store::activity::{self, Kind};
+use crate::store::home_assistant;
 use crate::store::instances;
 use crate::store::members::{self, Reached, Role};
 use crate::store::web_sessions::Session;
@@ -43,6 +45,7 @@ struct Home {
     frame: Frame,
     form_token: String,
     home: ShownHome,
+    home_assistant: Vec<Bound>,
     same_name: bool,
     members: Vec<ShownMember>,
     invitations: Vec<ShownInvitation>,
@@ -159,10 +162,13 @@ async fn try_show(shared: &Shared, id: &str, headers: &HeaderMap) -> Result<Resp
     let all = members::reached(&shared.db, &session.account_id, now).await?;
     let same_name = all.into_iter().any(|other| home.is_called_like(&ShownHome::of(other, now)));
     let (members, invitations) = if home.is_mine() { people::of(shared, &home.id).await? } else { Default::default() };
+    let bound = home_assistant::of_account(&shared.db, &session.account_id).await?;
+    let bound = bound.into_iter().filter(|one| one.instance_id == home.id.as_str()).map(Bound::of).collect();
     let template = Home {
         frame: Frame::new(home.name.clone(), Some(session)).at(Place::Homes),
         form_token: visitor.form_token(shared, FORM),
         home,
+        home_assistant: bound,
         same_name,
         members,
         invitations,

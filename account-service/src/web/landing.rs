@@ -24,7 +24,7 @@ struct Landing {
 pub(super) async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     let outcome = Visitor::of(&shared, &headers).await.map(|visitor| {
         let frame = Frame::new(words::say("landing-title"), visitor.session.as_ref());
-        let may_sign_up = shared.config.limits.sign_up == SignUp::Open;
+        let may_sign_up = shared.config.limits.sign_up != SignUp::Closed;
         page(&shared, &visitor, StatusCode::OK, &Landing { frame, may_sign_up })
     });
     answer(&shared, outcome)

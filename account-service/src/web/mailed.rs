@@ -1,4 +1,4 @@
-//! Codes by mail: to confirm one's address, and to set a new password without the old one.
+//! Codes by mail: to set a new password without the old one, and to confirm one's address.
 //!
 //! Codes and no links: in the Alexa app's own browser a link from the mail would open somewhere else, and the way there
 //! would be lost. These pages tell nobody whether an address has an account.
@@ -13,12 +13,13 @@ use macloud_proto::ids::AccountId;
 
 use super::credentials::{Entered, Next};
 use super::visitor::Visitor;
-use super::{Frame, PageError, answer, page, posted, second_step, see_other};
+use super::{Frame, PageError, answer, codes, page, posted, second_step, see_other};
 use crate::form::Form;
 use crate::oauth::{draw_user_code, normalise_user_code};
 use crate::passwords::{self, normalise_email};
 use crate::rate_limits::Attempt;
 use crate::shared::Shared;
+use crate::store::mail_challenges::{self as challenges, Meant};
 use crate::store::mailed_codes::{self, Purpose};
 use crate::store::web_sessions::Session;
 use crate::store::{accounts, activity, grants, instances, members, second_factors, web_sessions};
@@ -41,8 +42,7 @@ struct Reset<'a> {
     form_token: String,
     next: &'a Next,
     email: &'a str,
-    /// A code was just sent to that address, if it has an account.
-    sent: bool,
+    ticket: &'a str,
     /// Mail waits in a directory of this machine.
     as_files: bool,
     error: Option<&'static str>,
@@ -77,13 +77,15 @@ pub(super) async fn forgot(State(shared): State<Arc<Shared>>, request: Request) 
     let outcome = async {
         let entered = Entered::read(&shared, request, FORM).await?;
         let email = normalise_email(entered.email()).unwrap_or_default();
-        let limit = shared.config.limits.mailed_codes;
-        shared.rate_limits.count(Attempt::MailedCode, &entered.address(&shared), limit)?;
-        shared.rate_limits.count(Attempt::MailedCode, &email, limit)?;
-        if let Some(account) = accounts::by_email(&shared.db, &email).await?.filter(|account| !account.suspended) {
-            send_code(&shared, &account.id, &account.email, Purpose::Reset).await?;
+        codes::count_mail(&shared, &entered.address(&shared), &email)?;
+        let account = accounts::by_email(&shared.db, &email).await?.filter(|account| !account.suspended);
+        let id = account.as_ref().map(|account| account.id.clone());
+        let meant = Meant { account: id, email: None, password_hash: None };
+        let (ticket, code) = codes::begin(&shared, challenges::Purpose::Reset, &meant).await?;
+        if let Some(account) = account {
+            codes::send(&shared, challenges::Purpose::Reset, &account.email, &code);
         }
-        Ok(reset_page(&shared, &entered, StatusCode::OK, None))
+        Ok(reset_page(&shared, &entered, ticket.as_str(), None))
     };
     answer(&shared, outcome.await)
 }
@@ -95,35 +97,35 @@ pub(super) async fn reset(State(shared): State<Arc<Shared>>, request: Request) -
 
 async fn try_reset(shared: &Shared, request: Request) -> Result<Response, PageError> {
     let entered = Entered::read(shared, request, FORM).await?;
-    let again = |error| Ok(reset_page(shared, &entered, StatusCode::UNPROCESSABLE_ENTITY, Some(error)));
+    let again = |error| Ok(reset_page(shared, &entered, entered.value("ticket"), Some(error)));
     let email = normalise_email(entered.email()).unwrap_or_default();
     if let Err(rule) = passwords::check_new(entered.password(), &email) {
         return again(rule.message());
     }
-    // The code has five tries whoever tries; this bounds how many accounts one stranger can try them on.
-    let limit = shared.config.limits.wrong_passwords_per_account_and_address;
-    shared.rate_limits.count(Attempt::WrongPasswordHere, &entered.address(shared), limit)?;
+    // The code has its own tries; this bounds the hashing.
+    let from = entered.address(shared);
+    shared.rate_limits.count(Attempt::SignIn, &from, shared.config.limits.sign_in_per_address)?;
     // Before anything is known about the account: both cases take the same work.
     let hash = shared.passwords.hash(entered.password()).await?;
-    let account = accounts::by_email(&shared.db, &email).await?.filter(|account| !account.suspended);
-    let right = match &account {
-        Some(account) => is_right(shared, &account.id, Purpose::Reset, entered.value("code")).await?,
-        None => false,
+    let meant = codes::judge(shared, challenges::Purpose::Reset, &entered).await?;
+    let account = match meant.and_then(|meant| meant.account) {
+        Some(id) => accounts::by_id(&shared.db, &id).await?.filter(|account| !account.suspended),
+        None => None,
     };
-    let (Some(account), true) = (account, right) else {
-        return again("mailed-code-wrong");
-    };
+    let Some(account) = account else { return again("mailed-code-wrong") };
     if !account.email_verified {
         end_what_came_before(shared, &account.id).await?;
     }
     accounts::set_password(&shared.db, &account.id, &hash).await?;
     accounts::verify_email(&shared.db, &account.id, shared.now()).await?;
     web_sessions::end_all(&shared.db, &account.id).await?;
+    challenges::end_of_account(&shared.db, &account.id).await?;
     tracing::info!(account.id = %account.id, "the password was set anew by a mailed code");
     activity::note(&shared.db, &account.id, activity::Kind::PasswordChanged, "", shared.now()).await;
     shared.mail.send(&account.email, &words::say("mailed-changed-subject"), &words::say("mailed-changed-text"));
     if second_step::is_on(shared, &account.id).await? {
-        return second_step::ask(shared, &entered, &account.id).await;
+        let account = accounts::by_id(&shared.db, &account.id).await?.ok_or(PageError::Forgery)?;
+        return second_step::ask(shared, &entered.visitor, &entered.next, &account).await;
     }
     entered.go_on(shared, &account.id, &account.email).await
 }
@@ -144,37 +146,18 @@ async fn end_what_came_before(shared: &Shared, account: &AccountId) -> Result<()
     Ok(shared.commit(tx).await?)
 }
 
-fn reset_page(shared: &Shared, entered: &Entered, status: StatusCode, error: Option<&'static str>) -> Response {
+fn reset_page(shared: &Shared, entered: &Entered, ticket: &str, error: Option<&'static str>) -> Response {
+    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let template = Reset {
         frame: Frame::new(words::say("mailed-forgot-title"), None),
         form_token: entered.visitor.form_token(shared, FORM),
         next: &entered.next,
         email: entered.email(),
-        sent: true,
+        ticket,
         as_files: shared.mail.writes_files(),
         error,
     };
     page(shared, &entered.visitor, status, &template)
-}
-
-/// GET `/reset?next=…`: for whoever comes back with a code from their mail and has lost the page.
-pub(super) async fn show_reset(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, _) = request.into_parts();
-    let outcome = async {
-        let visitor = Visitor::of(&shared, &parts.headers).await?;
-        let form = Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?;
-        let template = Reset {
-            frame: Frame::new(words::say("mailed-forgot-title"), None),
-            form_token: visitor.form_token(&shared, FORM),
-            next: &Next::of(&form),
-            email: "",
-            sent: false,
-            as_files: false,
-            error: None,
-        };
-        Ok(page(&shared, &visitor, StatusCode::OK, &template))
-    };
-    answer(&shared, outcome.await)
 }
 
 /// GET `/verify`.
@@ -196,7 +179,7 @@ pub(super) async fn verify(State(shared): State<Arc<Shared>>, request: Request) 
             let limit = shared.config.limits.mailed_codes;
             // Not the address: strangers can use that up.
             shared.rate_limits.count(Attempt::MailedCode, session.account_id.as_str(), limit)?;
-            send_code(&shared, &session.account_id, &session.email, Purpose::Verify).await?;
+            send_code(&shared, &session.account_id, &session.email).await?;
             return Ok(verify_page(&shared, &posted.visitor, &session, StatusCode::OK, true, None));
         };
         if !is_right(&shared, &session.account_id, Purpose::Verify, typed).await? {
@@ -229,24 +212,13 @@ fn verify_page(
     page(shared, visitor, status, &template)
 }
 
-/// Send a fresh code; the one before stops working.
-pub(super) async fn send_code(
-    shared: &Shared,
-    account: &AccountId,
-    email: &str,
-    purpose: Purpose,
-) -> Result<(), PageError> {
+/// Send a fresh code to confirm an address; the one before stops working.
+pub(super) async fn send_code(shared: &Shared, account: &AccountId, email: &str) -> Result<(), PageError> {
     let code = draw_user_code();
     let normalised = normalise_user_code(&code).expect("we drew it");
-    let hash = shared.master.mailed_code_hash(purpose.text(), account.as_str(), &normalised);
-    mailed_codes::replace(&shared.db, account, purpose, &hash, shared.now() + CODE_SECONDS, TRIES).await?;
-    let what_for = match purpose {
-        Purpose::Verify => "mailed-code-verify",
-        Purpose::Reset => "mailed-code-reset",
-    };
-    let before = words::with(what_for, [("cloud", shared.issuer.as_str().into())]);
-    let text = format!("{before}\n\n    {code}\n\n{}\n", words::say("mailed-code-after"));
-    shared.mail.send(email, &words::with("mailed-code-subject", [("code", code.into())]), &text);
+    let hash = shared.master.mailed_code_hash(Purpose::Verify.text(), account.as_str(), &normalised);
+    mailed_codes::replace(&shared.db, account, Purpose::Verify, &hash, shared.now() + CODE_SECONDS, TRIES).await?;
+    codes::mail(shared, "mailed-code-verify", email, &code);
     Ok(())
 }
 

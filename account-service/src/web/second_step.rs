@@ -14,13 +14,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use macloud_proto::ids::AccountId;
 
 use super::credentials::{Entered, Next};
+use super::passkeys::{self, Asked, Purpose};
 use super::visitor::Visitor;
-use super::{Frame, PageError, answer, page};
+use super::{Frame, PageError, answer, page_with_script, sign_in};
 use crate::rate_limits::Attempt;
 use crate::second_factor::{matching_step, normalise_recovery_code};
 use crate::secrets;
 use crate::shared::Shared;
-use crate::store::{accounts, second_factors};
+use crate::store::accounts::{self, Account};
+use crate::store::second_factors;
 use crate::words;
 
 const FORM: &str = "second-step";
@@ -31,59 +33,101 @@ struct SecondStep<'a> {
     frame: Frame,
     form_token: String,
     next: &'a Next,
-    ticket: String,
-    error: Option<&'static str>,
+    ticket: &'a str,
+    passkey: Option<Asked>,
+    script: &'static str,
+    error: Option<String>,
 }
 
-/// Whether this account has a second step.
+/// Whether signing in to this account takes a second step.
 pub(super) async fn is_on(shared: &Shared, account: &AccountId) -> Result<bool, PageError> {
+    has_app(shared, account).await
+}
+
+/// Whether there is an app that shows codes for this account.
+pub(super) async fn has_app(shared: &Shared, account: &AccountId) -> Result<bool, PageError> {
     Ok(second_factors::of_account(&shared.db, account).await?.is_some_and(|totp| totp.confirmed))
 }
 
-/// Ask for the code of an account whose password was right.
-pub(super) async fn ask(shared: &Shared, entered: &Entered, account: &AccountId) -> Result<Response, PageError> {
-    let account = accounts::by_id(&shared.db, account).await?.ok_or(PageError::Forgery)?;
-    let ticket = ticket(shared, &entered.visitor, &account.id, &account.password_hash);
-    Ok(ask_with(shared, entered, ticket, StatusCode::OK, None))
+/// Ask for the code of an account whose password was right, or whom another provider knows.
+pub(super) async fn ask(
+    shared: &Shared,
+    visitor: &Visitor,
+    next: &Next,
+    account: &Account,
+) -> Result<Response, PageError> {
+    let ticket = ticket(shared, visitor, &account.id, &account.password_hash);
+    ask_with(shared, visitor, next, &account.id, &ticket, None).await
 }
 
-fn ask_with(
+async fn ask_with(
     shared: &Shared,
-    entered: &Entered,
-    ticket: String,
-    status: StatusCode,
-    error: Option<&'static str>,
-) -> Response {
+    visitor: &Visitor,
+    next: &Next,
+    account: &AccountId,
+    ticket: &str,
+    error: Option<String>,
+) -> Result<Response, PageError> {
+    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let template = SecondStep {
         frame: Frame::new(words::say("step-title"), None),
-        form_token: entered.visitor.form_token(shared, FORM),
-        next: &entered.next,
+        form_token: visitor.form_token(shared, FORM),
+        next,
         ticket,
+        passkey: passkeys::ask_for_second_step(shared, visitor, account).await?,
+        script: passkeys::script(),
         error,
     };
-    page(shared, &entered.visitor, status, &template)
+    Ok(page_with_script(shared, visitor, status, &template))
 }
 
-/// POST `/sign-in/code`.
+/// POST `/sign-in/code`: a code, or the answer of a passkey.
 pub(super) async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     answer(&shared, try_submit(&shared, request).await)
 }
 
 async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageError> {
     let entered = Entered::read(shared, request, FORM).await?;
-    let (account, password) =
-        read_ticket(shared, &entered.visitor, entered.value("ticket")).ok_or(PageError::Forgery)?;
+    let ticket = entered.value("ticket");
+    let (account, password) = read_ticket(shared, &entered.visitor, ticket).ok_or(PageError::Forgery)?;
     let account = accounts::by_id(&shared.db, &account).await?.filter(|account| !account.suspended);
     let account = account.filter(|account| password_mark(&account.password_hash) == password);
     let account = account.ok_or(PageError::Forgery)?;
-    if !is_right(shared, &account.id, entered.value("code")).await? {
-        let error = "step-wrong";
+    let error = match entered.value("credential") {
+        "" if is_right(shared, &account.id, entered.value("code")).await? => None,
+        "" => Some(words::say("step-wrong")),
+        credential if has_passkey(shared, &entered, &account.id, credential).await? => None,
+        _ => Some(words::say("identity-passkey-wrong")),
+    };
+    if error.is_some() {
         // The same ticket: wrong codes must not prolong it.
-        let ticket = entered.value("ticket").to_owned();
-        return Ok(ask_with(shared, &entered, ticket, StatusCode::UNPROCESSABLE_ENTITY, Some(error)));
+        return ask_with(shared, &entered.visitor, &entered.next, &account.id, ticket, error).await;
     }
     tracing::info!(account.id = %account.id, "signed in with a second step");
     entered.go_on(shared, &account.id, &account.email).await
+}
+
+async fn has_passkey(
+    shared: &Shared,
+    entered: &Entered,
+    account: &AccountId,
+    credential: &str,
+) -> Result<bool, PageError> {
+    let (purpose, ticket) = (Purpose::SecondStep(account), entered.value("passkey_ticket"));
+    Ok(passkeys::judge(shared, &entered.visitor, purpose, ticket, credential).await?.as_ref() == Some(account))
+}
+
+/// POST `/sign-in/app`: somebody who is signed in shows anew that it is them, by a code of their app.
+pub(super) async fn show_again(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let outcome = async {
+        let entered = Entered::read(&shared, request, sign_in::FORM).await?;
+        let Some(session) = entered.visitor.session.clone() else { return Err(PageError::Forgery) };
+        if !is_right(&shared, &session.account_id, entered.value("code")).await? {
+            return sign_in::again(&shared, &entered, words::say("identity-app-code-wrong")).await;
+        }
+        entered.go_on(&shared, &session.account_id, &session.email).await
+    };
+    answer(&shared, outcome.await)
 }
 
 /// Whether this is a code of the account's app, or one of its recovery codes; either works once.

@@ -33,6 +33,8 @@ struct Security {
     form_token: String,
     email_verified: bool,
     second_step: bool,
+    /// Whether there are other providers to sign in with.
+    providers: bool,
     codes_left: i64,
     problem: Option<(&'static str, &'static str)>,
     done: Option<&'static str>,
@@ -66,7 +68,7 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap) 
     answer(&shared, outcome.await)
 }
 
-async fn overview(
+pub(super) async fn overview(
     shared: &Shared,
     visitor: &Visitor,
     session: &Session,
@@ -80,6 +82,7 @@ async fn overview(
         frame: Frame::new(words::say("security-title"), Some(session)).at(Place::Security),
         form_token: visitor.form_token(shared, FORM),
         email_verified: account.is_none_or(|account| account.email_verified),
+        providers: !shared.providers.is_empty(),
         second_step: totp.is_some_and(|totp| totp.confirmed),
         codes_left: second_factors::codes_left(&shared.db, &session.account_id).await?,
         problem,
@@ -254,10 +257,21 @@ pub(super) async fn recently_signed_in(
     shared: &Shared,
     request: Request,
 ) -> Result<Result<(Posted, Session), Response>, PageError> {
-    let posted = posted(shared, request, FORM).await?;
+    recently_signed_in_for(shared, request, FORM, "/security").await
+}
+
+/// The same for the forms of another page.
+pub(super) async fn recently_signed_in_for(
+    shared: &Shared,
+    request: Request,
+    form: &str,
+    page: &str,
+) -> Result<Result<(Posted, Session), Response>, PageError> {
+    let posted = posted(shared, request, form).await?;
+    let sign_in = |again| see_other(&format!("/sign-in?next={}{again}", encode(page)));
     Ok(match posted.visitor.session.clone() {
-        None => Err(sign_in_first()),
-        Some(session) if !is_recent(shared, &session) => Err(sign_in_again("/security")),
+        None => Err(sign_in("")),
+        Some(session) if !is_recent(shared, &session) => Err(sign_in("&again=1")),
         Some(session) => Ok((posted, session)),
     })
 }
@@ -270,6 +284,14 @@ pub(super) fn is_recent(shared: &Shared, session: &Session) -> bool {
 /// Sign in once more, and come back to this page of ours.
 pub(super) fn sign_in_again(next: &str) -> Response {
     see_other(&format!("/sign-in?next={}&again=1", encode(next)))
+}
+
+/// Tell people about a change to how they sign in, where they can see it even if it was not them.
+pub(super) async fn tell(shared: &Shared, session: &Session, kind: Kind, detail: &str, mail: &str) {
+    tracing::info!(account.id = %session.account_id, ?kind, "something about signing in was changed");
+    activity::note(&shared.db, &session.account_id, kind, detail, shared.now()).await;
+    let text = words::with(mail, &[("cloud", shared.issuer.as_str().into()), ("name", detail.into())]);
+    shared.mail.send(&session.email, &words::say("identity-mail-notice-subject"), &text);
 }
 
 /// Long enough to fetch a phone.

@@ -1,4 +1,4 @@
-//! Signing in.
+//! Signing in, and showing anew that it is oneself: by password, passkey, another provider, and then with one's app, too.
 
 use std::sync::Arc;
 
@@ -8,8 +8,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::credentials::{Entered, Next};
+use super::passkeys::{self, Asked};
+use super::upstream::{self, Offered};
 use super::visitor::Visitor;
-use super::{Frame, PageError, answer, page, second_step, see_other};
+use super::{Frame, PageError, answer, page_with_script, second_step, see_other};
 use crate::config::SignUp;
 use crate::form::Form;
 use crate::passwords::{self, Passwords, normalise_email};
@@ -18,7 +20,7 @@ use crate::shared::Shared;
 use crate::store::accounts::{self, Account};
 use crate::words;
 
-const FORM: &str = "sign-in";
+pub(super) const FORM: &str = "sign-in";
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -27,8 +29,16 @@ struct SignIn<'a> {
     form_token: String,
     next: &'a Next,
     email: &'a str,
-    error: Option<&'static str>,
+    error: Option<String>,
     may_sign_up: bool,
+    /// Somebody signed in, who is to show anew that it is them, and how they can.
+    again: bool,
+    password: bool,
+    app: bool,
+    passkey: Option<Asked>,
+    providers: Vec<Offered>,
+    provider_token: String,
+    script: &'static str,
 }
 
 /// GET `/sign-in?next=…`; with `again`, even somebody who is signed in has to.
@@ -43,7 +53,7 @@ async fn try_show(shared: &Shared, request: Request) -> Result<Response, PageErr
     if visitor.session.is_some() && form.value("again").is_none() {
         return Ok(see_other(next.location()));
     }
-    Ok(sign_in_page(shared, &visitor, StatusCode::OK, &next, "", None))
+    sign_in_page(shared, &visitor, StatusCode::OK, &next, None, None).await
 }
 
 /// POST `/sign-in`.
@@ -53,26 +63,31 @@ pub(super) async fn submit(State(shared): State<Arc<Shared>>, request: Request) 
 
 async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageError> {
     let entered = Entered::read(shared, request, FORM).await?;
-    let again =
-        |status, error| sign_in_page(shared, &entered.visitor, status, &entered.next, entered.email(), Some(error));
     match check_password(shared, &entered).await? {
         Verdict::Right(account) => {
             renew_hash(shared, &account, entered.password()).await?;
             if second_step::is_on(shared, &account.id).await? {
-                return second_step::ask(shared, &entered, &account.id).await;
+                return second_step::ask(shared, &entered.visitor, &entered.next, &account).await;
             }
             tracing::info!(account.id = %account.id, "signed in");
             entered.go_on(shared, &account.id, &account.email).await
         }
-        Verdict::Wrong => {
-            let error = "signin-mismatch";
-            Ok(again(StatusCode::UNPROCESSABLE_ENTITY, error))
-        }
-        Verdict::Suspended => {
-            let error = "signin-suspended";
-            Ok(again(StatusCode::FORBIDDEN, error))
-        }
+        Verdict::Wrong => again(shared, &entered, words::say("signin-mismatch")).await,
+        Verdict::Suspended => refuse_suspended(shared, &entered).await,
     }
+}
+
+/// The page once more, saying what was wrong.
+pub(super) async fn again(shared: &Shared, entered: &Entered, error: String) -> Result<Response, PageError> {
+    let Entered { visitor, next, .. } = entered;
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    sign_in_page(shared, visitor, status, next, Some(entered.email()), Some(error)).await
+}
+
+pub(super) async fn refuse_suspended(shared: &Shared, entered: &Entered) -> Result<Response, PageError> {
+    let error = Some(words::say("signin-suspended"));
+    let Entered { visitor, next, .. } = entered;
+    sign_in_page(shared, visitor, StatusCode::FORBIDDEN, next, Some(entered.email()), error).await
 }
 
 enum Verdict {
@@ -129,21 +144,38 @@ async fn renew_hash(shared: &Shared, account: &Account, password: &str) -> Resul
     Ok(())
 }
 
-fn sign_in_page(
+/// The page, with all the ways that this service, or the person who is to show anew that it is them, has.
+pub(super) async fn sign_in_page(
     shared: &Shared,
     visitor: &Visitor,
     status: StatusCode,
     next: &Next,
-    email: &str,
-    error: Option<&'static str>,
-) -> Response {
+    email: Option<&str>,
+    error: Option<String>,
+) -> Result<Response, PageError> {
+    let account = match &visitor.session {
+        Some(session) => accounts::by_id(&shared.db, &session.account_id).await?,
+        None => None,
+    };
+    let id = account.as_ref().map(|account| &account.id);
+    let known = account.as_ref().map(|account| account.email.as_str());
     let template = SignIn {
         frame: Frame::new(words::say("signin-title"), None),
         form_token: visitor.form_token(shared, FORM),
         next,
-        email,
+        email: email.filter(|email| !email.is_empty()).or(known).unwrap_or_default(),
         error,
-        may_sign_up: shared.config.limits.sign_up == SignUp::Open,
+        may_sign_up: shared.config.limits.sign_up != SignUp::Closed,
+        again: account.is_some(),
+        password: account.as_ref().is_none_or(|account| !account.password_hash.is_empty()),
+        app: match id {
+            Some(id) => second_step::has_app(shared, id).await?,
+            None => false,
+        },
+        passkey: passkeys::ask_to_sign_in(shared, visitor, id).await?,
+        providers: upstream::offered(shared, id).await?,
+        provider_token: visitor.form_token(shared, upstream::FORM),
+        script: passkeys::script(),
     };
-    page(shared, visitor, status, &template)
+    Ok(page_with_script(shared, visitor, status, &template))
 }

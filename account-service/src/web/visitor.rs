@@ -86,6 +86,11 @@ impl Visitor {
         !self.fresh && shared.master.form_token_matches(self.cookie.as_str(), form, token)
     }
 
+    /// What stands for this browser where its cookie must not.
+    pub(super) fn browser(&self) -> &[u8; 32] {
+        &self.hash
+    }
+
     pub(crate) fn cookie_to_set(&self, shared: &Shared) -> Option<HeaderValue> {
         if !self.fresh {
             return None;

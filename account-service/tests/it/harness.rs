@@ -448,7 +448,7 @@ impl Answer {
     }
 }
 
-fn attribute(tag: &str, name: &str) -> String {
+pub fn attribute(tag: &str, name: &str) -> String {
     let after = tag.split_once(&format!("{name}=\"")).unwrap().1;
     let value = after.split_once('"').unwrap().0;
     value
@@ -510,6 +510,8 @@ fn unlimited() -> Limits {
         wrong_passwords_per_account: Rate::OFF,
         wrong_second_steps_per_account: Rate::OFF,
         mailed_codes: Rate::OFF,
+        mailed_codes_per_network: Rate::OFF,
+        mails_per_mailbox: Rate::OFF,
         sign_up: SignUp::Open,
         sign_up_per_address: Rate::OFF,
         wrong_pairing_codes: Rate::OFF,

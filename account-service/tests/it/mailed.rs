@@ -11,8 +11,7 @@ fn code(world: &World, before: &[String]) -> String {
     let new: Vec<String> = world.mails().into_iter().filter(|mail| !before.contains(mail)).collect();
     let [mail] = new.as_slice() else { panic!("{} mails came", new.len()) };
     assert!(mail.contains(&format!("To: {EMAIL}")), "{mail}");
-    let subject = mail.lines().find(|line| line.starts_with("Subject: ")).unwrap();
-    subject["Subject: ".len()..].split(' ').next().unwrap().to_owned()
+    subject_code(mail)
 }
 
 /// Ask for a code to set a new password: the page for it, and the code if one came.
@@ -25,7 +24,147 @@ async fn forgot(world: &World, browser: &mut Browser<'_>, email: &str) -> (Answe
     (page, code)
 }
 
+/// Ask for an account; the page that wants the code.
+async fn ask_for_account(browser: &mut Browser<'_>, email: &str) -> Answer {
+    let page = browser.get("/sign-up?next=%2Fapps").await;
+    let page = browser.submit(&page, "/sign-up", &[("email", email), ("password", PASSWORD)]).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    page
+}
+
+/// With what was mailed first, as a public cloud does it.
+fn confirmed(config: &mut macloud_account_service::Config) {
+    config.limits.sign_up = macloud_account_service::SignUp::Confirmed;
+}
+
+fn mails_to(world: &World, email: &str) -> Vec<String> {
+    world.mails().into_iter().filter(|mail| mail.contains(&format!("To: {email}"))).collect()
+}
+
+async fn signing_up_tells_nobody_who_has_an_account(kind: Kind) {
+    World::with_settings(kind, confirmed, async |world| {
+        world.service.create_user(EMAIL, PASSWORD).await.unwrap();
+        let mut browser = world.browser();
+        let known = ask_for_account(&mut browser, EMAIL).await;
+        let new = ask_for_account(&mut browser, "eve@example.org").await;
+        assert_eq!(known.text.len(), new.text.len());
+        assert!(mails_to(world, EMAIL)[0].contains("have an account already"));
+        let [code] = mails_to(world, "eve@example.org").try_into().unwrap();
+        let code = subject_code(&code);
+        // The code of one page is none of another's.
+        let refused = browser.submit(&known, "/sign-up/code", &[("code", &code)]).await;
+        let wrong = browser.submit(&new, "/sign-up/code", &[("code", "BBBB-BBBB")]).await;
+        assert_eq!((refused.status, refused.text.len()), (StatusCode::UNPROCESSABLE_ENTITY, wrong.text.len()));
+        assert_eq!(world.service.list_users().await.unwrap().len(), 1, "no account before its code");
+        let before = browser.cookie.clone();
+        let landed = browser.submit(&wrong, "/sign-up/code", &[("code", &code)]).await;
+        assert_eq!((landed.status, landed.location()), (StatusCode::SEE_OTHER, "/apps"), "{}", landed.text);
+        assert!(!browser.get("/security").await.text.contains("Not confirmed"));
+        browser.cookie = before;
+        let again = browser.submit(&new, "/sign-up/code", &[("code", &code)]).await;
+        assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY, "a code works once");
+        // Late.
+        let late = ask_for_account(&mut browser, "bob@example.org").await;
+        let [code] = mails_to(world, "bob@example.org").try_into().unwrap();
+        world.advance(900);
+        let late = browser.submit(&late, "/sign-up/code", &[("code", &subject_code(&code))]).await;
+        assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(world.service.housekeep().await.unwrap() > 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn signing_up_tells_nobody_who_has_an_account_on_sqlite() {
+    signing_up_tells_nobody_who_has_an_account(Kind::Sqlite).await;
+}
+
+#[tokio::test]
+async fn signing_up_tells_nobody_who_has_an_account_on_postgres() {
+    signing_up_tells_nobody_who_has_an_account(Kind::Postgres).await;
+}
+
+#[tokio::test]
+async fn two_who_claim_one_address_become_one_account() {
+    World::with_settings(Kind::Sqlite, confirmed, async |world| {
+        let (mut one, mut other) = (world.browser(), world.browser());
+        let pages = [ask_for_account(&mut one, EMAIL).await, ask_for_account(&mut other, EMAIL).await];
+        let codes: Vec<String> = mails_to(world, EMAIL).iter().map(|mail| subject_code(mail)).collect();
+        let mut landed = Vec::new();
+        for (browser, page) in [(&mut one, &pages[0]), (&mut other, &pages[1])] {
+            for code in &codes {
+                landed.push(browser.submit(page, "/sign-up/code", &[("code", code)]).await.status);
+            }
+        }
+        assert_eq!(landed.iter().filter(|status| **status == StatusCode::SEE_OTHER).count(), 1);
+        assert_eq!(world.service.list_users().await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+fn subject_code(mail: &str) -> String {
+    let subject = mail.lines().find(|line| line.starts_with("Subject: ")).unwrap();
+    subject["Subject: ".len()..].split(' ').next().unwrap().to_owned()
+}
+
 on_both_databases! {
+    async fn a_stranger_takes_nothing_from_whoever_holds_a_code(world: &World) {
+        world.person(EMAIL).await;
+        let mut owner = world.browser();
+        let (page, code) = forgot(world, &mut owner, EMAIL).await;
+        let mut stranger = world.browser();
+        for _ in 0..7 {
+            let (theirs, _) = forgot(world, &mut stranger, EMAIL).await;
+            // Knowing the owner's code is of no use in another page.
+            let stolen = stranger.submit(&theirs, "/reset", &[("code", code.as_deref().unwrap()), ("password", "a stolen one")]).await;
+            assert_eq!(stolen.status, StatusCode::UNPROCESSABLE_ENTITY);
+            for _ in 0..6 {
+                stranger.submit(&theirs, "/reset", &[("code", "BBBB-BBBB"), ("password", "a stolen one")]).await;
+            }
+        }
+        let landed = owner.submit(&page, "/reset", &[("code", &code.unwrap()), ("password", "a new long one")]).await;
+        assert_eq!(landed.status, StatusCode::SEE_OTHER, "{}", landed.text);
+    }
+
+    async fn an_account_moves_to_an_address_that_is_shown_to_be_its_owners(world: &World) {
+        let mut browser = world.person(EMAIL).await;
+        world.service.create_user("eve@example.org", PASSWORD).await.unwrap();
+        let security = browser.get("/security").await;
+        let taken = browser.submit(&security, "/security/email", &[("email", "eve@example.org")]).await;
+        let free = browser.submit(&security, "/security/email", &[("email", "ann@example.org")]).await;
+        assert_eq!((taken.status, taken.text.len()), (StatusCode::OK, free.text.len()), "nobody learns who has an account");
+        assert!(mails_to(world, "eve@example.org")[0].contains("have an account already"));
+        let [mail] = mails_to(world, "ann@example.org").try_into().unwrap();
+        let wrong = browser.submit(&free, "/security/email/confirm", &[("code", "BBBB-BBBB")]).await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let mut eve = world.browser();
+        let page = eve.get("/sign-in").await;
+        eve.submit(&page, "/sign-in", &[("email", "eve@example.org"), ("password", PASSWORD)]).await;
+        let done = browser.submit(&free, "/security/email/confirm", &[("code", &subject_code(&mail))]).await;
+        assert!(done.status == StatusCode::OK && done.text.contains("ann@example.org"), "{}", done.text);
+        assert!(mails_to(world, EMAIL).iter().any(|mail| mail.contains("no longer belongs to it")));
+        let mut emails: Vec<String> = world.service.list_users().await.unwrap().into_iter().map(|user| user.email).collect();
+        emails.sort();
+        assert_eq!(emails, ["ann@example.org", "eve@example.org"]);
+        // A page of one account is of no use to another.
+        let security = browser.get("/security").await;
+        let page = browser.submit(&security, "/security/email", &[("email", "bob@example.org")]).await;
+        let [mail] = mails_to(world, "bob@example.org").try_into().unwrap();
+        let ticket: Vec<_> = page.hidden_fields("/security/email/confirm").into_iter().filter(|(name, _)| name != "form_token").collect();
+        let own = eve.get("/security").await.hidden_fields("/security/email");
+        let fields: Vec<_> = own.into_iter().chain(ticket).chain([("code".to_owned(), subject_code(&mail))]).collect();
+        assert_eq!(eve.post("/security/email/confirm", &fields).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    async fn a_password_that_everybody_tries_first_is_refused(world: &World) {
+        let mut browser = world.browser();
+        let page = browser.get("/sign-up").await;
+        for common in ["password", "Passw0rd", "12345678", "ada12345"] {
+            let refused = browser.submit(&page, "/sign-up", &[("email", EMAIL), ("password", common)]).await;
+            assert!(refused.status == StatusCode::UNPROCESSABLE_ENTITY && refused.text.contains("guessed quickly"), "{common}");
+        }
+    }
+
     async fn a_mailed_code_sets_a_new_password_once(world: &World) {
         let client = world.alexa().await;
         let mut old = world.person(EMAIL).await;
@@ -163,6 +302,8 @@ async fn nobody_is_flooded_with_codes() {
         let refused = browser.submit(&page, "/forgot", &[("email", EMAIL)]).await;
         assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(world.mails().len(), 3);
+        // At another address nothing is used up.
+        assert_eq!(browser.submit(&page, "/forgot", &[("email", "eve@example.org")]).await.status, StatusCode::OK);
     })
     .await;
 }

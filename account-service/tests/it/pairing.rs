@@ -49,19 +49,25 @@ impl Connector {
         answer.json()
     }
 
-    fn dpop(&self, nonce: Option<&str>) -> String {
-        let request = dpop::Request { method: "POST", url: TOKEN_URL, access_token: None };
+    fn dpop(&self, url: &str, nonce: Option<&str>) -> String {
+        let request = dpop::Request { method: "POST", url, access_token: None };
         dpop::prove(&self.key, request, nonce, &unique(), 0)
     }
 
     /// Ask with a proof; once more with the nonce if one is asked for.
     pub async fn ask(&self, world: &World, form: &[(&str, &str)]) -> Answer {
-        let first = world.post("/oauth/token", &[("dpop", &self.dpop(None))], form).await;
+        self.ask_at(world, "/oauth/token", form).await
+    }
+
+    /// The same elsewhere.
+    pub async fn ask_at(&self, world: &World, path: &str, form: &[(&str, &str)]) -> Answer {
+        let url = format!("{ISSUER}{path}");
+        let first = world.post(path, &[("dpop", &self.dpop(&url, None))], form).await;
         if first.status != StatusCode::BAD_REQUEST || first.error() != "use_dpop_nonce" {
             return first;
         }
         let nonce = first.header("dpop-nonce").to_owned();
-        world.post("/oauth/token", &[("dpop", &self.dpop(Some(&nonce)))], form).await
+        world.post(path, &[("dpop", &self.dpop(&url, Some(&nonce)))], form).await
     }
 
     pub async fn poll(&self, world: &World, begun: &Value) -> Answer {
@@ -396,9 +402,9 @@ on_both_databases! {
         let nonce = {
             let form = form(&connector.assertion(id, now));
             let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (*n, v.as_str())).collect();
-            world.post("/oauth/token", &[("dpop", &connector.dpop(None))], &form).await.header("dpop-nonce").to_owned()
+            world.post("/oauth/token", &[("dpop", &connector.dpop(TOKEN_URL, None))], &form).await.header("dpop-nonce").to_owned()
         };
-        let proof = connector.dpop(Some(&nonce));
+        let proof = connector.dpop(TOKEN_URL, Some(&nonce));
         let second_node = world.second_node().await;
         let mut seen = Vec::new();
         for router in [world.service.router(), second_node.router()] {
@@ -412,7 +418,7 @@ on_both_databases! {
         world.advance(400);
         let fresh = form(&connector.assertion(id, now + 400));
         let fresh: Vec<(&str, &str)> = fresh.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        let answer = world.post("/oauth/token", &[("dpop", &connector.dpop(Some(&nonce)))], &fresh).await;
+        let answer = world.post("/oauth/token", &[("dpop", &connector.dpop(TOKEN_URL, Some(&nonce)))], &fresh).await;
         assert_eq!(answer.error(), "use_dpop_nonce");
         second_node.close().await;
     }

@@ -186,6 +186,7 @@ impl Stage {
             public_url: cloud_url.as_str().trim_end_matches('/').to_owned(),
             lives: config.lives,
             limits: config.limits,
+            identity_providers: macloud_account_service::IdentityProviderArgs::default(),
             mail: macloud_account_service::MailArgs::default(),
             operator: macloud_account_service::Operator::default(),
             commands_per_minute: COMMANDS_PER_MINUTE,
