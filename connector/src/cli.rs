@@ -1,4 +1,4 @@
-//! The command line: `pair`, `find`, `run`, `status`, `doctor`, `rules`, `stop`, `resume`.
+//! The command line: `pair`, `find`, `run`, `status`, `doctor`, `home-assistant`, `rules`, `stop`, `resume`.
 //!
 //! Exit codes: 0 done or healthy; 1 it failed, or `doctor` found something, or `status` says "not running"; 2 wrong usage
 //! or settings; 3 not paired yet; 4 the state directory is in use by another connector.
@@ -25,6 +25,7 @@ use url::Url;
 use crate::connector::{Connector, ConnectorOptions, OpenError, USUAL_MA_URL};
 use crate::discovery::{self, Found};
 use crate::doctor;
+use crate::home_assistant::{self, BindError, BindOptions, Link};
 use crate::music_assistant::Timing;
 use crate::music_assistant::token::Token;
 use crate::network::Dialer;
@@ -104,6 +105,19 @@ enum Verb {
         #[command(flatten)]
         json: Json,
     },
+    /// Tell the cloud who you are in the Home Assistant of this home.
+    ///
+    /// Shows a link to your own Home Assistant. Open it in a browser that is in this network, sign in there, and say yes on the
+    /// page of the cloud that follows. The access is given back at once; what stays is your user's name, and whether you own it.
+    HomeAssistant {
+        /// Home Assistant's address, such as http://homeassistant.local:8123: as your browser reaches it, and this program.
+        #[arg(long, value_name = "URL")]
+        url: Url,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Say which players may be used through the cloud, how loud, and when the home is to be quiet.
     ///
     /// The rules are kept and enforced here at home; nothing in the cloud can go beyond them. A connector that runs notices a
@@ -176,6 +190,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Run { place } => run_verb(&place).await,
         Verb::Status { place, json } => status_verb(&place, json.json),
         Verb::Doctor { place, json } => doctor_verb(&place, json.json).await,
+        Verb::HomeAssistant { url, place, json } => home_assistant_verb(url, &place, json.json).await,
         Verb::Rules { verb } => rules::run(verb).await,
         Verb::Stop { place } => switch_verb(&place, true),
         Verb::Resume { place } => switch_verb(&place, false),
@@ -308,6 +323,32 @@ async fn run_verb(place: &Place) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+async fn home_assistant_verb(url: Url, place: &Place, json: bool) -> anyhow::Result<ExitCode> {
+    let options = BindOptions {
+        state_dir: place.state_dir.clone(),
+        url,
+        cloud_dialer: place.dialer()?,
+        home_dialer: place.home_dialer()?,
+        clock: clock::system(),
+    };
+    let user = home_assistant::bind(options, |link| show_link(link, json)).await?;
+    if json {
+        line(&json!({ "event": "bound", "ha_user_id": user.id, "name": user.name, "is_owner": user.is_owner }));
+    } else {
+        let owner = if user.is_owner { ", its owner" } else { "" };
+        say(&format!("The cloud knows now that you are {} in Home Assistant{owner}.", user.name));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_link(link: &Link, json: bool) {
+    if json {
+        return line(&json!({ "event": "link", "url": link.url.as_str(), "expires_in": link.expires_in.as_secs() }));
+    }
+    let minutes = link.expires_in.as_secs().div_ceil(60);
+    say(&format!("Open this in a browser of this network:\n\n{}\n\nWaiting for up to {minutes} minutes …", link.url));
+}
+
 fn status_verb(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
     let state = place.existing_state()?;
     let running = state.is_in_use();
@@ -408,15 +449,19 @@ impl Place {
             .context("the certificate authorities cannot be read; check --extra-ca-file")
     }
 
+    /// Within a home, Music Assistant and Home Assistant speak plain HTTP, which is their normal way.
+    fn home_dialer(&self) -> anyhow::Result<Dialer> {
+        Dialer::new(self.extra_ca_file.as_deref(), true)
+            .context("the certificate authorities cannot be read; check --extra-ca-file")
+    }
+
     fn options(&self) -> anyhow::Result<ConnectorOptions> {
         Ok(ConnectorOptions {
             state_dir: self.state_dir.clone(),
             ma_url: self.ma_url.clone(),
             ma_token_file: self.ma_token_file.clone(),
             dialer: self.dialer()?,
-            // Within a home Music Assistant speaks plain HTTP, which is its normal way.
-            ma_dialer: Dialer::new(self.extra_ca_file.as_deref(), true)
-                .context("the certificate authorities cannot be read; check --extra-ca-file")?,
+            ma_dialer: self.home_dialer()?,
             timing: Timing::default(),
             redial: RedialSettings::default(),
             clock: clock::system(),
@@ -451,6 +496,9 @@ fn code_of(error: &anyhow::Error) -> u8 {
         Some(OpenError::NotPaired(_)) => return NOT_PAIRED,
         Some(OpenError::State(error)) if in_use(error) => return IN_USE,
         _ => {}
+    }
+    if let Some(BindError::NotPaired) = error.downcast_ref() {
+        return NOT_PAIRED;
     }
     match error.downcast_ref::<PairError>() {
         Some(PairError::State(error)) if in_use(error) => IN_USE,

@@ -76,6 +76,9 @@ pub struct Metadata {
     /// Where pairing begins.
     #[serde(with = "crate::url_text")]
     pub device_authorization_endpoint: Url,
+    /// Where a home finds out who its owner is in the Home Assistant beside it. Older services have none.
+    #[serde(default, with = "crate::url_text::option")]
+    pub home_assistant_endpoint: Option<Url>,
 }
 
 /// An answer that begins a pairing.
@@ -122,6 +125,46 @@ pub struct InstanceToken {
     /// The owner has paused the home on the cloud's web page.
     #[serde(default)]
     pub paused: bool,
+}
+
+/// A way to the Home Assistant beside this home, for its person's browser.
+#[derive(Clone, Deserialize)]
+pub struct HomeAssistantTrip {
+    /// For polling. Secret.
+    pub ticket: String,
+    /// Comes back with the browser.
+    pub state: String,
+    /// Who the cloud is to Home Assistant: its address.
+    pub client_id: String,
+    /// Where the browser comes back to.
+    pub redirect_uri: String,
+    /// Seconds until it ends.
+    pub expires_in: u64,
+    /// Seconds between polls.
+    #[serde(default)]
+    pub interval: Option<u64>,
+}
+
+/// What the browser brought back.
+#[derive(Clone, Deserialize)]
+pub struct HomeAssistantCode {
+    /// To redeem at Home Assistant. Secret.
+    pub code: String,
+    /// To be part of what is signed.
+    pub nonce: String,
+}
+
+/// Who somebody is in Home Assistant, as it tells itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct HomeAssistantUser {
+    /// Their id, which means something only in this one Home Assistant.
+    pub id: String,
+    /// As they are called there.
+    #[serde(default)]
+    pub name: String,
+    /// Whether they own it.
+    #[serde(default)]
+    pub is_owner: bool,
 }
 
 impl InstanceToken {
@@ -206,7 +249,8 @@ impl Cloud {
         }
         let metadata: Metadata = serde_json::from_slice(&body(response).await?)
             .map_err(|_| CloudError::NotCloud("its description of its services is not understood"))?;
-        for endpoint in [&metadata.token_endpoint, &metadata.device_authorization_endpoint] {
+        let endpoints = [&metadata.token_endpoint, &metadata.device_authorization_endpoint];
+        for endpoint in endpoints.into_iter().chain(&metadata.home_assistant_endpoint) {
             self.dialer.check(endpoint).map_err(|_| CloudError::NotCloud("it names endpoints without encryption"))?;
         }
         *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = Some(metadata.clone());
@@ -267,18 +311,9 @@ impl Cloud {
     /// [`CloudError`].
     pub async fn instance_token(&self, key: &SigningKey, instance: &InstanceId) -> Result<InstanceToken, CloudError> {
         let form = |metadata: &Metadata| {
-            let now = self.unix_seconds();
-            let claims = json!({
-                "iss": instance, "sub": instance, "aud": metadata.issuer, "iat": now,
-                "exp": now + ASSERTION_SECONDS, "jti": random_id(),
-            });
-            let header = Header { typ: Some("client-authentication+jwt".into()), ..Header::default() };
-            vec![
-                ("grant_type", "client_credentials".to_owned()),
-                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned()),
-                ("client_assertion", key.sign_jws(header, &claims)),
-                ("scope", "relay".to_owned()),
-            ]
+            let mut form = self.assertion(key, instance, metadata);
+            form.extend([("grant_type", "client_credentials".to_owned()), ("scope", "relay".to_owned())]);
+            form
         };
         let answer = self.token_request(key, form).await?;
         match (answer.status, answer.error.as_str()) {
@@ -291,21 +326,122 @@ impl Cloud {
         }
     }
 
-    /// A token request, with fresh proofs until the server's nonce and clock are met.
+    /// Ask for a way to the Home Assistant at this address, for its person's browser.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn begin_home_assistant(
+        &self,
+        key: &SigningKey,
+        instance: &InstanceId,
+        url: &Url,
+    ) -> Result<HomeAssistantTrip, CloudError> {
+        let step = [("step", "begin".to_owned()), ("url", url.as_str().to_owned())];
+        let answer = self.home_assistant_request(key, instance, &step).await?;
+        answer.parse("its answer about Home Assistant is not understood")
+    }
+
+    /// Ask whether the browser is back. None while it is not.
+    ///
+    /// # Errors
+    /// [`CloudError`]; `expired_token` when it does not come any more.
+    pub async fn poll_home_assistant(
+        &self,
+        key: &SigningKey,
+        instance: &InstanceId,
+        ticket: &str,
+    ) -> Result<Option<HomeAssistantCode>, CloudError> {
+        let step = [("step", "poll".to_owned()), ("ticket", ticket.to_owned())];
+        match self.home_assistant_request(key, instance, &step).await {
+            Ok(answer) => answer.parse("its answer about Home Assistant is not understood").map(Some),
+            Err(CloudError::Refused { code }) if code == "authorization_pending" => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Give this home's word for who somebody is in its Home Assistant.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn state_home_assistant_user(
+        &self,
+        key: &SigningKey,
+        instance: &InstanceId,
+        ticket: &str,
+        nonce: &str,
+        user: &HomeAssistantUser,
+    ) -> Result<(), CloudError> {
+        let metadata = self.metadata().await?;
+        let claims = json!({
+            "iss": instance, "aud": metadata.issuer, "nonce": nonce, "ha_user_id": user.id, "name": user.name,
+            "is_owner": user.is_owner,
+        });
+        let header = Header { typ: Some("macloud-home-assistant+jwt".into()), ..Header::default() };
+        let statement = key.sign_jws(header, &claims);
+        let step = [("step", "state".to_owned()), ("ticket", ticket.to_owned()), ("statement", statement)];
+        self.home_assistant_request(key, instance, &step).await.map(drop)
+    }
+
+    async fn home_assistant_request(
+        &self,
+        key: &SigningKey,
+        instance: &InstanceId,
+        step: &[(&'static str, String)],
+    ) -> Result<Answer, CloudError> {
+        let endpoint = self.metadata().await?.home_assistant_endpoint;
+        let endpoint = endpoint.ok_or(CloudError::NotCloud("it is too old to know of Home Assistant"))?;
+        let form = |metadata: &Metadata| {
+            let mut form = self.assertion(key, instance, metadata);
+            form.extend(step.iter().cloned());
+            form
+        };
+        let answer = self.proved_request(key, &endpoint, form).await?;
+        match (answer.status, answer.error.as_str()) {
+            (StatusCode::OK, _) => Ok(answer),
+            (StatusCode::UNAUTHORIZED, _) | (_, "invalid_client") => Err(CloudError::Unauthorized),
+            _ => Err(answer.refusal()),
+        }
+    }
+
+    /// How the home proves itself in a form, by its key (RFC 7523).
+    fn assertion(&self, key: &SigningKey, instance: &InstanceId, metadata: &Metadata) -> Vec<(&'static str, String)> {
+        let now = self.unix_seconds();
+        let claims = json!({
+            "iss": instance, "sub": instance, "aud": metadata.issuer, "iat": now,
+            "exp": now + ASSERTION_SECONDS, "jti": random_id(),
+        });
+        let header = Header { typ: Some("client-authentication+jwt".into()), ..Header::default() };
+        vec![
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned()),
+            ("client_assertion", key.sign_jws(header, &claims)),
+        ]
+    }
+
     async fn token_request(
         &self,
         key: &SigningKey,
         form: impl Fn(&Metadata) -> Vec<(&'static str, String)>,
     ) -> Result<Answer, CloudError> {
+        let endpoint = self.metadata().await?.token_endpoint;
+        self.proved_request(key, &endpoint, form).await
+    }
+
+    /// A request with fresh proofs until the server's nonce and clock are met.
+    async fn proved_request(
+        &self,
+        key: &SigningKey,
+        endpoint: &Url,
+        form: impl Fn(&Metadata) -> Vec<(&'static str, String)>,
+    ) -> Result<Answer, CloudError> {
         let metadata = self.metadata().await?;
-        let url = metadata.token_endpoint.as_str();
+        let url = endpoint.as_str();
         let mut clock_corrected = false;
         let mut attempt = 1;
         loop {
             let nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let request = dpop::Request { method: "POST", url, access_token: None };
             let proof = dpop::prove(key, request, nonce.as_deref(), &random_id(), self.unix_seconds());
-            let request = self.http.post(metadata.token_endpoint.clone()).header("DPoP", proof).form(&form(&metadata));
+            let request = self.http.post(endpoint.clone()).header("DPoP", proof).form(&form(&metadata));
             let response = request.send().await.map_err(|error| CloudError::Unreachable(cause(error)))?;
             let answer = Answer::read(response).await?;
             if answer.status == StatusCode::NOT_FOUND {

@@ -8,6 +8,7 @@ mod canary_processes;
 mod chain;
 mod cluster;
 mod faults;
+mod home_assistant;
 mod killed;
 mod nodes;
 mod pause;
