@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use crate::admin::AdminError;
+use crate::admin::{Act, AdminError};
 use crate::plans::{self, is_plan_name};
 use crate::store::link_attempts::{self, LinkAttempt};
-use crate::store::{accounts, activity, plans as store};
-use crate::{AccountService, link_doctor, passwords};
+use crate::store::{activity, plans as store};
+use crate::{AccountService, link_doctor};
 
 /// The plan of an account.
 #[derive(Debug, Clone, Serialize)]
@@ -63,17 +63,17 @@ impl AccountService {
     /// See [`AdminError`].
     pub async fn set_plan(&self, email: &str, plan: Option<&str>) -> Result<(), AdminError> {
         let shared = &self.shared;
+        let act = Act::new("plan.set").on(plan.unwrap_or("default"));
         if plan.is_some_and(|plan| !is_plan_name(plan)) {
-            return Err(AdminError::PlanName);
+            return Err(self.refused(&act, AdminError::PlanName).await);
         }
-        let email = passwords::normalise_email(email).ok_or(AdminError::Email)?;
-        let account = accounts::by_email(&shared.db, &email).await?.ok_or(AdminError::Unknown("account"))?;
+        let account = self.account_of(&act, email).await?;
         let mut tx = shared.db.begin().await?;
-        store::set(&mut tx, &account.id, plan, shared.now()).await?;
-        tx.commit().await?;
-        activity::note(&shared.db, &account.id, activity::Kind::PlanChanged, plan.unwrap_or("default"), shared.now())
+        let outcome = store::set(&mut tx, &account, plan, shared.now()).await.map_err(AdminError::from);
+        self.finish(tx, &act.on_account(&account), outcome).await?;
+        activity::note(&shared.db, &account, activity::Kind::PlanChanged, plan.unwrap_or("default"), shared.now())
             .await;
-        Ok(plans::limits_changed(shared, &account.id).await?)
+        Ok(plans::limits_changed(shared, &account).await?)
     }
 
     /// The newest attempts to link an app, of everybody and nobody.

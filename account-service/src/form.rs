@@ -65,17 +65,7 @@ impl Form {
         if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(FormError::ContentType);
         }
-        let announced =
-            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-        if announced.is_some_and(|length| length > MAX_BYTES) {
-            return Err(FormError::TooLong);
-        }
-        match tokio::time::timeout(BODY_LIMIT, axum::body::to_bytes(body, MAX_BYTES)).await {
-            Ok(Ok(bytes)) => Ok(bytes.into()),
-            Ok(Err(error)) if is_length_limit(&error) => Err(FormError::TooLong),
-            Ok(Err(_)) => Err(FormError::Interrupted),
-            Err(_) => Err(FormError::TooSlow),
-        }
+        read_bytes(headers, body).await
     }
 
     /// The value of a parameter, unless it is absent or empty.
@@ -84,10 +74,29 @@ impl Form {
         (!value.is_empty()).then_some(value)
     }
 
+    /// The names of all parameters.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// As a query string, without the parameters named.
     pub(crate) fn to_query_without(&self, without: &[&str]) -> String {
         let kept = self.0.iter().filter(|(name, _)| !without.contains(&name.as_str()));
         kept.map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect::<Vec<_>>().join("&")
+    }
+}
+
+/// Read a request's body, of whatever kind: not too long, and not too slowly.
+pub(crate) async fn read_bytes(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, FormError> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > MAX_BYTES) {
+        return Err(FormError::TooLong);
+    }
+    match tokio::time::timeout(BODY_LIMIT, axum::body::to_bytes(body, MAX_BYTES)).await {
+        Ok(Ok(bytes)) => Ok(bytes.into()),
+        Ok(Err(error)) if is_length_limit(&error) => Err(FormError::TooLong),
+        Ok(Err(_)) => Err(FormError::Interrupted),
+        Err(_) => Err(FormError::TooSlow),
     }
 }
 

@@ -21,7 +21,10 @@ pub fn authorize_request(bytes: &[u8]) {
 /// A header, a cookie, a token, or something typed.
 pub fn text(text: &str) {
     let _ = oauth::basic(text);
-    for kind in [Kind::Access, Kind::Refresh, Kind::Code, Kind::Device, Kind::PushedRequest, Kind::Cookie] {
+    oauth::fuzz_assertion(text);
+    for kind in
+        [Kind::Access, Kind::Refresh, Kind::Code, Kind::Device, Kind::PushedRequest, Kind::Cookie, Kind::Operator]
+    {
         let _ = lookup_hash(kind, text);
     }
     if let Some(code) = oauth::normalise_user_code(text) {

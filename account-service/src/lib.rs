@@ -19,15 +19,18 @@ mod config;
 mod form;
 #[doc(hidden)]
 pub mod fuzzing;
+mod key_ring;
 mod link_doctor;
 mod mail;
 mod names;
 mod oauth;
+mod operator_api;
 mod passkeys;
 mod passwords;
 mod plans;
 mod providers;
 mod rate_limits;
+mod routes;
 mod rpc;
 mod second_factor;
 mod secrets;
@@ -47,17 +50,21 @@ use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::health::Health;
 use macloud_service_kit::stop::Stop;
 
-pub use crate::admin::{AdminError, CreatedClient, NewClient, PublishedKey, User};
+pub use crate::admin::{
+    Actor, AdminError, ClientChange, ClientView, CreatedClient, Home, NewClient, PublishedKey, Resealed, User,
+    UserDetails,
+};
 pub use crate::admin_plans::{LinkAttemptReport, PlanOfUser};
 pub use crate::billing::{BillingArgs, BillingSettings, InvalidPrice, Price};
 pub use crate::config::{Config, InvalidRate, Limits, Lives, Operator, Rate, SignUp};
+pub use crate::key_ring::{FileKey, KeyFileError};
 pub use crate::mail::{MailArgs, MailError, MailSettings};
 pub use crate::passwords::PasswordRule;
 pub use crate::plans::{InvalidPlan, Plan, PlanArgs};
 pub use crate::providers::{IdentityProvider, IdentityProviderArgs, IdentityProviderError};
 pub use crate::rpc::AccountsRpc;
-pub use crate::secrets::KeyFileError;
 pub use crate::signing::SigningError;
+pub use crate::store::audit::{AuditEntry, AuditQuery};
 pub use crate::store::clients::{Client, Rotation};
 pub use crate::store::{DatabaseSettings, StoreError};
 
@@ -67,6 +74,8 @@ use crate::shared::Shared;
 #[derive(Clone)]
 pub struct AccountService {
     shared: Arc<Shared>,
+    /// Who operates, for the audit.
+    actor: Actor,
 }
 
 /// Why the service cannot start.
@@ -92,22 +101,50 @@ pub enum OpenError {
     Mail(#[from] MailError),
 }
 
+/// Whether people can be told this URL as the address of the service: an origin, https or on this machine.
+///
+/// # Errors
+/// [`OpenError::PublicUrl`].
+pub fn check_public_url(url: &str) -> Result<(), OpenError> {
+    shared::check_public_url(url).map(drop)
+}
+
 impl AccountService {
     /// Open the database (creating and migrating it), the key file and the signing keys.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(config: Config, database: &DatabaseSettings, clock: SharedClock) -> Result<Self, OpenError> {
-        Ok(Self { shared: Shared::open(config, database, clock).await? })
+        Ok(Self { shared: Shared::open(config, database, clock).await?, actor: Actor::Program })
     }
 
     /// Everything that people and OAuth clients reach.
     pub fn router(&self) -> Router {
-        let router = oauth::router(self.shared.clone()).merge(web::router(self.shared.clone()));
+        let router = oauth::routes().merge(web::routes()).serve(self.shared.clone());
         let router = router.merge(billing::router(self.shared.clone()));
         let in_language = axum::middleware::from_fn_with_state(self.shared.clone(), words::in_language_of);
         let router = router.layer(in_language);
         web::with_headers(router, self.shared.clone())
+    }
+
+    /// The paths that [`router`](Self::router) answers, as it was told them.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn paths() -> Vec<&'static str> {
+        oauth::routes().merge(web::routes()).paths().to_vec()
+    }
+
+    /// The API for operators. For the listener that only operators reach: what it does needs a token too, but strangers
+    /// should not even be able to try one.
+    pub fn operator_router(&self) -> Router {
+        web::with_headers(operator_api::routes().serve(self.clone()), self.shared.clone())
+    }
+
+    /// The paths that [`operator_router`](Self::operator_router) answers.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn operator_paths() -> Vec<&'static str> {
+        operator_api::routes().paths().to_vec()
     }
 
     /// The page for paths that nobody serves, to be the fallback of whatever [`router`](Self::router) is merged into.
@@ -178,12 +215,21 @@ impl AccountService {
         Ok((self.shared.db.prepare_all().await, self.shared.db.columns().await?))
     }
 
+    /// The columns that sealing anew visits, and those that are sealed by others.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sealed_columns() -> Vec<(&'static str, &'static str)> {
+        let ours = store::sealed::COLUMNS.iter().map(|column| (column.table, column.column));
+        ours.chain(store::sealed::SEALED_ELSEWHERE).collect()
+    }
+
     /// Delete now what has had its time: how many rows went.
     ///
     /// # Errors
     /// The database's, or the key file's.
     pub async fn housekeep(&self) -> Result<u64, OpenError> {
         let shared = &self.shared;
+        shared.master.ring().reload();
         let overlap = shared.config.lives.rotation_overlap_seconds.into();
         link_doctor::write_up(shared).await?;
         let deleted = store::housekeeping::run(&shared.db, shared.now(), overlap).await?;

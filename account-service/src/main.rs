@@ -32,7 +32,7 @@ struct Args {
     /// Where the other parts of the cloud connect (gRPC). Keep it inside.
     #[arg(long, default_value = "127.0.0.1:9081")]
     rpc_listen: SocketAddr,
-    /// Where operators look: /metrics, /healthz, /readyz.
+    /// Where operators look: /metrics, /healthz, /readyz, and the API under /admin/v1. Keep it inside.
     #[arg(long, default_value = "127.0.0.1:9181")]
     admin_listen: SocketAddr,
     /// The address that people and clients use, such as https://cloud.example.
@@ -144,7 +144,7 @@ async fn main() -> anyhow::Result<()> {
         let (_, rpc_ended, _, _, ()) = tokio::join!(
             web.serve(router, stop.clone()),
             serve_rpc,
-            admin.serve(metrics.router().merge(health.router()), stop.clone()),
+            admin.serve(metrics.router().merge(health.router()).merge(service.operator_router()), stop.clone()),
             service.run(stop.clone()),
             ready_until_told_to_stop(&service, &health, &stop),
         );

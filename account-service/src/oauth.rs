@@ -1,5 +1,6 @@
 //! The OAuth 2.0 / OpenID Connect endpoints. Each file is one endpoint or one grant, from request to answer.
 
+mod assertion;
 mod authorize;
 mod client_auth;
 mod code_grant;
@@ -12,30 +13,34 @@ mod instance_grant;
 mod issue;
 mod logout;
 mod metadata;
+mod own_grant;
 mod pairing;
+mod possession;
 mod pushed;
 mod refresh_grant;
+pub(crate) mod resource;
 mod scopes;
 mod token;
 
-use std::sync::Arc;
-
-use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
+pub(crate) use self::assertion::fuzz as fuzz_assertion;
 pub(crate) use self::authorize::fuzz as fuzz_authorize;
 pub(crate) use self::client_auth::basic;
 pub(crate) use self::home_assistant::place_of as home_assistant_place;
+pub(crate) use self::identity_key::is_honest as is_honest_key;
+pub(crate) use self::own_grant::{SCOPE_ADMIN, SCOPE_ADMIN_READ, SCOPES as OWN_SCOPES};
 pub(crate) use self::pairing::{draw_code, draw_user_code, normalise_code, normalise_user_code};
 pub(crate) use self::scopes::explain as explain_scopes;
-use crate::shared::Shared;
+use crate::routes::Routes;
 
 /// The built-in public client with which connectors pair.
 pub(crate) const PAIRING_CLIENT: &str = "ma-connector";
 
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
+        .route("/openapi.json", get(metadata::description))
         .route("/.well-known/openid-configuration", get(metadata::document))
         .route("/.well-known/oauth-authorization-server", get(metadata::document))
         .route("/oauth/jwks", get(metadata::jwks))
@@ -50,7 +55,6 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/oauth/revoke", post(inspect::revoke))
         .route("/oauth/introspect", post(inspect::introspect))
         .route("/oauth/userinfo", get(inspect::userinfo).post(inspect::userinfo))
-        .with_state(shared)
 }
 
 /// An answer that nobody may keep.

@@ -41,7 +41,8 @@ impl AccountsRpc {
         let Some(token) = tokens::by_access(&self.shared.db, &hash).await? else {
             return Ok(with(AccessStatus::Invalid));
         };
-        if token.grant_ended || token.access_ended {
+        // A token that is bound to a key is no bearer token: what comes this way comes without a proof.
+        if token.grant_ended || token.access_ended || token.dpop_jkt.is_some() {
             return Ok(with(AccessStatus::Invalid));
         }
         if token.suspended {

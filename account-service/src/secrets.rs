@@ -1,16 +1,18 @@
-//! Random secrets that this service hands out and keeps only as hashes, and the keys derived from the key file.
+//! Random secrets that this service hands out and keeps only as hashes, and the keys that stand behind keyed hashes.
 
 use std::fmt;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use macloud_proto::secret_form::{ACCESS_TOKEN_PREFIX, is_well_formed};
+use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::random;
-use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
-use ring::{hkdf, hmac};
+use ring::hmac;
+
+use crate::key_ring::{KeyFileError, KeyRing};
+use crate::store::{Db, StoreError, sealed};
 
 /// What a secret is for: the visible prefix, by which people and secret scanners recognise it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub(crate) enum Kind {
     /// What a page that asked for a code by mail knows it by.
     MailTicket,
     Cookie,
+    /// An access token of a client in its own name.
+    Operator,
 }
 
 impl Kind {
@@ -44,6 +48,7 @@ impl Kind {
             Self::HomeTicket => "mch_",
             Self::MailTicket => "mct_",
             Self::Cookie => "",
+            Self::Operator => "mco_",
         }
     }
 }
@@ -91,25 +96,9 @@ pub(crate) fn hash(text: &str) -> [u8; 32] {
     digest(&SHA256, text.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-/// Why the key file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyFileError {
-    /// Reading or making it failed.
-    #[error("the key file {path} cannot be used: {source}")]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// What went wrong.
-        source: std::io::Error,
-    },
-    /// It holds something else.
-    #[error("the key file {0} does not hold a key (43 characters of base64url)")]
-    Content(PathBuf),
-}
-
-/// The keys derived from the key file. No `Debug`.
+/// The keys of the key file, and those for keyed hashes that they guard. No `Debug`.
 pub(crate) struct MasterKeys {
-    seal: LessSafeKey,
+    ring: KeyRing,
     form: hmac::Key,
     user_code: hmac::Key,
     nonce: hmac::Key,
@@ -117,48 +106,46 @@ pub(crate) struct MasterKeys {
 
 impl MasterKeys {
     /// Read the key file, or make it when there is none.
-    pub(crate) fn load_or_create(path: &Path) -> Result<Self, KeyFileError> {
-        let io = |source| KeyFileError::Io { path: path.into(), source };
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(path).map_err(io)?,
-            Err(error) => return Err(io(error)),
-        };
-        let key = URL_SAFE_NO_PAD.decode(text.trim()).ok().filter(|key| key.len() == 32);
-        Ok(Self::derive(&key.ok_or_else(|| KeyFileError::Content(path.into()))?))
+    pub(crate) fn load_or_create(path: &Path, clock: SharedClock) -> Result<Self, KeyFileError> {
+        Ok(Self::with(KeyRing::load_or_create(path, clock)?))
     }
 
-    fn derive(key: &[u8]) -> Self {
-        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"macloud/account-service/1").extract(key);
-        let expand = |label: &[u8]| -> [u8; 32] {
-            let mut out = [0; 32];
-            let label = [label];
-            let okm = root.expand(&label, hkdf::HKDF_SHA256).expect("32 bytes is one block");
-            okm.fill(&mut out).expect("the length is that of the hash");
-            out
-        };
-        let mac = |label| hmac::Key::new(hmac::HMAC_SHA256, &expand(label));
-        let seal = UnboundKey::new(&CHACHA20_POLY1305, &expand(b"seal")).expect("the key has 32 bytes");
-        Self { seal: LessSafeKey::new(seal), form: mac(b"form"), user_code: mac(b"user-code"), nonce: mac(b"nonce") }
+    fn with(ring: KeyRing) -> Self {
+        let mac = |label| hmac::Key::new(hmac::HMAC_SHA256, &ring.derive(label));
+        Self { form: mac(b"form"), user_code: mac(b"user-code"), nonce: mac(b"nonce"), ring }
+    }
+
+    /// Take the keys for hashes from the database, where they are the same for every process and outlive the keys of the
+    /// file. The first process puts there what the first key gave. Whether they open.
+    pub(crate) async fn share(&mut self, db: &Db) -> Result<bool, StoreError> {
+        for (name, label) in [("form", &b"form"[..]), ("user_code", &b"user-code"[..]), ("nonce", &b"nonce"[..])] {
+            let place = format!("hash_keys/{name}");
+            let fresh = self.ring.seal(&place, &self.ring.derive(label));
+            let sealed = sealed::hash_key(db, name, &fresh).await?;
+            let Some(key) = self.ring.open(&place, &sealed) else { return Ok(false) };
+            let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+            match name {
+                "form" => self.form = key,
+                "user_code" => self.user_code = key,
+                _ => self.nonce = key,
+            }
+        }
+        Ok(true)
+    }
+
+    /// The keys of the file.
+    pub(crate) const fn ring(&self) -> &KeyRing {
+        &self.ring
     }
 
     /// Encrypt for the database; `place` says where it is kept, so that it cannot be moved elsewhere.
     pub(crate) fn seal(&self, place: &str, plain: &[u8]) -> Vec<u8> {
-        let nonce: [u8; NONCE_LEN] = random::bytes();
-        let mut sealed = plain.to_vec();
-        self.seal
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place.as_bytes()), &mut sealed)
-            .expect("short texts can be sealed");
-        [&nonce, sealed.as_slice()].concat()
+        self.ring.seal(place, plain)
     }
 
     /// Decrypt what [`Self::seal`] gave; `None` when it was made with another key file, or for another place.
     pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        let (nonce, body) = sealed.split_at_checked(NONCE_LEN)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let mut body = body.to_vec();
-        let plain = self.seal.open_in_place(nonce, Aad::from(place.as_bytes()), &mut body).ok()?;
-        Some(plain.to_vec())
+        self.ring.open(place, sealed)
     }
 
     /// The token that proves a form was served by us to the browser with this cookie.
@@ -211,22 +198,6 @@ impl MasterKeys {
     }
 }
 
-fn create(path: &Path) -> std::io::Result<String> {
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        std::fs::create_dir_all(directory)?;
-    }
-    let key: [u8; 32] = random::bytes();
-    let text = URL_SAFE_NO_PAD.encode(key);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    Ok(text)
-}
-
 /// How long a DPoP nonce is accepted.
 pub(crate) const DPOP_NONCE_SECONDS: u64 = 300;
 
@@ -246,22 +217,12 @@ mod tests {
     }
 
     #[test]
-    fn sealed_bytes_open_only_in_their_place_and_with_their_key() {
-        let keys = MasterKeys::derive(&[1; 32]);
-        let sealed = keys.seal("signing_keys/k1", b"seed");
-        assert_eq!(keys.open("signing_keys/k1", &sealed).as_deref(), Some(&b"seed"[..]));
-        assert_eq!(keys.open("signing_keys/k2", &sealed), None);
-        assert_eq!(MasterKeys::derive(&[2; 32]).open("signing_keys/k1", &sealed), None);
-        assert_eq!(keys.open("signing_keys/k1", &sealed[..5]), None);
-    }
-
-    #[test]
     fn a_nonce_ages_and_cannot_be_made_up() {
-        let keys = MasterKeys::derive(&[1; 32]);
+        let keys = MasterKeys::with(KeyRing::of_one([1; 32]));
         let nonce = keys.dpop_nonce(1_000);
         assert!(keys.dpop_nonce_is_current(&nonce, 1_000) && keys.dpop_nonce_is_current(&nonce, 1_300));
         assert!(!keys.dpop_nonce_is_current(&nonce, 1_301));
-        assert!(!keys.dpop_nonce_is_current(&MasterKeys::derive(&[2; 32]).dpop_nonce(1_000), 1_000));
+        assert!(!keys.dpop_nonce_is_current(&MasterKeys::with(KeyRing::of_one([2; 32])).dpop_nonce(1_000), 1_000));
         for wrong in ["", "AAAA", "*", &nonce[1..]] {
             assert!(!keys.dpop_nonce_is_current(wrong, 1_000));
         }

@@ -20,7 +20,7 @@ use crate::passwords::Passwords;
 use crate::providers;
 use crate::rate_limits::RateLimits;
 use crate::secrets::MasterKeys;
-use crate::signing::Signing;
+use crate::signing::{Signing, SigningError};
 use crate::store::clients::{self, Client};
 use crate::store::{DatabaseSettings, Db, StoreError, Tx};
 
@@ -64,9 +64,13 @@ impl Shared {
         });
         let providers = providers.collect::<Result<_, _>>()?;
         let mail = Mailer::new(&config.mail)?;
-        let master = MasterKeys::load_or_create(&config.key_file)?;
+        let mut master = MasterKeys::load_or_create(&config.key_file, clock.clone())?;
         let db = Db::open(database).await?;
+        // Before anything is put into the database that another key file could not open.
         let signing = Signing::open(&db, &master, clock.clone()).await?;
+        if !master.share(&db).await? {
+            return Err(SigningError::KeyFile.into());
+        }
         let passwords = Passwords::new(Duration::from_millis(config.limits.password_wait_ms.into()));
         Ok(Arc::new(Self {
             passkeys: Passkeys::new(&issuer),
@@ -170,7 +174,7 @@ pub(crate) fn is_client_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-fn check_public_url(text: &str) -> Result<(String, bool), OpenError> {
+pub(crate) fn check_public_url(text: &str) -> Result<(String, bool), OpenError> {
     let issuer = text.trim_end_matches('/');
     let url = url::Url::parse(issuer).map_err(|_| OpenError::PublicUrl)?;
     let loopback = match url.host() {

@@ -22,7 +22,9 @@ pub enum SigningError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The database's keys were sealed with another key file.
-    #[error("the signing keys in the database were sealed with another key file than the one given")]
+    #[error(
+        "what is secret in the database was sealed with another key file than the one given, or with a key that is not in it (any more)"
+    )]
     KeyFile,
 }
 

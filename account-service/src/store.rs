@@ -10,6 +10,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod activity;
+pub(crate) mod audit;
 pub(crate) mod billing;
 pub(crate) mod changes;
 pub(crate) mod clients;
@@ -26,10 +27,13 @@ pub(crate) mod link_attempts;
 pub(crate) mod mail_challenges;
 pub(crate) mod mailed_codes;
 pub(crate) mod members;
+pub(crate) mod operator_tokens;
+pub(crate) mod operators;
 pub(crate) mod pairings;
 pub(crate) mod passkeys;
 pub(crate) mod plans;
 pub(crate) mod pushed_requests;
+pub(crate) mod sealed;
 pub(crate) mod second_factors;
 pub(crate) mod seen_proofs;
 pub(crate) mod signing_keys;
@@ -488,6 +492,9 @@ macro_rules! all_migrations {
             "0030" "uses"
             "0031" "plans"
             "0032" "link_attempts"
+            "0040" "client_authentication"
+            "0041" "audit"
+            "0042" "hash_keys"
         )
     };
 }
@@ -506,6 +513,7 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = all_migrations!("postgres");
 const STATEMENTS: &[&[(&str, &str)]] = &[
     accounts::STATEMENTS,
     activity::STATEMENTS,
+    audit::STATEMENTS,
     billing::STATEMENTS,
     changes::STATEMENTS,
     clients::STATEMENTS,
@@ -522,10 +530,13 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     mail_challenges::STATEMENTS,
     mailed_codes::STATEMENTS,
     members::STATEMENTS,
+    operator_tokens::STATEMENTS,
+    operators::STATEMENTS,
     pairings::STATEMENTS,
     passkeys::STATEMENTS,
     plans::STATEMENTS,
     pushed_requests::STATEMENTS,
+    sealed::STATEMENTS,
     second_factors::STATEMENTS,
     seen_proofs::STATEMENTS,
     signing_keys::STATEMENTS,

@@ -33,10 +33,7 @@ mod sign_up;
 mod upstream;
 mod when;
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::Router;
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -47,6 +44,7 @@ use self::visitor::Visitor;
 use crate::form::{Form, FormError, encode};
 use crate::passwords::PasswordError;
 use crate::rate_limits::TooMany;
+use crate::routes::Routes;
 use crate::shared::Shared;
 use crate::store::StoreError;
 use crate::store::web_sessions::Session;
@@ -59,8 +57,8 @@ pub(crate) fn may_come_next(text: &str) -> bool {
     credentials::is_ours(text)
 }
 
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .route("/", get(landing::show))
         .route("/sign-up", get(sign_up::show).post(sign_up::submit))
         .route("/sign-up/code", post(sign_up::confirm))
@@ -118,7 +116,6 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/terms", get(legal::terms))
         .route("/language/{tag}", get(words::choose))
         .route("/assets/{file}", get(assets::serve))
-        .with_state(shared)
 }
 
 /// Why a person gets an error page.

@@ -54,6 +54,9 @@ pub enum CloudError {
     /// The home has other hardware now.
     #[error("this home has moved to other hardware; this connector is not its connector any more")]
     Moved,
+    /// It knows this home well, but its owner's account is suspended.
+    #[error("the account that this home belongs to is suspended")]
+    Suspended,
     /// It refused for another reason.
     #[error("the cloud refused: {code}")]
     Refused {
@@ -322,6 +325,7 @@ impl Cloud {
             (StatusCode::UNAUTHORIZED, _) | (_, "invalid_client" | "unauthorized_client") => {
                 Err(CloudError::Unauthorized)
             }
+            (_, "access_denied") => Err(CloudError::Suspended),
             _ => Err(answer.refusal()),
         }
     }

@@ -205,6 +205,10 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
             let fix = "Stop this connector. To come back to this machine, run ma-connector pair again and choose on the page that it replaces the home.";
             return checks.push(Check::bad(TOKEN, "This home has moved to other hardware.", fix));
         }
+        Err(error @ CloudError::Suspended) => {
+            let fix = "Ask whoever runs the cloud. Here is nothing to repair: the home connects by itself when the suspension ends.";
+            return checks.push(Check::bad(TOKEN, format!("{}.", capitalized(&error.to_string())), fix));
+        }
         Err(error) => return checks.push(Check::bad(TOKEN, format!("{}.", capitalized(&error.to_string())), NETWORK)),
     }
     let relay = if state.is_in_use() {

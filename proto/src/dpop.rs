@@ -2,10 +2,12 @@
 //!
 //! "Now" is proved by a nonce that the server handed out, not by the prover's clock: a home whose clock is wrong by
 //! years still gets in, and a recorded proof is useless once its nonce has aged out. `iat` is therefore not judged.
+//!
+//! Homes prove with Ed25519 ([`verify`]); OAuth clients may also bring a P-256 key ([`verify_of_client`]).
 
 use serde::{Deserialize, Serialize};
 
-use crate::jose::{Header, JoseError, Jwk, SigningKey, Unverified, sha256_base64url, thumbprint};
+use crate::jose::{Header, JoseError, Jwk, PublicKey, SigningKey, Unverified, sha256_base64url};
 
 /// The claims of a proof.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,11 +71,11 @@ pub enum DpopError {
     Jti,
 }
 
-/// A proof that holds.
+/// A proof that holds. `K` is the kind of key that was accepted.
 #[derive(Debug, Clone)]
-pub struct Proof {
+pub struct Proof<K = [u8; 32]> {
     /// The prover's public key.
-    pub key: [u8; 32],
+    pub key: K,
     /// Its thumbprint, to compare with `cnf.jkt`.
     pub thumbprint: String,
     /// The proof's id. The verifier refuses a second use for as long as its nonce is accepted.
@@ -90,11 +92,42 @@ pub fn verify(
     nonce_is_current: impl FnOnce(&str) -> bool,
 ) -> Result<Proof, DpopError> {
     let token = Unverified::parse(proof)?;
+    let proof = check(&token, request, nonce_is_current)?;
+    match proof.key {
+        PublicKey::Ed25519(key) => Ok(Proof { key, thumbprint: proof.thumbprint, jti: proof.jti }),
+        PublicKey::P256 { .. } | PublicKey::Rsa { .. } => Err(JoseError::Key.into()),
+    }
+}
+
+/// The same for a proof that an OAuth client made: also with ES256, which is what most libraries have.
+///
+/// # Errors
+/// The first rule of RFC 9449 section 4.3 that does not hold.
+pub fn verify_of_client(
+    proof: &str,
+    request: Request<'_>,
+    nonce_is_current: impl FnOnce(&str) -> bool,
+) -> Result<Proof<PublicKey>, DpopError> {
+    let token = Unverified::parse_of_client(proof)?;
+    if !CLIENT_ALGORITHMS.contains(&token.header().alg.as_str()) {
+        return Err(JoseError::Algorithm.into());
+    }
+    check(&token, request, nonce_is_current)
+}
+
+/// What clients may prove with. Not RSA: its keys and proofs are long, and come with every request.
+pub const CLIENT_ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "Ed25519"];
+
+fn check(
+    token: &Unverified<'_>,
+    request: Request<'_>,
+    nonce_is_current: impl FnOnce(&str) -> bool,
+) -> Result<Proof<PublicKey>, DpopError> {
     if token.header().typ.as_deref() != Some("dpop+jwt") {
         return Err(DpopError::Header);
     }
-    let key = token.header().jwk.as_ref().ok_or(DpopError::Header)?.public_key()?;
-    let claims: Claims = token.verify(&key)?;
+    let key = PublicKey::from_jwk(token.header().jwk.as_ref().ok_or(DpopError::Header)?)?;
+    let claims: Claims = token.verify_of_client(&key)?;
     if claims.htm != request.method || without_query(&claims.htu) != without_query(request.url) {
         return Err(DpopError::Request);
     }
@@ -108,7 +141,7 @@ pub fn verify(
         Some(nonce) if nonce_is_current(nonce) => {}
         _ => return Err(DpopError::Nonce),
     }
-    Ok(Proof { key, thumbprint: thumbprint(&key), jti: claims.jti })
+    Ok(Proof { thumbprint: key.thumbprint(), key, jti: claims.jti })
 }
 
 fn without_query(url: &str) -> &str {
@@ -119,8 +152,11 @@ fn without_query(url: &str) -> &str {
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ring::rand::SystemRandom;
+    use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 
     use super::*;
+    use crate::jose::thumbprint;
 
     const URL: &str = "https://relay.example/relay/v1/connect";
     const REQUEST: Request<'_> = Request { method: "GET", url: URL, access_token: Some("token") };
@@ -162,6 +198,36 @@ mod tests {
             let proof = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
             assert_eq!(verify(&proof, REQUEST, |_| true).unwrap_err(), DpopError::Jose(JoseError::Key));
         }
+    }
+
+    #[test]
+    fn clients_may_prove_with_p256_and_homes_may_not() {
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &SystemRandom::new())
+            .unwrap();
+        let point = pair.public_key().as_ref();
+        let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]));
+        let header = serde_json::json!({
+            "typ": "dpop+jwt", "alg": "ES256", "jwk": { "kty": "EC", "crv": "P-256", "x": x, "y": y },
+        });
+        let claims = serde_json::json!({
+            "jti": "a", "htm": "GET", "htu": URL, "iat": 1, "nonce": "n", "ath": sha256_base64url(b"token"),
+        });
+        let encode = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", encode(&header), encode(&claims));
+        let signature = pair.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        let made = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+        let proof = verify_of_client(&made, REQUEST, |nonce| nonce == "n").unwrap();
+        assert_eq!(proof.thumbprint, proof.key.thumbprint());
+        assert_eq!(verify(&made, REQUEST, |_| true).unwrap_err(), DpopError::Jose(JoseError::Algorithm));
+        // The key says which algorithm, not the token.
+        let mut lying = header.clone();
+        lying["alg"] = "EdDSA".into();
+        let signed = format!("{}.{}", encode(&lying), encode(&claims));
+        let signature = pair.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        let made = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+        assert_eq!(verify_of_client(&made, REQUEST, |_| true).unwrap_err(), DpopError::Jose(JoseError::Algorithm));
+        assert!(verify_of_client(&proof_for(REQUEST, Some("n")), REQUEST, |_| true).is_ok(), "Ed25519 too");
     }
 
     #[test]

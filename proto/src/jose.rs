@@ -1,13 +1,19 @@
-//! The part of JOSE that identifies a home: compact JWS (RFC 7515) with Ed25519 (RFC 8037, RFC 8725) and nothing else.
+//! The part of JOSE that identifies homes and clients: compact JWS (RFC 7515).
 //!
-//! One algorithm, fixed by the caller's type, never read from the token: `alg` must say `EdDSA`, or `Ed25519` as RFC 9864
-//! calls the same, and is otherwise an error. Signing and verifying are ring's; this module only frames them.
+//! The algorithm is fixed by the key that the caller verifies with, never by the token (RFC 8725). Everything of our own
+//! is Ed25519 (RFC 8037): [`Unverified::parse`] takes `EdDSA`, or `Ed25519` as RFC 9864 calls the same, and nothing else.
+//! OAuth clients of other people's make bring other keys: [`Unverified::parse_of_client`] and [`PublicKey`] are for
+//! those. Signing and verifying are ring's; this module only frames them.
+
+mod public_key;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
+
+pub use self::public_key::PublicKey;
 
 /// The longest compact JWS accepted, in characters. Ours are below 1,200.
 pub const MAX_JWS_LEN: usize = 8 * 1024;
@@ -25,11 +31,11 @@ pub enum JoseError {
     /// The header or payload is not the JSON that was expected.
     #[error("the JWS header or payload is not what was expected")]
     Json,
-    /// `alg` is neither `EdDSA` nor `Ed25519`, or `crit` asks for something unknown.
-    #[error("the JWS algorithm is not EdDSA")]
+    /// `alg` is not one that is accepted here, or `crit` asks for something unknown.
+    #[error("the JWS algorithm is not accepted")]
     Algorithm,
-    /// The embedded or named key is not an Ed25519 public key.
-    #[error("the key is not an Ed25519 public key")]
+    /// The embedded or named key is not a public key of a kind that is accepted here.
+    #[error("the key is not a public key that is accepted")]
     Key,
     /// The signature does not match.
     #[error("the JWS signature does not match")]
@@ -39,7 +45,7 @@ pub enum JoseError {
 /// A JOSE header, as far as these rules use it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Header {
-    /// One of [`ALGORITHMS`].
+    /// `EdDSA` for everything of our own.
     pub alg: String,
     /// What kind of token this is, such as `at+jwt` or `dpop+jwt`; callers compare it (RFC 8725 section 3.11).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,15 +61,26 @@ pub struct Header {
     pub crit: Option<serde_json::Value>,
 }
 
-/// An Ed25519 public key as a JWK (RFC 8037).
+/// A public key as a JWK (RFC 7517). Ours are Ed25519 (RFC 8037); those of clients may be of another kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Jwk {
-    /// Always `OKP`.
+    /// `OKP` for Ed25519; `EC` or `RSA`.
     pub kty: String,
-    /// Always `Ed25519`.
+    /// `Ed25519`; `P-256` of an EC key, nothing of an RSA key.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub crv: String,
-    /// The 32-byte key in base64url.
+    /// The 32-byte key in base64url, or the first coordinate of an EC key.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub x: String,
+    /// The second coordinate of an EC key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub y: Option<String>,
+    /// The modulus of an RSA key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<String>,
+    /// The exponent of an RSA key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e: Option<String>,
     /// Key id, in key sets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
@@ -90,6 +107,9 @@ impl Jwk {
             kty: "OKP".into(),
             crv: "Ed25519".into(),
             x: URL_SAFE_NO_PAD.encode(public),
+            y: None,
+            n: None,
+            e: None,
             kid: None,
             usage: None,
             alg: None,
@@ -97,7 +117,7 @@ impl Jwk {
         }
     }
 
-    /// The raw public key.
+    /// The raw Ed25519 public key.
     ///
     /// # Errors
     /// [`JoseError::Key`] when this is any other kind of key, or shows its private half (RFC 9449 section 4.3).
@@ -192,6 +212,18 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// When it is malformed, too long, or not EdDSA.
     pub fn parse(jws: &'a str) -> Result<Self, JoseError> {
+        Self::parse_as(jws, &ALGORITHMS)
+    }
+
+    /// Split a `jws` that an OAuth client made: any algorithm of [`PublicKey`].
+    ///
+    /// # Errors
+    /// When it is malformed, too long, or of another algorithm.
+    pub fn parse_of_client(jws: &'a str) -> Result<Self, JoseError> {
+        Self::parse_as(jws, &PublicKey::ALGORITHMS)
+    }
+
+    fn parse_as(jws: &'a str, algorithms: &[&str]) -> Result<Self, JoseError> {
         if jws.len() > MAX_JWS_LEN {
             return Err(JoseError::Malformed);
         }
@@ -199,7 +231,7 @@ impl<'a> Unverified<'a> {
         let (header, payload) = signed.split_once('.').ok_or(JoseError::Malformed)?;
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| JoseError::Malformed);
         let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| JoseError::Json)?;
-        if !ALGORITHMS.contains(&header.alg.as_str()) || header.crit.is_some() {
+        if !algorithms.contains(&header.alg.as_str()) || header.crit.is_some() {
             return Err(JoseError::Algorithm);
         }
         Ok(Self { header, signed, payload: decode(payload)?, signature: decode(signature)? })
@@ -224,7 +256,19 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// [`JoseError::Signature`], or [`JoseError::Json`] when the payload is not `T`.
     pub fn verify<T: for<'de> Deserialize<'de>>(self, public: &[u8; 32]) -> Result<T, JoseError> {
-        verify(public, self.signed.as_bytes(), &self.signature)?;
+        self.verify_of_client(&PublicKey::Ed25519(*public))
+    }
+
+    /// Verify under a client's key and hand out the claims.
+    ///
+    /// # Errors
+    /// [`JoseError::Algorithm`] when the token names another algorithm than the key's, [`JoseError::Signature`], or
+    /// [`JoseError::Json`] when the payload is not `T`.
+    pub fn verify_of_client<T: for<'de> Deserialize<'de>>(&self, key: &PublicKey) -> Result<T, JoseError> {
+        if !key.accepts(&self.header.alg) {
+            return Err(JoseError::Algorithm);
+        }
+        key.verify(self.signed.as_bytes(), &self.signature)?;
         self.peek()
     }
 }

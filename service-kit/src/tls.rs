@@ -23,18 +23,24 @@ mod server {
     #[derive(Debug, thiserror::Error)]
     pub enum TlsError {
         /// A file cannot be read as PEM.
-        #[error("cannot read {what} from {path}: {source}")]
+        #[error("cannot read {what} from {path}: {reason}")]
         Read {
             /// Certificate chain or private key.
             what: &'static str,
             /// Which file.
             path: PathBuf,
-            /// What went wrong.
-            source: rustls_pki_types::pem::Error,
+            /// What went wrong. Part of the message, so not a source: whoever prints all causes would say it twice.
+            reason: rustls_pki_types::pem::Error,
         },
         /// Key and certificate do not belong together, or the key's kind is not supported.
         #[error("the certificate and key cannot be used: {0}")]
-        Use(#[from] rustls::Error),
+        Use(rustls::Error),
+    }
+
+    impl From<rustls::Error> for TlsError {
+        fn from(error: rustls::Error) -> Self {
+            Self::Use(error)
+        }
     }
 
     /// A certificate chain and key from two PEM files, re-read on [`Certificate::reload`].
@@ -75,11 +81,11 @@ mod server {
     fn read(chain: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
         let certificates = CertificateDer::pem_file_iter(chain)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|source| TlsError::Read { what: "the certificate chain", path: chain.into(), source })?;
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Read {
+            .map_err(|reason| TlsError::Read { what: "the certificate chain", path: chain.into(), reason })?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|reason| TlsError::Read {
             what: "the private key",
             path: key.into(),
-            source,
+            reason,
         })?;
         let signing = rustls::crypto::ring::sign::any_supported_type(&private)?;
         let certified = CertifiedKey::new(certificates, signing);

@@ -1,14 +1,22 @@
-//! `ma-cloud admin`: people and OAuth clients, on the database itself. Works whether or not `serve` runs beside it.
+//! `ma-cloud admin`: people, homes, OAuth clients and keys, on the database itself. Works whether or not `serve` runs
+//! beside it. What it does is noted in the audit, under the name of who is at the command line.
+
+mod text;
+mod when;
 
 use std::io::BufRead as _;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use macloud_account_service::{AccountService, Client, Config, DatabaseSettings, NewClient};
-use macloud_service_kit::clock;
+use macloud_account_service::{
+    AccountService, Actor, AuditQuery, Client, ClientChange, Config, DatabaseSettings, NewClient,
+};
+use macloud_service_kit::clock::{self, Clock as _};
 use serde_json::{Value, json};
 
-use crate::cli::{AdminArgs, AdminSubject, ClientVerb, KeysVerb, SkillKeysVerb, UserVerb};
+use crate::cli::{
+    AdminArgs, AdminSubject, AuditArgs, ClientSettings, ClientVerb, HomeVerb, KeysVerb, SkillKeysVerb, UserVerb, Who,
+};
 use crate::{admin_plans, cloud, skill_keys};
 
 /// Do what was asked; what to print.
@@ -16,7 +24,7 @@ use crate::{admin_plans, cloud, skill_keys};
 /// # Errors
 /// With a sentence for the operator.
 pub async fn run(args: AdminArgs) -> anyhow::Result<String> {
-    let print = |answer: Value| if args.json { answer.to_string() } else { as_text(&answer) };
+    let print = |answer: Value| if args.json { answer.to_string() } else { text::of(&answer) };
     if let AdminSubject::SkillKeys(SkillKeysVerb::Create { out }) = &args.subject {
         return skill_keys::create_files(out).map(print);
     }
@@ -24,12 +32,15 @@ pub async fn run(args: AdminArgs) -> anyhow::Result<String> {
         (Some(url), Some(key_file)) => open_hosted(url, key_file).await?,
         _ => open(&args.data.data_dir, args.subject.creates()).await?,
     };
+    let accounts = accounts.acting_as(Actor::CommandLine(who_is_here()));
     let answer = match args.subject {
         AdminSubject::User(verb) => user(&accounts, verb).await,
+        AdminSubject::Home(verb) => home(&accounts, verb).await,
         AdminSubject::Client(verb) => client(&accounts, verb).await,
         AdminSubject::Plan(verb) => admin_plans::plan(&accounts, verb).await,
         AdminSubject::LinkAttempts { most } => admin_plans::link_attempts(&accounts, most).await,
         AdminSubject::Keys(verb) => keys(&accounts, &verb).await,
+        AdminSubject::Audit(args) => audit(&accounts, args).await,
         AdminSubject::SkillKeys(_) => unreachable!("needs no database"),
     };
     accounts.close().await;
@@ -64,6 +75,14 @@ async fn open_hosted(url: &str, key_file: &Path) -> anyhow::Result<AccountServic
     AccountService::open(config, &database, clock::system()).await.context("cannot open the database of --database-url")
 }
 
+/// Who is at the command line, as far as the environment tells. Whoever can write the database could claim anything; this
+/// is for honest people who want to know later which of them it was.
+fn who_is_here() -> String {
+    let named = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(|name| std::env::var(name).ok());
+    let plain = |name: &String| (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
+    named.filter(plain).unwrap_or_else(|| "somebody".into())
+}
+
 async fn user(accounts: &AccountService, verb: UserVerb) -> anyhow::Result<Value> {
     match verb {
         UserVerb::Create { email, password_stdin: _ } => {
@@ -71,22 +90,34 @@ async fn user(accounts: &AccountService, verb: UserVerb) -> anyhow::Result<Value
             Ok(json!({"account_id": id, "email": email}))
         }
         UserVerb::List => Ok(serde_json::to_value(accounts.list_users().await?)?),
-        UserVerb::Suspend { email } => suspend(accounts, &email, true).await,
-        UserVerb::Delete { email } => {
-            accounts.delete_user(&email).await?;
-            Ok(json!({"email": email, "deleted": true}))
+        UserVerb::Show(who) => Ok(serde_json::to_value(accounts.show_user(who.text()).await?)?),
+        UserVerb::Suspend(who) => suspend(accounts, &who, true).await,
+        UserVerb::Resume(who) => suspend(accounts, &who, false).await,
+        UserVerb::Delete(who) => {
+            accounts.delete_user(who.text()).await?;
+            Ok(about(&who, "deleted", true.into()))
         }
-        UserVerb::ResetSecondStep { email } => {
-            let was_on = accounts.reset_second_step(&email).await?;
-            Ok(json!({"email": email, "second_step_was_on": was_on}))
+        UserVerb::ResetSecondStep(who) => {
+            let was_on = accounts.reset_second_step(who.text()).await?;
+            Ok(about(&who, "second_step_was_on", was_on.into()))
         }
-        UserVerb::Resume { email } => suspend(accounts, &email, false).await,
+        UserVerb::EndSessions(who) => {
+            let ended = accounts.end_sessions(who.text()).await?;
+            Ok(about(&who, "sessions_ended", ended.into()))
+        }
     }
 }
 
-async fn suspend(accounts: &AccountService, email: &str, suspended: bool) -> anyhow::Result<Value> {
-    accounts.set_user_suspended(email, suspended).await?;
-    Ok(json!({"email": email, "suspended": suspended}))
+async fn suspend(accounts: &AccountService, who: &Who, suspended: bool) -> anyhow::Result<Value> {
+    accounts.set_user_suspended(who.text(), suspended).await?;
+    Ok(about(who, "suspended", suspended.into()))
+}
+
+fn about(who: &Who, what: &str, value: Value) -> Value {
+    let mut answer = json!({});
+    answer[if who.email.is_some() { "email" } else { "account_id" }] = who.text().into();
+    answer[what] = value;
+    answer
 }
 
 fn password_from_stdin() -> anyhow::Result<String> {
@@ -95,35 +126,86 @@ fn password_from_stdin() -> anyhow::Result<String> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
+async fn home(accounts: &AccountService, verb: HomeVerb) -> anyhow::Result<Value> {
+    match verb {
+        HomeVerb::List { account } => {
+            let account =
+                account.map(|id| id.parse().context("--account takes the id of an account: \"user list\" shows them"));
+            let account = account.transpose()?;
+            let (mut homes, mut after) = (Vec::new(), String::new());
+            loop {
+                let page = accounts.page_of_homes(account.as_ref(), &after, PAGE).await?;
+                let is_last = page.len() < PAGE as usize;
+                after = page.last().map(|home| home.id.to_string()).unwrap_or_default();
+                homes.extend(page);
+                if is_last {
+                    return Ok(serde_json::to_value(homes)?);
+                }
+            }
+        }
+        HomeVerb::Show { home } => Ok(serde_json::to_value(accounts.show_home(&home).await?)?),
+        HomeVerb::Unlink { home } => {
+            accounts.unlink_home(&home).await?;
+            Ok(json!({"home": home, "unlinked": true}))
+        }
+        HomeVerb::Pause { home } => pause(accounts, &home, true).await,
+        HomeVerb::Resume { home } => pause(accounts, &home, false).await,
+    }
+}
+
+const PAGE: u32 = 1000;
+
+async fn pause(accounts: &AccountService, home: &str, paused: bool) -> anyhow::Result<Value> {
+    accounts.set_home_paused(home, paused).await?;
+    Ok(json!({"home": home, "paused": paused}))
+}
+
 async fn client(accounts: &AccountService, verb: ClientVerb) -> anyhow::Result<Value> {
     match verb {
-        ClientVerb::Create {
-            client_id,
-            redirect_uri,
-            post_logout_redirect_uri,
-            require_pkce,
-            public,
-            access_token_seconds,
-            name,
-        } => {
+        ClientVerb::Create { client_id, redirect_uri, public, require_pkce, require_dpop, settings } => {
+            let jwks = jwks(&settings)?;
             let new = NewClient {
                 client_id,
-                name,
+                name: settings.name,
                 redirect_uris: redirect_uri,
-                post_logout_redirect_uris: post_logout_redirect_uri,
+                post_logout_redirect_uris: settings.post_logout_redirect_uri,
                 require_pkce,
                 public,
-                access_token_seconds,
+                access_token_seconds: settings.access_token_seconds,
                 rotation: None,
+                jwks,
+                own_scopes: settings.own_scope,
+                require_dpop,
             };
             let created = accounts.create_client(new).await?;
-            let mut answer = describe(&created.client);
+            let mut answer = describe(&created.client)?;
             if let Some(secret) = created.client_secret {
                 answer["client_secret"] = secret.into();
             }
             Ok(answer)
         }
-        ClientVerb::List => Ok(accounts.list_clients().await?.iter().map(describe).collect()),
+        ClientVerb::List => accounts.list_clients().await?.iter().map(describe).collect(),
+        ClientVerb::Show { client_id } => describe(&accounts.show_client(&client_id).await?),
+        ClientVerb::Update { client_id, redirect_uri, require_pkce, require_dpop, settings } => {
+            let jwks = jwks(&settings)?;
+            let given = |list: Vec<String>| (!list.is_empty()).then_some(list);
+            let change = ClientChange {
+                name: settings.name,
+                redirect_uris: given(redirect_uri),
+                post_logout_redirect_uris: given(settings.post_logout_redirect_uri),
+                require_pkce,
+                require_dpop,
+                access_token_seconds: settings.access_token_seconds,
+                jwks,
+                own_scopes: given(settings.own_scope),
+            };
+            describe(&accounts.update_client(&client_id, change).await?)
+        }
+        ClientVerb::RotateSecret { client_id, overlap_seconds } => {
+            let secret = accounts.rotate_client_secret(&client_id, overlap_seconds).await?;
+            let until = now() + i64::from(overlap_seconds);
+            Ok(json!({"client_id": client_id, "client_secret": secret, "old_secret_until": until}))
+        }
         ClientVerb::Delete { client_id } => {
             accounts.delete_client(&client_id).await?;
             Ok(json!({"client_id": client_id, "deleted": true}))
@@ -131,41 +213,44 @@ async fn client(accounts: &AccountService, verb: ClientVerb) -> anyhow::Result<V
     }
 }
 
+fn jwks(settings: &ClientSettings) -> anyhow::Result<Option<Value>> {
+    let Some(file) = &settings.jwks_file else { return Ok(None) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read --jwks-file {}", file.display()))?;
+    let jwks = serde_json::from_str(&text).with_context(|| format!("--jwks-file {} is not JSON", file.display()))?;
+    Ok(Some(jwks))
+}
+
+fn describe(client: &Client) -> anyhow::Result<Value> {
+    Ok(serde_json::to_value(client.view(now()))?)
+}
+
+fn now() -> i64 {
+    clock::system().unix_seconds() as i64
+}
+
 async fn keys(accounts: &AccountService, verb: &KeysVerb) -> anyhow::Result<Value> {
     match verb {
         KeysVerb::Rotate => Ok(json!({"key_id": accounts.rotate_signing_key().await?})),
         KeysVerb::List => Ok(serde_json::to_value(accounts.list_signing_keys())?),
-    }
-}
-
-fn describe(client: &Client) -> Value {
-    json!({
-        "client_id": client.id,
-        "name": client.name,
-        "redirect_uris": client.redirect_uris,
-        "require_pkce": client.require_pkce,
-        "public": client.is_public(),
-        "access_token_seconds": client.access_token_seconds,
-    })
-}
-
-/// The same facts, a line each.
-fn as_text(answer: &Value) -> String {
-    match answer {
-        Value::Array(items) if items.is_empty() => "none".into(),
-        Value::Array(items) => items.iter().map(as_text).collect::<Vec<_>>().join("\n\n"),
-        Value::Object(fields) => {
-            let line = |(name, value): (&String, &Value)| format!("{name}: {}", plain(value));
-            fields.iter().map(line).collect::<Vec<_>>().join("\n")
+        KeysVerb::File => Ok(serde_json::to_value(accounts.list_file_keys())?),
+        KeysVerb::RotateFile { after_seconds } => {
+            Ok(serde_json::to_value(accounts.add_file_key(*after_seconds).await?)?)
         }
-        other => plain(other),
+        KeysVerb::ReEncrypt => Ok(serde_json::to_value(accounts.re_encrypt().await?)?),
+        KeysVerb::DropOld => Ok(json!({"dropped": accounts.drop_old_file_keys().await?})),
     }
 }
 
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
-    }
+async fn audit(accounts: &AccountService, args: AuditArgs) -> anyhow::Result<Value> {
+    let time = |text: &Option<String>| text.as_deref().map(|text| when::parse(text, now())).transpose();
+    let query = AuditQuery {
+        account: args.account.map(|id| id.parse().context("--account takes the id of an account")).transpose()?,
+        kind: args.kind,
+        actor: args.actor,
+        since: time(&args.since).context("--since")?,
+        until: time(&args.until).context("--until")?,
+        before: args.before,
+        limit: args.limit,
+    };
+    Ok(serde_json::to_value(accounts.search_audit(&query).await?)?)
 }

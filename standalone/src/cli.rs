@@ -1,11 +1,18 @@
 //! The command line of `ma-cloud`. Every flag is also an environment variable (`MACLOUD_…`) and a line of the TOML file
 //! that `--config` names.
 
+mod admin;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use macloud_service_kit::telemetry::TelemetryArgs;
+
+pub use self::admin::{
+    AdminArgs, AdminSubject, AuditArgs, ClientSettings, ClientVerb, HomeVerb, KeysVerb, PlanVerb, SkillKeysVerb,
+    UserVerb, Who,
+};
 
 /// Voice control for Music Assistant: the whole cloud in one program.
 #[derive(Debug, Parser)]
@@ -29,7 +36,7 @@ pub struct Cli {
 pub enum Verb {
     /// Run the cloud: accounts, relay and Alexa skill on one address, with SQLite in the data directory.
     Serve(Box<ServeArgs>),
-    /// Manage people and OAuth clients. Works beside a running `serve`.
+    /// Manage people, homes, OAuth clients and keys. Works beside a running `serve`.
     Admin(AdminArgs),
     /// Run a simulated Music Assistant alone: its protocol on one port, its control API on another.
     Home(HomeArgs),
@@ -56,7 +63,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// Address for metrics and health, for operators only.
+    /// Address for metrics, health and the API under /admin/v1, for operators only. Keep it inside.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub admin_listen: SocketAddr,
 
@@ -162,176 +169,6 @@ pub enum Region {
     Eu,
     /// The far east and Australia.
     Fe,
-}
-
-/// `ma-cloud admin …`
-#[derive(Debug, Args)]
-pub struct AdminArgs {
-    /// Where the data lies.
-    #[command(flatten)]
-    pub data: DataArgs,
-
-    /// The PostgreSQL database of a hosted cloud, instead of the one in the data directory.
-    #[arg(long, global = true, value_name = "URL", requires = "account_key_file")]
-    pub database_url: Option<String>,
-
-    /// The key file that the account services of that database share.
-    #[arg(long, global = true, value_name = "FILE", requires = "database_url")]
-    pub account_key_file: Option<PathBuf>,
-
-    /// Print one JSON document instead of text.
-    #[arg(long, global = true)]
-    pub json: bool,
-
-    /// What to manage.
-    #[command(subcommand)]
-    pub subject: AdminSubject,
-}
-
-/// What can be managed.
-#[derive(Debug, Subcommand)]
-pub enum AdminSubject {
-    /// People.
-    #[command(subcommand)]
-    User(UserVerb),
-    /// OAuth clients, such as your Alexa skill.
-    #[command(subcommand)]
-    Client(ClientVerb),
-    /// What accounts may use.
-    #[command(subcommand)]
-    Plan(PlanVerb),
-    /// Attempts to link an app: how far each came and what stopped it.
-    LinkAttempts {
-        /// At most so many, the newest first, 1 to 1000.
-        #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        most: u32,
-    },
-    /// The keys that sign tokens.
-    #[command(subcommand)]
-    Keys(KeysVerb),
-    /// The keys of a skill deployment whose parts run as processes of their own. `serve` makes its own keys.
-    #[command(subcommand)]
-    SkillKeys(SkillKeysVerb),
-}
-
-/// What accounts may use.
-#[derive(Debug, Subcommand)]
-pub enum PlanVerb {
-    /// List everybody's plan. `default` is the first plan that `serve` is configured with.
-    List,
-    /// Give a person a plan, whatever they pay for. It counts within seconds.
-    Set {
-        /// Their e-mail address.
-        email: String,
-        /// The plan's name, as `serve --plan` has it; `default` takes back what was given.
-        plan: String,
-    },
-}
-
-/// Keys of a skill deployment.
-#[derive(Debug, Subcommand)]
-pub enum SkillKeysVerb {
-    /// Make them: the skill processes take the signing and the vault key, the account service the key set. The root belongs
-    /// somewhere safe and away from the cloud: it is needed only to change the others.
-    Create {
-        /// Directory for the files. What is there is never overwritten.
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-    },
-}
-
-impl AdminSubject {
-    /// Whether this adds something, so that it may be the first thing that is ever done with a data directory.
-    #[must_use]
-    pub const fn creates(&self) -> bool {
-        matches!(self, Self::User(UserVerb::Create { .. }) | Self::Client(ClientVerb::Create { .. }))
-    }
-}
-
-/// People.
-#[derive(Debug, Subcommand)]
-pub enum UserVerb {
-    /// Add a person.
-    Create {
-        /// Their e-mail address.
-        #[arg(long)]
-        email: String,
-        /// Read the password from standard input, up to the first line end.
-        #[arg(long, required = true)]
-        password_stdin: bool,
-    },
-    /// List people.
-    List,
-    /// Suspend a person: their tokens stop working at once, nothing is deleted.
-    Suspend {
-        /// Their e-mail address.
-        #[arg(long)]
-        email: String,
-    },
-    /// Undo a suspension.
-    Resume {
-        /// Their e-mail address.
-        #[arg(long)]
-        email: String,
-    },
-    /// Delete a person and everything that is kept about them. There is no way back.
-    Delete {
-        /// Their e-mail address.
-        #[arg(long)]
-        email: String,
-    },
-    /// Turn off the second step of signing in, for somebody who lost both phone and recovery codes. Make sure who asks.
-    ResetSecondStep {
-        /// Their e-mail address.
-        #[arg(long)]
-        email: String,
-    },
-}
-
-/// OAuth clients.
-#[derive(Debug, Subcommand)]
-pub enum ClientVerb {
-    /// Add a client; its secret is printed once and stored only as a hash.
-    Create {
-        /// Its id: 1 to 64 letters, digits, `-`, `_` or `.`
-        #[arg(long)]
-        client_id: String,
-        /// Where codes may be sent. Compared character by character. Give each of Amazon's three.
-        #[arg(long, required = true, value_name = "URI")]
-        redirect_uri: Vec<String>,
-        /// Where a browser may be sent after signing out at this client's wish.
-        #[arg(long, value_name = "URI")]
-        post_logout_redirect_uri: Vec<String>,
-        /// Refuse authorization requests without PKCE.
-        #[arg(long)]
-        require_pkce: bool,
-        /// It cannot keep a secret: no secret is made, PKCE is required, refresh tokens rotate strictly.
-        #[arg(long)]
-        public: bool,
-        /// Life of its access tokens, 1 to 2592000 seconds, instead of the server's setting. Alexa refuses less than 360.
-        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
-        access_token_seconds: Option<u32>,
-        /// What people read on the consent page. Default: guessed from the redirect URIs.
-        #[arg(long)]
-        name: Option<String>,
-    },
-    /// List clients.
-    List,
-    /// Delete a client and end every link made through it.
-    Delete {
-        /// Its id.
-        #[arg(long)]
-        client_id: String,
-    },
-}
-
-/// The keys that sign tokens. A fresh one follows by itself; these are for the day on which that is too late.
-#[derive(Debug, Subcommand)]
-pub enum KeysVerb {
-    /// Publish a fresh key. It signs from five minutes later on, and what older keys signed stays valid until it expires.
-    Rotate,
-    /// List the published keys.
-    List,
 }
 
 /// Settings of `home`.

@@ -144,6 +144,11 @@ impl Cloud {
         self.router.clone()
     }
 
+    /// What only operators reach, beside metrics and health.
+    pub fn operator_router(&self) -> Router {
+        self.accounts.operator_router()
+    }
+
     /// Whether it can do its work.
     #[must_use]
     pub const fn health(&self) -> &Health {

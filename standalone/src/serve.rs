@@ -33,7 +33,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let metrics = Metrics::install()?;
     let certificate = match (&args.tls_cert, &args.tls_key) {
-        (Some(chain), Some(key)) => Some(Certificate::load(chain, key)?),
+        (Some(chain), Some(key)) => {
+            Some(Certificate::load(chain, key).context("--tls-cert and --tls-key cannot be used")?)
+        }
         _ => None,
     };
     let open_files = raise_open_file_limit();
@@ -79,10 +81,11 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         "public_url": public_url,
         "admin_address": admin.local_addr()?.to_string(),
     }));
+    tell_people(&public_url);
     if let Some(certificate) = certificate {
         tokio::spawn(reload_on_hangup(certificate));
     }
-    let operators = metrics.router().merge(cloud.health().router());
+    let operators = metrics.router().merge(cloud.health().router()).merge(cloud.operator_router());
     let hardening = stop.clone();
     tokio::spawn(async move {
         hardening.soft().await;
@@ -94,6 +97,12 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     stop.stop_hard();
     cloud.ended().await;
     Ok(())
+}
+
+/// For whoever started it by hand; programs read the line on standard output.
+#[expect(clippy::print_stderr, reason = "a word to the person at the terminal; logging may be filtered out")]
+fn tell_people(public_url: &str) {
+    eprintln!("MA Cloud is running: open {public_url} in a browser. Ctrl-C stops it.");
 }
 
 fn relay_config(open_files: u64, client_address_header: Option<String>) -> RelayConfig {
@@ -116,7 +125,11 @@ fn public_url(args: &ServeArgs, address: SocketAddr) -> anyhow::Result<String> {
          X-Forwarded-For. Without it all people would share one rate limit"
     );
     match &args.public_url {
-        Some(url) => Ok(url.trim_end_matches('/').to_owned()),
+        Some(url) => {
+            let context = || format!("--public-url {url:?} cannot be used");
+            macloud_account_service::check_public_url(url).with_context(context)?;
+            Ok(url.trim_end_matches('/').to_owned())
+        }
         None => {
             ensure!(
                 !tls && !args.behind_proxy,

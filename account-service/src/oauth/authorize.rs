@@ -15,12 +15,12 @@ use macloud_proto::{SCOPE_CONTROL, SCOPE_READ};
 use macloud_service_kit::random;
 
 use super::error::OAuthError;
-use super::scopes;
+use super::{possession, scopes};
 use crate::form::{Form, encode};
 use crate::link_doctor::{self, Whose};
 use crate::secrets::{Kind, Secret, lookup_hash};
 use crate::shared::Shared;
-use crate::store::clients::{Client, Rotation};
+use crate::store::clients::{Client, Credentials, Rotation};
 use crate::store::codes::{self, Code};
 use crate::store::link_attempts::{Cause, Stage};
 use crate::store::web_sessions::Session;
@@ -93,6 +93,7 @@ struct Wish {
     scopes: String,
     challenge: Option<String>,
     nonce: Option<String>,
+    dpop_jkt: Option<String>,
     prompt: Prompt,
     max_age: Option<i64>,
     form: Form,
@@ -241,6 +242,7 @@ async fn issue_code(shared: &Shared, wish: &Wish, session: &Session) -> Result<S
         nonce: wish.nonce.clone(),
         scopes: wish.scopes.clone(),
         signed_in_at: session.signed_in_at,
+        dpop_jkt: wish.dpop_jkt.clone(),
     };
     let expires_at = shared.now() + i64::from(shared.config.lives.code_seconds);
     let mut tx = shared.db.begin().await?;
@@ -312,6 +314,7 @@ impl Wish {
             scopes: String::new(),
             challenge: None,
             nonce: form.value("nonce").map(str::to_owned),
+            dpop_jkt: form.value("dpop_jkt").map(str::to_owned),
             prompt: Prompt::AsNeeded,
             max_age: None,
             form,
@@ -375,6 +378,9 @@ impl Wish {
         if self.nonce.as_ref().is_some_and(|nonce| nonce.len() > MAX_NONCE) {
             return Err(("invalid_request", "nonce is too long"));
         }
+        if self.dpop_jkt.as_ref().is_some_and(|jkt| !possession::is_thumbprint(jkt)) {
+            return Err(("invalid_request", "dpop_jkt is not a JWK thumbprint"));
+        }
         self.scopes = scopes::grantable(form.value("scope").unwrap_or_default())
             .ok_or(("invalid_scope", "No known scope was asked for"))?;
         self.prompt = prompt(form.value("prompt").unwrap_or_default())?;
@@ -420,7 +426,9 @@ pub(crate) fn fuzz(text: &[u8]) {
     let client = Client {
         id: "alexa".into(),
         name: "Amazon Alexa".into(),
-        secret_hash: None,
+        credentials: Credentials::None,
+        require_dpop: false,
+        own_scopes: String::new(),
         require_pkce: text.first().is_some_and(|first| *first == b'&'),
         rotation: Rotation::Overlap,
         access_token_seconds: 3600,

@@ -1,56 +1,89 @@
-//! Who is the client? One way to prove it per request: HTTP Basic, a secret in the body, or nothing for public clients.
+//! Who is the client? Exactly one proof per request: HTTP Basic, a secret in the body, a signed assertion (RFC 7523), or
+//! nothing for public clients.
 
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use macloud_proto::jose::Unverified;
 use subtle::ConstantTimeEq as _;
 
+use super::assertion::{self, Assertion};
 use super::error::OAuthError;
 use crate::form::Form;
 use crate::secrets;
 use crate::shared::Shared;
-use crate::store::clients::Client;
+use crate::store::clients::{Client, Credentials};
+
+/// The ways there are, for the metadata.
+pub(super) const METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+
+const FAILED: OAuthError = OAuthError::InvalidClient("Client authentication failed");
+
+/// What a request shows to prove who sends it.
+enum Presented<'a> {
+    Nothing,
+    /// Its hash: secrets are 256 random bits, so one hash is enough, and says nothing about which of id and secret was wrong.
+    Secret([u8; 32]),
+    Assertion(&'a str),
+}
 
 /// The authenticated client of a request.
 pub(super) async fn authenticate(shared: &Shared, headers: &HeaderMap, form: &Form) -> Result<Arc<Client>, OAuthError> {
-    let (id, secret) = presented(headers, form)?;
-    // Secrets are 256 random bits: one hash is enough, and says nothing about which of id and secret was wrong.
-    let presented = secret.map(|secret| secrets::hash(&secret));
-    if let Some(client) = shared.client(&id).await?.filter(|client| is_proved(client, presented)) {
-        return Ok(client);
+    let (id, presented) = presented(headers, form)?;
+    let mut client = shared.client(&id).await?;
+    if !client.as_ref().is_some_and(|client| is_proved(client, &presented, shared.now())) {
+        // An operator may just have created the client anew, with another secret or other keys.
+        client = shared.client_now(&id).await?;
     }
-    // An operator may just have created the client anew, with another secret.
-    let client = shared.client_now(&id).await?.filter(|client| is_proved(client, presented));
-    client.ok_or(OAuthError::InvalidClient("Client authentication failed"))
+    let client = client.filter(|client| is_proved(client, &presented, shared.now())).ok_or(FAILED)?;
+    if let Presented::Assertion(text) = presented {
+        let claims = verified(&client, text).ok_or(FAILED)?;
+        claims.check(shared, &client.id, form)?;
+        // An assertion counts once, on whichever node and at whichever endpoint.
+        claims.use_up(shared).await?;
+    }
+    Ok(client)
 }
 
-fn is_proved(client: &Client, presented: Option<[u8; 32]>) -> bool {
-    match (client.secret_hash, presented) {
-        (Some(known), Some(hash)) => known.ct_eq(&hash).into(),
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
+fn is_proved(client: &Client, presented: &Presented<'_>, now: i64) -> bool {
+    match (&client.credentials, presented) {
+        (Credentials::None, Presented::Nothing) => true,
+        (Credentials::Secret { hash, old }, Presented::Secret(shown)) => {
+            // Both are compared, so that the time tells nothing.
+            let is_newest = hash.ct_eq(shown);
+            let is_old = old.filter(|old| old.until > now).map_or(0.into(), |old| old.hash.ct_eq(shown));
+            (is_newest | is_old).into()
+        }
+        (Credentials::Keys(_), Presented::Assertion(text)) => verified(client, text).is_some(),
+        (Credentials::None | Credentials::Secret { .. } | Credentials::Keys(_), _) => false,
     }
 }
 
-/// Client id and secret as presented, in whichever one way.
-fn presented(headers: &HeaderMap, form: &Form) -> Result<(String, Option<String>), OAuthError> {
-    if form.value("client_assertion").is_some() || form.value("client_assertion_type").is_some() {
-        return Err(OAuthError::InvalidClient("This client does not authenticate by assertion"));
-    }
+/// The claims of an assertion that one of the client's keys signed. Says nothing about what they claim.
+fn verified(client: &Client, text: &str) -> Option<Assertion> {
+    let Credentials::Keys(keys) = &client.credentials else { return None };
+    let token = Unverified::parse_of_client(text).ok().filter(assertion::is_one)?;
+    let kid = token.header().kid.clone();
+    // Whoever names a key means that one. At most sixteen are registered, and only those of the same algorithm are tried.
+    let mut candidates = keys.iter().filter(|key| kid.is_none() || key.jwk.kid.is_none() || key.jwk.kid == kid);
+    candidates.find_map(|key| token.verify_of_client(&key.key).ok())
+}
+
+/// Client id and proof as presented, in whichever one way.
+fn presented<'a>(headers: &HeaderMap, form: &'a Form) -> Result<(String, Presented<'a>), OAuthError> {
+    const SEVERAL: OAuthError = OAuthError::InvalidRequest("The client authenticates in more than one way");
     let body_id = form.value("client_id");
     let body_secret = form.value("client_secret");
+    let assertion = form.value("client_assertion");
+    if assertion.is_some() != form.value("client_assertion_type").is_some() {
+        return Err(OAuthError::InvalidRequest("client_assertion and client_assertion_type belong together"));
+    }
     let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
     match (authorization.next(), authorization.next()) {
-        (None, _) => {
-            let id = body_id.ok_or(OAuthError::InvalidClient("Client authentication is missing"))?;
-            Ok((id.to_owned(), body_secret.map(str::to_owned)))
-        }
         (Some(_), Some(_)) => Err(OAuthError::InvalidRequest("There is more than one Authorization header")),
-        (Some(_), None) if body_secret.is_some() => {
-            Err(OAuthError::InvalidRequest("The client authenticates in more than one way"))
-        }
+        (Some(_), None) if body_secret.is_some() || assertion.is_some() => Err(SEVERAL),
         (Some(value), None) => {
             let (id, secret) = value
                 .to_str()
@@ -60,8 +93,20 @@ fn presented(headers: &HeaderMap, form: &Form) -> Result<(String, Option<String>
             if body_id.is_some_and(|body_id| body_id != id) {
                 return Err(OAuthError::InvalidClient("client_id differs from the Authorization header"));
             }
-            Ok((id, Some(secret)))
+            Ok((id, Presented::Secret(secrets::hash(&secret))))
         }
+        (None, _) => match (assertion, body_secret) {
+            (Some(_), Some(_)) => Err(SEVERAL),
+            (Some(text), None) => {
+                let id = assertion::issuer(text).ok_or(FAILED)?;
+                Ok((id, Presented::Assertion(text)))
+            }
+            (None, secret) => {
+                let id = body_id.ok_or(OAuthError::InvalidClient("Client authentication is missing"))?;
+                let proof = secret.map_or(Presented::Nothing, |secret| Presented::Secret(secrets::hash(secret)));
+                Ok((id.to_owned(), proof))
+            }
+        },
     }
 }
 
@@ -81,8 +126,9 @@ fn unescape(half: &str) -> Option<String> {
     if half.contains(['&', '=']) {
         return None;
     }
-    let form = Form::parse(format!("v={half}").as_bytes()).ok()?;
-    form.value("v").map(str::to_owned)
+    const NAME: &str = "v";
+    let form = Form::parse(format!("{NAME}={half}").as_bytes()).ok()?;
+    form.value(NAME).map(str::to_owned)
 }
 
 #[cfg(test)]

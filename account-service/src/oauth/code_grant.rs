@@ -19,8 +19,13 @@ use crate::store::{accounts, activity, grants, link_attempts, tokens};
 
 const REFUSED: OAuthError = OAuthError::InvalidGrant("The code is unknown, expired, used, or another client's");
 
-/// The tokens for `code`, once.
-pub(super) async fn redeem(shared: &Shared, client: &Client, form: &Form) -> Result<Value, OAuthError> {
+/// The tokens for `code`, once, bound to the key `jkt`.
+pub(super) async fn redeem(
+    shared: &Shared,
+    client: &Client,
+    jkt: Option<String>,
+    form: &Form,
+) -> Result<Value, OAuthError> {
     let code = form.value("code").ok_or(OAuthError::InvalidRequest("code is missing"))?;
     let hash = lookup_hash(Kind::Code, code).ok_or(REFUSED)?;
     let mut tx = shared.db.begin().await?;
@@ -35,13 +40,13 @@ pub(super) async fn redeem(shared: &Shared, client: &Client, form: &Form) -> Res
         }
         return Err(REFUSED);
     };
-    if let Err((refusal, cause)) = check(&code, form) {
+    if let Err((refusal, cause)) = check(&code, jkt.as_deref(), form) {
         // The code is spent all the same: whoever holds it without its verifier must not try again.
         tx.commit().await?;
         link_doctor::code_refused(shared, &code.grant_id, cause).await;
         return Err(refusal);
     }
-    let issue = Issue::new(shared, client);
+    let issue = Issue::new(shared, client, jkt);
     grants::insert(
         &mut tx,
         &code.grant_id,
@@ -61,10 +66,14 @@ pub(super) async fn redeem(shared: &Shared, client: &Client, form: &Form) -> Res
 }
 
 /// What the code was bound to when it was asked for.
-fn check(code: &Code, form: &Form) -> Result<(), (OAuthError, Cause)> {
+fn check(code: &Code, jkt: Option<&str>, form: &Form) -> Result<(), (OAuthError, Cause)> {
     if form.value("redirect_uri") != Some(&code.redirect_uri) {
         let refusal = OAuthError::InvalidGrant("redirect_uri is not the one of the authorization request");
         return Err((refusal, Cause::CodeRedirect));
+    }
+    if code.dpop_jkt.is_some() && code.dpop_jkt.as_deref() != jkt {
+        let refusal = OAuthError::InvalidGrant("The code was asked for with another DPoP key");
+        return Err((refusal, Cause::Verifier));
     }
     match (&code.challenge, form.value("code_verifier")) {
         (None, None) => Ok(()),

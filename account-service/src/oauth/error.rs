@@ -19,6 +19,8 @@ pub(crate) enum OAuthError {
     /// The home has other hardware now, and this was its key before.
     HomeMoved,
     InvalidGrant(&'static str),
+    /// The client is known, and may not do this.
+    UnauthorizedClient(&'static str),
     UnsupportedGrantType,
     InvalidScope(&'static str),
     /// A pushed authorization request is wrong: the code and the description that the browser would have carried back.
@@ -37,11 +39,12 @@ pub(crate) enum OAuthError {
 }
 
 impl OAuthError {
-    fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> &'static str {
         match self {
             Self::InvalidRequest(_) | Self::TooLong | Self::TooSlow => "invalid_request",
             Self::InvalidClient(_) | Self::HomeMoved => "invalid_client",
             Self::InvalidGrant(_) => "invalid_grant",
+            Self::UnauthorizedClient(_) => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope(_) => "invalid_scope",
             Self::Authorization(code, _) => code,
@@ -60,6 +63,7 @@ impl OAuthError {
             Self::InvalidRequest(text)
             | Self::InvalidClient(text)
             | Self::InvalidGrant(text)
+            | Self::UnauthorizedClient(text)
             | Self::InvalidScope(text)
             | Self::Authorization(_, text)
             | Self::AccessDenied(text)
@@ -86,6 +90,7 @@ impl OAuthError {
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::InvalidRequest(_)
             | Self::InvalidGrant(_)
+            | Self::UnauthorizedClient(_)
             | Self::UnsupportedGrantType
             | Self::InvalidScope(_)
             | Self::Authorization(..)

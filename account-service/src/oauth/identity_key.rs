@@ -11,9 +11,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// The key written as 43 characters of base64url, if it may be a home's.
 pub(super) fn parse(text: &str) -> Option<[u8; 32]> {
     let key: [u8; 32] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+    is_honest(&key).then_some(key)
+}
+
+/// Whether an honest key generator could have made this key.
+pub(crate) fn is_honest(key: &[u8; 32]) -> bool {
     // What is refused here is refused with either sign.
-    let y = without_sign(key);
-    (is_reduced(&y) && !SMALL_ORDER.contains(&y)).then_some(key)
+    let y = without_sign(*key);
+    is_reduced(&y) && !SMALL_ORDER.contains(&y)
 }
 
 /// The highest bit is the sign of x.

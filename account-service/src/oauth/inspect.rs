@@ -3,20 +3,23 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::error::OAuthError;
+use super::resource::{self, Refusal};
 use super::{client_auth, scopes};
 use crate::form::Form;
 use crate::secrets::{Kind, lookup_hash};
 use crate::shared::Shared;
 use crate::store::changes::{self, Subject};
+use crate::store::clients::Rotation;
+use crate::store::operator_tokens::{self, OperatorToken};
 use crate::store::tokens::{self, TokenState};
 use crate::store::{activity, grants, tokens as store_tokens};
 
-/// A token of either kind. The prefix says which, so a `token_type_hint` adds nothing.
+/// A token of a person's grant, of either kind. The prefix says which, so a `token_type_hint` adds nothing.
 async fn find(shared: &Shared, text: &str) -> Result<Option<(Kind, TokenState)>, OAuthError> {
     if let Some(hash) = lookup_hash(Kind::Access, text) {
         return Ok(tokens::by_access(&shared.db, &hash).await?.map(|state| (Kind::Access, state)));
@@ -40,6 +43,10 @@ async fn try_revoke(shared: &Shared, request: Request) -> Result<(), OAuthError>
     let form = Form::read(&parts.headers, body).await?;
     let client = client_auth::authenticate(shared, &parts.headers, &form).await?;
     let text = form.value("token").ok_or(OAuthError::InvalidRequest("token is missing"))?;
+    if let Some(hash) = lookup_hash(Kind::Operator, text) {
+        operator_tokens::end(&shared.db, &hash, &client.id, shared.now()).await?;
+        return Ok(());
+    }
     let Some((kind, state)) = find(shared, text).await?.filter(|(_, state)| state.client_id == client.id) else {
         return Ok(());
     };
@@ -78,15 +85,21 @@ async fn try_introspect(shared: &Shared, request: Request) -> Result<Value, OAut
     }
     let text = form.value("token").ok_or(OAuthError::InvalidRequest("token is missing"))?;
     let inactive = json!({ "active": false });
+    if let Some(hash) = lookup_hash(Kind::Operator, text) {
+        let token = operator_tokens::by_hash(&shared.db, &hash).await?;
+        let token = token.filter(|token| token.client_id == client.id && token.is_active(shared.now()));
+        return Ok(token.map_or(inactive, |token| describe_operators(shared, &token)));
+    }
     let Some((kind, state)) = find(shared, text).await? else { return Ok(inactive) };
     if state.client_id != client.id || !is_active(shared, kind, text, &state).await? {
         return Ok(inactive);
     }
     let (expires_at, scope, token_type) = match kind {
+        Kind::Access if state.dpop_jkt.is_some() => (state.access_expires_at, &state.scopes, "DPoP"),
         Kind::Access => (state.access_expires_at, &state.scopes, "Bearer"),
         _ => (state.refresh_expires_at, &state.grant_scopes, "refresh_token"),
     };
-    Ok(json!({
+    let mut answer = json!({
         "active": true,
         "client_id": state.client_id,
         "sub": state.account_id,
@@ -95,7 +108,29 @@ async fn try_introspect(shared: &Shared, request: Request) -> Result<Value, OAut
         "iat": state.issued_at,
         "iss": shared.issuer,
         "token_type": token_type,
-    }))
+    });
+    // Of refresh tokens, only those of public clients are bound (RFC 9449 section 5).
+    if let Some(jkt) = state.dpop_jkt.filter(|_| kind == Kind::Access || client.rotation == Rotation::Strict) {
+        answer["cnf"] = json!({ "jkt": jkt });
+    }
+    Ok(answer)
+}
+
+fn describe_operators(shared: &Shared, token: &OperatorToken) -> Value {
+    let mut answer = json!({
+        "active": true,
+        "client_id": token.client_id,
+        "sub": token.client_id,
+        "scope": token.scopes,
+        "exp": token.expires_at,
+        "iat": token.issued_at,
+        "iss": shared.issuer,
+        "token_type": if token.dpop_jkt.is_some() { "DPoP" } else { "Bearer" },
+    });
+    if let Some(jkt) = &token.dpop_jkt {
+        answer["cnf"] = json!({ "jkt": jkt });
+    }
+    answer
 }
 
 async fn is_active(shared: &Shared, kind: Kind, text: &str, state: &TokenState) -> Result<bool, OAuthError> {
@@ -111,60 +146,29 @@ async fn is_active(shared: &Shared, kind: Kind, text: &str, state: &TokenState) 
     Ok(!state.used && state.refresh_expires_at > now && !tokens::is_superseded(&shared.db, &hash, cut).await?)
 }
 
-/// GET or POST `/oauth/userinfo`. The token comes in the Authorization header and nowhere else.
-pub(super) async fn userinfo(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    match try_userinfo(&shared, &headers).await {
+/// GET or POST `/oauth/userinfo`.
+pub(super) async fn userinfo(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    match try_userinfo(&shared, &parts).await {
         Ok(answer) => super::json(&answer),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-/// RFC 6750 section 3.
-enum BearerRefusal {
-    Missing,
-    Invalid,
-    Insufficient,
-    Other(OAuthError),
-}
-
-impl BearerRefusal {
-    fn into_response(self) -> Response {
-        let (status, challenge) = match self {
-            Self::Missing => (StatusCode::UNAUTHORIZED, "Bearer realm=\"MA Cloud\""),
-            Self::Invalid => (StatusCode::UNAUTHORIZED, "Bearer realm=\"MA Cloud\", error=\"invalid_token\""),
-            Self::Insufficient => {
-                (StatusCode::FORBIDDEN, "Bearer realm=\"MA Cloud\", error=\"insufficient_scope\", scope=\"openid\"")
-            }
-            Self::Other(error) => return error.into_response(),
-        };
-        let error = if status == StatusCode::FORBIDDEN { "insufficient_scope" } else { "invalid_token" };
-        let mut response = super::json(&json!({ "error": error }));
-        *response.status_mut() = status;
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        response
+async fn try_userinfo(shared: &Shared, parts: &Parts) -> Result<Value, Refusal> {
+    let shown = resource::shown(parts)?;
+    let hash = lookup_hash(Kind::Access, shown.token).ok_or(Refusal::Invalid)?;
+    let state = tokens::by_access(&shared.db, &hash).await?.ok_or(Refusal::Invalid)?;
+    if !is_active(shared, Kind::Access, shown.token, &state).await.map_err(Refusal::Other)? {
+        return Err(Refusal::Invalid);
     }
-}
-
-async fn try_userinfo(shared: &Shared, headers: &HeaderMap) -> Result<Value, BearerRefusal> {
-    let header = headers.get(header::AUTHORIZATION).ok_or(BearerRefusal::Missing)?;
-    let (scheme, token) = header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(BearerRefusal::Invalid)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(BearerRefusal::Missing);
-    }
-    let hash = lookup_hash(Kind::Access, token.trim()).ok_or(BearerRefusal::Invalid)?;
-    let state = tokens::by_access(&shared.db, &hash).await.map_err(|error| BearerRefusal::Other(error.into()))?;
-    let state = state.ok_or(BearerRefusal::Invalid)?;
-    let active = is_active(shared, Kind::Access, token, &state).await.map_err(BearerRefusal::Other)?;
-    if !active {
-        return Err(BearerRefusal::Invalid);
-    }
+    shown.check_possession(shared, parts, &[&shared.issuer], state.dpop_jkt.as_deref()).await?;
     if !scopes::contains(&state.scopes, "openid") {
-        return Err(BearerRefusal::Insufficient);
+        return Err(Refusal::Insufficient("openid"));
     }
     let mut answer = json!({ "sub": state.account_id });
     if scopes::contains(&state.scopes, "email") {
-        let identity = grants::identity(&shared.db, &state.grant_id).await;
-        let identity = identity.map_err(|error| BearerRefusal::Other(error.into()))?.ok_or(BearerRefusal::Invalid)?;
+        let identity = grants::identity(&shared.db, &state.grant_id).await?.ok_or(Refusal::Invalid)?;
         answer["email"] = identity.email.into();
         answer["email_verified"] = identity.email_verified.into();
     }

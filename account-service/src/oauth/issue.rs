@@ -16,7 +16,8 @@ pub(super) struct Issue {
 }
 
 impl Issue {
-    pub(super) fn new(shared: &Shared, client: &Client) -> Self {
+    /// `jkt` is the key that the pair is bound to.
+    pub(super) fn new(shared: &Shared, client: &Client, jkt: Option<String>) -> Self {
         let (access, refresh) = (Secret::new(Kind::Access), Secret::new(Kind::Refresh));
         let now = shared.now();
         let pair = NewPair {
@@ -25,6 +26,7 @@ impl Issue {
             issued_at: now,
             access_expires_at: now + client.access_token_seconds,
             refresh_expires_at: now + i64::from(shared.config.lives.refresh_idle_seconds),
+            dpop_jkt: jkt,
         };
         Self { access, refresh, expires_in: client.access_token_seconds, pair }
     }
@@ -33,7 +35,7 @@ impl Issue {
     pub(super) fn into_answer(self, scopes: &str, id_token: Option<String>) -> Value {
         let mut answer = json!({
             "access_token": self.access.as_str(),
-            "token_type": "Bearer",
+            "token_type": if self.pair.dpop_jkt.is_some() { "DPoP" } else { "Bearer" },
             "expires_in": self.expires_in,
             "refresh_token": self.refresh.as_str(),
             "scope": scopes,

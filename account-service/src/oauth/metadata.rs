@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use macloud_proto::jose::ALGORITHMS;
+use macloud_proto::dpop;
+use macloud_proto::jose::PublicKey;
 use serde_json::json;
 
-use super::scopes;
+use super::{client_auth, scopes};
 use crate::shared::Shared;
 use crate::words::Language;
 
 pub(super) async fn document(State(shared): State<Arc<Shared>>) -> Response {
-    let auth_methods = ["client_secret_basic", "client_secret_post", "none"];
+    // Wherever clients authenticate they may do so in the same ways; introspection is not for clients that cannot.
+    let auth_methods = client_auth::METHODS;
+    let confidential: Vec<&str> = auth_methods.into_iter().filter(|method| *method != "none").collect();
+    let auth_algorithms = PublicKey::ALGORITHMS;
     let document = json!({
         "issuer": shared.issuer,
         "authorization_endpoint": shared.url("/oauth/authorize"),
@@ -37,13 +41,15 @@ pub(super) async fn document(State(shared): State<Arc<Shared>>) -> Response {
             "client_credentials",
             super::pairing::GRANT_TYPE,
         ],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none", "private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "token_endpoint_auth_methods_supported": auth_methods,
+        "token_endpoint_auth_signing_alg_values_supported": auth_algorithms,
         "revocation_endpoint_auth_methods_supported": auth_methods,
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "revocation_endpoint_auth_signing_alg_values_supported": auth_algorithms,
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "introspection_endpoint_auth_signing_alg_values_supported": auth_algorithms,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
-        "dpop_signing_alg_values_supported": ALGORITHMS,
+        "dpop_signing_alg_values_supported": dpop::CLIENT_ALGORITHMS,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["EdDSA"],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "email", "email_verified"],
@@ -54,6 +60,11 @@ pub(super) async fn document(State(shared): State<Arc<Shared>>) -> Response {
         "request_uri_parameter_supported": false,
     });
     public(&document.to_string(), "application/json")
+}
+
+/// What each endpoint accepts and answers, in OpenAPI. Tests hold it against every answer that they get.
+pub(super) async fn description() -> Response {
+    public(include_str!("../../openapi/public.json"), "application/json")
 }
 
 pub(super) async fn jwks(State(shared): State<Arc<Shared>>) -> Response {

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::error::OAuthError;
-use super::{authorize, client_auth};
+use super::{authorize, client_auth, possession};
 use crate::form::Form;
 use crate::rate_limits::{Attempt, address_key};
 use crate::secrets::{Kind, Secret};
@@ -31,6 +31,7 @@ pub(super) async fn push(State(shared): State<Arc<Shared>>, request: Request) ->
 
 async fn try_push(shared: &Shared, parts: &Parts, body: Body) -> Result<Value, OAuthError> {
     let form = Form::read(&parts.headers, body).await?;
+    let proof = possession::shown(shared, &parts.headers, "POST", "/oauth/par")?;
     let client = client_auth::authenticate(shared, &parts.headers, &form).await?;
     if client.is_public() {
         let address = address_key(shared.client_address(parts));
@@ -40,7 +41,18 @@ async fn try_push(shared: &Shared, parts: &Parts, body: Body) -> Result<Value, O
         return Err(OAuthError::InvalidRequest("A reference cannot be pushed"));
     }
     // How the client proved itself was for us alone, and is not kept.
-    let request = form.to_query_without(&["client_secret"]);
+    let mut request = form.to_query_without(&["client_secret", "client_assertion", "client_assertion_type"]);
+    if let Some(proof) = proof {
+        // The proof says the same as the parameter (RFC 9449 section 10.1).
+        match form.value("dpop_jkt") {
+            Some(jkt) if jkt != proof.jkt => {
+                return Err(OAuthError::InvalidDpopProof("dpop_jkt is not the key of the DPoP proof"));
+            }
+            Some(_) => {}
+            None => request.push_str(&format!("&dpop_jkt={}", proof.jkt)),
+        }
+        proof.use_up(shared).await?;
+    }
     if request.len() > MAX_REQUEST {
         return Err(OAuthError::TooLong);
     }

@@ -25,15 +25,20 @@ use crate::store::{grants, tokens};
 
 const REFUSED: OAuthError = OAuthError::InvalidGrant("The refresh token is unknown, expired or revoked");
 
-/// The next pair of tokens.
-pub(super) async fn refresh(shared: &Shared, client: &Client, form: &Form) -> Result<Value, OAuthError> {
+/// The next pair of tokens, bound to the key `jkt`.
+pub(super) async fn refresh(
+    shared: &Shared,
+    client: &Client,
+    jkt: Option<String>,
+    form: &Form,
+) -> Result<Value, OAuthError> {
     let used = form.value("refresh_token").ok_or(OAuthError::InvalidRequest("refresh_token is missing"))?;
     let used = lookup_hash(Kind::Refresh, used).ok_or(REFUSED)?;
     let narrowed = match form.value("scope") {
         Some(asked) => Some(narrow(shared, client, &used, asked).await?),
         None => None,
     };
-    let issue = Issue::new(shared, client);
+    let issue = Issue::new(shared, client, jkt);
     let outcome = match client.rotation {
         Rotation::Overlap => {
             let overlap = shared.config.lives.rotation_overlap_seconds.into();
@@ -46,7 +51,9 @@ pub(super) async fn refresh(shared: &Shared, client: &Client, form: &Form) -> Re
         }
         Rotation::Strict => rotate_strictly(shared, client, &used, &issue, narrowed).await?,
     };
-    let Some(rotated) = outcome else { return Err(refusal(shared, client, &used).await?) };
+    let Some(rotated) = outcome else {
+        return Err(refusal(shared, client, issue.pair.dpop_jkt.as_deref(), &used).await?);
+    };
     let id_token = id_token_for(shared, client, &rotated);
     Ok(issue.into_answer(&rotated.scopes, id_token))
 }
@@ -93,7 +100,8 @@ async fn rotate_strictly(
     let Some(state) = tokens::by_refresh(&shared.db, used).await? else { return Ok(None) };
     let scopes = narrowed.unwrap_or(state.grant_scopes);
     let mut tx = shared.db.begin().await?;
-    let Some(grant_id) = tokens::spend(&mut tx, used, &client.id, shared.now()).await? else { return Ok(None) };
+    let jkt = issue.pair.dpop_jkt.as_deref();
+    let Some(grant_id) = tokens::spend(&mut tx, used, &client.id, jkt, shared.now()).await? else { return Ok(None) };
     tokens::insert(&mut tx, &issue.pair, &grant_id, Some(used), &scopes).await?;
     tx.commit().await?;
     let identity = grants::identity(&shared.db, &grant_id).await?.ok_or(REFUSED)?;
@@ -101,7 +109,12 @@ async fn rotate_strictly(
 }
 
 /// Why a token was not good. Decided after the fact, for the log and for strict rotation's revocation.
-async fn refusal(shared: &Shared, client: &Client, used: &[u8; 32]) -> Result<OAuthError, OAuthError> {
+async fn refusal(
+    shared: &Shared,
+    client: &Client,
+    jkt: Option<&str>,
+    used: &[u8; 32],
+) -> Result<OAuthError, OAuthError> {
     let Some(state) = tokens::by_refresh(&shared.db, used).await? else { return Ok(REFUSED) };
     let grant = &state.grant_id;
     let cut = shared.now() - i64::from(shared.config.lives.rotation_overlap_seconds);
@@ -114,6 +127,9 @@ async fn refusal(shared: &Shared, client: &Client, used: &[u8; 32]) -> Result<OA
         return Ok(OAuthError::AccessDenied("The account is suspended"));
     } else if state.refresh_expires_at <= shared.now() {
         tracing::info!(grant.id = %grant, "refused a refresh: the token was not used for too long");
+    } else if client.rotation == Rotation::Strict && state.dpop_jkt.is_some() && state.dpop_jkt.as_deref() != jkt {
+        // Whoever has the token without its key got it from somewhere else: its owner loses nothing by that.
+        tracing::warn!(grant.id = %grant, client.id = %client.id, "a refresh token came without the key that it is bound to");
     } else if state.used {
         tracing::warn!(grant.id = %grant, client.id = %client.id, "a spent refresh token came back: the grant is revoked");
         end_grant(shared, grant).await?;

@@ -1,4 +1,4 @@
-//! POST `/oauth/token`: one door, four grants.
+//! POST `/oauth/token`: one door, five grants.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +6,11 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
+use macloud_proto::ids::InstanceId;
 use serde_json::Value;
 
 use super::error::OAuthError;
-use super::{client_auth, code_grant, instance_grant, json, pairing, refresh_grant};
+use super::{assertion, client_auth, code_grant, instance_grant, json, own_grant, pairing, possession, refresh_grant};
 use crate::form::Form;
 use crate::link_doctor;
 use crate::shared::Shared;
@@ -19,7 +20,7 @@ pub(super) async fn token(State(shared): State<Arc<Shared>>, request: Request) -
     let (parts, body) = request.into_parts();
     // Outside the deadline: that one is for our own work, and how fast a body arrives is not ours.
     let outcome = match Form::read(&parts.headers, body).await {
-        // Boxed: the four grants together make a large future, and each request runs only one of them.
+        // Boxed: the grants together make a large future, and each request runs only one of them.
         Ok(form) => tokio::time::timeout(DEADLINE, Box::pin(answer(&shared, &parts, form))).await,
         Err(error) => Ok(Err(error.into())),
     };
@@ -32,33 +33,46 @@ pub(super) async fn token(State(shared): State<Arc<Shared>>, request: Request) -
 async fn answer(shared: &Shared, parts: &Parts, form: Form) -> Result<Value, OAuthError> {
     let grant_type = form.value("grant_type").ok_or(OAuthError::InvalidRequest("grant_type is missing"))?;
     match grant_type {
+        "client_credentials" if is_home(&form) => return instance_grant::token(shared, &parts.headers, &form).await,
+        pairing::GRANT_TYPE => return pairing::poll(shared, &parts.headers, &form).await,
+        "authorization_code" | "refresh_token" | "client_credentials" => {}
+        _ => return Err(OAuthError::UnsupportedGrantType),
+    }
+    // Looked at first: a request that must be repeated with a nonce may repeat its assertion, and has used nothing up.
+    let proof = possession::shown(shared, &parts.headers, "POST", PATH)?;
+    let client = client_auth::authenticate(shared, &parts.headers, &form).await;
+    match (&client, grant_type) {
+        (Err(OAuthError::InvalidClient(_)), "authorization_code") => {
+            link_doctor::token_refused(shared, &form, Cause::ClientAuth).await;
+        }
+        (Err(OAuthError::InvalidClient(_)), "refresh_token") => refresh_grant::note_unproved(shared, &form).await,
+        (Err(OAuthError::Unavailable), "authorization_code") => {
+            link_doctor::token_refused(shared, &form, Cause::Database).await;
+        }
+        (Ok(_) | Err(_), _) => {}
+    }
+    let client = client?;
+    let jkt = possession::key_for(shared, &client, proof).await?;
+    match grant_type {
         "authorization_code" => {
-            let outcome = async {
-                let client = client_auth::authenticate(shared, &parts.headers, &form).await?;
-                code_grant::redeem(shared, &client, &form).await
-            };
-            let outcome = outcome.await;
-            match &outcome {
-                Err(OAuthError::InvalidClient(_)) => link_doctor::token_refused(shared, &form, Cause::ClientAuth).await,
-                Err(OAuthError::Unavailable) => link_doctor::token_refused(shared, &form, Cause::Database).await,
-                // What is wrong with the code is noted where it is found.
-                Ok(_) | Err(_) => {}
+            let outcome = code_grant::redeem(shared, &client, jkt, &form).await;
+            // What is wrong with the code is noted where it is found.
+            if matches!(outcome, Err(OAuthError::Unavailable)) {
+                link_doctor::token_refused(shared, &form, Cause::Database).await;
             }
             outcome
         }
-        "refresh_token" => {
-            let client = client_auth::authenticate(shared, &parts.headers, &form).await;
-            if let Err(OAuthError::InvalidClient(_)) = &client {
-                refresh_grant::note_unproved(shared, &form).await;
-            }
-            let client = client?;
-            refresh_grant::refresh(shared, &client, &form).await
-        }
-        "client_credentials" => instance_grant::token(shared, &parts.headers, &form).await,
-        pairing::GRANT_TYPE => pairing::poll(shared, &parts.headers, &form).await,
-        _ => Err(OAuthError::UnsupportedGrantType),
+        "refresh_token" => refresh_grant::refresh(shared, &client, jkt, &form).await,
+        _ => own_grant::token(shared, &client, jkt.as_deref(), &form).await,
     }
 }
 
+/// Homes are clients too: their ids say so.
+fn is_home(form: &Form) -> bool {
+    let issuer = form.value("client_assertion").and_then(assertion::issuer);
+    issuer.is_some_and(|issuer| issuer.parse::<InstanceId>().is_ok())
+}
+
+const PATH: &str = "/oauth/token";
 /// Alexa gives up after 4.5 s. Cut off earlier, a refresh can simply be repeated.
 const DEADLINE: Duration = Duration::from_secs(3);

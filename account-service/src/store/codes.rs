@@ -5,11 +5,11 @@ use macloud_proto::ids::{AccountId, GrantId};
 use super::{Db, Result, Tx, parse_id, statements, values};
 
 statements! {
-    INSERT = "INSERT INTO codes (code_hash, grant_id, client_id, account_id, redirect_uri, challenge, nonce, scopes, signed_in_at, expires_at) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    INSERT = "INSERT INTO codes (code_hash, grant_id, client_id, account_id, redirect_uri, challenge, nonce, scopes, signed_in_at, expires_at, dpop_jkt) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     /// The one place where a code is spent: of any number of parallel requests, on any number of nodes, one gets the row.
     REDEEM = "UPDATE codes SET used_at = $3 WHERE code_hash = $1 AND client_id = $2 AND used_at IS NULL AND expires_at > $3 \
-              RETURNING grant_id, account_id, redirect_uri, challenge, nonce, scopes, signed_in_at";
+              RETURNING grant_id, account_id, redirect_uri, challenge, nonce, scopes, signed_in_at, dpop_jkt";
     SPENT = "SELECT grant_id FROM codes WHERE code_hash = $1 AND client_id = $2 AND used_at IS NOT NULL";
 }
 
@@ -23,6 +23,8 @@ pub(crate) struct Code {
     pub(crate) nonce: Option<String>,
     pub(crate) scopes: String,
     pub(crate) signed_in_at: i64,
+    /// The key that whoever redeems it must prove to have, as a thumbprint.
+    pub(crate) dpop_jkt: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -34,6 +36,7 @@ struct CodeRow {
     nonce: Option<String>,
     scopes: String,
     signed_in_at: i64,
+    dpop_jkt: Option<String>,
 }
 
 pub(crate) async fn insert(tx: &mut Tx, hash: &[u8; 32], client_id: &str, code: &Code, expires_at: i64) -> Result<()> {
@@ -49,7 +52,8 @@ pub(crate) async fn insert(tx: &mut Tx, hash: &[u8; 32], client_id: &str, code: 
             code.nonce.as_deref(),
             &code.scopes,
             code.signed_in_at,
-            expires_at
+            expires_at,
+            code.dpop_jkt.as_deref()
         ],
     )
     .await?;
@@ -68,6 +72,7 @@ pub(crate) async fn redeem(tx: &mut Tx, hash: &[u8; 32], client_id: &str, now: i
             nonce: row.nonce,
             scopes: row.scopes,
             signed_in_at: row.signed_in_at,
+            dpop_jkt: row.dpop_jkt,
         })
     })
     .transpose()

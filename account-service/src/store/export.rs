@@ -42,6 +42,8 @@ statements! {
     BILLING_ACCOUNTS = "SELECT reference, customer FROM billing_accounts WHERE account_id = $1";
     BILLING_SUBSCRIPTIONS = "SELECT subscription, customer, plan, status, grace_until, changed_at FROM billing_subscriptions WHERE account_id = $1 ORDER BY subscription";
     LINK_ATTEMPTS = "SELECT client_id, host, grant_id, stage, cause, began_at, changed_at FROM link_attempts WHERE account_id = $1 ORDER BY began_at, id";
+    /// Who of the operators it was is theirs to tell, not this file's.
+    AUDIT = "SELECT happened_at, action, outcome FROM audit WHERE account_id = $1 ORDER BY sequence";
     ACTIVITY = "SELECT happened_at, kind, detail FROM activity WHERE account_id = $1 ORDER BY happened_at, sequence, id";
 }
 
@@ -50,7 +52,7 @@ type Table = (&'static str, Value);
 
 /// All of it as one JSON document: an object with a list for each table.
 pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
-    let tables: [Table; 28] = [
+    let tables: [Table; 29] = [
         accounts(db, account).await?,
         sessions(db, account).await?,
         codes(db, account).await?,
@@ -79,6 +81,7 @@ pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
         billing_accounts(db, account).await?,
         billing_subscriptions(db, account).await?,
         link_attempts(db, account).await?,
+        audit(db, account).await?,
     ];
     Ok(Value::Object(tables.into_iter().map(|(name, rows)| (name.to_owned(), rows)).collect::<Map<_, _>>()))
 }
@@ -339,6 +342,13 @@ async fn link_attempts(db: &Db, account: &AccountId) -> Result<Table> {
         })
     };
     Ok(("link_attempts", rows.into_iter().map(row).collect()))
+}
+
+async fn audit(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(i64, String, String)> = db.rows(AUDIT, values![account.as_str()]).await?;
+    let row =
+        |(happened_at, action, outcome)| json!({ "happened_at": happened_at, "action": action, "outcome": outcome });
+    Ok(("audit", rows.into_iter().map(row).collect()))
 }
 
 fn fingerprint(key: &[u8]) -> Option<String> {

@@ -32,6 +32,8 @@ statements! {
     LINK_ATTEMPTS = "DELETE FROM link_attempts WHERE changed_at <= $1";
     NOBODYS_LINK_ATTEMPTS = "DELETE FROM link_attempts WHERE account_id IS NULL AND changed_at <= $1";
     USE_BATCHES = "DELETE FROM use_batches WHERE counted_at <= $1";
+    OPERATOR_TOKENS = "DELETE FROM operator_tokens WHERE expires_at <= $1";
+    AUDIT = "DELETE FROM audit WHERE happened_at <= $1";
     ACTIVITY = "DELETE FROM activity WHERE happened_at <= $1";
 }
 
@@ -39,7 +41,7 @@ statements! {
 pub(crate) async fn run(db: &Db, now: i64, overlap_seconds: i64) -> Result<u64> {
     const DAY: i64 = 24 * 3600;
     let mut deleted = 0;
-    for sql in [
+    let by_their_end = [
         SESSIONS,
         CODES,
         PAIRINGS,
@@ -52,7 +54,9 @@ pub(crate) async fn run(db: &Db, now: i64, overlap_seconds: i64) -> Result<u64> 
         GUESTS,
         PROOFS,
         IDLE_TOKENS,
-    ] {
+        OPERATOR_TOKENS,
+    ];
+    for sql in by_their_end {
         deleted += db.write(sql, values![now]).await?;
     }
     deleted += db.write(CHANGES, values![now - 7 * DAY]).await?;
@@ -67,5 +71,6 @@ pub(crate) async fn run(db: &Db, now: i64, overlap_seconds: i64) -> Result<u64> 
     deleted += db.write(NOBODYS_SUBSCRIPTIONS, values![now - 90 * DAY]).await?;
     deleted += db.write(LINK_ATTEMPTS, values![now - 30 * DAY]).await?;
     deleted += db.write(NOBODYS_LINK_ATTEMPTS, values![now - DAY]).await?;
+    deleted += db.write(AUDIT, values![now - 400 * DAY]).await?;
     Ok(deleted)
 }

@@ -11,11 +11,11 @@ use super::grants::Identity;
 use super::{Db, Result, Tx, parse_id, statements, values};
 
 statements! {
-    INSERT = "INSERT INTO token_pairs (access_hash, refresh_hash, grant_id, parent_hash, scopes, issued_at, access_expires_at, refresh_expires_at) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    INSERT = "INSERT INTO token_pairs (access_hash, refresh_hash, grant_id, parent_hash, scopes, issued_at, access_expires_at, refresh_expires_at, dpop_jkt) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     /// A token is refused once a successor of it ("next") was used at or before $9, which is now less the overlap.
-    ROTATE_OVERLAPPING = "INSERT INTO token_pairs (access_hash, refresh_hash, grant_id, parent_hash, scopes, issued_at, access_expires_at, refresh_expires_at) \
-              SELECT $1, $2, old.grant_id, old.refresh_hash, COALESCE($3, g.scopes), $4, $5, $6 \
+    ROTATE_OVERLAPPING = "INSERT INTO token_pairs (access_hash, refresh_hash, grant_id, parent_hash, scopes, issued_at, access_expires_at, refresh_expires_at, dpop_jkt) \
+              SELECT $1, $2, old.grant_id, old.refresh_hash, COALESCE($3, g.scopes), $4, $5, $6, $11 \
               FROM token_pairs old JOIN grants g ON g.id = old.grant_id JOIN accounts a ON a.id = g.account_id \
               WHERE old.refresh_hash = $7 AND g.client_id = $8 AND old.refresh_expires_at > $4 \
               AND g.ended_at IS NULL AND a.suspended_at IS NULL \
@@ -31,16 +31,18 @@ statements! {
     /// The pairs that a refresh token gave long ago and that nobody ever used: their answers were lost.
     DROP_LOST_SIBLINGS = "DELETE FROM token_pairs WHERE parent_hash = $1 AND issued_at <= $2 AND access_expires_at <= $2 \
               AND NOT EXISTS (SELECT 1 FROM token_pairs later WHERE later.parent_hash = token_pairs.refresh_hash)";
-    /// The one place where a token with strict rotation is spent.
+    /// The one place where a token with strict rotation is spent. Nothing else proves who refreshes, so a token that is
+    /// bound to a key is good with that key only.
     SPEND = "UPDATE token_pairs SET used_at = $3 WHERE refresh_hash = $1 AND used_at IS NULL AND refresh_expires_at > $3 \
+             AND (dpop_jkt IS NULL OR dpop_jkt = $4) \
              AND EXISTS (SELECT 1 FROM grants g JOIN accounts a ON a.id = g.account_id \
                          WHERE g.id = token_pairs.grant_id AND g.client_id = $2 AND g.ended_at IS NULL AND a.suspended_at IS NULL) \
              RETURNING grant_id";
     BY_REFRESH = "SELECT g.id AS grant_id, g.client_id, g.account_id, g.scopes AS grant_scopes, g.scopes, p.issued_at, p.access_expires_at, p.refresh_expires_at, \
-                  p.access_ended_at, p.used_at, g.ended_at, a.suspended_at \
+                  p.access_ended_at, p.used_at, p.dpop_jkt, g.ended_at, a.suspended_at \
                   FROM token_pairs p JOIN grants g ON g.id = p.grant_id JOIN accounts a ON a.id = g.account_id WHERE p.refresh_hash = $1";
     BY_ACCESS = "SELECT g.id AS grant_id, g.client_id, g.account_id, g.scopes AS grant_scopes, p.scopes, p.issued_at, p.access_expires_at, p.refresh_expires_at, \
-                 p.access_ended_at, p.used_at, g.ended_at, a.suspended_at \
+                 p.access_ended_at, p.used_at, p.dpop_jkt, g.ended_at, a.suspended_at \
                  FROM token_pairs p JOIN grants g ON g.id = p.grant_id JOIN accounts a ON a.id = g.account_id WHERE p.access_hash = $1";
     END_ACCESS = "UPDATE token_pairs SET access_ended_at = $2 WHERE access_hash = $1 AND access_ended_at IS NULL";
     SUPERSEDED = "SELECT COUNT(*) FROM token_pairs next JOIN token_pairs later ON later.parent_hash = next.refresh_hash \
@@ -54,6 +56,8 @@ pub(crate) struct NewPair {
     pub(crate) issued_at: i64,
     pub(crate) access_expires_at: i64,
     pub(crate) refresh_expires_at: i64,
+    /// The key that the pair is bound to, as a thumbprint: the access token always, the refresh token under strict rotation.
+    pub(crate) dpop_jkt: Option<String>,
 }
 
 /// All that is known of a token.
@@ -75,6 +79,8 @@ pub(crate) struct TokenState {
     pub(crate) used: bool,
     pub(crate) grant_ended: bool,
     pub(crate) suspended: bool,
+    /// The key that it is bound to, as a thumbprint.
+    pub(crate) dpop_jkt: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -91,6 +97,7 @@ struct TokenRow {
     used_at: Option<i64>,
     ended_at: Option<i64>,
     suspended_at: Option<i64>,
+    dpop_jkt: Option<String>,
 }
 
 impl TryFrom<TokenRow> for TokenState {
@@ -109,6 +116,7 @@ impl TryFrom<TokenRow> for TokenState {
             used: row.used_at.is_some(),
             grant_ended: row.ended_at.is_some(),
             suspended: row.suspended_at.is_some(),
+            dpop_jkt: row.dpop_jkt,
         })
     }
 }
@@ -132,7 +140,8 @@ pub(crate) async fn insert(
             scopes,
             pair.issued_at,
             pair.access_expires_at,
-            pair.refresh_expires_at
+            pair.refresh_expires_at,
+            pair.dpop_jkt.as_deref()
         ],
     )
     .await?;
@@ -191,7 +200,8 @@ pub(crate) async fn rotate_overlapping(
                 used,
                 client_id,
                 pair.issued_at - overlap_seconds,
-                MAX_SIBLINGS
+                MAX_SIBLINGS,
+                pair.dpop_jkt.as_deref()
             ],
         )
         .await?;
@@ -209,9 +219,15 @@ pub(crate) async fn drop_lost_siblings(db: &Db, used: &[u8; 32], now: i64) -> Re
     db.write(DROP_LOST_SIBLINGS, values![used, now - LOST_AFTER_SECONDS]).await
 }
 
-/// Spend a refresh token that may be used once. `None` when it is not good (any more).
-pub(crate) async fn spend(tx: &mut Tx, used: &[u8; 32], client_id: &str, now: i64) -> Result<Option<GrantId>> {
-    let row: Option<(String,)> = tx.optional(SPEND, values![used, client_id, now]).await?;
+/// Spend a refresh token that may be used once. `jkt` is the key that was proved. `None` when it is not good (any more).
+pub(crate) async fn spend(
+    tx: &mut Tx,
+    used: &[u8; 32],
+    client_id: &str,
+    jkt: Option<&str>,
+    now: i64,
+) -> Result<Option<GrantId>> {
+    let row: Option<(String,)> = tx.optional(SPEND, values![used, client_id, now, jkt]).await?;
     row.map(|(grant,)| parse_id(&grant, "token_pairs", "grant_id")).transpose()
 }
 

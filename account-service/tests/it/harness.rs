@@ -214,7 +214,7 @@ impl World {
             require_pkce: false,
             public,
             access_token_seconds: None,
-            rotation: None,
+            ..NewClient::default()
         };
         self.service.create_client(new).await.unwrap()
     }
@@ -461,10 +461,14 @@ pub fn attribute(tag: &str, name: &str) -> String {
 }
 
 pub async fn send(router: Router, request: Request<Body>) -> Answer {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = router.oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
-    Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.into()).unwrap() }
+    let answer =
+        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.into()).unwrap() };
+    crate::contract::check(&method, &path, &answer);
+    answer
 }
 
 pub fn form_request(path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> Request<Body> {

@@ -1,97 +1,51 @@
 //! Whatever is sent, the answer is below 500.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use axum::http::Request;
+use macloud_account_service::AccountService;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use serde_json::Value;
 
-use crate::harness::{Browser, World, basic, encode_form, on_both_databases};
+use crate::harness::{Browser, World, basic, encode_form, on_both_databases, send};
 
-const PATHS: [&str; 45] = [
-    "/",
-    "/oauth/authorize",
-    "/oauth/consent",
-    "/oauth/token",
-    "/oauth/par",
-    "/oauth/device_authorization",
-    "/oauth/revoke",
-    "/oauth/introspect",
-    "/oauth/userinfo",
-    "/oauth/jwks",
-    "/sign-up",
-    "/sign-in",
-    "/sign-out",
-    "/pair",
-    "/homes",
-    "/homes/x/unlink",
-    "/homes/%00/pause",
-    "/homes/%00",
-    "/homes/x/invite",
-    "/homes/x/move",
-    "/homes/x/leave",
-    "/homes/%00/members/%00/remove",
-    "/homes/x/invitations/%ff/revoke",
-    "/join",
-    "/apps",
-    "/apps/alexa/unlink",
-    "/apps/%00%ff/unlink",
-    "/sessions",
-    "/sessions/%00/end",
-    "/assets/x",
-    "/sign-in/code",
-    "/security",
-    "/security/password",
-    "/security/app",
-    "/security/app/confirm",
-    "/security/app/off",
-    "/security/recovery-codes",
-    "/activity",
-    "/account/export",
-    "/forgot",
-    "/reset",
-    "/verify",
-    "/account/delete",
-    "/oauth/logout",
-    "/oauth/logout/confirm",
-];
+/// Every path that is served, the public ones and the operators', with strange things where it names something.
+fn paths() -> Vec<String> {
+    let known = [AccountService::paths(), AccountService::operator_paths()].concat();
+    let names = ["x", "alexa", "%00", "%ff", "0123456789abcdefghjkmnpqrs", "..%2f", "%C3%BC", "%F0%9F%8E%B5"];
+    let strange = |path: &'static str| {
+        let Some((before, _)) = path.split_once('{') else { return vec![path.to_owned()] };
+        let fill = |name: &&str| {
+            let rest = path[before.len()..].split('/').map(|part| if part.starts_with('{') { name } else { part });
+            format!("{before}{}", rest.collect::<Vec<_>>().join("/"))
+        };
+        names.iter().map(fill).collect()
+    };
+    known.into_iter().flat_map(strange).collect()
+}
 
-const NAMES: [&str; 35] = [
-    "grant_type",
-    "code",
-    "refresh_token",
-    "redirect_uri",
-    "client_id",
-    "client_secret",
-    "code_verifier",
-    "scope",
-    "token",
-    "response_type",
-    "state",
-    "nonce",
-    "prompt",
-    "max_age",
-    "code_challenge",
-    "code_challenge_method",
-    "request",
-    "request_uri",
-    "email",
-    "new_password",
-    "ticket",
-    "id_token_hint",
-    "post_logout_redirect_uri",
-    "password",
-    "next",
-    "decision",
-    "user_code",
-    "name",
-    "form_token",
-    "device_code",
-    "instance_key",
-    "instance_proof",
-    "instance_name",
-    "client_assertion",
-    "client_assertion_type",
-];
+/// Every name that a form or a query is asked for anywhere in the source.
+fn names() -> Vec<String> {
+    let mut names = BTreeSet::new();
+    let mut directories = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).unwrap();
+            for start in [".value(\"", ".text(\"", ".number(\"", ".account(\""] {
+                names.extend(source.split(start).skip(1).map(|after| after.split_once('"').unwrap().0.to_owned()));
+            }
+        }
+    }
+    assert!(names.len() > 40, "{names:?}");
+    names.into_iter().collect()
+}
 
 const VALUES: [&str; 20] = [
     "authorization_code",
@@ -127,24 +81,53 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 fn form() -> impl Strategy<Value = Vec<u8>> {
-    let name = prop_oneof![9 => prop::sample::select(&NAMES[..]).prop_map(str::to_owned), 1 => any::<String>()];
+    let name = prop_oneof![9 => prop::sample::select(names()), 1 => any::<String>()];
     let pairs = prop::collection::vec((name, value()), 0..12);
     prop_oneof![
         6 => pairs.prop_map(|pairs| encode_form(&pairs).into_bytes()),
         1 => prop::collection::vec(any::<u8>(), 0..300),
+        1 => json().prop_map(|value| value.to_string().into_bytes()),
         1 => Just(vec![b'&'; 70_000]),
     ]
+}
+
+/// What the API for operators might be sent.
+fn json() -> impl Strategy<Value = Value> {
+    let fields = [
+        "email",
+        "client_id",
+        "name",
+        "redirect_uris",
+        "jwks",
+        "own_scopes",
+        "require_dpop",
+        "access_token_seconds",
+        "overlap_seconds",
+        "rotation",
+        "public",
+    ];
+    let leaf = prop_oneof![
+        value().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        Just(Value::Null),
+        Just(serde_json::json!({ "keys": [{ "kty": "EC", "crv": "P-256", "x": "", "y": null }] })),
+    ];
+    let thing = prop_oneof![3 => leaf.clone(), 1 => prop::collection::vec(leaf, 0..3).prop_map(Value::from)];
+    prop::collection::hash_map(prop::sample::select(fields.to_vec()), thing, 0..5)
+        .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 #[derive(Debug, Clone)]
 struct Strange {
     method: &'static str,
-    path: &'static str,
+    path: String,
     query: Vec<u8>,
     body: Vec<u8>,
     content_type: &'static str,
     authorization: Option<String>,
     dpop: Option<String>,
+    cookie: Option<String>,
     signed_in: bool,
 }
 
@@ -154,16 +137,17 @@ fn strange() -> impl Strategy<Value = Strange> {
         prop::sample::select(&["application/x-www-form-urlencoded", "application/json", "", "text/plain; x"][..]);
     let proof = prop_oneof![Just(None), "[ -~]{0,60}".prop_map(Some)];
     (
-        prop::sample::select(&["GET", "POST", "PUT", "HEAD"][..]),
-        prop::sample::select(&PATHS[..]),
+        prop::sample::select(&["GET", "GET", "POST", "POST", "PUT", "HEAD", "PATCH", "DELETE", "OPTIONS", "TRACE"][..]),
+        prop::sample::select(paths()),
         form(),
         form(),
         content_type,
         header,
         proof,
+        prop_oneof![3 => Just(None), 1 => "[ -~]{0,80}".prop_map(Some)],
         any::<bool>(),
     )
-        .prop_map(|(method, path, query, body, content_type, authorization, dpop, signed_in)| Strange {
+        .prop_map(|(method, path, query, body, content_type, authorization, dpop, cookie, signed_in)| Strange {
             method,
             path,
             query,
@@ -171,20 +155,30 @@ fn strange() -> impl Strategy<Value = Strange> {
             content_type,
             authorization,
             dpop,
+            cookie,
             signed_in,
         })
 }
 
 impl Strange {
-    fn request(&self, cookie: &str, basic: &str) -> Option<Request<Body>> {
+    fn is_for_operators(&self) -> bool {
+        self.path.starts_with("/admin/")
+    }
+
+    fn request(&self, cookie: &str, basic: &str, bearer: &str) -> Option<Request<Body>> {
         let query: String =
             self.query.iter().filter(|b| b.is_ascii_graphic()).map(|b| char::from(*b)).take(4000).collect();
         let mut request = Request::builder().method(self.method).uri(format!("{}?{query}", self.path));
         request = request.header("content-type", self.content_type);
-        if self.signed_in {
+        if self.signed_in && self.is_for_operators() {
+            request = request.header("authorization", bearer);
+        } else if self.signed_in {
             request = request.header("cookie", cookie).header("authorization", basic);
         } else if let Some(value) = &self.authorization {
             request = request.header("authorization", value);
+        }
+        if let Some(value) = &self.cookie {
+            request = request.header("cookie", format!("__Host-macloud={value}; lang={value}"));
         }
         if let Some(value) = &self.dpop {
             request = request.header("dpop", value);
@@ -199,12 +193,16 @@ on_both_databases! {
         let browser: Browser<'_> = world.person("ada@example.org").await;
         let cookie = format!("__Host-macloud={}", browser.cookie.as_deref().unwrap());
         let basic = basic(&client);
+        let bearer = format!("Bearer {}", crate::operators::token(world, &["ma_cloud.admin"]).await);
+        let (public, operators) = (world.service.router(), world.service.operator_router());
         let handle = tokio::runtime::Handle::current();
-        let config = Config { cases: 300, failure_persistence: None, ..Config::default() };
+        let config = Config { cases: 600, failure_persistence: None, ..Config::default() };
         tokio::task::block_in_place(|| {
             let outcome = TestRunner::new(config).run(&strange(), |strange| {
-                let Some(request) = strange.request(&cookie, &basic) else { return Ok(()) };
-                let answer = handle.block_on(world.send(request));
+                let Some(request) = strange.request(&cookie, &basic, &bearer) else { return Ok(()) };
+                let router = if strange.is_for_operators() { operators.clone() } else { public.clone() };
+                // Beside what is looked at here, every answer must be one that is described.
+                let answer = handle.block_on(send(router, request));
                 prop_assert!(answer.status.as_u16() < 500, "{} from {:?}", answer.status, strange);
                 prop_assert!(!answer.status.is_redirection() || answer.status.as_u16() == 303);
                 Ok(())

@@ -375,11 +375,16 @@ on_both_databases! {
         for near in [now - 59, now + 60] {
             assert_eq!(connector.dial_in_token(world, &connector.assertion(id, near)).await.status, StatusCode::OK);
         }
-        let both_audiences = connector.sign_assertion(&json!({ "iss": id, "sub": id, "aud": [TOKEN_URL, "x"], "exp": now + 60, "jti": unique() }));
+        let both_audiences = connector.sign_assertion(&json!({ "iss": id, "sub": id, "aud": [TOKEN_URL, ISSUER], "exp": now + 60, "jti": unique() }));
         assert_eq!(connector.dial_in_token(world, &both_audiences).await.status, StatusCode::OK);
 
+        let for_others_too = connector.sign_assertion(&json!({ "iss": id, "sub": id, "aud": [ISSUER, "x"], "exp": now + 60, "jti": unique() }));
+        refused(&connector, for_others_too).await;
+
         world.service.set_user_suspended("ada@example.org", true).await.unwrap();
-        refused(&connector, connector.assertion(id, now)).await;
+        // Not `invalid_client`: its owner would be told to pair it again.
+        let answer = connector.dial_in_token(world, &connector.assertion(id, now)).await;
+        assert_eq!((answer.status, answer.error()), (StatusCode::BAD_REQUEST, "access_denied".into()));
         world.service.set_user_suspended("ada@example.org", false).await.unwrap();
         assert_eq!(connector.dial_in_token(world, &connector.assertion(id, now)).await.status, StatusCode::OK);
 

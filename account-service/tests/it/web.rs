@@ -163,7 +163,7 @@ on_both_databases! {
         let tokens = world.link(&client, "ada@example.org").await;
         let new = |id: &str, uri: &str| NewClient {
             client_id: id.into(), name: None, redirect_uris: vec![uri.into()], post_logout_redirect_uris: vec![], require_pkce: false, public: false,
-            access_token_seconds: Some(400), rotation: None,
+            access_token_seconds: Some(400), ..Default::default()
         };
         let create = async |id: &str, uri: &str| world.service.create_client(new(id, uri)).await.err();
         assert!(matches!(create("alexa", "https://a.example/cb").await, Some(AdminError::Exists(_))));
@@ -184,7 +184,7 @@ on_both_databases! {
         operator.delete_client("alexa").await.unwrap();
         let mut new = macloud_account_service::NewClient {
             client_id: "alexa".into(), name: None, redirect_uris: vec![crate::harness::REDIRECT.into()], post_logout_redirect_uris: vec![], require_pkce: true,
-            public: false, access_token_seconds: None, rotation: None,
+            public: false, access_token_seconds: None, ..Default::default()
         };
         let renewed = operator.create_client(new.clone()).await.unwrap();
         world.link_as(&renewed, &mut browser).await;

@@ -71,9 +71,11 @@ impl From<CloudError> for DialFailure {
 
 impl DialFailure {
     pub(crate) fn because_and_explanation(&self) -> (Because, String) {
-        const PAIR_AGAIN: &str = "The cloud does not accept this home any more: it was unlinked, or its account suspended. Open the cloud's web page under Homes; if the home is gone there, run ma-connector pair again.";
+        const PAIR_AGAIN: &str = "The cloud does not accept this home any more: it was unlinked. Open the cloud's web page under Homes; if the home is gone there, run ma-connector pair again.";
         const MOVED: &str = "This home has moved to other hardware, and this connector is refused since. Stop it here. If you did not move it, open the cloud's web page under Homes and compare the fingerprint; to come back to this machine, run ma-connector pair again and choose that it replaces the home.";
+        const SUSPENDED: &str = "The account that this home belongs to is suspended. Whoever runs the cloud can tell you why; here is nothing to repair, and the home connects by itself when the suspension ends.";
         match self {
+            Self::Cloud(CloudError::Suspended) => (Because::Unauthorized, SUSPENDED.into()),
             Self::Cloud(CloudError::Unauthorized) | Self::Unauthorized => (Because::Unauthorized, PAIR_AGAIN.into()),
             Self::Cloud(CloudError::Moved) => (Because::Unauthorized, MOVED.into()),
             Self::Cloud(CloudError::RetryAfter(after)) | Self::RetryAfter(after) => {

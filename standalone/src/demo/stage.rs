@@ -226,7 +226,7 @@ impl Stage {
             require_pkce: true,
             public: false,
             access_token_seconds: None,
-            rotation: None,
+            ..NewClient::default()
         };
         let created = cloud.accounts().create_client(client).await?;
         let registration = Registration {

@@ -93,6 +93,31 @@ fn mistakes_on_the_command_line_are_named() {
         (&["admin", "client", "create", "--client-id", "a b", "--redirect-uri", "https://x.example/"], "client id"),
         (&["serve", "--listen", "0.0.0.0:0", "--behind-proxy"], "--client-address-header"),
         (
+            &["serve", "--listen", "127.0.0.1:0", "--public-url", "https://x.example/path"],
+            "--public-url \"https://x.example/path\" cannot be used",
+        ),
+        (
+            &["serve", "--tls-cert", "/nonexistent/c.pem", "--tls-key", "k.pem"],
+            "--tls-cert and --tls-key cannot be used: cannot read the certificate chain from /nonexistent/c.pem",
+        ),
+        (&["admin", "user", "show"], "--email"),
+        (&["admin", "client", "create", "--client-id", "x"], "--redirect-uri"),
+        (&["admin", "client", "create", "--client-id", "x", "--own-scope", "openid"], "ma_cloud.admin"),
+        (
+            &[
+                "admin",
+                "client",
+                "create",
+                "--client-id",
+                "x",
+                "--own-scope",
+                "ma_cloud.admin",
+                "--jwks-file",
+                "/nonexistent/k",
+            ],
+            "--jwks-file /nonexistent/k",
+        ),
+        (
             &[
                 "serve",
                 "--listen",

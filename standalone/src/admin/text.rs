@@ -1,0 +1,88 @@
+//! An answer for people: one thing as lines, several as a table. The JSON form is for programs, and says the same.
+
+use serde_json::{Map, Value};
+
+use super::when;
+
+/// The answer as text.
+pub(super) fn of(answer: &Value) -> String {
+    match answer {
+        Value::Array(items) => table(items),
+        Value::Object(fields) => lines(fields),
+        other => plain("", other),
+    }
+}
+
+fn lines(fields: &Map<String, Value>) -> String {
+    let width = fields.keys().map(|name| name.chars().count()).max().unwrap_or_default();
+    let line = |(name, value): (&String, &Value)| {
+        format!("{:<width$}  {}", label(name), plain(name, value)).trim_end().to_owned()
+    };
+    let mut text = fields.iter().map(line).collect::<Vec<_>>().join("\n");
+    if fields.contains_key("client_secret") {
+        text.push_str("\n\nThe secret is shown this once, and only a hash of it is kept: store it now.");
+    }
+    text
+}
+
+fn table(items: &[Value]) -> String {
+    let rows: Vec<&Map<String, Value>> = items.iter().filter_map(Value::as_object).collect();
+    let Some(first) = rows.first() else { return "none".into() };
+    // What no row has anything to say about only takes room.
+    let says = |name: &&String| rows.iter().any(|row| !plain(name, &row[name.as_str()]).is_empty());
+    let names: Vec<&String> = first.keys().filter(says).collect();
+    let mut cells: Vec<Vec<String>> = vec![names.iter().map(|name| label(name)).collect()];
+    cells.extend(rows.iter().map(|row| names.iter().map(|name| plain(name, &row[name.as_str()])).collect()));
+    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..names.len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    cells.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn label(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+/// A value as people read it; the name tells times from other numbers.
+fn plain(name: &str, value: &Value) -> String {
+    let is_time = ["_at", "_until", "_from"].iter().any(|end| name.ends_with(end));
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
+        Value::Number(number) if is_time => number.as_i64().map_or_else(|| number.to_string(), when::text),
+        Value::Array(items) => items.iter().map(|item| plain(name, item)).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn several_things_are_a_table_with_readable_times() {
+        let homes = json!([
+            { "id": "a", "paired_at": 1_795_305_600, "last_token_at": null, "paused": false, "uris": ["x", "y"], "old_secret_until": null },
+            { "id": "longer", "paired_at": 0, "last_token_at": null, "paused": true, "uris": [], "old_secret_until": null },
+        ]);
+        let expected = "id      paired at                paused  uris\n\
+                        a       2026-11-22 00:00:00 UTC  no      x y\n\
+                        longer  1970-01-01 00:00:00 UTC  yes";
+        assert_eq!(of(&homes), expected);
+        assert_eq!(of(&json!([])), "none");
+    }
+
+    #[test]
+    fn a_secret_comes_with_a_warning_and_a_number_stays_a_number() {
+        let text = of(&json!({ "client_id": "a", "client_secret": "mcs_x", "access_token_seconds": 3600 }));
+        assert!(text.contains("access token seconds  3600") && text.ends_with("store it now."), "{text}");
+        assert!(!of(&json!({ "client_id": "a" })).contains("secret"));
+    }
+}
