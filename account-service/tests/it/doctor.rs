@@ -66,7 +66,7 @@ on_both_databases! {
             require_pkce: true,
             public: false,
             access_token_seconds: None,
-            rotation: None,
+            ..NewClient::default()
         };
         world.service.create_client(strict).await.unwrap();
         let mut browser = world.person("ada@example.org").await;
