@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use macloud_account_service::{
     AccountService, Actor, AuditQuery, Client, ClientChange, Config, DatabaseSettings, NewClient,
 };
-use macloud_service_kit::clock::{self, Clock as _};
+use macloud_service_kit::clock;
 use serde_json::{Value, json};
 
 use crate::cli::{
