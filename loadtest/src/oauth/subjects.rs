@@ -120,7 +120,7 @@ pub(crate) async fn register_client(url: &str, key_file: &Path, database: &Datab
         require_pkce: true,
         public: false,
         access_token_seconds: None,
-        rotation: None,
+        ..NewClient::default()
     };
     let created = service.create_client(client).await?;
     service.close().await;
