@@ -102,7 +102,10 @@ for (const locale of ['en-US', 'de-DE']) {
     await statement(`every page is usable by everybody (${locale}, ${colorScheme})`, async () => {
       const context = await browser.newContext({ locale, colorScheme, viewport: { width: 390, height: 844 } })
       const page = await context.newPage()
-      const look = (name) => lookAt(page, `${locale.slice(0, 2)}-${colorScheme}-${name}`, locale.slice(0, 2))
+      const language = locale.slice(0, 2)
+      // Colours move nothing, and words colour nothing: each is looked at where it matters.
+      const matters = { widths: colorScheme === 'light', focus: language === 'en' }
+      const look = (name) => lookAt(page, `${language}-${colorScheme}-${name}`, language, matters)
       for (const path of PUBLIC) {
         await page.goto(cloud.issuer + path)
         await look(path)
@@ -197,7 +200,7 @@ async function changes(page, look) {
 
 // --- what is asked of a page ---------------------------------------------------------------------------------------------
 
-async function lookAt(page, name, language) {
+async function lookAt(page, name, language, matters) {
   seen += 1
   const file = name.replaceAll('/', '_')
   assert.equal(await page.getAttribute('html', 'lang'), language)
@@ -209,7 +212,8 @@ async function lookAt(page, name, language) {
     wrong(page, `axe ${violation.id} at ${target}: ${any[0]?.message ?? violation.help}`)
   }
   await picture(page, `${file}-390`)
-  await seesFocus(page)
+  if (matters.focus) await seesFocus(page)
+  if (!matters.widths && !PICTURES) return
   for (const [width, scale] of [[320, 1], [640, 2], [1280, 1]]) {
     await page.setViewportSize({ width, height: 844 })
     await page.evaluate((scale) => (document.documentElement.style.fontSize = `${scale * 100}%`), scale)
