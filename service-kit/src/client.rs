@@ -17,7 +17,6 @@ pub fn client(timeout: Duration) -> reqwest::Client {
 ///
 /// # Panics
 /// Never: the configuration is fixed.
-#[must_use]
 pub fn builder(timeout: Duration) -> reqwest::ClientBuilder {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
