@@ -232,7 +232,7 @@ impl PostOffice<'_> {
                 }));
             }
             Some(_) | None => {
-                tracing::error!(tries = letter.tries, "a mail was given up: the mail server does not take it")
+                tracing::error!(tries = letter.tries, "a mail was given up: the mail server does not take it");
             }
         }
     }

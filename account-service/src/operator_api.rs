@@ -5,6 +5,8 @@
 //! own name (client credentials) with the scope `ma_cloud.admin`, or `ma_cloud.admin.read` for looking only. E-mail
 //! addresses are never part of a path or query, which end up in logs. Everything is noted in the audit as done by the client.
 
+#![expect(clippy::result_large_err, reason = "a refusal is made once a request, and returned by value as an answer is")]
+
 mod call;
 mod clients;
 mod homes;

@@ -39,7 +39,7 @@ impl Passkeys {
 
     /// Ask to make a passkey, on an authenticator that has none of these.
     pub(crate) fn ask_to_make(&self, account: &AccountId, email: &str, known: &[Vec<u8>]) -> Option<Question> {
-        let known = known.iter().cloned().map(Into::into).collect();
+        let known = known.to_vec();
         let asked = self.0.start_passkey_registration(user(account), email, email, Some(known));
         let (challenge, state) = asked.ok()?;
         let mut options = serde_json::to_value(&challenge).ok()?["publicKey"].take();
@@ -53,7 +53,7 @@ impl Passkeys {
         let state: PasskeyRegistration = serde_json::from_str(state).ok()?;
         let answer: RegisterPublicKeyCredential = serde_json::from_str(answer).ok()?;
         let passkey = self.0.finish_passkey_registration(&answer, &state).ok()?;
-        Some(Made { credential_id: passkey.cred_id().to_vec(), passkey: serde_json::to_string(&passkey).ok()? })
+        Some(Made { credential_id: passkey.cred_id().clone(), passkey: serde_json::to_string(&passkey).ok()? })
     }
 
     /// Ask for a passkey: one of these, or whichever the person has for this site.

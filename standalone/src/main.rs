@@ -28,7 +28,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Home(args) => home::run(args).await.map(|()| ExitCode::SUCCESS),
-        Verb::Demo(args) => demo::run(args).await,
+        Verb::Demo(args) => Box::pin(demo::run(args)).await,
     }
 }
 

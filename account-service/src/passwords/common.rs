@@ -17,7 +17,9 @@ pub(super) fn is_common(password: &str, email: &str) -> bool {
     variety < 4
         || text.chars().all(|c| c.is_ascii_digit()) && text.len() < 12
         || is_one_step(&text)
-        || cores(&text).iter().any(|core| is_known(core, email) || is_known(repeated(core), email))
+        // Nothing but digits and signs has no core to know.
+        || text.chars().any(char::is_alphabetic)
+            && cores(&text).iter().any(|core| is_known(core, email) || is_known(repeated(core), email))
 }
 
 /// What is left of `Passw0rd1!`: without what stands around its letters, and with letters for what looks like them;
@@ -58,8 +60,9 @@ fn is_known(core: &str, email: &str) -> bool {
 /// `abcabc` as `abc`.
 fn repeated(text: &str) -> &str {
     let length = text.len();
-    let of =
-        |size: usize| text.is_char_boundary(size) && length % size == 0 && text[..size].repeat(length / size) == text;
+    let of = |size: usize| {
+        text.is_char_boundary(size) && length.is_multiple_of(size) && text[..size].repeat(length / size) == text
+    };
     (1..=length / 2).find(|size| of(*size)).map_or(text, |size| &text[..size])
 }
 

@@ -108,7 +108,7 @@ pub(crate) struct LinkAttempt {
 pub(crate) async fn note(db: &Db, seen: &Seen<'_>, now: i64) -> Result<()> {
     let Seen { id, browser, account, client_id, host, stage, cause } = seen;
     let browser = browser.map(|hash| &hash[..]);
-    let account = account.map(|account| account.as_str());
+    let account = account.map(AccountId::as_str);
     let cause = cause.map(Cause::text);
     db.write(NOTE, values![*id, browser, account, *client_id, *host, stage.text(), cause, now]).await?;
     Ok(())
@@ -141,7 +141,7 @@ pub(crate) async fn latest(
     account: Option<&AccountId>,
     browser: Option<&[u8; 32]>,
 ) -> Result<Vec<LinkAttempt>> {
-    let account = account.map(|account| account.as_str());
+    let account = account.map(AccountId::as_str);
     let rows: Vec<AttemptRow> = db.rows(LATEST, values![account, browser.map(|hash| &hash[..])]).await?;
     rows.into_iter().map(attempt).collect()
 }

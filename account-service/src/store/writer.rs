@@ -140,7 +140,9 @@ mod tests {
         let held = write.acquire().await.unwrap();
         let insert = |n: u8| {
             let db = db.clone();
-            tokio::spawn(async move { db.write(INSERT, values![&[if n % 10 == 0 { 0 } else { n }; 32], 1]).await })
+            tokio::spawn(
+                async move { db.write(INSERT, values![&[if n.is_multiple_of(10) { 0 } else { n }; 32], 1]).await },
+            )
         };
         let tasks: Vec<_> = (1..=count).map(insert).collect();
         tokio::task::yield_now().await;

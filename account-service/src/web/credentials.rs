@@ -193,8 +193,16 @@ mod tests {
     fn whoever_is_sent_to_sign_in_comes_back() {
         let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web");
         let mut found = 0;
-        for entry in std::fs::read_dir(sources).unwrap() {
-            let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let mut directories = vec![sources];
+        let mut files = Vec::new();
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { directories.push(path) } else { files.push(path) }
+            }
+        }
+        for file in files {
+            let source = std::fs::read_to_string(file).unwrap();
             for rest in source.split("sign-in?next=%2F").skip(1) {
                 let page = rest.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap();
                 assert!(is_ours(&format!("/{page}")), "{page}");

@@ -17,7 +17,7 @@ use crate::store::activity;
 use crate::store::home_assistant::{self, Asked};
 use crate::words;
 
-const FORM: &str = "home-assistant";
+const FORM: &str = "binding";
 
 #[derive(Template)]
 #[template(path = "home_assistant.html")]

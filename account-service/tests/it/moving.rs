@@ -98,7 +98,7 @@ on_both_databases! {
         assert!(location.starts_with("/sign-in?next=%2Fjoin%3Fcode%3D") && location.ends_with("&again=1"), "{location}");
         let form = ben.get(&location).await;
         let landed = ben.submit(&form, "/sign-in", &[("email", BEN), ("password", PASSWORD)]).await;
-        let done = answer(&mut ben, &landed.location().to_owned(), "accept").await;
+        let done = answer(&mut ben, landed.location(), "accept").await;
         assert_eq!(done.location(), format!("/homes/{home}"));
         // Who just offers to themselves, or to nobody, is told.
         for (email, said) in [("", "enter the e-mail address"), (BEN, "your own address")] {
@@ -207,9 +207,9 @@ on_both_databases! {
         world.advance(2);
         let again = ada.submit(&page, "/pair", &[("replaces", home), ("decision", "allow")]).await;
         assert!(again.location().starts_with("/sign-in?next=%2Fpair") && again.location().ends_with("&again=1"), "{}", again.location());
-        let form = ada.get(&again.location().to_owned()).await;
+        let form = ada.get(again.location()).await;
         let landed = ada.submit(&form, "/sign-in", &[("email", ADA), ("password", PASSWORD)]).await;
-        let page = ada.get(&landed.location().to_owned()).await;
+        let page = ada.get(landed.location()).await;
         ada.submit(&page, "/pair", &[("replaces", home), ("decision", "allow")]).await;
         // Given away before the new connector came for it: it gets nothing, and the home stays with its old key.
         let offered = link(&offer(&mut ada, home, &[("email", BEN)]).await);

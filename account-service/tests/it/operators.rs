@@ -140,7 +140,7 @@ on_both_databases! {
             assert_eq!(call(world, &token, method, &home, None).await.status, StatusCode::NOT_FOUND);
         }
         let activity = browser.get("/activity").await.text;
-        assert!(activity.contains("Holiday house"), "the owner sees what was done to the home");
+        assert!(activity.contains("Holiday house"), "the owner sees what was done to the home: {activity}");
 
         let key = post(world, &token, "/admin/v1/keys/rotate").await.json();
         let keys = get(world, &token, "/admin/v1/keys").await;
@@ -183,7 +183,7 @@ on_both_databases! {
                 doors += 1;
             }
         }
-        assert!(doors >= 24, "{doors}");
+        assert!(doors >= 22, "{doors}");
         // What is taken from the client is taken from its tokens.
         let change = macloud_account_service::ClientChange { own_scopes: Some(vec![]), redirect_uris: Some(vec![REDIRECT.into()]), ..Default::default() };
         world.service.update_client("robot", change).await.unwrap();

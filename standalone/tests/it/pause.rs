@@ -17,7 +17,8 @@ use crate::support::{eventually, stage, verdict};
 
 /// Press a button on the home's page; how long ago that was answered.
 async fn press(stage: &mut Stage, button: &str) -> Instant {
-    let page = stage.browser.page(&stage.cloud_url.join("/homes").unwrap()).await.unwrap();
+    let page =
+        stage.browser.page(&stage.cloud_url.join(&format!("/homes/{}", stage.instance_id)).unwrap()).await.unwrap();
     let form = page.form_to(&format!("/homes/{}/{button}", stage.instance_id)).unwrap();
     stage.browser.submit(&form, &[]).await.unwrap();
     Instant::now()

@@ -56,7 +56,8 @@ async fn a_used_up_plan_is_told_and_looking_goes_on() {
         assert!(begun.elapsed() < Duration::from_secs(10), "{plan}\n{activity}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let homes = page(&mut stage, "/homes").await;
-    assert!(homes.contains("Last command that worked"), "{homes}");
+    let home = format!("/homes/{}", stage.instance_id);
+    let home = page(&mut stage, &home).await;
+    assert!(home.contains("Last command that worked"), "{home}");
     stage.strike().await;
 }
