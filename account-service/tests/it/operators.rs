@@ -140,7 +140,7 @@ on_both_databases! {
             assert_eq!(call(world, &token, method, &home, None).await.status, StatusCode::NOT_FOUND);
         }
         let activity = browser.get("/activity").await.text;
-        assert!(activity.contains("Holiday house"), "the owner sees what was done to the home: {activity}");
+        assert!(activity.contains("My house was unlinked"), "the owner sees what was done to the home: {activity}");
 
         let key = post(world, &token, "/admin/v1/keys/rotate").await.json();
         let keys = get(world, &token, "/admin/v1/keys").await;

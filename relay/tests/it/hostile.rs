@@ -123,8 +123,8 @@ async fn a_home_that_floods_is_closed_and_others_are_served_meanwhile() {
     let mut home = cloud.home(&loud).await;
     cloud.home(&other).await.serve();
     let flood = tokio::spawn(async move {
-        // The test's token allows any number of commands; the node allows 6000, and so many late replies.
-        for _ in 0..20_000 {
+        // The test's token allows any number of commands; the node allows 6000 and as many reads, and so many late replies.
+        for _ in 0..60_000 {
             if home.socket.feed(Message::Binary(FromConnector::Unknown.encode())).await.is_err() {
                 break;
             }
