@@ -50,7 +50,7 @@ on_both_databases! {
         world.advance(10);
         // Three events within one second, in this order.
         for action in ["pause", "resume", "pause"] {
-            let page = browser.get("/homes").await;
+            let page = browser.get(&format!("/homes/{}", reporter.home)).await;
             browser.submit(&page, &format!("/homes/{}/{action}", reporter.home), &[]).await;
         }
         world.advance(10);
@@ -71,7 +71,7 @@ on_both_databases! {
         for hour in 0..60 {
             reporter.report(world, if hour % 2 == 0 { UseKind::Volume } else { UseKind::Power }, Ended::Done, hour + 1).await;
             if hour % 3 == 0 {
-                let page = browser.get("/homes").await;
+                let page = browser.get(&format!("/homes/{}", reporter.home)).await;
                 let name = format!("Home {hour}");
                 browser.submit(&page, &format!("/homes/{}/rename", reporter.home), &[("name", &name)]).await;
             }
@@ -102,11 +102,11 @@ on_both_databases! {
     async fn a_home_tells_its_last_command_that_worked_and_an_app_its_last_use(world: &World) {
         let mut browser = world.person("ada@example.org").await;
         let reporter = Reporter::new(world, &mut browser).await;
-        assert!(browser.get("/homes").await.text.contains("none yet"));
+        assert!(browser.get(&format!("/homes/{}", reporter.home)).await.text.contains("none yet"));
         reporter.report(world, UseKind::Volume, Ended::Done, 1).await;
         world.advance(180);
         reporter.report(world, UseKind::Volume, Ended::Offline, 1).await;
-        let homes = browser.get("/homes").await.text;
+        let homes = browser.get(&format!("/homes/{}", reporter.home)).await.text;
         assert!(homes.contains("Last command that worked") && homes.contains("3 minutes ago"), "{homes}");
         let apps = browser.get("/apps").await.text;
         assert!(apps.contains("just now") && apps.contains("Access renewed") && apps.contains("/link-doctor"), "{apps}");
