@@ -1,6 +1,8 @@
 // openid-client, a certified relying party, links people the way that apps do: found by discovery, over the real pages.
 
 import assert from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import * as client from 'openid-client'
 
 import { Browser, cloud, newClient, newPerson, REDIRECT, SIGNED_OUT, statement, verdict } from './judge.mjs'
@@ -141,6 +143,47 @@ await statement('prompt=login and max_age make somebody sign in anew, and the id
   const returned = await person.browser.decide(client.buildAuthorizationUrl(config, aged.parameters))
   const anew = await client.authorizationCodeGrant(config, returned, { ...aged.checks, maxAge: 1 })
   assert.ok(anew.claims().auth_time > again.claims().auth_time)
+})
+
+await statement('a client that shows a key gets tokens that are of use with that key alone', async () => {
+  const dpop = client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256'))
+  const tokens = await link(config, person, {}, dpop)
+  assert.equal(tokens.token_type, 'dpop')
+  const info = await client.fetchUserInfo(config, tokens.access_token, person.account_id, { DPoP: dpop })
+  assert.equal(info.sub, person.account_id)
+  const described = await client.tokenIntrospection(config, tokens.access_token)
+  assert.equal(described.cnf.jkt, await dpop.calculateThumbprint())
+  const fresh = await client.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP: dpop })
+  assert.equal(fresh.token_type, 'dpop')
+  const other = client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256'))
+  for (const wrong of [undefined, other]) {
+    await assert.rejects(client.fetchUserInfo(config, fresh.access_token, person.account_id, { DPoP: wrong }), (error) => {
+      assert.equal(error.status ?? error.response?.status, 401, error)
+      return true
+    })
+  }
+})
+
+await statement('a client may prove itself by a key of its own instead of a secret', async () => {
+  for (const algorithm of ['ES256', 'Ed25519']) {
+    const { publicKey, privateKey } = await client.randomDPoPKeyPair(algorithm, { extractable: true })
+    const id = `openid-client-${algorithm.toLowerCase()}`
+    const file = join(cloud.secrets, `${id}.jwks`)
+    writeFileSync(file, JSON.stringify({ keys: [{ ...(await crypto.subtle.exportKey('jwk', publicKey)), kid: id }] }))
+    await newClient(id, '--jwks-file', file)
+    rmSync(file)
+    const keyed = await discover(id, undefined, client.PrivateKeyJwt({ key: privateKey, kid: id }))
+    const tokens = await link(keyed, person)
+    await client.refreshTokenGrant(keyed, tokens.refresh_token)
+    assert.equal((await client.tokenIntrospection(keyed, tokens.access_token)).active, true)
+    const { privateKey: other } = await client.randomDPoPKeyPair(algorithm)
+    const forged = await discover(id, undefined, client.PrivateKeyJwt({ key: other, kid: id }))
+    await assert.rejects(client.refreshTokenGrant(forged, tokens.refresh_token), (error) => {
+      assert.equal(error.status, 401, error)
+      return true
+    })
+    await client.tokenRevocation(keyed, tokens.refresh_token)
+  }
 })
 
 await statement('a pushed authorization request works once', async () => {
