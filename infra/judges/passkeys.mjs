@@ -15,7 +15,7 @@ const FLAGS = [
 ]
 
 const cloud = await startCloud()
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: FLAGS })
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: FLAGS })
 
 /** A fresh browser profile; `authenticator` as the browser's developer tools take it. */
 async function profile(authenticator) {

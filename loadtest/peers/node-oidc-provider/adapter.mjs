@@ -32,7 +32,8 @@ let pool;
 
 export async function open(connectionString, connections) {
   pool = new pg.Pool({ connectionString, max: connections });
-  await pool.query(SCHEMA);
+  // Several processes start at once, and IF NOT EXISTS alone does not keep them apart. One string is one transaction.
+  await pool.query(`SELECT pg_advisory_xact_lock(1);${SCHEMA}`);
 }
 
 // Which model has which of the indexed members is the library's business; what is absent is NULL.
