@@ -22,6 +22,7 @@ use crate::rate_limits::RateLimits;
 use crate::secrets::MasterKeys;
 use crate::signing::{Signing, SigningError};
 use crate::store::clients::{self, Client};
+use crate::store::rotations::Rotations;
 use crate::store::{DatabaseSettings, Db, StoreError, Tx};
 
 /// The running service's parts.
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     /// Whether people reach us over https: cookies are then bound to it.
     pub(crate) https: bool,
     pub(crate) db: Db,
+    pub(crate) rotations: Rotations,
     pub(crate) clock: SharedClock,
     pub(crate) master: MasterKeys,
     pub(crate) signing: Signing,
@@ -76,6 +78,7 @@ impl Shared {
             passkeys: Passkeys::new(&issuer),
             issuer,
             https,
+            rotations: Rotations::start(&db),
             db,
             master,
             signing,

@@ -33,6 +33,7 @@ pub(crate) mod pairings;
 pub(crate) mod passkeys;
 pub(crate) mod plans;
 pub(crate) mod pushed_requests;
+pub(crate) mod rotations;
 pub(crate) mod sealed;
 pub(crate) mod second_factors;
 pub(crate) mod seen_proofs;
@@ -338,7 +339,8 @@ impl Db {
     /// Prepare every statement; the name and error of each that cannot be.
     pub(crate) async fn prepare_all(&self) -> Vec<(&'static str, String)> {
         let mut failures = Vec::new();
-        for &(name, sql) in STATEMENTS.iter().flat_map(|list| list.iter()) {
+        let own: &[_] = if let Self::Postgres(_) = self { rotations::POSTGRES_STATEMENTS } else { &[] };
+        for &(name, sql) in STATEMENTS.iter().flat_map(|list| list.iter()).chain(own) {
             let outcome = match self {
                 Self::Sqlite { write, .. } => write.prepare(sql.into_sql_str()).await.map(drop),
                 Self::Postgres(pool) => pool.prepare(sql.into_sql_str()).await.map(drop),
@@ -536,6 +538,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     passkeys::STATEMENTS,
     plans::STATEMENTS,
     pushed_requests::STATEMENTS,
+    rotations::STATEMENTS,
     sealed::STATEMENTS,
     second_factors::STATEMENTS,
     seen_proofs::STATEMENTS,

@@ -20,7 +20,7 @@ use crate::secrets::{Kind, lookup_hash};
 use crate::shared::Shared;
 use crate::store::clients::{Client, Rotation};
 use crate::store::link_attempts::Cause;
-use crate::store::tokens::Rotated;
+use crate::store::rotations::{Rotated, Wish};
 use crate::store::{grants, tokens};
 
 const REFUSED: OAuthError = OAuthError::InvalidGrant("The refresh token is unknown, expired or revoked");
@@ -41,11 +41,15 @@ pub(super) async fn refresh(
     let issue = Issue::new(shared, client, jkt);
     let outcome = match client.rotation {
         Rotation::Overlap => {
-            let overlap = shared.config.lives.rotation_overlap_seconds.into();
-            let rotate =
-                || tokens::rotate_overlapping(&shared.db, &used, &client.id, &issue.pair, narrowed.as_deref(), overlap);
-            match rotate().await? {
-                None if make_room(shared, client, &used).await? => rotate().await?,
+            let wish = Wish {
+                used,
+                client_id: client.id.clone(),
+                pair: issue.pair.clone(),
+                narrowed,
+                overlap_seconds: shared.config.lives.rotation_overlap_seconds.into(),
+            };
+            match shared.rotations.rotate(wish.clone()).await? {
+                None if make_room(shared, client, &used).await? => shared.rotations.rotate(wish).await?,
                 outcome => outcome,
             }
         }

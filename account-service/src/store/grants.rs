@@ -29,6 +29,7 @@ pub(crate) struct LinkedApp {
 }
 
 /// Who a grant belongs to, for id tokens and userinfo.
+#[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) account_id: AccountId,
     pub(crate) signed_in_at: i64,

@@ -1,32 +1,15 @@
 //! Access and refresh tokens, kept as hashes, and the two ways they rotate.
 //!
 //! A row is a pair: an access token and the refresh token issued beside it. A refresh adds a row whose `parent_hash` is
-//! the refresh token used. With overlap nothing is ever updated: whether a token is still good follows from its
-//! descendants, so a refresh is one INSERT and parallel refreshes of one token do not even wait for each other. That one
-//! statement also tells all that the answer needs: it is the whole refresh, in one round trip.
+//! the refresh token used: with overlap see [`super::rotations`], strictly see [`spend`].
 
 use macloud_proto::ids::{AccountId, GrantId};
 
-use super::grants::Identity;
 use super::{Db, Result, Tx, parse_id, statements, values};
 
 statements! {
     INSERT = "INSERT INTO token_pairs (access_hash, refresh_hash, grant_id, parent_hash, scopes, issued_at, access_expires_at, refresh_expires_at, dpop_jkt) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    /// A token is refused once a successor of it ("next") was used at or before $9, which is now less the overlap.
-    ROTATE_OVERLAPPING = "INSERT INTO token_pairs (access_hash, refresh_hash, grant_id, parent_hash, scopes, issued_at, access_expires_at, refresh_expires_at, dpop_jkt) \
-              SELECT $1, $2, old.grant_id, old.refresh_hash, COALESCE($3, g.scopes), $4, $5, $6, $11 \
-              FROM token_pairs old JOIN grants g ON g.id = old.grant_id JOIN accounts a ON a.id = g.account_id \
-              WHERE old.refresh_hash = $7 AND g.client_id = $8 AND old.refresh_expires_at > $4 \
-              AND g.ended_at IS NULL AND a.suspended_at IS NULL \
-              AND NOT EXISTS (SELECT 1 FROM token_pairs next JOIN token_pairs later ON later.parent_hash = next.refresh_hash \
-                              WHERE next.parent_hash = old.refresh_hash AND later.issued_at <= $9) \
-              AND (SELECT COUNT(*) FROM token_pairs sibling WHERE sibling.parent_hash = old.refresh_hash) < $10 \
-              RETURNING scopes, \
-              (SELECT g.account_id FROM grants g WHERE g.id = token_pairs.grant_id) AS account_id, \
-              (SELECT g.signed_in_at FROM grants g WHERE g.id = token_pairs.grant_id) AS signed_in_at, \
-              (SELECT a.email FROM grants g JOIN accounts a ON a.id = g.account_id WHERE g.id = token_pairs.grant_id) AS email, \
-              (SELECT a.email_verified_at FROM grants g JOIN accounts a ON a.id = g.account_id WHERE g.id = token_pairs.grant_id) AS email_verified_at";
     SIBLINGS = "SELECT COUNT(*) FROM token_pairs WHERE parent_hash = $1";
     /// The pairs that a refresh token gave long ago and that nobody ever used: their answers were lost.
     DROP_LOST_SIBLINGS = "DELETE FROM token_pairs WHERE parent_hash = $1 AND issued_at <= $2 AND access_expires_at <= $2 \
@@ -50,6 +33,7 @@ statements! {
 }
 
 /// The hashes and lives of a pair that is about to be issued.
+#[derive(Debug, Clone)]
 pub(crate) struct NewPair {
     pub(crate) access_hash: [u8; 32],
     pub(crate) refresh_hash: [u8; 32],
@@ -148,66 +132,6 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// What a refresh token was good for.
-pub(crate) struct Rotated {
-    /// What the new pair may be used for.
-    pub(crate) scopes: String,
-    /// For the id token.
-    pub(crate) identity: Identity,
-}
-
-#[derive(sqlx::FromRow)]
-struct RotatedRow {
-    scopes: String,
-    account_id: String,
-    signed_in_at: i64,
-    email: String,
-    email_verified_at: Option<i64>,
-}
-
-impl TryFrom<RotatedRow> for Rotated {
-    type Error = super::StoreError;
-    fn try_from(row: RotatedRow) -> Result<Self> {
-        let identity = Identity {
-            account_id: parse_id(&row.account_id, "grants", "account_id")?,
-            signed_in_at: row.signed_in_at,
-            email: row.email,
-            email_verified: row.email_verified_at.is_some(),
-        };
-        Ok(Self { scopes: row.scopes, identity })
-    }
-}
-
-/// Issue `pair` for the refresh token `used`, which stays good. `None` when it is not good (any more): ask [`by_refresh`] why.
-pub(crate) async fn rotate_overlapping(
-    db: &Db,
-    used: &[u8; 32],
-    client_id: &str,
-    pair: &NewPair,
-    narrowed: Option<&str>,
-    overlap_seconds: i64,
-) -> Result<Option<Rotated>> {
-    let row: Option<RotatedRow> = db
-        .write_one(
-            ROTATE_OVERLAPPING,
-            values![
-                &pair.access_hash,
-                &pair.refresh_hash,
-                narrowed,
-                pair.issued_at,
-                pair.access_expires_at,
-                pair.refresh_expires_at,
-                used,
-                client_id,
-                pair.issued_at - overlap_seconds,
-                MAX_SIBLINGS,
-                pair.dpop_jkt.as_deref()
-            ],
-        )
-        .await?;
-    row.map(Rotated::try_from).transpose()
-}
-
 /// Whether so many pairs were got with this refresh token that no further one is given.
 pub(crate) async fn has_too_many_siblings(db: &Db, used: &[u8; 32]) -> Result<bool> {
     let row: Option<(i64,)> = db.optional(SIBLINGS, values![used]).await?;
@@ -254,6 +178,6 @@ pub(crate) async fn is_superseded(db: &Db, hash: &[u8; 32], cut: i64) -> Result<
 
 /// Pairs got with one refresh token. Alexa asks a handful of times at once; whoever asks for more without ever using an
 /// answer is broken, and would fill the table.
-const MAX_SIBLINGS: i64 = 128;
+pub(super) const MAX_SIBLINGS: i64 = 128;
 /// An answer that was not used for this long after its access token expired has not arrived.
 const LOST_AFTER_SECONDS: i64 = 3600;

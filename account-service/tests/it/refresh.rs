@@ -1,7 +1,7 @@
 //! Refreshing: what keeps Alexa linked, and what keeps thieves out.
 
 use axum::http::StatusCode;
-use macloud_account_service::{AccountService, CreatedClient};
+use macloud_account_service::{AccountService, CreatedClient, DatabaseSettings};
 
 use crate::harness::{Answer, Authorization, World, basic, form_request, on_both_databases, send, text};
 
@@ -75,6 +75,67 @@ on_both_databases! {
             refresh_token(&world.refresh(&client, &refresh_token(answer)).await);
         }
         second_node.close().await;
+    }
+
+    async fn refreshes_at_the_same_moment_hear_each_of_themselves(world: &World) {
+        let client = world.alexa().await;
+        let other = world.client("other", false).await;
+        let mut links = Vec::new();
+        for n in 0..8 {
+            links.push(world.link(&client, &format!("person{n}@example.org")).await);
+        }
+        // One in four comes with a token that is another client's, one in four with none that ever was.
+        let storm = (0..200).map(|n| {
+            let link = &links[n / 4 % links.len()];
+            let nobodys = format!("{}AAAA", &text(link, "refresh_token")[..43]);
+            let (by, token) = match n % 4 {
+                0 => (&other, text(link, "refresh_token")),
+                1 => (&client, nobodys.as_str()),
+                _ => (&client, text(link, "refresh_token")),
+            };
+            let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+            let request = form_request("/oauth/token", &[("authorization", &basic(by))], &form);
+            tokio::spawn(send(world.service.router(), request))
+        });
+        for (n, task) in storm.collect::<Vec<_>>().into_iter().enumerate() {
+            let answer = task.await.unwrap();
+            if n % 4 < 2 {
+                assert_eq!(answer.error(), "invalid_grant", "{n}");
+                continue;
+            }
+            let (fresh, link) = (answer.json(), &links[n / 4 % links.len()]);
+            let mut whose = Vec::new();
+            for pair in [link, &fresh] {
+                let answer = send(world.service.router(), userinfo(text(pair, "access_token"))).await.json();
+                whose.push(text(&answer, "sub").to_owned());
+            }
+            assert_eq!(whose[0], whose[1], "{n}");
+        }
+    }
+
+    async fn a_refresh_that_the_database_cannot_keep_spoils_no_other(world: &World) {
+        let client = world.alexa().await;
+        let mut links = Vec::new();
+        for n in 0..8 {
+            links.push(world.link(&client, &format!("person{n}@example.org")).await);
+        }
+        let grant = world.look_up("SELECT g.id FROM grants g JOIN accounts a ON a.id = g.account_id WHERE a.email = 'person3@example.org'").await;
+        world.execute(match world.database {
+            DatabaseSettings::Sqlite(_) => format!(
+                "CREATE TRIGGER refuse BEFORE INSERT ON token_pairs WHEN NEW.grant_id = '{grant}' BEGIN SELECT RAISE(FAIL, 'no'); END"),
+            DatabaseSettings::Postgres { .. } => format!(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$; \
+                 CREATE TRIGGER refuse BEFORE INSERT ON token_pairs FOR EACH ROW WHEN (NEW.grant_id = '{grant}') EXECUTE FUNCTION refuse()"),
+        }).await;
+        let header = basic(&client);
+        let storm = (0..64).map(|n| {
+            let form = [("grant_type", "refresh_token"), ("refresh_token", text(&links[n % 8], "refresh_token"))];
+            tokio::spawn(send(world.service.router(), form_request("/oauth/token", &[("authorization", &header)], &form)))
+        });
+        for (n, task) in storm.collect::<Vec<_>>().into_iter().enumerate() {
+            let expected = if n % 8 == 3 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+            assert_eq!(task.await.unwrap().status, expected, "{n}");
+        }
     }
 
     async fn five_generations_of_storms_leave_the_link_whole(world: &World) {
