@@ -47,7 +47,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
@@ -235,7 +235,7 @@ impl Db {
                     .acquire_timeout(ACQUIRE_TIMEOUT)
                     // A round trip per use that a broken connection's own error makes unnecessary.
                     .test_before_acquire(false)
-                    .connect(url)
+                    .connect_with(url.parse::<PgConnectOptions>()?.options(POSTGRES_OPTIONS))
                     .await?;
                 Self::Postgres(pool)
             }
@@ -470,6 +470,13 @@ fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
 
 /// How long a request waits for a connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What every connection to PostgreSQL asks for.
+const POSTGRES_OPTIONS: [(&str, &str); 1] = [
+    // Plans are kept for as long as a connection lives. One that was made while its table was small would go on reading
+    // all of it, when an index leads to the row.
+    ("enable_seqscan", "off"),
+];
 
 /// A migration is never edited once it was released; both lists grow together.
 macro_rules! migrations {
