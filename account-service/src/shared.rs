@@ -112,10 +112,13 @@ impl Shared {
         })
     }
 
-    /// Commit a transaction that noted changes, and wake those who watch for them.
+    /// Commit a transaction that may have noted changes, and wake those who watch for them if it has.
     pub(crate) async fn commit(&self, tx: Tx) -> Result<(), StoreError> {
+        let tells = tx.tells();
         tx.commit().await?;
-        self.wake_watchers();
+        if tells {
+            self.wake_watchers();
+        }
         Ok(())
     }
 

@@ -158,7 +158,13 @@ pub(crate) enum Db {
 }
 
 /// A transaction that writes. Dropping it undoes it.
-pub(crate) enum Tx {
+pub(crate) struct Tx {
+    open: Open,
+    /// What others will hear of when it is committed, and when it happened.
+    changes: Vec<(changes::Subject, i64)>,
+}
+
+enum Open {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
 }
@@ -318,11 +324,12 @@ impl Db {
 
     /// Begin a transaction that writes.
     pub(crate) async fn begin(&self) -> Result<Tx> {
-        Ok(match self {
+        let open = match self {
             // IMMEDIATE: a transaction that begins by reading could otherwise fail when it comes to write.
-            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
-        })
+            Self::Sqlite { write, .. } => Open::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Open::Postgres(pool.begin().await?),
+        };
+        Ok(Tx { open, changes: Vec::new() })
     }
 
     /// Let go of all connections.
@@ -367,7 +374,7 @@ impl Db {
 impl Tx {
     /// All rows.
     pub(crate) async fn rows<R: Row>(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<R>> {
-        Ok(run!(self, Self::Sqlite(tx) => &mut **tx, Self::Postgres(tx) => &mut **tx,
+        Ok(run!(&mut self.open, Open::Sqlite(tx) => &mut **tx, Open::Postgres(tx) => &mut **tx,
             query_as_with::<R>, sql, values, fetch_all))
     }
 
@@ -378,25 +385,31 @@ impl Tx {
 
     /// How many rows were touched.
     pub(crate) async fn write(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64> {
-        Ok(match self {
-            Self::Sqlite(tx) => sqlx::query_with::<Sqlite, _>(sql, bind!(SqliteArguments, values))
+        Ok(match &mut self.open {
+            Open::Sqlite(tx) => sqlx::query_with::<Sqlite, _>(sql, bind!(SqliteArguments, values))
                 .execute(&mut **tx)
                 .await?
                 .rows_affected(),
-            Self::Postgres(tx) => sqlx::query_with::<Postgres, _>(sql, bind!(PgArguments, values))
+            Open::Postgres(tx) => sqlx::query_with::<Postgres, _>(sql, bind!(PgArguments, values))
                 .execute(&mut **tx)
                 .await?
                 .rows_affected(),
         })
     }
 
-    /// Make it last.
-    pub(crate) async fn commit(self) -> Result<()> {
-        match self {
-            Self::Sqlite(tx) => tx.commit().await?,
-            Self::Postgres(tx) => tx.commit().await?,
+    /// Make it last, and with it the changes that it noted.
+    pub(crate) async fn commit(mut self) -> Result<()> {
+        changes::write_noted(&mut self).await?;
+        match self.open {
+            Open::Sqlite(tx) => tx.commit().await?,
+            Open::Postgres(tx) => tx.commit().await?,
         }
         Ok(())
+    }
+
+    /// Whether others will hear of it.
+    pub(crate) fn tells(&self) -> bool {
+        !self.changes.is_empty()
     }
 }
 

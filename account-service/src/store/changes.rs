@@ -1,13 +1,22 @@
 //! What the other parts of the cloud must hear of, in the order it was committed.
+//!
+//! The order comes from one counter, whose row only one transaction holds at a time. So a transaction remembers what it
+//! changes, and takes the counter when all else is done: nobody waits for another's row while holding it, and nobody holds
+//! it for longer than the writing takes.
 
 use macloud_proto::ids::{AccountId, GrantId, InstanceId};
 
-use super::{Db, Result, StoreError, Tx, parse_id, statements, values};
+use super::{Db, Result, StoreError, Tx, Value, parse_id, statements, values};
 
 statements! {
-    /// Takes the counter's row lock until the transaction ends: append as its last step.
-    NEXT = "UPDATE change_counter SET last = last + 1 WHERE id = 1 RETURNING last";
+    /// Takes the counter's row lock until the transaction ends. The last of so many sequences.
+    RESERVE = "UPDATE change_counter SET last = last + $1 WHERE id = 1 RETURNING last";
     INSERT = "INSERT INTO changes (sequence, kind, subject, happened_at) VALUES ($1, $2, $3, $4)";
+    /// As many as [`TOGETHER`].
+    INSERT_TOGETHER = "INSERT INTO changes (sequence, kind, subject, happened_at) VALUES ($1, $2, $3, $4), ($5, $6, $7, $8), ($9, $10, $11, $12), ($13, $14, $15, $16), \
+              ($17, $18, $19, $20), ($21, $22, $23, $24), ($25, $26, $27, $28), ($29, $30, $31, $32), \
+              ($33, $34, $35, $36), ($37, $38, $39, $40), ($41, $42, $43, $44), ($45, $46, $47, $48), \
+              ($49, $50, $51, $52), ($53, $54, $55, $56), ($57, $58, $59, $60), ($61, $62, $63, $64)";
     REWRITE = "UPDATE change_counter SET last = last WHERE id = 1";
     LAST = "SELECT last FROM change_counter WHERE id = 1";
     OLDEST = "SELECT MIN(sequence) FROM changes";
@@ -78,14 +87,44 @@ impl Subject {
     }
 }
 
-/// Note a change within the transaction that makes it.
+/// Note a change within the transaction that makes it. It is written when the transaction is committed.
+#[expect(clippy::unused_async, reason = "it reads like the steps around it")]
 pub(crate) async fn append(tx: &mut Tx, subject: &Subject, now: i64) -> Result<()> {
-    let (sequence,): (i64,) = tx
-        .optional(NEXT, values![])
+    tx.changes.push((subject.clone(), now));
+    Ok(())
+}
+
+/// Write what a transaction noted: its last step.
+pub(super) async fn write_noted(tx: &mut Tx) -> Result<()> {
+    let noted = std::mem::take(&mut tx.changes);
+    if noted.is_empty() {
+        return Ok(());
+    }
+    let count = noted.len() as i64;
+    let (last,): (i64,) = tx
+        .optional(RESERVE, values![count])
         .await?
         .ok_or(StoreError::Inconsistent { table: "change_counter", column: "id" })?;
-    let (kind, subject) = subject.columns();
-    tx.write(INSERT, values![sequence, kind, &subject, now]).await?;
+    let columns: Vec<(&'static str, String, i64)> = noted
+        .iter()
+        .map(|(subject, happened_at)| {
+            let (kind, subject) = subject.columns();
+            (kind, subject, *happened_at)
+        })
+        .collect();
+    let rows: Vec<[Value<'_>; 4]> = (last - count + 1..)
+        .zip(&columns)
+        .map(|(sequence, (kind, subject, happened_at))| {
+            [sequence.into(), (*kind).into(), subject.into(), (*happened_at).into()]
+        })
+        .collect();
+    let (together, rest) = rows.as_chunks::<TOGETHER>();
+    for rows in together {
+        tx.write(INSERT_TOGETHER, rows.as_flattened()).await?;
+    }
+    for row in rest {
+        tx.write(INSERT, row).await?;
+    }
     Ok(())
 }
 
@@ -123,3 +162,6 @@ pub(crate) async fn after(db: &Db, sequence: u64) -> Result<Vec<Change>> {
         })
         .collect()
 }
+
+/// When a client goes or an account, there are many; each statement is a round trip while the counter is held.
+const TOGETHER: usize = 16;

@@ -8,8 +8,9 @@ statements! {
     INSERT = "INSERT INTO grants (id, account_id, client_id, scopes, signed_in_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
     END = "UPDATE grants SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
     END_OF_CLIENT = "UPDATE grants SET ended_at = $3 WHERE account_id = $1 AND client_id = $2 AND ended_at IS NULL RETURNING id";
-    LIVING_OF_CLIENT = "SELECT id FROM grants WHERE client_id = $1 AND ended_at IS NULL";
-    LIVING_OF_ACCOUNT = "SELECT id FROM grants WHERE account_id = $1 AND ended_at IS NULL";
+    LIVING_OF_CLIENT = "SELECT id FROM grants WHERE client_id = $1 AND ended_at IS NULL ORDER BY id";
+    /// In one order for all: whoever ends them one by one waits for another who does, and never crosswise.
+    LIVING_OF_ACCOUNT = "SELECT id FROM grants WHERE account_id = $1 AND ended_at IS NULL ORDER BY id";
     COVERING = "SELECT scopes FROM grants WHERE account_id = $1 AND client_id = $2 AND ended_at IS NULL";
     IDENTITY = "SELECT g.account_id, g.signed_in_at, a.email, a.email_verified_at FROM grants g JOIN accounts a ON a.id = g.account_id WHERE g.id = $1";
     APPS = "SELECT g.client_id, c.name, g.scopes, g.created_at, \

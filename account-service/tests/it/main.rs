@@ -10,6 +10,7 @@ mod contract;
 mod crowd;
 mod doctor;
 mod harness;
+mod held;
 mod home_assistant;
 mod hostile;
 mod inspect;

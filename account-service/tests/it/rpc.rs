@@ -111,6 +111,23 @@ on_both_databases! {
         assert_eq!(next(&mut late).await.subject, Some(Subject::Start(Start { gap: true })));
     }
 
+    async fn many_changes_at_once_are_told_one_by_one(world: &World) {
+        world.client("crowded", false).await;
+        let account = world.service.create_user("ada@example.org", PASSWORD).await.unwrap();
+        let grants: Vec<String> = (0..40).map(|n| macloud_proto::ids::base32(&[n; 16])).collect();
+        for grant in &grants {
+            let sql = "INSERT INTO grants (id, account_id, client_id, scopes, signed_in_at, created_at)";
+            world.execute(format!("{sql} VALUES ('{grant}', '{account}', 'crowded', 'openid', 1, 1)")).await;
+        }
+        let mut stream = watch(world, 0).await;
+        let start = next(&mut stream).await.sequence;
+        world.service.delete_client("crowded").await.unwrap();
+        for (sequence, grant) in (start + 1..).zip(grants) {
+            let change = next(&mut stream).await;
+            assert_eq!((change.sequence, change.subject), (sequence, Some(Subject::GrantEnded(grant))));
+        }
+    }
+
     async fn whoever_starts_anew_hears_what_was_revoked_lately(world: &World) {
         let mut browser = world.person("ada@example.org").await;
         let mut homes = Vec::new();
