@@ -517,6 +517,7 @@ macro_rules! all_migrations {
             "0040" "client_authentication"
             "0041" "audit"
             "0042" "hash_keys"
+            "0050" "housekeeping"
         )
     };
 }
