@@ -167,7 +167,8 @@ async fn follow(
         return;
     }
     let mut failing_since = None;
-    let mut is_quiet = false;
+    // By what was said, not by what was heard: whoever wakes us for nothing must not keep the beat from followers.
+    let mut said = Instant::now();
     loop {
         let read = timeout(READ_PATIENCE, changes::after(&shared.db, from)).await;
         let new = match read {
@@ -189,12 +190,13 @@ async fn follow(
         };
         failing_since = None;
         let full = new.len() == 500;
-        if new.is_empty() && is_quiet {
+        if new.is_empty() && said.elapsed() >= HEARTBEAT {
             let heartbeat = change::Subject::Heartbeat(Heartbeat {});
             let happened_at = shared.clock.unix_seconds();
             if sender.send(Ok(Change { sequence: from, subject: Some(heartbeat), happened_at })).await.is_err() {
                 return;
             }
+            said = Instant::now();
         }
         for change in new {
             from = change.sequence;
@@ -203,6 +205,7 @@ async fn follow(
             if sender.send(Ok(message)).await.is_err() {
                 return;
             }
+            said = Instant::now();
         }
         if full {
             continue;
@@ -213,9 +216,8 @@ async fn follow(
                 if woken.is_err() {
                     return;
                 }
-                is_quiet = false;
             }
-            () = tokio::time::sleep(HEARTBEAT) => is_quiet = true,
+            () = tokio::time::sleep_until(said + HEARTBEAT) => {}
         }
     }
 }
@@ -259,3 +261,44 @@ fn away(error: &StoreError) -> Status {
 
 /// A refresh token of Login with Amazon and its envelope are some 3 KiB.
 const MAX_SEALED_GRANT: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use macloud_proto::ids::base32;
+    use macloud_service_kit::clock::ManualClock;
+    use macloud_service_kit::random;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::store::DatabaseSettings;
+
+    #[tokio::test]
+    async fn being_woken_for_nothing_does_not_stop_the_beat() {
+        let directory = std::env::temp_dir().join(format!("macloud-rpc-{}", base32(&random::bytes::<8>())));
+        let config = Config::new("https://cloud.example", directory.join("account.key"));
+        let database = DatabaseSettings::Sqlite(directory.join("accounts.db"));
+        let shared = Shared::open(config, &database, ManualClock::at(1)).await.unwrap();
+        let (start, from) = start(&shared, &WatchChangesRequest::default()).await.unwrap();
+        let (sender, mut told) = mpsc::channel(64);
+        let following = tokio::spawn(follow(shared.clone(), start, from, shared.watch_changes(), sender));
+        let waking = tokio::spawn({
+            let shared = shared.clone();
+            async move {
+                loop {
+                    shared.wake_watchers();
+                    tokio::time::sleep(HEARTBEAT / 5).await;
+                }
+            }
+        });
+        told.recv().await.unwrap().unwrap();
+        for _ in 0..2 {
+            let beat = timeout(4 * HEARTBEAT, told.recv()).await.expect("followers wait for it").unwrap().unwrap();
+            assert!(matches!(beat.subject, Some(change::Subject::Heartbeat(_))), "{beat:?}");
+        }
+        waking.abort();
+        drop(told);
+        following.await.unwrap();
+        shared.db.close().await;
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}

@@ -125,7 +125,9 @@ async fn try_unlink(shared: &Shared, client_id: &str, request: Request) -> Resul
     let mut tx = shared.db.begin().await?;
     let ended = grants::end_of_client(&mut tx, &session.account_id, &client.id, shared.now()).await?;
     shared.commit(tx).await?;
-    tracing::info!(account.id = %session.account_id, client.id = %client.id, grants = ended, "unlinked by its owner");
-    activity::note(&shared.db, &session.account_id, activity::Kind::AppUnlinked, &client.name, shared.now()).await;
+    if ended > 0 {
+        tracing::info!(account.id = %session.account_id, client.id = %client.id, grants = ended, "unlinked by its owner");
+        activity::note(&shared.db, &session.account_id, activity::Kind::AppUnlinked, &client.name, shared.now()).await;
+    }
     Ok(see_other("/apps"))
 }
