@@ -54,18 +54,12 @@ impl Form {
 
     /// Read a request's body as a form.
     pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Self, FormError> {
-        let text = Self::read_text(headers, body).await?;
-        Self::parse(&text)
-    }
-
-    /// Read a request's body, which must be a form, without parsing it.
-    pub(crate) async fn read_text(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, FormError> {
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(FormError::ContentType);
         }
-        read_bytes(headers, body).await
+        Self::parse(&read_bytes(headers, body).await?)
     }
 
     /// The value of a parameter, unless it is absent or empty.

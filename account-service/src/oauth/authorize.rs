@@ -24,38 +24,37 @@ use crate::store::clients::{Client, Credentials, Rotation};
 use crate::store::codes::{self, Code};
 use crate::store::link_attempts::{Cause, Stage};
 use crate::store::web_sessions::Session;
-use crate::store::{StoreError, grants, link_attempts, members, pushed_requests};
+use crate::store::{StoreError, Tx, grants, link_attempts, members, pushed_requests};
 use crate::web::visitor::Visitor;
 use crate::web::{self, PageError, consent, see_other};
 use crate::words;
 
-/// GET.
+/// GET: the first step, for a browser that keeps its cookie from then on. By that the link doctor knows it, whatever comes
+/// of the request.
 pub(super) async fn by_link(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let query = parts.uri.query().unwrap_or_default();
     let visitor = Visitor::of(&shared, &parts.headers).await;
-    begun(&shared, &parts, visitor, query.as_bytes()).await
-}
-
-/// POST, as OpenID Connect wants it: the same request as a form.
-pub(super) async fn by_form(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let visitor = Visitor::of(&shared, &parts.headers).await;
-    match Form::read_text(&parts.headers, body).await {
-        Ok(text) => begun(&shared, &parts, visitor, &text).await,
-        Err(error) => web::answer(&shared, Err(error.into())),
-    }
-}
-
-/// The first step, for a browser that keeps its cookie from then on: by that the link doctor knows it, whatever comes of the
-/// request.
-async fn begun(shared: &Shared, parts: &Parts, visitor: Result<Visitor, PageError>, text: &[u8]) -> Response {
-    let cookie = visitor.as_ref().ok().and_then(|visitor| visitor.cookie_to_set(shared));
-    let mut response = web::answer(shared, begin(shared, parts, visitor, text).await);
+    let cookie = visitor.as_ref().ok().and_then(|visitor| visitor.cookie_to_set(&shared));
+    let mut response = web::answer(&shared, begin(&shared, &parts, visitor, query.as_bytes()).await);
     if let Some(cookie) = cookie.filter(|_| !response.headers().contains_key(header::SET_COOKIE)) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
+}
+
+/// POST, as OpenID Connect wants it: the same request as a form, which goes on as a link. With a form from another site
+/// browsers send no cookie, so nobody is known by it here; and to give out a fresh one would sign out whoever has one.
+pub(super) async fn by_form(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let outcome = async {
+        let query = Form::read(&parts.headers, body).await?.to_query_without(&[]);
+        if query.len() > MAX_QUERY {
+            return Err(PageError::TooLong);
+        }
+        Ok(see_other(&format!("/oauth/authorize?{query}")))
+    };
+    web::answer(&shared, outcome.await)
 }
 
 /// POST `/oauth/consent`: the buttons of the consent page.
@@ -68,13 +67,16 @@ pub(super) async fn decide(State(shared): State<Arc<Shared>>, request: Request) 
             Err(stopped) => return stopped.outcome(),
         };
         let asked = wish.known_as();
-        let Some(session) = posted.visitor.session.filter(|session| wish.may_be_decided_by(session)) else {
+        let Some(session) = posted.visitor.session.filter(|session| wish.may_be_decided_by(session, shared.now()))
+        else {
             return Ok(sign_in_first(&wish.carried(&[]), ""));
         };
         match posted.form.value("decision") {
             Some("allow") => Ok(see_other(&issue_code(&shared, &wish, &session).await?)),
             Some("deny") => {
-                wish.use_up(&shared).await?;
+                let mut tx = shared.db.begin().await?;
+                wish.use_up(&mut tx, shared.now()).await?;
+                tx.commit().await?;
                 let whose = Whose { browser: None, account: Some(&session.account_id) };
                 link_doctor::note(&shared, &asked, &whose, Stage::Consent, Some(Cause::Denied)).await;
                 Ok(see_other(&wish.refusal(&shared, "access_denied", "The person declined")))
@@ -232,7 +234,6 @@ const DEMANDS: [&str; 2] = ["prompt", "max_age"];
 
 /// A code for this person's consent, as the URL to send the browser to.
 async fn issue_code(shared: &Shared, wish: &Wish, session: &Session) -> Result<String, PageError> {
-    wish.use_up(shared).await?;
     let secret = Secret::new(Kind::Code);
     let code = Code {
         grant_id: GrantId::from_bytes(&random::bytes()),
@@ -245,7 +246,9 @@ async fn issue_code(shared: &Shared, wish: &Wish, session: &Session) -> Result<S
         dpop_jkt: wish.dpop_jkt.clone(),
     };
     let expires_at = shared.now() + i64::from(shared.config.lives.code_seconds);
+    // Together: a consent that could not be kept can be given again.
     let mut tx = shared.db.begin().await?;
+    wish.use_up(&mut tx, shared.now()).await?;
     codes::insert(&mut tx, &secret.hash(), &wish.client.id, &code, expires_at).await?;
     let asked = wish.known_as();
     link_attempts::give_code(&mut tx, asked.id(), &code.account_id, &code.grant_id, shared.now()).await?;
@@ -334,10 +337,10 @@ impl Wish {
         since || recent && self.prompt != Prompt::Login
     }
 
-    /// Whether this session may press the buttons: the form could have been opened before signing in was asked for.
-    fn may_be_decided_by(&self, session: &Session) -> bool {
-        let signed_in_since = |pushed: &Pushed| session.signed_in_at >= pushed.at;
-        self.prompt != Prompt::Login || self.pushed.as_ref().is_none_or(signed_in_since)
+    /// Whether this session may press the buttons. What a request demands that travels with the browser was dropped when it
+    /// was met; a pushed one is asked again, as its form could have been opened before, or for another request.
+    fn may_be_decided_by(&self, session: &Session, now: i64) -> bool {
+        self.pushed.is_none() || self.is_met_by(session, now)
     }
 
     /// The wish as text, to be read by [`Self::parse`] at the next step.
@@ -351,9 +354,9 @@ impl Wish {
     }
 
     /// A pushed wish is decided once.
-    async fn use_up(&self, shared: &Shared) -> Result<(), PageError> {
+    async fn use_up(&self, tx: &mut Tx, now: i64) -> Result<(), PageError> {
         match &self.pushed {
-            Some(pushed) if !pushed_requests::take(&shared.db, &pushed.hash, shared.now()).await? => Err(USED_UP),
+            Some(pushed) if !pushed_requests::take(tx, &pushed.hash, now).await? => Err(USED_UP),
             Some(_) | None => Ok(()),
         }
     }
@@ -490,4 +493,6 @@ const UNREGISTERED: PageError = PageError::BadRequest("consent-unregistered");
 const USED_UP: PageError = PageError::BadRequest("consent-used-up");
 const UNKNOWN_APP: PageError = PageError::BadRequest("consent-unknown-app");
 const MAX_NONCE: usize = 512;
+/// Longer links do not get through every proxy.
+const MAX_QUERY: usize = 8 * 1024;
 const NO_CHALLENGE: &str = "code_challenge is missing";

@@ -1,6 +1,6 @@
 //! Authorization requests that clients pushed ahead (RFC 9126): read as often as pages are reloaded, decided once.
 
-use super::{Db, Result, statements, values};
+use super::{Db, Result, Tx, statements, values};
 
 statements! {
     INSERT = "INSERT INTO pushed_requests (request_hash, client_id, request, expires_at) VALUES ($1, $2, $3, $4)";
@@ -20,6 +20,6 @@ pub(crate) async fn living(db: &Db, hash: &[u8; 32], client_id: &str, now: i64) 
 }
 
 /// Use it up. Whether it was still there.
-pub(crate) async fn take(db: &Db, hash: &[u8; 32], now: i64) -> Result<bool> {
-    Ok(db.write(TAKE, values![hash, now]).await? == 1)
+pub(crate) async fn take(tx: &mut Tx, hash: &[u8; 32], now: i64) -> Result<bool> {
+    Ok(tx.write(TAKE, values![hash, now]).await? == 1)
 }

@@ -214,13 +214,26 @@ on_both_databases! {
     async fn a_request_may_come_by_post(world: &World) {
         world.alexa().await;
         let mut browser = world.person("ada@example.org").await;
-        let page = browser.post("/oauth/authorize", &Authorization::new("alexa").parameters()).await;
+        let begun = browser.post("/oauth/authorize", &Authorization::new("alexa").parameters()).await;
+        let page = browser.get(begun.location()).await;
         assert_eq!(page.status, StatusCode::OK);
         let answer = browser.submit(&page, "/oauth/consent", &[("decision", "allow")]).await;
         assert!(answer.redirect_parameter("code").is_some());
-        // From another site browsers send no cookie along, and no token of ours: it is only a request to begin.
-        let sent = world.browser().post("/oauth/authorize", &Authorization::new("alexa").parameters()).await;
-        assert!(sent.location().starts_with("/sign-in?next="));
+        let long = Authorization::new("alexa").with("nonce", &"x".repeat(9000));
+        assert_eq!(browser.post("/oauth/authorize", &long.parameters()).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    async fn a_post_from_elsewhere_leaves_the_browser_signed_in(world: &World) {
+        world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        // From another site browsers send no cookie along; what the answer sets would stand in its place.
+        for parameters in [Authorization::new("alexa").parameters(), vec![("client_id".into(), "x".into())]] {
+            let sent = world.browser().post("/oauth/authorize", &parameters).await;
+            assert_eq!((sent.status, sent.header("set-cookie")), (StatusCode::SEE_OTHER, ""));
+            let page = browser.get(sent.location()).await;
+            assert_eq!(page.status == StatusCode::OK, parameters.len() > 1, "{}", page.text);
+        }
+        assert_eq!(browser.get("/homes").await.status, StatusCode::OK);
     }
 
     async fn the_consent_page_is_protected(world: &World) {

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use macloud_account_service::CreatedClient;
 
 use crate::harness::{
-    Answer, Authorization, PASSWORD, World, basic, encode_form, on_both_databases, raw_request, text,
+    Answer, Authorization, Browser, PASSWORD, World, basic, encode_form, on_both_databases, raw_request, text,
 };
 
 async fn push(world: &World, client: &CreatedClient, parameters: &[(String, String)]) -> Answer {
@@ -21,6 +21,39 @@ async fn pushed(world: &World, client: &CreatedClient, asked: &Authorization) ->
     let reference = [("client_id", client.client.id.as_str()), ("request_uri", text(&answer, "request_uri"))];
     let reference = reference.map(|(name, value)| (name.to_owned(), value.to_owned()));
     format!("/oauth/authorize?{}", encode_form(&reference))
+}
+
+/// Open a link that demands signing in anew again and again, and try to get around it by the form of another consent.
+async fn a_link_that_is_opened_twice(
+    world: &World,
+    client: &CreatedClient,
+    browser: &mut Browser<'_>,
+    consent: &Answer,
+    demand: (&str, &str),
+) {
+    let path = pushed(world, client, &Authorization::new("alexa").with(demand.0, demand.1)).await;
+    let mut sign_in = String::new();
+    for _ in 0..3 {
+        sign_in = browser.get(&path).await.location().to_owned();
+        assert!(sign_in.starts_with("/sign-in?next=") && sign_in.ends_with("&again=1"), "{sign_in}");
+    }
+    // Nor does a form that was opened for something else get around it.
+    let mut fields = consent.hidden_fields("/oauth/consent");
+    for field in fields.iter_mut().filter(|(name, _)| name == "request") {
+        field.1 = path.trim_start_matches("/oauth/authorize?").to_owned();
+    }
+    fields.push(("decision".into(), "allow".into()));
+    let around = browser.post("/oauth/consent", &fields).await;
+    assert!(around.location().starts_with("/sign-in"), "{}", around.location());
+    let mut landed = String::new();
+    for _ in 0..2 {
+        let form = browser.get(&sign_in).await;
+        let back = browser.submit(&form, "/sign-in", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+        landed = back.location().to_owned();
+    }
+    let page = browser.get(&landed).await;
+    let answer = browser.submit(&page, "/oauth/consent", &[("decision", "allow")]).await;
+    assert!(answer.redirect_parameter("code").is_some(), "{}", answer.text);
 }
 
 on_both_databases! {
@@ -84,29 +117,25 @@ on_both_databases! {
         let mut browser = world.person("ada@example.org").await;
         let consent = browser.get(&Authorization::new("alexa").path()).await;
         world.advance(10);
-        let path = pushed(world, &client, &Authorization::new("alexa").with("prompt", "login")).await;
-        let mut sign_in = String::new();
-        for _ in 0..3 {
-            sign_in = browser.get(&path).await.location().to_owned();
-            assert!(sign_in.starts_with("/sign-in?next=") && sign_in.ends_with("&again=1"), "{sign_in}");
+        for demand in [("prompt", "login"), ("max_age", "0"), ("max_age", "5")] {
+            a_link_that_is_opened_twice(world, &client, &mut browser, &consent, demand).await;
+            world.advance(10);
         }
-        // Nor does a form that was opened for something else get around it.
-        let mut fields = consent.hidden_fields("/oauth/consent");
-        for field in fields.iter_mut().filter(|(name, _)| name == "request") {
-            field.1 = path.trim_start_matches("/oauth/authorize?").to_owned();
-        }
-        fields.push(("decision".into(), "allow".into()));
-        let around = browser.post("/oauth/consent", &fields).await;
-        assert!(around.location().starts_with("/sign-in"), "{}", around.location());
-        let mut landed = String::new();
-        for _ in 0..2 {
-            let form = browser.get(&sign_in).await;
-            let back = browser.submit(&form, "/sign-in", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
-            landed = back.location().to_owned();
-        }
-        let page = browser.get(&landed).await;
+    }
+
+    async fn a_consent_that_could_not_be_kept_can_be_given_again(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let asked = Authorization::new("alexa");
+        let path = pushed(world, &client, &asked).await;
+        let page = browser.get(&path).await;
+        world.execute("ALTER TABLE codes RENAME TO codes_away".into()).await;
+        let failed = browser.submit(&page, "/oauth/consent", &[("decision", "allow")]).await;
+        assert_eq!(failed.status, StatusCode::SERVICE_UNAVAILABLE, "{}", failed.text);
+        world.execute("ALTER TABLE codes_away RENAME TO codes".into()).await;
         let answer = browser.submit(&page, "/oauth/consent", &[("decision", "allow")]).await;
-        assert!(answer.redirect_parameter("code").is_some(), "{}", answer.text);
+        let code = answer.redirect_parameter("code").unwrap_or_else(|| panic!("no code: {}", answer.text));
+        assert_eq!(world.redeem(&client, &code, &asked).await.status, StatusCode::OK);
     }
 
     async fn what_is_wrong_is_told_to_the_client_at_once(world: &World) {
