@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::error::OAuthError;
 use super::{authorize, client_auth, possession};
-use crate::form::Form;
+use crate::form::{Form, encode};
 use crate::rate_limits::{Attempt, address_key};
 use crate::secrets::{Kind, Secret};
 use crate::shared::Shared;
@@ -40,23 +40,23 @@ async fn try_push(shared: &Shared, parts: &Parts, body: Body) -> Result<Value, O
     if form.value("request_uri").is_some() {
         return Err(OAuthError::InvalidRequest("A reference cannot be pushed"));
     }
-    // How the client proved itself was for us alone, and is not kept.
-    let mut request = form.to_query_without(&["client_secret", "client_assertion", "client_assertion_type"]);
-    if let Some(proof) = proof {
-        // The proof says the same as the parameter (RFC 9449 section 10.1).
-        match form.value("dpop_jkt") {
-            Some(jkt) if jkt != proof.jkt => {
-                return Err(OAuthError::InvalidDpopProof("dpop_jkt is not the key of the DPoP proof"));
-            }
-            Some(_) => {}
-            None => request.push_str(&format!("&dpop_jkt={}", proof.jkt)),
+    // How the client proved itself was for us alone, and is not kept. A proof says the same as the parameter (RFC 9449
+    // section 10.1), and stands in its place.
+    let mut request =
+        form.to_query_without(&["client_secret", "client_assertion", "client_assertion_type", "dpop_jkt"]);
+    match (form.value("dpop_jkt"), proof.as_ref().map(|proof| proof.jkt.as_str())) {
+        (Some(named), Some(proved)) if named != proved => {
+            return Err(OAuthError::InvalidDpopProof("dpop_jkt is not the key of the DPoP proof"));
         }
-        proof.use_up(shared).await?;
+        (named, proved) => request.extend(proved.or(named).map(|jkt| format!("&dpop_jkt={}", encode(jkt)))),
     }
     if request.len() > MAX_REQUEST {
         return Err(OAuthError::TooLong);
     }
     authorize::check_pushed(shared, client.clone(), form).await?;
+    if let Some(proof) = proof {
+        proof.use_up(shared).await?;
+    }
     let reference = Secret::new(Kind::PushedRequest);
     let expires_at = shared.now() + SECONDS;
     pushed_requests::insert(&shared.db, &reference.hash(), &client.id, &request, expires_at).await?;

@@ -172,6 +172,12 @@ on_both_databases! {
         assert_eq!(pushed.status, StatusCode::CREATED, "{}", pushed.text);
         let contradiction = asked.clone().with("dpop_jkt", &thief.thumbprint());
         assert_eq!(push(&key.prove("POST", PAR_URL, Some(&nonce), None), &contradiction).await.error(), "invalid_dpop_proof");
+        // What is wrong is told without using the proof up, and an empty parameter is an absent one.
+        let proof = key.prove("POST", PAR_URL, Some(&nonce), None);
+        let wrong = Authorization { scope: "admin".into(), ..asked.clone() };
+        assert_eq!(push(&proof, &wrong).await.error(), "invalid_scope");
+        let pushed = push(&proof, &asked.clone().with("dpop_jkt", "")).await;
+        assert_eq!(pushed.status, StatusCode::CREATED, "{}", pushed.text);
         let pushed = pushed.json();
         let reference = [("client_id", "alexa"), ("request_uri", text(&pushed, "request_uri"))].map(|(n, v)| (n.to_owned(), v.to_owned()));
         let page = browser.get(&format!("/oauth/authorize?{}", encode_form(&reference))).await;
