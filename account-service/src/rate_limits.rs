@@ -40,18 +40,25 @@ pub(crate) struct TooMany {
 /// Counts attempts (the generic cell rate algorithm: one number per key).
 pub(crate) struct RateLimits {
     clock: SharedClock,
-    /// By whoever tries.
+    /// By whoever tries, or by texts that they make up. Such are cheap, so these are forgotten when there are too many.
     strangers: Mutex<Counts>,
-    /// By what is tried on. Apart, because addresses are cheap: forgetting them must not give anybody fresh guesses.
+    /// By an e-mail address that a password was tried on. Apart, so that nothing that is cheaper to try reaches it.
+    passwords: Mutex<Counts>,
+    /// By accounts that there are, and only after their password: never forgotten, so that nothing gives fresh guesses.
     accounts: Mutex<Counts>,
 }
 
-/// When each key's allowance will be whole again, in milliseconds. Keys are hashes: no address or name is kept.
-type Counts = HashMap<(Attempt, [u8; 32]), u64>;
+#[derive(Default)]
+struct Counts {
+    /// When each key's allowance will be whole again, in milliseconds. Keys are hashes: no address or name is kept.
+    whole_at: HashMap<(Attempt, [u8; 32]), u64>,
+    /// When to look again for keys that are whole, in milliseconds.
+    next_sweep: u64,
+}
 
 impl RateLimits {
     pub(crate) fn new(clock: SharedClock) -> Self {
-        Self { clock, strangers: Mutex::default(), accounts: Mutex::default() }
+        Self { clock, strangers: Mutex::default(), passwords: Mutex::default(), accounts: Mutex::default() }
     }
 
     /// Count an attempt, or refuse it.
@@ -61,9 +68,9 @@ impl RateLimits {
         }
         let now = self.clock.monotonic_millis();
         let each = cost_millis(rate);
-        let mut whole_at = self.lock(what);
-        make_room(&mut whole_at, now);
-        let entry = whole_at.entry((what, secrets::hash(who))).or_insert(now);
+        let mut counts = self.lock(what);
+        counts.make_room(now, what != Attempt::WrongSecondStep);
+        let entry = counts.whole_at.entry((what, secrets::hash(who))).or_insert(now);
         let after = (*entry).max(now) + each;
         wait_millis(after, now, rate).map_or_else(
             || {
@@ -77,7 +84,7 @@ impl RateLimits {
     /// Take back a count: the attempt turned out to be a rightful one.
     pub(crate) fn give_back(&self, what: Attempt, who: &str, rate: Rate) {
         if rate != Rate::OFF
-            && let Some(whole_at) = self.lock(what).get_mut(&(what, secrets::hash(who)))
+            && let Some(whole_at) = self.lock(what).whole_at.get_mut(&(what, secrets::hash(who)))
         {
             *whole_at = whole_at.saturating_sub(cost_millis(rate));
         }
@@ -85,8 +92,10 @@ impl RateLimits {
 
     fn lock(&self, what: Attempt) -> MutexGuard<'_, Counts> {
         let counts = match what {
-            Attempt::WrongPassword | Attempt::WrongSecondStep | Attempt::Mailbox => &self.accounts,
+            Attempt::WrongSecondStep => &self.accounts,
+            Attempt::WrongPassword => &self.passwords,
             Attempt::SignIn
+            | Attempt::Mailbox
             | Attempt::WrongPasswordHere
             | Attempt::MailedCode
             | Attempt::MailedCodeHere
@@ -116,18 +125,26 @@ fn wait_millis(after: u64, now: u64, rate: Rate) -> Option<u64> {
     (after - now).checked_sub(allowance).filter(|wait| *wait > 0)
 }
 
-/// A flood of different addresses must not fill the memory: forget whole keys first, then everyone.
-fn make_room(whole_at: &mut Counts, now: u64) {
-    if whole_at.len() >= MAX_KEYS {
-        whole_at.retain(|_, at| *at > now);
-        if whole_at.len() >= MAX_KEYS {
-            whole_at.clear();
+impl Counts {
+    /// A flood of different keys must not fill the memory: forget whole keys first, then all that may be forgotten. To look
+    /// at each takes milliseconds, so that is not done for every attempt of a flood.
+    fn make_room(&mut self, now: u64, may_forget: bool) {
+        if self.whole_at.len() < MAX_KEYS {
+            return;
+        }
+        if now >= self.next_sweep {
+            self.next_sweep = now + SWEEP_MILLIS;
+            self.whole_at.retain(|_, at| *at > now);
+        }
+        if may_forget && self.whole_at.len() >= MAX_KEYS {
+            self.whole_at.clear();
         }
     }
 }
 
 /// About 10 MiB.
 const MAX_KEYS: usize = 100_000;
+const SWEEP_MILLIS: u64 = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -161,10 +178,23 @@ mod tests {
         let limits = RateLimits::new(ManualClock::at(0));
         let rate = Rate { requests: 1, seconds: 900 };
         assert_eq!(limits.count(Attempt::WrongSecondStep, "ann", rate), Ok(()));
-        for number in 0..=MAX_KEYS {
-            let _ = limits.count(Attempt::MailedCode, &number.to_string(), rate);
+        for made_up in [Attempt::MailedCode, Attempt::Mailbox, Attempt::WrongPassword] {
+            for number in 0..=MAX_KEYS {
+                let _ = limits.count(made_up, &number.to_string(), rate);
+            }
+            assert!(limits.count(Attempt::WrongSecondStep, "ann", rate).is_err(), "{made_up:?}");
         }
-        assert!(limits.count(Attempt::WrongSecondStep, "ann", rate).is_err());
+    }
+
+    #[test]
+    fn a_flood_of_addresses_to_mail_to_gives_nobody_fresh_passwords() {
+        let limits = RateLimits::new(ManualClock::at(0));
+        let rate = Rate { requests: 1, seconds: 900 };
+        assert_eq!(limits.count(Attempt::WrongPassword, "ann", rate), Ok(()));
+        for number in 0..=MAX_KEYS {
+            let _ = limits.count(Attempt::Mailbox, &number.to_string(), rate);
+        }
+        assert!(limits.count(Attempt::WrongPassword, "ann", rate).is_err());
     }
 
     #[test]
