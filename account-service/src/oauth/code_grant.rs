@@ -8,14 +8,16 @@ use super::error::OAuthError;
 use super::id_token;
 use super::issue::Issue;
 use super::scopes;
+use super::token::Spending;
 use crate::form::Form;
 use crate::link_doctor;
 use crate::secrets::{Kind, lookup_hash};
 use crate::shared::Shared;
 use crate::store::clients::Client;
 use crate::store::codes::{self, Code};
+use crate::store::grants::Identity;
 use crate::store::link_attempts::Cause;
-use crate::store::{accounts, activity, grants, link_attempts, tokens};
+use crate::store::{activity, grants, link_attempts, tokens};
 
 const REFUSED: OAuthError = OAuthError::InvalidGrant("The code is unknown, expired, used, or another client's");
 
@@ -25,6 +27,7 @@ pub(super) async fn redeem(
     client: &Client,
     jkt: Option<String>,
     form: &Form,
+    spending: &Spending,
 ) -> Result<Value, OAuthError> {
     let code = form.value("code").ok_or(OAuthError::InvalidRequest("code is missing"))?;
     let hash = lookup_hash(Kind::Code, code).ok_or(REFUSED)?;
@@ -58,10 +61,12 @@ pub(super) async fn redeem(
     )
     .await?;
     tokens::insert(&mut tx, &issue.pair, &code.grant_id, None, &code.scopes).await?;
+    activity::note_in(&mut tx, &code.account_id, activity::Kind::AppLinked, &client.name, shared.now()).await?;
+    let identity = grants::identity_in(&mut tx, &code.grant_id).await?.ok_or(REFUSED)?;
+    spending.begin();
     tx.commit().await?;
     tracing::info!(grant.id = %code.grant_id, client.id = %client.id, "linked");
-    activity::note(&shared.db, &code.account_id, activity::Kind::AppLinked, &client.name, shared.now()).await;
-    let id_token = id_token_for(shared, client, &code).await?;
+    let id_token = id_token_for(shared, client, &code, &identity);
     Ok(issue.into_answer(&code.scopes, id_token))
 }
 
@@ -110,17 +115,15 @@ pub(super) async fn end_grant(shared: &Shared, grant: &GrantId) -> Result<(), OA
     Ok(shared.commit(tx).await?)
 }
 
-async fn id_token_for(shared: &Shared, client: &Client, code: &Code) -> Result<Option<String>, OAuthError> {
-    if !scopes::contains(&code.scopes, "openid") {
-        return Ok(None);
-    }
-    let account = accounts::by_id(&shared.db, &code.account_id).await?.ok_or(REFUSED)?;
-    let subject = id_token::Subject {
-        account: &account.id,
-        email: &account.email,
-        email_verified: account.email_verified,
-        signed_in_at: code.signed_in_at,
-        nonce: code.nonce.as_deref(),
-    };
-    Ok(Some(id_token::sign(shared, &client.id, &code.scopes, &subject)))
+fn id_token_for(shared: &Shared, client: &Client, code: &Code, identity: &Identity) -> Option<String> {
+    scopes::contains(&code.scopes, "openid").then(|| {
+        let subject = id_token::Subject {
+            account: &identity.account_id,
+            email: &identity.email,
+            email_verified: identity.email_verified,
+            signed_in_at: identity.signed_in_at,
+            nonce: code.nonce.as_deref(),
+        };
+        id_token::sign(shared, &client.id, &code.scopes, &subject)
+    })
 }

@@ -25,7 +25,8 @@ use crate::names::clean_name;
 use crate::rate_limits::{Attempt, address_key};
 use crate::secrets::{DPOP_NONCE_SECONDS, Kind, Secret, lookup_hash};
 use crate::shared::Shared;
-use crate::store::pairings::Allowed;
+use crate::store::instances::Instance;
+use crate::store::pairings::{Allowed, Pairing};
 use crate::store::{activity, instances, pairings};
 
 pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -96,7 +97,7 @@ pub(super) async fn poll(shared: &Shared, headers: &HeaderMap, form: &Form) -> R
     let proof_expiry = shared.now() + DPOP_NONCE_SECONDS as i64 + 60;
     instance_grant::refuse_replay(shared, &proof, proof_expiry).await?;
     if pairing.redeemed {
-        return Err(unknown());
+        return again(shared, &pairing).await?.ok_or_else(unknown);
     }
     match pairing.allowed {
         Some(false) => Err(OAuthError::AccessDenied("The pairing was declined")),
@@ -126,16 +127,33 @@ async fn redeem(shared: &Shared, device_code: &[u8; 32], key: &[u8; 32]) -> Resu
             instances::register(&mut tx, &account, key, &name, &fresh, now).await?
         }
     };
+    let kind = if is_move { activity::Kind::HomeReplaced } else { activity::Kind::HomeLinked };
+    activity::note_in(&mut tx, &account, kind, &name, now).await?;
     shared.commit(tx).await?;
     tracing::info!(instance.id = %id, account.id = %account, is_move, "paired");
-    let kind = if is_move { activity::Kind::HomeReplaced } else { activity::Kind::HomeLinked };
-    activity::note(&shared.db, &account, kind, &name, now).await;
     let instance = instances::by_id(&shared.db, &id)
         .await?
         .ok_or(OAuthError::InvalidGrant("The home was unlinked at this moment"))?;
-    let mut answer = instance_grant::issue(shared, &instance).await?;
-    answer["instance_id"] = id.as_str().into();
-    answer["home_name"] = name.into();
+    paired(shared, &instance).await
+}
+
+/// The last answer once more: it was lost, or could not be given. Who asks has just proved the key of the home that came of
+/// the pairing, and could have a token for that home at any time, if it but knew its id.
+async fn again(shared: &Shared, pairing: &Pairing) -> Result<Option<Value>, OAuthError> {
+    if pairing.expires_at <= shared.now() {
+        return Ok(None);
+    }
+    let home = instances::by_key(&shared.db, &pairing.identity_key).await?;
+    match home.filter(|home| Some(&home.account_id) == pairing.account_id.as_ref()) {
+        Some(home) => Ok(Some(paired(shared, &home).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn paired(shared: &Shared, home: &Instance) -> Result<Value, OAuthError> {
+    let mut answer = instance_grant::issue(shared, home).await?;
+    answer["instance_id"] = home.id.as_str().into();
+    answer["home_name"] = home.name.as_str().into();
     Ok(answer)
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::code_grant::end_grant;
 use super::error::OAuthError;
 use super::issue::Issue;
+use super::token::Spending;
 use super::{id_token, scopes};
 use crate::form::Form;
 use crate::link_doctor;
@@ -31,6 +32,7 @@ pub(super) async fn refresh(
     client: &Client,
     jkt: Option<String>,
     form: &Form,
+    spending: &Spending,
 ) -> Result<Value, OAuthError> {
     let used = form.value("refresh_token").ok_or(OAuthError::InvalidRequest("refresh_token is missing"))?;
     let used = lookup_hash(Kind::Refresh, used).ok_or(REFUSED)?;
@@ -53,7 +55,7 @@ pub(super) async fn refresh(
                 outcome => outcome,
             }
         }
-        Rotation::Strict => rotate_strictly(shared, client, &used, &issue, narrowed).await?,
+        Rotation::Strict => rotate_strictly(shared, client, &used, &issue, narrowed, spending).await?,
     };
     let Some(rotated) = outcome else {
         return Err(refusal(shared, client, issue.pair.dpop_jkt.as_deref(), &used).await?);
@@ -99,6 +101,7 @@ async fn rotate_strictly(
     used: &[u8; 32],
     issue: &Issue,
     narrowed: Option<String>,
+    spending: &Spending,
 ) -> Result<Option<Rotated>, OAuthError> {
     // What was granted never changes, so this read decides nothing that the statement below must decide.
     let Some(state) = tokens::by_refresh(&shared.db, used).await? else { return Ok(None) };
@@ -107,8 +110,9 @@ async fn rotate_strictly(
     let jkt = issue.pair.dpop_jkt.as_deref();
     let Some(grant_id) = tokens::spend(&mut tx, used, &client.id, jkt, shared.now()).await? else { return Ok(None) };
     tokens::insert(&mut tx, &issue.pair, &grant_id, Some(used), &scopes).await?;
+    let identity = grants::identity_in(&mut tx, &grant_id).await?.ok_or(REFUSED)?;
+    spending.begin();
     tx.commit().await?;
-    let identity = grants::identity(&shared.db, &grant_id).await?.ok_or(REFUSED)?;
     Ok(Some(Rotated { scopes, identity }))
 }
 

@@ -1,6 +1,7 @@
 //! POST `/oauth/token`: one door, five grants.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -21,16 +22,40 @@ pub(super) async fn token(State(shared): State<Arc<Shared>>, request: Request) -
     // Outside the deadline: that one is for our own work, and how fast a body arrives is not ours.
     let outcome = match Form::read(&parts.headers, body).await {
         // Boxed: the grants together make a large future, and each request runs only one of them.
-        Ok(form) => tokio::time::timeout(DEADLINE, Box::pin(answer(&shared, &parts, form))).await,
-        Err(error) => Ok(Err(error.into())),
+        Ok(form) => {
+            let spending = Spending::default();
+            let mut answer = Box::pin(answer(&shared, &parts, form, &spending));
+            match tokio::time::timeout(DEADLINE, &mut answer).await {
+                Ok(outcome) => outcome,
+                Err(_) if spending.has_begun() => answer.await,
+                Err(_) => Err(OAuthError::Unavailable),
+            }
+        }
+        Err(error) => Err(error.into()),
     };
-    match outcome.unwrap_or(Err(OAuthError::Unavailable)) {
+    match outcome {
         Ok(answer) => json(&answer),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn answer(shared: &Shared, parts: &Parts, form: Form) -> Result<Value, OAuthError> {
+/// Whether that is being committed which can be had only once. From then on the deadline does not count: to come again would
+/// look like a theft, and end the whole grant.
+#[derive(Default)]
+pub(super) struct Spending(AtomicBool);
+
+impl Spending {
+    /// Nothing may be asked of the database after this commit.
+    pub(super) fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+async fn answer(shared: &Shared, parts: &Parts, form: Form, spending: &Spending) -> Result<Value, OAuthError> {
     let grant_type = form.value("grant_type").ok_or(OAuthError::InvalidRequest("grant_type is missing"))?;
     match grant_type {
         "client_credentials" if is_home(&form) => return instance_grant::token(shared, &parts.headers, &form).await,
@@ -55,14 +80,14 @@ async fn answer(shared: &Shared, parts: &Parts, form: Form) -> Result<Value, OAu
     let jkt = possession::key_for(shared, &client, proof).await?;
     match grant_type {
         "authorization_code" => {
-            let outcome = code_grant::redeem(shared, &client, jkt, &form).await;
+            let outcome = code_grant::redeem(shared, &client, jkt, &form, spending).await;
             // What is wrong with the code is noted where it is found.
             if matches!(outcome, Err(OAuthError::Unavailable)) {
                 link_doctor::token_refused(shared, &form, Cause::Database).await;
             }
             outcome
         }
-        "refresh_token" => refresh_grant::refresh(shared, &client, jkt, &form).await,
+        "refresh_token" => refresh_grant::refresh(shared, &client, jkt, &form, spending).await,
         _ => own_grant::token(shared, &client, jkt.as_deref(), &form).await,
     }
 }
@@ -74,5 +99,5 @@ fn is_home(form: &Form) -> bool {
 }
 
 const PATH: &str = "/oauth/token";
-/// Alexa gives up after 4.5 s. Cut off earlier, a refresh can simply be repeated.
+/// Alexa gives up after 4.5 s. Cut off earlier, its refresh can simply be repeated; what cannot, see [`Spending`].
 const DEADLINE: Duration = Duration::from_secs(3);

@@ -3,7 +3,7 @@
 use macloud_proto::ids::{AccountId, base32};
 use macloud_service_kit::random;
 
-use super::{Db, Result, StoreError, statements, values};
+use super::{Db, Result, StoreError, Tx, statements, values};
 
 statements! {
     INSERT = "INSERT INTO activity (id, account_id, happened_at, kind, detail, sequence) SELECT $1, id, $3, $4, $5, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM activity WHERE account_id = $2) FROM accounts WHERE id = $2";
@@ -84,6 +84,14 @@ pub(crate) async fn note(db: &Db, account: &AccountId, kind: Kind, detail: &str,
     if let Err(error) = db.write(INSERT, values![&id, account.as_str(), now, kind.text(), detail]).await {
         tracing::warn!(%error, account.id = %account, "a line of the activity log was lost");
     }
+}
+
+/// The same within the transaction that makes it happen: for what is answered once, and so must not wait for anything once
+/// it is done.
+pub(crate) async fn note_in(tx: &mut Tx, account: &AccountId, kind: Kind, detail: &str, now: i64) -> Result<()> {
+    let id = base32(&random::bytes::<10>());
+    tx.write(INSERT, values![&id, account.as_str(), now, kind.text(), detail]).await?;
+    Ok(())
 }
 
 type Row = (i64, i64, String, String, String);

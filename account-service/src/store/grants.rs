@@ -2,7 +2,7 @@
 
 use macloud_proto::ids::{AccountId, GrantId};
 
-use super::{Db, Result, Tx, changes, parse_id, statements, values};
+use super::{Db, Result, StoreError, Tx, changes, parse_id, statements, values};
 
 statements! {
     INSERT = "INSERT INTO grants (id, account_id, client_id, scopes, signed_in_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
@@ -36,6 +36,16 @@ pub(crate) struct Identity {
     pub(crate) signed_in_at: i64,
     pub(crate) email: String,
     pub(crate) email_verified: bool,
+}
+
+type IdentityRow = (String, i64, String, Option<i64>);
+
+impl TryFrom<IdentityRow> for Identity {
+    type Error = StoreError;
+    fn try_from((account_id, signed_in_at, email, verified_at): IdentityRow) -> Result<Self> {
+        let account_id = parse_id(&account_id, "grants", "account_id")?;
+        Ok(Self { account_id, signed_in_at, email, email_verified: verified_at.is_some() })
+    }
 }
 
 pub(crate) async fn insert(
@@ -88,12 +98,14 @@ pub(crate) async fn scopes_given(db: &Db, account: &AccountId, client_id: &str) 
 }
 
 pub(crate) async fn identity(db: &Db, id: &GrantId) -> Result<Option<Identity>> {
-    let row: Option<(String, i64, String, Option<i64>)> = db.optional(IDENTITY, values![id.as_str()]).await?;
-    row.map(|(account_id, signed_in_at, email, verified_at)| {
-        let account_id = parse_id(&account_id, "grants", "account_id")?;
-        Ok(Identity { account_id, signed_in_at, email, email_verified: verified_at.is_some() })
-    })
-    .transpose()
+    let row: Option<IdentityRow> = db.optional(IDENTITY, values![id.as_str()]).await?;
+    row.map(Identity::try_from).transpose()
+}
+
+/// The same within a transaction.
+pub(crate) async fn identity_in(tx: &mut Tx, id: &GrantId) -> Result<Option<Identity>> {
+    let row: Option<IdentityRow> = tx.optional(IDENTITY, values![id.as_str()]).await?;
+    row.map(Identity::try_from).transpose()
 }
 
 pub(crate) async fn linked_apps(db: &Db, account: &AccountId) -> Result<Vec<LinkedApp>> {

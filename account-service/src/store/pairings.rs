@@ -33,6 +33,8 @@ pub(crate) struct Pairing {
     pub(crate) expires_at: i64,
     /// The person's decision, once there is one.
     pub(crate) allowed: Option<bool>,
+    /// Who decided.
+    pub(crate) account_id: Option<AccountId>,
     pub(crate) redeemed: bool,
 }
 
@@ -42,6 +44,7 @@ struct PairingRow {
     name: String,
     expires_at: i64,
     allowed: Option<bool>,
+    account_id: Option<String>,
     redeemed_at: Option<i64>,
 }
 
@@ -53,6 +56,7 @@ impl TryFrom<PairingRow> for Pairing {
             name: row.name,
             expires_at: row.expires_at,
             allowed: row.allowed,
+            account_id: row.account_id.map(|id| parse_id(&id, "pairings", "account_id")).transpose()?,
             redeemed: row.redeemed_at.is_some(),
         })
     }

@@ -135,9 +135,6 @@ on_both_databases! {
         assert_eq!(text(&paired, "home_name"), "My house");
         assert_eq!(text(&paired, "relay_url"), "wss://cloud.example/relay/v1/connect");
         assert_eq!(URL_SAFE_NO_PAD.decode(text(&paired, "skill_key_set")).unwrap(), b"signed key set");
-        // Once only.
-        assert_eq!(connector.poll(world, &begun).await.error(), "invalid_grant");
-
         let instance = text(&paired, "instance_id");
         let answer = connector.dial_in_token(world, &connector.assertion(instance, world.clock.unix_seconds())).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
@@ -150,6 +147,28 @@ on_both_databases! {
             assert_eq!(claims.limits.commands_per_minute, 600);
         }
         assert!(browser.get("/homes").await.text.contains("My house"));
+    }
+
+    async fn a_lost_last_answer_is_given_again(world: &World) {
+        let mut browser = world.person("ada@example.org").await;
+        let connector = Connector::new();
+        let begun = connector.begin(world, "").await;
+        decide(&mut browser, &begun, "allow").await;
+        let lost = connector.poll(world, &begun).await.json();
+        let again = connector.poll(world, &begun).await.json();
+        for name in ["instance_id", "home_name", "relay_url"] {
+            assert_eq!(text(&again, name), text(&lost, name));
+        }
+        assert_eq!(Connector::new().poll(world, &begun).await.error(), "invalid_dpop_proof");
+        // Not once the home is another's, or the time is over.
+        let mut other = world.person("bob@example.org").await;
+        connector.pair(world, &mut other, "").await;
+        assert_eq!(connector.poll(world, &begun).await.error(), "invalid_grant");
+        let begun = connector.begin(world, "").await;
+        decide(&mut browser, &begun, "allow").await;
+        assert_eq!(connector.poll(world, &begun).await.status, StatusCode::OK);
+        world.advance(900);
+        assert_eq!(connector.poll(world, &begun).await.error(), "invalid_grant");
     }
 
     async fn declining_and_waiting_too_long_end_a_pairing(world: &World) {
