@@ -82,8 +82,10 @@ pub enum AdminError {
     /// Something in the database that an old key still guards.
     #[error("{0} things in the database are still sealed with an old key: run \"keys re-encrypt\" first")]
     StillSealed(usize),
-    /// The newest key is not in use yet.
-    #[error("the newest key of the file is not in use yet, so that every process has time to read it: try again later")]
+    /// The newest key is not in use yet, or not for long enough.
+    #[error(
+        "the newest key of the file is not in use yet, or not for three minutes, so that every process has time to read it: try again later"
+    )]
     NotYet,
     /// The key file.
     #[error(transparent)]

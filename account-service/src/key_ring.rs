@@ -147,6 +147,13 @@ impl KeyRing {
         Ok(FileKey { id, use_from, seals: after_seconds == 0 })
     }
 
+    /// Whether every process has had time to notice that the newest key seals now. Until then one may still seal with an older.
+    pub(crate) fn has_settled(&self) -> bool {
+        let keys = self.current();
+        let newest = self.newest(&keys);
+        newest.use_from == 0 || self.now() >= newest.use_from + SETTLE_SECONDS
+    }
+
     /// Forget every key but the one that seals and those that follow it. The ids of those that went.
     pub(crate) fn drop_old(&self) -> Result<Vec<String>, KeyFileError> {
         let keys = self.current();
@@ -245,29 +252,53 @@ fn create(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         std::fs::create_dir_all(directory)?;
     }
-    write_new(path, text)
+    write_new(path, text).map(drop)
 }
 
-/// Whoever reads meanwhile sees the old file or the new one, never a part.
+/// Whoever reads meanwhile sees the old file or the new one, never a part. Its owner stays the same: an operator may do this
+/// as another user than the one that the service runs as.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let suffix: [u8; 8] = random::bytes();
     let beside = path.with_extension(format!("new-{}", base32(&suffix)));
-    write_new(&beside, text)?;
-    std::fs::rename(&beside, path)
+    let written = write_new(&beside, text).and_then(|file| give_to_owner_of(path, &file));
+    written.and_then(|()| std::fs::rename(&beside, path)).inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
+    // Only that makes a rename last.
+    #[cfg(unix)]
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        std::fs::File::open(directory)?.sync_all()?;
+    }
+    Ok(())
 }
 
-fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+/// Fails for whoever may not do that: better no new key than one that the service cannot read.
+#[cfg(unix)]
+fn give_to_owner_of(path: &Path, file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let (before, now) = (std::fs::metadata(path)?, file.metadata()?);
+    let same = (before.uid(), before.gid()) == (now.uid(), now.gid());
+    if same { Ok(()) } else { fchown(file, Some(before.uid()), Some(before.gid())) }
+}
+
+#[cfg(not(unix))]
+fn give_to_owner_of(_: &Path, _: &std::fs::File) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn write_new(path: &Path, text: &str) -> std::io::Result<std::fs::File> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
 }
 
 /// More would only be forgotten rotations.
 const MAX_KEYS: usize = 16;
+/// Every process looks at the file once a minute; this allows for one that was busy, and for clocks that differ.
+const SETTLE_SECONDS: i64 = 180;
 
 #[cfg(test)]
 mod tests {
@@ -341,6 +372,32 @@ mod tests {
             &std::fs::metadata(scratch.0.join("account.key")).unwrap().permissions(),
         );
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_key_has_settled_when_everybody_had_time_to_notice_it() {
+        let (scratch, clock) = (Scratch::new(), ManualClock::at(1_000));
+        let ring = scratch.ring(&clock);
+        assert!(ring.has_settled(), "the first key has no other before it");
+        ring.add(0).unwrap();
+        assert!(!ring.has_settled());
+        clock.advance(Duration::from_secs(SETTLE_SECONDS as u64));
+        assert!(ring.has_settled());
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_owner() {
+        use std::os::unix::fs::{MetadataExt as _, chown};
+        let (scratch, clock) = (Scratch::new(), ManualClock::at(1_000));
+        let ring = scratch.ring(&clock);
+        let path = scratch.0.join("account.key");
+        // Only root can give a file away.
+        if chown(&path, Some(12_345), Some(12_346)).is_ok() {
+            ring.add(0).unwrap();
+            let now = std::fs::metadata(&path).unwrap();
+            assert_eq!((now.uid(), now.gid()), (12_345, 12_346));
+        }
+        assert_eq!(std::fs::read_dir(&scratch.0).unwrap().count(), 1, "nothing is left beside it");
     }
 
     #[test]

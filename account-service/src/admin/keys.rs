@@ -126,6 +126,8 @@ impl AccountService {
             }
         }
         match (old, unreadable) {
+            // Somebody may still seal with an old one, behind this look.
+            (0, 0) if !self.shared.master.ring().has_settled() => Err(AdminError::NotYet),
             (0, 0) => Ok(self.shared.master.ring().drop_old()?),
             (0, unreadable) => Err(AdminError::Unreadable(unreadable)),
             (old, _) => Err(AdminError::StillSealed(old)),

@@ -24,6 +24,8 @@ on_both_databases! {
         assert_eq!((done.renewed, done.were_new, done.unreadable), (FIRST + 1, 0, 0));
         let done = world.service.re_encrypt().await.unwrap();
         assert_eq!((done.renewed, done.were_new), (0, FIRST + 1));
+        assert!(matches!(world.service.drop_old_file_keys().await, Err(AdminError::NotYet)));
+        world.advance(180);
         assert_eq!(world.service.drop_old_file_keys().await.unwrap().len(), 1);
         let left = world.service.list_file_keys();
         assert_eq!((left.len(), &left[0].id, left[0].seals), (1, &added.id, true));
