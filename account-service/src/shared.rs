@@ -199,7 +199,7 @@ pub(crate) fn check_public_url(text: &str) -> Result<(String, bool), OpenError> 
     Ok((issuer.to_owned(), https))
 }
 
-/// A deleted client may be believed in for this long by other processes.
+/// Other processes may believe in a deleted client for this long, or in the secret, the keys and the rules that it had.
 const CLIENT_MEMORY_MILLIS: u64 = 10_000;
 
 #[cfg(test)]

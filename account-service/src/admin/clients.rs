@@ -212,7 +212,8 @@ impl AccountService {
         Ok(client)
     }
 
-    /// Give a client another secret. The one that it has stays good for `overlap_seconds`; 0 ends it at once.
+    /// Give a client another secret. The one that it has stays good for `overlap_seconds`; 0 ends it at once here, and in
+    /// other processes, which remember a client that long, within ten seconds.
     ///
     /// # Errors
     /// See [`AdminError`].
@@ -245,7 +246,7 @@ impl AccountService {
 }
 
 async fn change_client(tx: &mut Tx, client_id: &str, change: ClientChange) -> Result<Client, AdminError> {
-    let mut client = clients::by_id_in(tx, client_id).await?.ok_or(AdminError::Unknown("client"))?;
+    let mut client = clients::hold(tx, client_id).await?.ok_or(AdminError::Unknown("client"))?;
     if let Some(jwks) = change.jwks {
         if !matches!(client.credentials, Credentials::Keys(_)) {
             return Err(AdminError::Combination("only a client that was created with keys can get others"));

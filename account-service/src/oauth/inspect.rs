@@ -87,7 +87,8 @@ async fn try_introspect(shared: &Shared, request: Request) -> Result<Value, OAut
     let inactive = json!({ "active": false });
     if let Some(hash) = lookup_hash(Kind::Operator, text) {
         let token = operator_tokens::by_hash(&shared.db, &hash).await?;
-        let token = token.filter(|token| token.client_id == client.id && token.is_active(shared.now()));
+        let works = |token: &OperatorToken| token.is_active(shared.now()) && !token.allowed().is_empty();
+        let token = token.filter(|token| token.client_id == client.id && works(token));
         return Ok(token.map_or(inactive, |token| describe_operators(shared, &token)));
     }
     let Some((kind, state)) = find(shared, text).await? else { return Ok(inactive) };
@@ -121,7 +122,7 @@ fn describe_operators(shared: &Shared, token: &OperatorToken) -> Value {
         "active": true,
         "client_id": token.client_id,
         "sub": token.client_id,
-        "scope": token.scopes,
+        "scope": token.allowed().join(" "),
         "exp": token.expires_at,
         "iat": token.issued_at,
         "iss": shared.issuer,

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::authorize::origin;
 use crate::form::{Form, encode};
 use crate::shared::Shared;
+use crate::store::clients::Client;
 use crate::web::visitor::Visitor;
 use crate::web::{self, PageError, confirm, see_other};
 use crate::words;
@@ -76,8 +77,14 @@ async fn target(shared: &Shared, form: &Form) -> Result<Option<String>, PageErro
         (hinted, named) => hinted.or(named.map(str::to_owned)),
     };
     let Some(uri) = form.value("post_logout_redirect_uri") else { return Ok(None) };
-    let client = shared.client(&client_id.ok_or(WRONG)?).await?.ok_or(WRONG)?;
-    if !client.post_logout_redirect_uris.iter().any(|known| known == uri) {
+    let client_id = client_id.ok_or(WRONG)?;
+    let knows = |client: &Client| client.post_logout_redirect_uris.iter().any(|known| known == uri);
+    let mut client = shared.client(&client_id).await?;
+    if !client.as_deref().is_some_and(knows) {
+        // An operator may just have changed the client.
+        client = shared.client_now(&client_id).await?;
+    }
+    if !client.as_deref().is_some_and(knows) {
         return Err(WRONG);
     }
     let separator = if uri.contains('?') { '&' } else { '?' };

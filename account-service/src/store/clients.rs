@@ -16,6 +16,8 @@ statements! {
             FROM clients ORDER BY id";
     UPDATE = "UPDATE clients SET name = $2, require_pkce = $3, access_token_seconds = $4, redirect_uris = $5, \
               post_logout_redirect_uris = $6, jwks = $7, own_scopes = $8, require_dpop = $9 WHERE id = $1";
+    /// Keeps others from changing it until the transaction ends: a change reads the whole client and writes the whole client.
+    HOLD = "UPDATE clients SET id = id WHERE id = $1";
     /// The secret that was the newest stays good for a while; one that was on its way out ends now.
     ROTATE_SECRET = "UPDATE clients SET old_secret_hash = secret_hash, old_secret_until = $3, secret_hash = $2 \
                      WHERE id = $1 AND secret_hash IS NOT NULL";
@@ -256,6 +258,12 @@ pub(crate) async fn rotate_secret(tx: &mut Tx, id: &str, hash: &[u8; 32], old_un
 pub(crate) async fn by_id(db: &Db, id: &str) -> Result<Option<Client>> {
     let row: Option<ClientRow> = db.optional(BY_ID, values![id]).await?;
     row.map(Client::try_from).transpose()
+}
+
+/// A client that nobody else changes until the transaction ends.
+pub(crate) async fn hold(tx: &mut Tx, id: &str) -> Result<Option<Client>> {
+    tx.write(HOLD, values![id]).await?;
+    by_id_in(tx, id).await
 }
 
 /// The same within a transaction.

@@ -45,6 +45,11 @@ impl OperatorToken {
         let holds = |scopes: &str| scopes.split(' ').any(|other| other == scope);
         holds(&self.scopes) && holds(&self.own_scopes)
     }
+
+    /// What it allows by now.
+    pub(crate) fn allowed(&self) -> Vec<&str> {
+        self.scopes.split(' ').filter(|scope| self.allows(scope)).collect()
+    }
 }
 
 pub(crate) async fn insert(db: &Db, token: &NewToken<'_>) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Signing out at a client's wish.
 
 use axum::http::StatusCode;
+use macloud_account_service::ClientChange;
 
 use crate::harness::{ISSUER, SIGNED_OUT, World, encode_form, on_both_databases, raw_request, text};
 
@@ -60,6 +61,21 @@ on_both_databases! {
         for parameters in [&[][..], &[("client_id", "alexa"), ("post_logout_redirect_uri", SIGNED_OUT)]] {
             assert_eq!(browser.get(&path(parameters)).await.status, StatusCode::OK);
         }
+    }
+
+    async fn an_address_registered_just_now_is_known(world: &World) {
+        world.alexa().await;
+        let other = world.second_node().await;
+        let mut browser = world.person("ada@example.org").await;
+        let asked = path(&[("client_id", "alexa"), ("post_logout_redirect_uri", "https://app.example/new")]);
+        assert_eq!(browser.get(&asked).await.status, StatusCode::BAD_REQUEST);
+        let change = ClientChange {
+            post_logout_redirect_uris: Some(vec!["https://app.example/new".into()]),
+            ..ClientChange::default()
+        };
+        other.update_client("alexa", change).await.unwrap();
+        assert_eq!(browser.get(&asked).await.status, StatusCode::OK);
+        other.close().await;
     }
 
     async fn another_site_can_neither_sign_out_nor_confirm(world: &World) {

@@ -192,6 +192,28 @@ on_both_databases! {
         assert_eq!(call(world, &looking, "GET", "/admin/v1/keys", None).await.status, StatusCode::UNAUTHORIZED);
     }
 
+    async fn introspection_tells_what_a_robot_may_do_by_now(world: &World) {
+        let robot = robot(world, &["ma_cloud.admin.read", "ma_cloud.admin"]).await;
+        let answer = world.token(&robot, &[("grant_type", "client_credentials")]).await.json();
+        let header = basic(&robot);
+        for (own, active) in [(&["ma_cloud.admin.read", "ma_cloud.admin"][..], true), (&["ma_cloud.admin.read"], true), (&[], false)] {
+            let change = macloud_account_service::ClientChange {
+                own_scopes: Some(own.iter().map(|scope| (*scope).to_owned()).collect()),
+                redirect_uris: Some(vec![REDIRECT.into()]),
+                ..Default::default()
+            };
+            world.service.update_client("robot", change).await.unwrap();
+            let form = [("token", text(&answer, "access_token"))];
+            let told = world.post("/oauth/introspect", &[("authorization", &header)], &form).await.json();
+            assert_eq!(told["active"], active, "{told}");
+            if active {
+                let mut scopes: Vec<&str> = text(&told, "scope").split(' ').collect();
+                scopes.sort_by_key(|scope| std::cmp::Reverse(scope.len()));
+                assert_eq!(scopes, own);
+            }
+        }
+    }
+
     async fn a_bound_token_for_operators_needs_its_key(world: &World) {
         let robot = robot(world, &["ma_cloud.admin.read"]).await;
         let (key, header) = (ClientKey::p256(), basic(&robot));
