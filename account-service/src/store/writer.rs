@@ -74,7 +74,8 @@ async fn write(pool: SqlitePool, mut waiting: mpsc::Receiver<Job>) {
                 }
             }
             None => {
-                for job in jobs.drain(..) {
+                // Looked at again just before each: to come so far may have taken longer than somebody waits.
+                for job in jobs.drain(..).filter(|job| !job.done.is_closed()) {
                     let outcome = run_alone(&pool, &job).await;
                     let _ = job.done.send(outcome);
                 }
@@ -126,6 +127,10 @@ const MAX_TOGETHER: usize = 256;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use sqlx::Connection as _;
+
     use super::super::tests::fresh;
     use super::super::{Db, StoreError, values};
     use super::*;
@@ -167,6 +172,31 @@ mod tests {
         // A commit writes each page that it changed. One for each statement would have written hundreds.
         let written = std::fs::metadata(scratch.0.join("accounts.db-wal")).unwrap().len();
         assert!(written < 30 * 4096, "{written} bytes");
+        db.close().await;
+    }
+
+    #[tokio::test]
+    async fn who_went_away_while_the_database_was_held_is_not_written() {
+        let (scratch, db, write) = fresh().await;
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(scratch.0.join("accounts.db"));
+        let mut other = SqliteConnection::connect_with(&options).await.unwrap();
+        let held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let turn = write.acquire().await.unwrap();
+        let insert = |n: u8| {
+            let db = db.clone();
+            async move { db.write(INSERT, values![&[n; 32], 1]).await }
+        };
+        let (goes, stays) = (tokio::spawn(insert(1)), tokio::spawn(insert(2)));
+        tokio::task::yield_now().await;
+        drop(turn);
+        // Both wait together for the other process, longer than one of them cares.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        goes.abort();
+        tokio::time::sleep(Duration::from_millis(2000)).await;
+        held.rollback().await.unwrap();
+        stays.await.unwrap().unwrap();
+        let (count,): (i64,) = db.optional(COUNT, values![]).await.unwrap().unwrap();
+        assert_eq!(count, 1);
         db.close().await;
     }
 
