@@ -1,11 +1,12 @@
 //! What an operator does about plans, and what they see of attempts to link.
 
+use macloud_proto::ids::AccountId;
 use serde::Serialize;
 
 use crate::admin::{Act, AdminError};
 use crate::plans::{self, is_plan_name};
 use crate::store::link_attempts::{self, LinkAttempt};
-use crate::store::{activity, plans as store};
+use crate::store::{StoreError, Tx, activity, plans as store};
 use crate::{AccountService, link_doctor};
 
 /// The plan of an account.
@@ -46,6 +47,7 @@ impl AccountService {
     pub async fn list_plans(&self) -> Result<Vec<PlanOfUser>, AdminError> {
         let shared = &self.shared;
         let assigned = store::list(&shared.db, shared.now()).await?;
+        self.note(&Act::new("plan.list")).await?;
         let plan_of = |user: store::Assigned| {
             let by = match (&user.plan, user.by_operator) {
                 (None, _) => "default",
@@ -69,11 +71,11 @@ impl AccountService {
         }
         let account = self.account_of(&act, email).await?;
         let mut tx = shared.db.begin().await?;
-        let outcome = store::set(&mut tx, &account, plan, shared.now()).await.map_err(AdminError::from);
+        let outcome = give(&mut tx, &account, plan, shared.now()).await.map_err(AdminError::from);
         self.finish(tx, &act.on_account(&account), outcome).await?;
         activity::note(&shared.db, &account, activity::Kind::PlanChanged, plan.unwrap_or("default"), shared.now())
             .await;
-        Ok(plans::limits_changed(shared, &account).await?)
+        Ok(())
     }
 
     /// The newest attempts to link an app, of everybody and nobody.
@@ -83,8 +85,14 @@ impl AccountService {
     pub async fn list_link_attempts(&self, most: u32) -> Result<Vec<LinkAttemptReport>, AdminError> {
         link_doctor::write_up(&self.shared).await?;
         let attempts = link_attempts::of_all(&self.shared.db, most.into()).await?;
+        self.note(&Act::new("link_attempt.list")).await?;
         Ok(attempts.into_iter().map(report).collect())
     }
+}
+
+async fn give(tx: &mut Tx, account: &AccountId, plan: Option<&str>, now: i64) -> Result<(), StoreError> {
+    store::set(tx, account, plan, now).await?;
+    plans::tell_limits(tx, account, now).await
 }
 
 fn report(attempt: LinkAttempt) -> LinkAttemptReport {

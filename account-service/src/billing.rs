@@ -8,15 +8,17 @@
 mod stripe;
 mod webhook;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use axum::http::HeaderMap;
 use macloud_proto::ids::{AccountId, base32};
 use macloud_service_kit::random;
 
+use crate::plans;
 use crate::shared::Shared;
-use crate::store::StoreError;
-use crate::store::billing::{self, Subscription};
+use crate::store::billing::{self, Checkout, Subscription};
+use crate::store::{StoreError, Tx};
 
 pub(crate) use stripe::Stripe;
 pub(crate) use webhook::router;
@@ -56,7 +58,7 @@ impl std::str::FromStr for Price {
     type Err = InvalidPrice;
     fn from_str(text: &str) -> Result<Self, InvalidPrice> {
         let (price, plan) = text.split_once('=').ok_or(InvalidPrice)?;
-        let good = !price.is_empty() && crate::plans::is_plan_name(plan);
+        let good = !price.is_empty() && plans::is_plan_name(plan);
         if good { Ok(Self { price: price.into(), plan: plan.into() }) } else { Err(InvalidPrice) }
     }
 }
@@ -112,8 +114,8 @@ pub(crate) struct Event {
 /// What is new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum News {
-    /// Whoever came with this reference is this customer.
-    Customer { reference: String, customer: String },
+    /// Somebody paid who came from our page.
+    Checkout(Checkout),
     /// A subscription is, or has become, like this.
     Subscription(Subscription),
     /// Nothing that matters here.
@@ -137,21 +139,33 @@ pub(crate) trait Provider: Send + Sync {
     fn payment_page(&self, reference: &str) -> String;
 }
 
-/// Let an event count, once. Whose plan may have changed.
+/// Let an event count, once: what it changes, and that the homes of whom it concerns hear of it, or nothing.
 pub(crate) async fn count(shared: &Shared, event: &Event) -> Result<(), StoreError> {
     let mut tx = shared.db.begin().await?;
     if !billing::is_new(&mut tx, &event.id, shared.now()).await? {
         return Ok(());
     }
-    let account = match &event.news {
-        News::Customer { reference, customer } => billing::bind(&mut tx, reference, customer).await?,
-        News::Subscription(subscription) => billing::change(&mut tx, subscription).await?,
-        News::Nothing => None,
+    let accounts = match &event.news {
+        News::Checkout(checkout) => bind(&mut tx, checkout).await?,
+        News::Subscription(subscription) => billing::change(&mut tx, subscription).await?.into_iter().collect(),
+        News::Nothing => BTreeSet::new(),
     };
-    tx.commit().await?;
-    let Some(account) = account else { return Ok(()) };
-    tracing::info!(account.id = %account, "the payment provider has news of a plan");
-    crate::plans::limits_changed(shared, &account).await
+    for account in &accounts {
+        plans::tell_limits(&mut tx, account, shared.now()).await?;
+    }
+    shared.commit(tx).await?;
+    for account in &accounts {
+        tracing::info!(account.id = %account, "the payment provider has news of a plan");
+    }
+    Ok(())
+}
+
+async fn bind(tx: &mut Tx, checkout: &Checkout) -> Result<BTreeSet<AccountId>, StoreError> {
+    let accounts = billing::bind(tx, checkout).await?;
+    if accounts.is_empty() {
+        tracing::error!("a checkout belongs to no account, or its customer to another: somebody paid and has no plan");
+    }
+    Ok(accounts)
 }
 
 /// Where this person pays. None while billing is off.

@@ -99,6 +99,12 @@ pub enum OpenError {
     /// Mail.
     #[error(transparent)]
     Mail(#[from] MailError),
+    /// Two plans of one name: nobody could have the second.
+    #[error("--plan names {0:?} twice")]
+    PlanTwice(String),
+    /// Whoever paid this price would have another plan.
+    #[error("--billing-price names the plan {0:?}, which no --plan describes")]
+    PlanUnknown(String),
 }
 
 /// Whether people can be told this URL as the address of the service: an origin, https or on this machine.

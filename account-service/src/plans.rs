@@ -15,7 +15,7 @@ use crate::secrets;
 use crate::shared::Shared;
 use crate::store::changes::{self, Subject};
 use crate::store::plans::{self, Notice};
-use crate::store::{StoreError, accounts, activity, instances};
+use crate::store::{StoreError, Tx, accounts, activity, instances};
 use crate::words;
 
 const DAY: i64 = 24 * 3600;
@@ -115,6 +115,13 @@ pub(crate) async fn of_account(shared: &Shared, account: &AccountId) -> Result<P
     Ok(shared.config.plans.named(name.as_deref()))
 }
 
+/// The same, where something that plans count is about to be added: nobody else adds to this account until the transaction
+/// ends.
+pub(crate) async fn held(shared: &Shared, tx: &mut Tx, account: &AccountId) -> Result<Plan, StoreError> {
+    let name = plans::name_held(tx, account, shared.now()).await?;
+    Ok(shared.config.plans.named(name.as_deref()))
+}
+
 /// What an account has used today.
 pub(crate) async fn today(shared: &Shared, account: &AccountId) -> Result<Today, StoreError> {
     let began = day_of(shared.now());
@@ -149,6 +156,14 @@ pub(crate) async fn may_connect_home(shared: &Shared, account: &AccountId) -> Re
     Ok(if owned < most as usize { Ok(()) } else { Err(most) })
 }
 
+/// Within the transaction in which a home came to this account: whether its plan has room for it. `Err` says for how many it
+/// has. Whoever was allowed to connect one may have been allowed more meanwhile, so this is what counts.
+pub(crate) async fn has_room(shared: &Shared, tx: &mut Tx, account: &AccountId) -> Result<Result<(), u32>, StoreError> {
+    let Some(most) = held(shared, tx, account).await?.homes else { return Ok(Ok(())) };
+    let homes = instances::living_of_account(tx, account).await?.len();
+    Ok(if homes <= most as usize { Ok(()) } else { Err(most) })
+}
+
 /// After commands were counted for these homes: tell their owners when it gets tight, and the relays when it is over. Each
 /// once a day.
 pub(crate) async fn after_use(shared: &Shared, homes: BTreeSet<InstanceId>) -> Result<(), StoreError> {
@@ -173,34 +188,38 @@ pub(crate) async fn after_use(shared: &Shared, homes: BTreeSet<InstanceId>) -> R
 
 async fn nearly_used_up(shared: &Shared, account: &AccountId, used: i64, most: i64) -> Result<(), StoreError> {
     let now = shared.now();
-    if !plans::notice(&shared.db, account, day_of(now), Notice::Nearly).await? {
+    // Looked up first: once it is noted that they were told, they must be.
+    let Some(known) = accounts::by_id(&shared.db, account).await? else { return Ok(()) };
+    let mut tx = shared.db.begin().await?;
+    if !plans::notice(&mut tx, account, day_of(now), Notice::Nearly(most)).await? {
         return Ok(());
     }
+    shared.commit(tx).await?;
     activity::note(&shared.db, account, activity::Kind::PlanNearlyUsed, &most.to_string(), now).await;
-    if let Some(account) = accounts::by_id(&shared.db, account).await? {
-        let numbers = [("used", used.into()), ("most", most.into()), ("address", shared.url("/plan").into())];
-        shared.mail.send(&account.email, &words::say("plan-mail-subject"), &words::with("plan-mail-text", numbers));
-    }
+    let numbers = [("used", used.into()), ("most", most.into()), ("address", shared.url("/plan").into())];
+    shared.mail.send(&known.email, &words::say("plan-mail-subject"), &words::with("plan-mail-text", numbers));
     Ok(())
 }
 
 /// Relays count by themselves; with several of them, each knows only its part.
 async fn used_up(shared: &Shared, account: &AccountId, most: i64) -> Result<(), StoreError> {
     let now = shared.now();
-    if !plans::notice(&shared.db, account, day_of(now), Notice::UsedUp).await? {
+    let mut tx = shared.db.begin().await?;
+    if !plans::notice(&mut tx, account, day_of(now), Notice::UsedUp(most)).await? {
         return Ok(());
     }
+    tell_limits(&mut tx, account, now).await?;
+    shared.commit(tx).await?;
     activity::note(&shared.db, account, activity::Kind::PlanUsedUp, &most.to_string(), now).await;
-    limits_changed(shared, account).await
+    Ok(())
 }
 
-/// Have the homes of this account ask for tokens that say what is true now.
-pub(crate) async fn limits_changed(shared: &Shared, account: &AccountId) -> Result<(), StoreError> {
-    let mut tx = shared.db.begin().await?;
-    for home in instances::living_of_account(&mut tx, account).await? {
-        changes::append(&mut tx, &Subject::LimitsChanged(home), shared.now()).await?;
+/// Have the homes of this account ask for tokens that say what is true now: within the transaction that made it so.
+pub(crate) async fn tell_limits(tx: &mut Tx, account: &AccountId, now: i64) -> Result<(), StoreError> {
+    for home in instances::living_of_account(tx, account).await? {
+        changes::append(tx, &Subject::LimitsChanged(home), now).await?;
     }
-    shared.commit(tx).await
+    Ok(())
 }
 
 const fn day_of(now: i64) -> i64 {

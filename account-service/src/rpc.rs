@@ -131,7 +131,11 @@ impl Accounts for AccountsRpc {
 
     async fn report_use(&self, request: Request<ReportUseRequest>) -> Result<Response<ReportUseAnswer>, Status> {
         let batch = Batch::check(request.into_inner(), self.shared.now())?;
-        batch.count(&self.shared).await.map_err(|error| away(&error))?;
+        let shared = self.shared.clone();
+        // A task of its own, that a caller who has no more patience does not undo: it sends the same batch again, and would
+        // have all of it done anew, and again.
+        let counted = tokio::spawn(async move { batch.count(&shared).await }).await;
+        counted.map_err(|_| Status::internal("the batch could not be counted"))?.map_err(|error| away(&error))?;
         Ok(Response::new(ReportUseAnswer {}))
     }
 }

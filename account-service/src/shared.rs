@@ -1,6 +1,6 @@
 //! What every request of this service leans on, made once at start.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -60,6 +60,7 @@ impl Shared {
         clock: SharedClock,
     ) -> Result<Arc<Self>, OpenError> {
         let (issuer, https) = check_public_url(&config.public_url)?;
+        check_plans(&config)?;
         let providers = config.identity_providers.iter().map(|settings| {
             settings.check()?;
             providers::Provider::new(settings.clone(), &issuer, clock.clone())
@@ -178,6 +179,17 @@ impl Shared {
 /// What a client id can be; a stranger's other texts do not reach the database.
 pub(crate) fn is_client_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// Every plan can be had, and every price is a plan's.
+fn check_plans(config: &Config) -> Result<(), OpenError> {
+    let mut names = BTreeSet::new();
+    if let Some(twice) = config.plans.plans.iter().find(|plan| !names.insert(plan.name.as_str())) {
+        return Err(OpenError::PlanTwice(twice.name.clone()));
+    }
+    let prices = config.billing.iter().flat_map(|billing| &billing.prices);
+    let strange = prices.map(|price| &price.plan).find(|plan| !names.contains(plan.as_str()));
+    strange.map_or(Ok(()), |plan| Err(OpenError::PlanUnknown(plan.clone())))
 }
 
 pub(crate) fn check_public_url(text: &str) -> Result<(String, bool), OpenError> {

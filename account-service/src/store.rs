@@ -518,6 +518,7 @@ macro_rules! all_migrations {
             "0041" "audit"
             "0042" "hash_keys"
             "0050" "housekeeping"
+            "0060" "billing_counter"
         )
     };
 }

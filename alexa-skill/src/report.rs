@@ -288,7 +288,8 @@ async fn at(time: Option<Instant>) {
 /// Soon enough for a page that somebody opens after speaking, seldom enough to cost the account service little.
 const EVERY: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Nobody waits for it, and a full batch is a thousand lines to write.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The queue is emptied at once; this is for a burst while the task does not get its turn.
 const MOST_QUEUED: usize = 4096;
 /// While the account service is away: some 3 MiB.

@@ -97,7 +97,7 @@ impl AccountService {
     }
 
     /// Note something that has no transaction of its own.
-    pub(super) async fn note(&self, act: &Act) -> Result<(), AdminError> {
+    pub(crate) async fn note(&self, act: &Act) -> Result<(), AdminError> {
         let tx = self.shared.db.begin().await?;
         self.finish(tx, act, Ok(())).await
     }

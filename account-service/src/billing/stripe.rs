@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{BillingSettings, Event, News, Provider, Refused};
 use crate::form::encode;
-use crate::store::billing::{Standing, Subscription};
+use crate::store::billing::{Checkout, Standing, Subscription};
 
 /// The provider's way of speaking.
 pub(crate) struct Stripe {
@@ -48,9 +48,10 @@ impl Stripe {
         Ok(match message.kind.as_str() {
             "checkout.session.completed" => {
                 let session: Session = parse(object())?;
+                let subscription = session.subscription.filter(|id| is_id(id));
                 match (session.client_reference_id, session.customer) {
                     (Some(reference), Some(customer)) if is_id(&reference) && is_id(&customer) => {
-                        News::Customer { reference, customer }
+                        News::Checkout(Checkout { reference, customer, subscription })
                     }
                     // A checkout that did not begin on our page.
                     _ => News::Nothing,
@@ -63,10 +64,13 @@ impl Stripe {
             }
             "invoice.payment_failed" => {
                 let invoice: Invoice = parse(object())?;
-                match (invoice.subscription, invoice.customer) {
-                    (Some(id), Some(customer)) => {
-                        self.changed(id, customer, None, self.grace(message.created), message.created)?
-                    }
+                // What was never paid for has no grace.
+                let standing = match invoice.billing_reason.as_deref() {
+                    Some("subscription_create") => Standing::PastDue { grace_until: message.created },
+                    _ => self.grace(message.created),
+                };
+                match (invoice.subscription(), invoice.customer) {
+                    (Some(id), Some(customer)) => self.changed(id, customer, None, standing, message.created)?,
                     // An invoice for something else.
                     _ => News::Nothing,
                 }
@@ -177,6 +181,7 @@ struct Data {
 struct Session {
     client_reference_id: Option<String>,
     customer: Option<String>,
+    subscription: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -205,10 +210,30 @@ struct PriceId {
     id: String,
 }
 
+/// Until 2025 an invoice named its subscription itself; since then, what it is for does.
 #[derive(Deserialize)]
 struct Invoice {
     subscription: Option<String>,
+    parent: Option<InvoiceParent>,
     customer: Option<String>,
+    billing_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct InvoiceParent {
+    subscription_details: Option<SubscriptionDetails>,
+}
+
+#[derive(Deserialize)]
+struct SubscriptionDetails {
+    subscription: Option<String>,
+}
+
+impl Invoice {
+    fn subscription(&self) -> Option<String> {
+        let details = self.parent.as_ref().and_then(|parent| parent.subscription_details.as_ref());
+        self.subscription.clone().or_else(|| details.and_then(|details| details.subscription.clone()))
+    }
 }
 
 /// As the provider recommends.

@@ -22,6 +22,7 @@ use super::error::OAuthError;
 use super::{PAIRING_CLIENT, identity_key, instance_grant};
 use crate::form::Form;
 use crate::names::clean_name;
+use crate::plans;
 use crate::rate_limits::{Attempt, address_key};
 use crate::secrets::{DPOP_NONCE_SECONDS, Kind, Secret, lookup_hash};
 use crate::shared::Shared;
@@ -124,7 +125,11 @@ async fn redeem(shared: &Shared, device_code: &[u8; 32], key: &[u8; 32]) -> Resu
         Some(home) => home,
         None => {
             let fresh = InstanceId::from_bytes(&random::bytes());
-            instances::register(&mut tx, &account, key, &name, &fresh, now).await?
+            let id = instances::register(&mut tx, &account, key, &name, &fresh, now).await?;
+            if id == fresh && plans::has_room(shared, &mut tx, &account).await?.is_err() {
+                return Err(OAuthError::AccessDenied("The plan allows no further home"));
+            }
+            id
         }
     };
     let kind = if is_move { activity::Kind::HomeReplaced } else { activity::Kind::HomeLinked };

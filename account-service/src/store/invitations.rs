@@ -6,11 +6,13 @@ use super::members::{Member, Role};
 use super::{Db, Result, Tx, changes, members, parse_id, statements, values};
 
 statements! {
-    /// Only by the owner, and only so many: a home's members and open invitations together have a bound.
+    /// Only by the owner, and only so many: a home's members and open invitations together have a bound. Those that have had
+    /// their time count no more.
     INSERT = "INSERT INTO invitations (id, code_hash, instance_id, invited_by, role, guest_seconds, stays, shown_as, email, created_at, expires_at) \
               SELECT $1, $2, i.id, i.account_id, $5, $6, $7, $8, $9, $10, $11 FROM instances i \
               WHERE i.id = $3 AND i.account_id = $4 AND i.ended_at IS NULL \
-              AND (SELECT COUNT(*) FROM invitations o WHERE o.instance_id = i.id) + (SELECT COUNT(*) FROM members m WHERE m.instance_id = i.id) < $12";
+              AND (SELECT COUNT(*) FROM invitations o WHERE o.instance_id = i.id AND o.expires_at > $10) \
+              + (SELECT COUNT(*) FROM members m WHERE m.instance_id = i.id AND (m.expires_at IS NULL OR m.expires_at > $10)) < $12";
     OF_HOME = "SELECT id, role, guest_seconds, shown_as, email, expires_at FROM invitations WHERE instance_id = $1 AND expires_at > $2 ORDER BY created_at, id";
     REVOKE = "DELETE FROM invitations WHERE id = $1 AND instance_id = $2 AND invited_by = $3 RETURNING shown_as";
     /// As whoever holds the code sees it. It counts only while the one who made it owns the home.
@@ -82,13 +84,15 @@ pub(crate) struct Answered {
     pub(crate) lost: Vec<AccountId>,
 }
 
-/// Whether it was made; no when the home is not that account's, or has as many members and invitations as it may have.
-pub(crate) async fn insert(db: &Db, new: &NewInvitation<'_>, now: i64) -> Result<bool> {
+/// Whether it was made; no when the home is not that account's, or has as many members and invitations as it may have: `most`
+/// by its owner's plan, which is to be held.
+pub(crate) async fn insert(tx: &mut Tx, new: &NewInvitation<'_>, most: Option<u32>, now: i64) -> Result<bool> {
     let NewInvitation { id, code, home, owner, role, guest_seconds, stays, shown_as, email, expires_at } = *new;
     let (home, owner) = (home.as_str(), owner.as_str());
+    let most = most.map_or(MOST, |most| MOST.min(most.into()));
     let values =
-        values![id, code, home, owner, role.text(), guest_seconds, stays, shown_as, email, now, expires_at, MOST];
-    Ok(db.write(INSERT, values).await? == 1)
+        values![id, code, home, owner, role.text(), guest_seconds, stays, shown_as, email, now, expires_at, most];
+    Ok(tx.write(INSERT, values).await? == 1)
 }
 
 type OpenRow = (String, String, Option<i64>, String, Option<String>, i64);

@@ -9,6 +9,7 @@ statements! {
     NAME = "SELECT COALESCE((SELECT plan FROM account_plans WHERE account_id = $1), \
             (SELECT plan FROM billing_subscriptions WHERE account_id = $1 AND plan IS NOT NULL \
              AND (status = 'active' OR status = 'past_due' AND grace_until > $2) ORDER BY changed_at DESC, subscription LIMIT 1))";
+    HOLD = "UPDATE accounts SET id = id WHERE id = $1";
     SET = "INSERT INTO account_plans (account_id, plan, set_at) VALUES ($1, $2, $3) \
            ON CONFLICT (account_id) DO UPDATE SET plan = excluded.plan, set_at = excluded.set_at";
     UNSET = "DELETE FROM account_plans WHERE account_id = $1";
@@ -19,17 +20,17 @@ statements! {
             FROM accounts a ORDER BY a.created_at, a.id";
     /// What did something and reached a home of the account, whoever asked for it.
     USED = "SELECT CAST(COALESCE(SUM(u.times), 0) AS BIGINT) FROM uses u JOIN instances i ON i.id = u.instance_id \
-            WHERE i.account_id = $1 AND u.hour >= $2 AND u.kind NOT IN ('discovery', 'read') \
+            WHERE i.account_id = $1 AND u.last_at >= $2 AND u.hour >= $2 AND u.kind NOT IN ('discovery', 'read') \
             AND u.result IN ('done', 'refused', 'not_possible', 'timed_out')";
     NOTICE = "INSERT INTO plan_notices (account_id, day, notice) SELECT id, $2, $3 FROM accounts WHERE id = $1 \
               ON CONFLICT (account_id, day, notice) DO NOTHING";
 }
 
-/// What an account is told about its plan.
+/// What an account is told about the commands of a day that its plan has: another number is other news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notice {
-    Nearly,
-    UsedUp,
+    Nearly(i64),
+    UsedUp(i64),
 }
 
 /// An account's plan, as an operator sees it.
@@ -42,6 +43,13 @@ pub(crate) struct Assigned {
 /// The name of the account's plan, if it has one of its own.
 pub(crate) async fn name_of(db: &Db, account: &AccountId, now: i64) -> Result<Option<String>> {
     let row: Option<(Option<String>,)> = db.optional(NAME, values![account.as_str(), now]).await?;
+    Ok(row.and_then(|(plan,)| plan))
+}
+
+/// The same, and let nobody else add what plans count to this account until the transaction ends.
+pub(crate) async fn name_held(tx: &mut Tx, account: &AccountId, now: i64) -> Result<Option<String>> {
+    tx.write(HOLD, values![account.as_str()]).await?;
+    let row: Option<(Option<String>,)> = tx.optional(NAME, values![account.as_str(), now]).await?;
     Ok(row.and_then(|(plan,)| plan))
 }
 
@@ -67,10 +75,10 @@ pub(crate) async fn used_since(db: &Db, account: &AccountId, began: i64) -> Resu
 }
 
 /// Whether the account has not been told this today. Of any number that ask at once, one is told so.
-pub(crate) async fn notice(db: &Db, account: &AccountId, day: i64, notice: Notice) -> Result<bool> {
+pub(crate) async fn notice(tx: &mut Tx, account: &AccountId, day: i64, notice: Notice) -> Result<bool> {
     let notice = match notice {
-        Notice::Nearly => "nearly",
-        Notice::UsedUp => "used_up",
+        Notice::Nearly(most) => format!("nearly:{most}"),
+        Notice::UsedUp(most) => format!("used_up:{most}"),
     };
-    Ok(db.write(NOTICE, values![account.as_str(), day, notice]).await? == 1)
+    Ok(tx.write(NOTICE, values![account.as_str(), day, &notice]).await? == 1)
 }

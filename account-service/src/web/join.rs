@@ -135,12 +135,15 @@ async fn decide(
         return Ok(sign_in_again(&with_code(typed)));
     }
     let (account, now) = (&session.account_id, shared.now());
+    let too_many = |most: u32| {
+        let error = with("plan-too-many-homes", &[("most", most.into())]);
+        enter_with(shared, visitor, StatusCode::CONFLICT, typed, Some(error))
+    };
     if accepted
         && becomes_owner
         && let Err(most) = plans::may_connect_home(shared, account).await?
     {
-        let error = with("plan-too-many-homes", &[("most", most.into())]);
-        return Ok(enter_with(shared, visitor, StatusCode::CONFLICT, typed, Some(error)));
+        return Ok(too_many(most));
     }
     let hash = shared.master.invitation_hash(&code);
     let mut tx = shared.db.begin().await?;
@@ -157,6 +160,12 @@ async fn decide(
     };
     // Dropped, the transaction undoes what it did.
     let Some(answered) = answered else { return Ok(gone()) };
+    if accepted
+        && becomes_owner
+        && let Err(most) = plans::has_room(shared, &mut tx, account).await?
+    {
+        return Ok(too_many(most));
+    }
     shared.commit(tx).await?;
     tracing::info!(instance.id = %answered.home, account.id = %account, accepted, role = answered.role.text(), "an invitation was answered");
     note(shared, session, &invited, &answered, accepted).await;

@@ -156,6 +156,24 @@ impl World {
         }
     }
 
+    /// Keep everybody else from writing to a table (of SQLite: to all), until it is let go.
+    pub async fn hold(&self, table: &str) -> Held {
+        match &self.database {
+            DatabaseSettings::Sqlite(path) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+                let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+                connection.execute("BEGIN IMMEDIATE").await.unwrap();
+                Held::Sqlite(connection)
+            }
+            DatabaseSettings::Postgres { url, .. } => {
+                let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+                let lock = format!("BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE");
+                connection.execute(AssertSqlSafe(lock)).await.unwrap();
+                Held::Postgres(connection)
+            }
+        }
+    }
+
     /// One text out of the database.
     pub async fn look_up(&self, sql: &'static str) -> String {
         match &self.database {
@@ -267,6 +285,21 @@ impl World {
 
     pub fn accounts(&self) -> AccountsClient<AccountsServer<AccountsRpc>> {
         AccountsClient::new(self.service.accounts_rpc())
+    }
+}
+
+/// What [`World::hold`] keeps.
+pub enum Held {
+    Sqlite(sqlx::SqliteConnection),
+    Postgres(sqlx::PgConnection),
+}
+
+impl Held {
+    pub async fn let_go(self) {
+        match self {
+            Self::Sqlite(mut connection) => drop(connection.execute("ROLLBACK").await.unwrap()),
+            Self::Postgres(mut connection) => drop(connection.execute("ROLLBACK").await.unwrap()),
+        }
     }
 }
 

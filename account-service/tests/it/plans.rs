@@ -1,6 +1,8 @@
 //! Plans: what they allow, what is counted, and what people and relays are told.
 
-use macloud_account_service::{Config, Plan, PlanArgs};
+use std::time::Duration;
+
+use macloud_account_service::{AccountService, BillingSettings, Config, Plan, PlanArgs};
 use macloud_proto::accounts::v1::change::Subject;
 use macloud_proto::accounts::v1::r#use::{Kind as UseKind, Result as Ended};
 use macloud_proto::accounts::v1::{ReportUseRequest, ResolveAccessRequest, Use, WatchChangesRequest};
@@ -10,8 +12,8 @@ use macloud_service_kit::clock::Clock as _;
 use macloud_service_kit::random;
 use serde_json::Value;
 
-use crate::harness::{Browser, Kind, World, text};
-use crate::pairing::Connector;
+use crate::harness::{Answer, Browser, Kind, World, text};
+use crate::pairing::{Connector, decide};
 
 fn plans(texts: &[&str]) -> impl FnOnce(&mut Config) {
     let plans: Vec<Plan> = texts.iter().map(|text| text.parse().unwrap()).collect();
@@ -157,6 +159,31 @@ async fn people_are_warned_once_and_relays_are_told_when_a_day_is_used_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_that_is_used_up_is_told_by_a_later_report_when_the_first_could_not() {
+    on_both(
+        |config| plans(&["free,commands-per-day=10", "plus,commands-per-day=20"])(config),
+        async |world| {
+            let mut browser = world.person("ada@example.org").await;
+            let household = Household::new(world, &mut browser).await;
+            let told = async || {
+                world.look_up("SELECT CAST(COUNT(*) AS TEXT) FROM changes WHERE kind = 'limits_changed'").await
+            };
+            world.execute("ALTER TABLE changes RENAME TO changes_away".into()).await;
+            household.used(world, UseKind::Volume, Ended::Done, 10).await;
+            world.execute("ALTER TABLE changes_away RENAME TO changes".into()).await;
+            assert_eq!(told().await, "0");
+            household.used(world, UseKind::Volume, Ended::Done, 1).await;
+            assert_eq!(told().await, "1");
+            // A larger plan on the same day is used up again.
+            world.service.set_plan("ada@example.org", Some("plus")).await.unwrap();
+            household.used(world, UseKind::Volume, Ended::Done, 9).await;
+            assert_eq!(told().await, "3");
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_gives_a_plan_and_takes_it_back() {
     on_both(
         |config| plans(&["free,commands-per-day=10,homes=1", "plus,commands-per-day=1000"])(config),
@@ -195,6 +222,101 @@ async fn a_plan_says_how_many_homes_there_may_be() {
             assert!(refused.text.contains("Your plan allows one home"), "{}", refused.text);
             // The same home again is no second one.
             first.pair(world, &mut browser, "A").await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pairings_that_were_allowed_before_do_not_pass_the_plan() {
+    on_both(
+        |config| plans(&["free,homes=1"])(config),
+        async |world| {
+            let mut browser = world.person("ada@example.org").await;
+            let mut waiting = Vec::new();
+            for _ in 0..3 {
+                let connector = Connector::new();
+                let begun = connector.begin(world, "A").await;
+                assert_eq!(decide(&mut browser, &begun, "allow").await.status, 200);
+                waiting.push((connector, begun));
+            }
+            let polls = waiting.iter().map(|(connector, begun)| connector.poll(world, begun));
+            let answers = futures_util::future::join_all(polls).await;
+            let refused = answers.iter().filter(|answer| answer.status != 200);
+            assert_eq!(refused.map(Answer::error).collect::<Vec<_>>(), ["access_denied"; 2]);
+            assert_eq!(world.look_up("SELECT CAST(COUNT(*) AS TEXT) FROM instances").await, "1");
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invitations_side_by_side_do_not_pass_the_plan() {
+    on_both(
+        |config| plans(&["free,members=2"])(config),
+        async |world| {
+            let mut browser = world.person("ada@example.org").await;
+            let home = text(&Connector::new().pair(world, &mut browser, "A").await, "instance_id").to_owned();
+            let path = format!("/homes/{home}/invite");
+            let page = browser.get(&path).await;
+            let invite = async || {
+                let mut other = world.browser();
+                other.cookie.clone_from(&browser.cookie);
+                other.submit(&page, &path, &[("name", "Bob"), ("role", "member")]).await
+            };
+            futures_util::future::join_all((0..6).map(|_| invite())).await;
+            assert_eq!(world.look_up("SELECT CAST(COUNT(*) AS TEXT) FROM invitations").await, "2");
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plans_that_nobody_could_have_are_refused_at_the_start() {
+    World::with(Kind::Sqlite, async |world| {
+        let open = async |texts: &[&str], prices: &[&str]| {
+            let mut config = world.config.clone();
+            plans(texts)(&mut config);
+            config.billing = Some(BillingSettings {
+                webhook_secret: "s".into(),
+                payment_url: "https://pay.example".into(),
+                prices: prices.iter().map(|price| price.parse().unwrap()).collect(),
+                grace_days: 7,
+            });
+            match AccountService::open(config, &world.database, world.clock.clone()).await {
+                Ok(service) => {
+                    service.close().await;
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            }
+        };
+        assert_eq!(open(&["free", "plus"], &["price_1=plus", "price_2=plus"]).await, None);
+        assert!(open(&["free", "free,homes=1"], &[]).await.unwrap().contains("\"free\" twice"));
+        assert!(open(&["free", "plus"], &["price_1=plsu"]).await.unwrap().contains("\"plsu\""));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_used_up_is_told_although_the_caller_hung_up() {
+    on_both(
+        |config| plans(&["free,commands-per-day=10"])(config),
+        async |world| {
+            let mut browser = world.person("ada@example.org").await;
+            let household = Household::new(world, &mut browser).await;
+            let held = world.hold("use_batches").await;
+            let impatient = household.used(world, UseKind::Volume, Ended::Done, 10);
+            assert!(tokio::time::timeout(Duration::from_millis(100), impatient).await.is_err());
+            held.let_go().await;
+            let told = "SELECT CAST(COUNT(*) AS TEXT) FROM changes WHERE kind = 'limits_changed'";
+            let in_time = async {
+                while world.look_up(told).await != "1" {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), in_time).await.unwrap();
+            assert_eq!(household.day(world).await.unwrap().used, 10);
         },
     )
     .await;

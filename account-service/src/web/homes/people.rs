@@ -201,14 +201,6 @@ pub(super) async fn make(
 ) -> Result<Option<String>, PageError> {
     let limit = shared.config.limits.invitations_per_account;
     shared.rate_limits.count(Attempt::Invitation, session.account_id.as_str(), limit)?;
-    if wish.role != Role::Owner
-        && let Some(most) = plans::of_account(shared, &session.account_id).await?.members
-    {
-        let (members, open) = of(shared, &home.id).await?;
-        if members.len() + open.len() >= most as usize {
-            return Ok(None);
-        }
-    }
     let code = draw_code(CODE_GROUPS);
     let hash = shared.master.invitation_hash(&normalise_code(&code, CODE_GROUPS).expect("we drew it"));
     let now = shared.now();
@@ -224,7 +216,12 @@ pub(super) async fn make(
         email: wish.email,
         expires_at: now + OPEN_SECONDS,
     };
-    let made = invitations::insert(&shared.db, &new, now).await?;
+    let mut tx = shared.db.begin().await?;
+    let plan = plans::held(shared, &mut tx, &session.account_id).await?;
+    // Offering the home itself adds nobody to it.
+    let most = plan.members.filter(|_| wish.role != Role::Owner);
+    let made = invitations::insert(&mut tx, &new, most, now).await?;
+    shared.commit(tx).await?;
     tracing::info!(instance.id = %home.id, account.id = %session.account_id, made, role = wish.role.text(), "invited");
     Ok(made.then_some(code))
 }
