@@ -17,7 +17,7 @@ use crate::form::Form;
 use crate::plans;
 use crate::secrets::{self, DPOP_NONCE_SECONDS};
 use crate::shared::Shared;
-use crate::store::instances::{self, Instance};
+use crate::store::instances::{self, Instance, Touched};
 use crate::store::{accounts, seen_proofs};
 
 const REFUSED: OAuthError = OAuthError::InvalidClient("The home is unknown or unlinked, or its assertion is not valid");
@@ -62,12 +62,13 @@ async fn proved(shared: &Shared, headers: &HeaderMap, form: &Form, path: &str) -
 /// The answer with a fresh instance token. `invalid_client` when the home was unlinked meanwhile; when its account is
 /// suspended the home is not to blame, and is told so.
 pub(super) async fn issue(shared: &Shared, instance: &Instance) -> Result<Value, OAuthError> {
-    if !instances::touch(&shared.db, &instance.id, shared.now()).await? {
+    // Taken before what the token says is read: whatever changes from here on, the relay hears of as later than the token.
+    let now = shared.clock.unix_seconds();
+    let Some(Touched { account_id, paused }) = instances::touch(&shared.db, &instance.id, now as i64).await? else {
         let account = accounts::by_id(&shared.db, &instance.account_id).await?;
         let suspended = account.is_some_and(|account| account.suspended);
         return Err(if suspended { OAuthError::AccessDenied("The account is suspended") } else { REFUSED });
-    }
-    let now = shared.clock.unix_seconds();
+    };
     let seconds = shared.config.lives.instance_token_seconds;
     let jti: [u8; 16] = random::bytes();
     let claims = Claims {
@@ -79,8 +80,8 @@ pub(super) async fn issue(shared: &Shared, instance: &Instance) -> Result<Value,
         exp: now + u64::from(seconds),
         jti: URL_SAFE_NO_PAD.encode(jti),
         cnf: Confirmation { jkt: thumbprint(&instance.identity_key) },
-        limits: plans::limits(shared, &instance.account_id).await?,
-        paused: instance.paused,
+        limits: plans::limits(shared, &account_id).await?,
+        paused,
     };
     let mut answer = json!({
         "access_token": shared.signing.sign_instance(&claims),
@@ -89,7 +90,7 @@ pub(super) async fn issue(shared: &Shared, instance: &Instance) -> Result<Value,
         "scope": "relay",
         "relay_url": shared.relay_url(),
     });
-    if instance.paused {
+    if paused {
         // For the home's own `doctor`: what the relay goes by is in the token.
         answer["paused"] = true.into();
     }

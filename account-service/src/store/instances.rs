@@ -22,7 +22,7 @@ statements! {
     REPLACE = "UPDATE instances SET identity_key = $3, replaced_key = identity_key, replaced_at = $4, last_token_at = NULL \
                WHERE id = $1 AND account_id = $2 AND ended_at IS NULL AND identity_key <> $3";
     TOUCH = "UPDATE instances SET last_token_at = $2 WHERE id = $1 AND ended_at IS NULL \
-             AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = instances.account_id AND a.suspended_at IS NULL)";
+             AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = instances.account_id AND a.suspended_at IS NULL) RETURNING account_id, paused_at";
 }
 
 /// A living home.
@@ -203,7 +203,18 @@ pub(crate) async fn disconnect_all(tx: &mut Tx, account: &AccountId, now: i64) -
     Ok(())
 }
 
-/// Note that the home asked for a token. Whether it may have one: it lives, and its account is not suspended.
-pub(crate) async fn touch(db: &Db, id: &InstanceId, now: i64) -> Result<bool> {
-    Ok(db.write(TOUCH, values![id.as_str(), now]).await? == 1)
+/// How a home stands that may have a token.
+pub(crate) struct Touched {
+    pub(crate) account_id: AccountId,
+    pub(crate) paused: bool,
+}
+
+/// Note that the home asked for a token. `None` when it may not have one: it lives no more, or its account is suspended.
+pub(crate) async fn touch(db: &Db, id: &InstanceId, now: i64) -> Result<Option<Touched>> {
+    let row: Option<(String, Option<i64>)> = db.write_one(TOUCH, values![id.as_str(), now]).await?;
+    row.map(|(account, paused_at)| {
+        let account_id = parse_id(&account, "instances", "account_id")?;
+        Ok(Touched { account_id, paused: paused_at.is_some() })
+    })
+    .transpose()
 }

@@ -3,10 +3,11 @@
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use macloud_account_service::DatabaseSettings;
 use macloud_proto::dpop;
 use macloud_proto::ids::fingerprint;
 use macloud_proto::instance_token::{self, KeySet};
-use macloud_proto::jose::{Header, SigningKey, thumbprint};
+use macloud_proto::jose::{Header, SigningKey, Unverified, thumbprint};
 use macloud_service_kit::clock::Clock as _;
 use macloud_service_kit::random;
 use serde_json::{Value, json};
@@ -118,7 +119,43 @@ pub async fn decide(browser: &mut Browser<'_>, begun: &Value, decision: &str) ->
     browser.submit(&page, "/pair", &[("name", "My house"), ("decision", decision)]).await
 }
 
+/// Whether the home's token says that it is paused.
+fn says_paused(answer: &Answer) -> bool {
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let answer = answer.json();
+    let claims: instance_token::Claims = Unverified::parse(text(&answer, "access_token")).unwrap().peek().unwrap();
+    assert_eq!(claims.paused, answer["paused"].as_bool().unwrap_or_default());
+    claims.paused
+}
+
+/// Have every home paused or resumed in the middle of the next token request: when its proof is noted.
+async fn in_the_middle(world: &World, paused_at: &str) {
+    let change = format!("UPDATE instances SET paused_at = {paused_at}");
+    let trigger = match &world.database {
+        DatabaseSettings::Sqlite(_) => format!(
+            "DROP TRIGGER IF EXISTS middle; CREATE TRIGGER middle AFTER INSERT ON seen_proofs BEGIN {change}; END"
+        ),
+        DatabaseSettings::Postgres { .. } => format!(
+            "CREATE OR REPLACE FUNCTION middle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change}; RETURN NEW; END $$; \
+             CREATE OR REPLACE TRIGGER middle AFTER INSERT ON seen_proofs FOR EACH ROW EXECUTE FUNCTION middle()"
+        ),
+    };
+    world.execute(trigger).await;
+}
+
 on_both_databases! {
+    async fn a_pause_during_a_token_request_is_in_the_token(world: &World) {
+        let mut browser = world.person("ada@example.org").await;
+        let connector = Connector::new();
+        let home = text(&connector.pair(world, &mut browser, "A").await, "instance_id").to_owned();
+        let assertion = || connector.assertion(&home, world.clock.unix_seconds());
+        assert!(!says_paused(&connector.dial_in_token(world, &assertion()).await));
+        in_the_middle(world, "1").await;
+        assert!(says_paused(&connector.dial_in_token(world, &assertion()).await));
+        in_the_middle(world, "NULL").await;
+        assert!(!says_paused(&connector.dial_in_token(world, &assertion()).await));
+    }
+
     async fn a_home_is_paired_and_dials_in(world: &World) {
         let mut browser = world.person("ada@example.org").await;
         let connector = Connector::new();
