@@ -1,6 +1,7 @@
 # Was über verknüpfte Apps getan wurde.
 use-line = { $app }: { $what } in { $home }
 use-line-by = { $app }, benutzt von { $who }: { $what } in { $home }
+use-a-home = einem Zuhause, das nicht mehr mit dir geteilt ist
 use-discovery = Lautsprecher gesucht
 use-read = nachgesehen, wie es steht
 use-playback = Wiedergabe, Pause oder Springen

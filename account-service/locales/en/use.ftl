@@ -1,6 +1,7 @@
 # What was done through linked apps.
 use-line = { $app }: { $what } in { $home }
 use-line-by = { $app }, used by { $who }: { $what } in { $home }
+use-a-home = a home that is shared with you no more
 use-discovery = looked for speakers
 use-read = looked at how things stand
 use-playback = play, pause or skip

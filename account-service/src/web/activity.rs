@@ -77,7 +77,7 @@ async fn try_show(shared: &Shared, request: Request) -> Result<Response, PageErr
     let (account, now) = (&session.account_id, shared.now());
     let after = (from.at, from.sequence, from.key.as_str());
     let happened = activity::page(&shared.db, account, after).await?;
-    let used = uses::page(&shared.db, account, after).await?;
+    let used = uses::page(&shared.db, account, after, now).await?;
     let happened = happened.into_iter().map(|event| event_line(event, now));
     let mut lines: Vec<Line> = happened.chain(used.into_iter().map(|line| use_line(line, now))).collect();
     // Stable: lines that tie come in the order of their table, which is the database's.
@@ -119,7 +119,8 @@ fn use_line(line: UseLine, now: i64) -> Line {
         UseResult::OverLimit => "use-over-limit",
         UseResult::Failed => "use-failed",
     });
-    let mut parts = vec![("app", line.client.into()), ("what", what.into()), ("home", line.home.into())];
+    let home = line.home.unwrap_or_else(|| words::say("use-a-home"));
+    let mut parts = vec![("app", line.client.into()), ("what", what.into()), ("home", home.into())];
     let key = match line.who {
         Some(who) => {
             parts.push(("who", who.into()));
