@@ -62,8 +62,8 @@ pub(crate) struct Unwritten(Mutex<VecDeque<Trouble>>);
 /// The database was away: at the request, or when the app came with its code.
 #[derive(Debug)]
 enum Trouble {
-    Request(Request, Option<[u8; 32]>),
-    Code([u8; 32]),
+    Request { request: Request, browser: Option<[u8; 32]>, at: i64 },
+    Code { hash: [u8; 32], at: i64 },
 }
 
 impl Unwritten {
@@ -100,7 +100,7 @@ pub(crate) async fn note(shared: &Shared, request: &Request, whose: &Whose<'_>, 
     let seen = Seen { id, browser: browser.as_ref(), account: *account, client_id, host, stage, cause };
     if let Err(error) = link_attempts::note(&shared.db, &seen, shared.now()).await {
         tracing::debug!(%error, "where an attempt to link stands could not be noted");
-        shared.unwritten.push(Trouble::Request(request.clone(), *browser));
+        database_was_away(shared, request.clone(), *browser);
     }
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn may_leave_one(shared: &Shared, parts: &Parts) -> bool {
 
 /// The database did not answer a request to link.
 pub(crate) fn database_was_away(shared: &Shared, request: Request, browser: Option<[u8; 32]>) {
-    shared.unwritten.push(Trouble::Request(request, browser));
+    shared.unwritten.push(Trouble::Request { request, browser, at: shared.now() });
 }
 
 /// The app's attempt to redeem this grant's code was refused.
@@ -126,7 +126,7 @@ pub(crate) async fn code_refused(shared: &Shared, grant: &GrantId, cause: Cause)
 pub(crate) async fn token_refused(shared: &Shared, form: &Form, cause: Cause) {
     let Some(hash) = form.value("code").and_then(|code| lookup_hash(Kind::Code, code)) else { return };
     if cause == Cause::Database {
-        return shared.unwritten.push(Trouble::Code(hash));
+        return shared.unwritten.push(Trouble::Code { hash, at: shared.now() });
     }
     if let Ok(Some((grant, _))) = link_attempts::grant_of_code(&shared.db, &hash).await {
         code_refused(shared, &grant, cause).await;
@@ -151,9 +151,8 @@ pub(crate) async fn write_up(shared: &Shared) -> Result<(), StoreError> {
 }
 
 async fn write_one(shared: &Shared, trouble: &Trouble) -> Result<(), StoreError> {
-    let now = shared.now();
     match trouble {
-        Trouble::Request(Request { id, client_id, host }, browser) => {
+        Trouble::Request { request: Request { id, client_id, host }, browser, at } => {
             let seen = Seen {
                 id,
                 browser: browser.as_ref(),
@@ -163,10 +162,10 @@ async fn write_one(shared: &Shared, trouble: &Trouble) -> Result<(), StoreError>
                 stage: Stage::Request,
                 cause: Some(Cause::Database),
             };
-            link_attempts::note(&shared.db, &seen, now).await
+            link_attempts::note(&shared.db, &seen, *at).await
         }
-        Trouble::Code(hash) => match link_attempts::grant_of_code(&shared.db, hash).await? {
-            Some((grant, _)) => link_attempts::stop(&shared.db, &grant, Cause::Database, now).await,
+        Trouble::Code { hash, at } => match link_attempts::grant_of_code(&shared.db, hash).await? {
+            Some((grant, _)) => link_attempts::stop(&shared.db, &grant, Cause::Database, *at).await,
             None => Ok(()),
         },
     }

@@ -6,17 +6,19 @@ use super::uses::stored;
 use super::{Db, Result, StoreError, Tx, statements, values};
 
 statements! {
-    /// Strangers can make attempts without end: without an account, only so many are kept.
+    /// Attempts can be made without end: without an account, only so many are kept, and of each account only so many of a
+    /// day. What came late, because it waited for the database, changes nothing that is newer.
     NOTE = "INSERT INTO link_attempts (id, browser_hash, account_id, client_id, host, stage, cause, began_at, changed_at) \
             SELECT $1, $2, CAST($3 AS TEXT), $4, $5, $6, $7, $8, $8 FROM change_counter \
-            WHERE CAST($3 AS TEXT) IS NOT NULL OR (SELECT COUNT(*) FROM link_attempts WHERE account_id IS NULL) < 2000 \
+            WHERE (CAST($3 AS TEXT) IS NULL AND (SELECT COUNT(*) FROM link_attempts WHERE account_id IS NULL) < 2000) \
+            OR (CAST($3 AS TEXT) IS NOT NULL AND (SELECT COUNT(*) FROM link_attempts WHERE account_id = $3 AND began_at + 86400 > $8) < 50) \
             OR EXISTS (SELECT 1 FROM link_attempts WHERE id = $1) \
             ON CONFLICT (id) DO UPDATE SET stage = excluded.stage, cause = excluded.cause, changed_at = excluded.changed_at, \
             browser_hash = COALESCE(excluded.browser_hash, link_attempts.browser_hash), \
-            account_id = COALESCE(link_attempts.account_id, excluded.account_id)";
+            account_id = COALESCE(link_attempts.account_id, excluded.account_id) WHERE link_attempts.changed_at <= excluded.changed_at";
     /// A second account that takes over the same request gets none of the first one's attempt.
     GIVE_CODE = "UPDATE link_attempts SET stage = 'code', cause = NULL, grant_id = $3, changed_at = $4 WHERE id = $1 AND account_id = $2";
-    STOP = "UPDATE link_attempts SET cause = $2, changed_at = $3 WHERE grant_id = $1";
+    STOP = "UPDATE link_attempts SET cause = $2, changed_at = $3 WHERE grant_id = $1 AND changed_at <= $3";
     GRANT_OF_CODE = "SELECT grant_id, client_id FROM codes WHERE code_hash = $1";
     LATEST = "SELECT l.client_id, c.name, l.host, l.stage, l.cause, l.began_at, g.created_at, \
               (SELECT MIN(p.issued_at) FROM token_pairs p WHERE p.grant_id = g.id AND p.parent_hash IS NOT NULL), g.ended_at, '' \

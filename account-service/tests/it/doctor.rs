@@ -200,4 +200,23 @@ on_both_databases! {
         browser.get(&long.path()).await;
         assert_eq!(world.look_up("SELECT CAST(MAX(LENGTH(client_id)) AS TEXT) FROM link_attempts").await, "64");
     }
+
+    async fn one_account_cannot_fill_the_list_of_attempts(world: &World) {
+        world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let real = asked();
+        world.browser().get(&real.path()).await;
+        for _ in 0..60 {
+            browser.get(&Authorization { client_id: "nobody".into(), ..asked() }.path()).await;
+        }
+        let kept = "SELECT CAST(COUNT(*) AS TEXT) FROM link_attempts WHERE account_id IS NOT NULL";
+        assert_eq!(world.look_up(kept).await, "50");
+        // One that is known already goes on, and tomorrow is another day.
+        browser.get(&real.path()).await;
+        assert_eq!(world.look_up("SELECT stage FROM link_attempts WHERE client_id = 'alexa'").await, "consent");
+        world.advance(24 * 3600);
+        let page = browser.get(&asked().path()).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        assert_eq!(outcome(world).await, ("consent", None));
+    }
 }
