@@ -16,6 +16,7 @@ use crate::form::{Form, read_bytes};
 use crate::oauth::resource::{self, Refusal};
 use crate::oauth::{SCOPE_ADMIN, SCOPE_ADMIN_READ};
 use crate::secrets::{Kind, lookup_hash};
+use crate::shared::is_client_id;
 use crate::store::operator_tokens;
 
 /// A call that only looks.
@@ -70,6 +71,11 @@ impl<const CHANGES: bool> Call<CHANGES> {
     /// The account that the path names.
     pub(super) fn account(&self) -> Result<AccountId, Problem> {
         self.id.parse().map_err(|_| Problem::not_found("account"))
+    }
+
+    /// The client that the path names.
+    pub(super) fn client(&self) -> Result<&str, Problem> {
+        Some(self.id.as_str()).filter(|id| is_client_id(id)).ok_or_else(|| Problem::not_found("client"))
     }
 
     /// The query's parameters: no others than these.

@@ -20,7 +20,7 @@ pub(super) async fn list(call: Look) -> Answer {
 }
 
 pub(super) async fn show(call: Look) -> Answer {
-    let client = call.service.show_client(&call.id).await?;
+    let client = call.service.show_client(call.client()?).await?;
     json(&view(&call.service, &client)?)
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn create(call: Change) -> Answer {
 }
 
 pub(super) async fn update(call: Change) -> Answer {
-    let (service, id) = (call.service.clone(), call.id.clone());
+    let (service, id) = (call.service.clone(), call.client()?.to_owned());
     let change: ClientChange = call.json().await?;
     let client = service.update_client(&id, change).await?;
     json(&view(&service, &client)?)
@@ -49,7 +49,7 @@ struct Overlap {
 }
 
 pub(super) async fn rotate_secret(call: Change) -> Answer {
-    let (service, id) = (call.service.clone(), call.id.clone());
+    let (service, id) = (call.service.clone(), call.client()?.to_owned());
     let Overlap { overlap_seconds } = call.json().await?;
     let secret = service.rotate_client_secret(&id, overlap_seconds).await?;
     let until = service.shared.now() + i64::from(overlap_seconds);
@@ -57,7 +57,7 @@ pub(super) async fn rotate_secret(call: Change) -> Answer {
 }
 
 pub(super) async fn delete(call: Change) -> Answer {
-    call.service.delete_client(&call.id).await?;
+    call.service.delete_client(call.client()?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -12,8 +12,8 @@ statements! {
     /// Newest first. A missing value filters nothing; a kind is an action or the part of it before the dot.
     SEARCH = "SELECT sequence, happened_at, actor_kind, actor, action, account_id, subject, outcome FROM audit \
               WHERE sequence < $1 AND happened_at >= $2 AND happened_at < $3 \
-              AND ($4 = '' OR account_id = $4) AND ($5 = '' OR action = $5 OR action LIKE $6) AND ($7 = '' OR actor = $7) \
-              ORDER BY sequence DESC LIMIT $8";
+              AND ($4 = '' OR account_id = $4) AND ($5 = '' OR action = $5 OR substr(action, 1, length($5) + 1) = $5 || '.') \
+              AND ($6 = '' OR actor = $6) ORDER BY sequence DESC LIMIT $7";
 }
 
 /// An entry to be.
@@ -86,16 +86,12 @@ pub(crate) async fn append(tx: &mut Tx, entry: &Entry<'_>) -> Result<()> {
 }
 
 pub(crate) async fn search(db: &Db, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
-    let kind = query.kind.as_deref().unwrap_or_default();
-    // What a pattern would give a meaning to occurs in no action.
-    let prefix = if kind.contains(['%', '_', '\\']) { String::new() } else { format!("{kind}.%") };
     let values = values![
         query.before.unwrap_or(i64::MAX),
         query.since.unwrap_or(0),
         query.until.unwrap_or(i64::MAX),
         query.account.as_ref().map_or("", AccountId::as_str),
-        kind,
-        &prefix,
+        query.kind.as_deref().unwrap_or_default(),
         query.actor.as_deref().unwrap_or_default(),
         i64::from(query.limit.clamp(1, 1000))
     ];

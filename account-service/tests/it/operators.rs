@@ -117,6 +117,11 @@ on_both_databases! {
             assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}: {}", answer.text);
             assert_eq!(answer.header("content-type"), "application/problem+json");
         }
+        for (method, path) in [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotate-secret")] {
+            let body = json!({ "overlap_seconds": 60 });
+            let answer = call(world, &token, method, &format!("/admin/v1/clients/a%00b{path}"), (method == "POST").then_some(&body)).await;
+            assert!(answer.status.is_client_error(), "{method}: {}", answer.text);
+        }
         assert_eq!(get(world, &token, "/admin/v1/clients/app").await, renamed);
         let rotated = call(world, &token, "POST", "/admin/v1/clients/app/rotate-secret", Some(&json!({ "overlap_seconds": 60 }))).await.json();
         assert_eq!(get(world, &token, "/admin/v1/clients/app").await["old_secret_until"], rotated["old_secret_until"]);
@@ -241,6 +246,30 @@ on_both_databases! {
         let good = key.prove("GET", here, Some(&nonce), Some(token));
         assert_eq!(with("DPoP", Some(good.clone())).await.status, StatusCode::OK);
         assert_eq!(with("DPoP", Some(good)).await.status, StatusCode::UNAUTHORIZED);
+    }
+
+    async fn every_kind_of_action_is_found_by_its_kind(world: &World) {
+        world.service.create_user("bob@example.org", PASSWORD).await.unwrap();
+        world.alexa().await;
+        world.service.add_file_key(0).await.unwrap();
+        world.service.rotate_signing_key().await.unwrap();
+        for (kind, actions) in [
+            ("user", vec!["user.create"]), ("client", vec!["client.create"]), ("key", vec!["key.rotate"]), ("key_file", vec!["key_file.add"]),
+            ("key_file.add", vec!["key_file.add"]), ("USER", vec![]), ("use", vec![]), ("user.", vec![]), ("key_fil_", vec![]), ("%", vec![]),
+        ] {
+            let found = world.service.search_audit(&audit(None, kind)).await.unwrap();
+            assert_eq!(found.iter().map(|entry| entry.action.as_str()).collect::<Vec<_>>(), actions, "{kind}");
+        }
+    }
+
+    async fn whoever_looks_at_addresses_is_on_record(world: &World) {
+        world.service.create_user("bob@example.org", PASSWORD).await.unwrap();
+        world.service.list_plans().await.unwrap();
+        world.service.list_link_attempts(5).await.unwrap();
+        world.service.list_users().await.unwrap();
+        let entries = world.service.search_audit(&audit(None, "")).await.unwrap();
+        let actions: Vec<&str> = entries.iter().rev().map(|entry| entry.action.as_str()).collect();
+        assert_eq!(actions, ["user.create", "plan.list", "link_attempt.list", "user.list"]);
     }
 
     async fn the_audit_says_who_and_forgets_by_age_alone(world: &World) {
