@@ -131,7 +131,8 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).map(|value| value as u8)
 }
 
-fn is_length_limit(error: &axum::Error) -> bool {
+/// Whether a body is longer than it may be, and not just cut off.
+pub(crate) fn is_length_limit(error: &axum::Error) -> bool {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {
         if error.to_string().contains("length limit exceeded") {

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 
 use super::Refused;
+use crate::form::is_length_limit;
 use crate::shared::Shared;
 
 /// Nothing while billing is off.
@@ -27,16 +28,21 @@ async fn take(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Resp
     let Ok(read) = tokio::time::timeout(PATIENCE, to_bytes(body, MOST_BYTES)).await else {
         return say(StatusCode::REQUEST_TIMEOUT, "the message did not arrive in time");
     };
-    let Ok(body) = read else { return say(StatusCode::PAYLOAD_TOO_LARGE, "the message is too long") };
+    let body = match read {
+        Ok(body) => body,
+        Err(error) if is_length_limit(&error) => return say(StatusCode::PAYLOAD_TOO_LARGE, "the message is too long"),
+        Err(_) => return say(StatusCode::BAD_REQUEST, "the message was cut off"),
+    };
     let event = match provider.read(&parts.headers, &body, shared.now()) {
         Ok(event) => event,
-        Err(refused) => {
-            tracing::warn!(%refused, "a message to the billing webhook is refused");
-            let why = match refused {
-                Refused::Signature => "the signature does not hold",
-                Refused::Malformed => "the message is not understood",
-            };
-            return say(StatusCode::BAD_REQUEST, why);
+        Err(Refused::Signature) => {
+            // Anybody can send such a one, without end; the provider shows this answer to whoever set the secret up.
+            tracing::debug!("a message to the billing webhook is refused: its signature does not hold");
+            return say(StatusCode::BAD_REQUEST, "the signature does not hold");
+        }
+        Err(Refused::Malformed) => {
+            tracing::warn!("a message of the payment provider is not understood");
+            return say(StatusCode::BAD_REQUEST, "the message is not understood");
         }
     };
     match super::count(&shared, &event).await {
