@@ -89,7 +89,7 @@ pub(crate) struct Whose<'a> {
 impl<'a> Whose<'a> {
     pub(crate) fn of(visitor: &'a Visitor) -> Self {
         let account = visitor.session.as_ref().map(|session| &session.account_id);
-        Self { browser: Some(visitor.browser_hash()), account }
+        Self { browser: Some(*visitor.browser()), account }
     }
 }
 

@@ -46,8 +46,8 @@ use crate::passwords::PasswordError;
 use crate::rate_limits::TooMany;
 use crate::routes::Routes;
 use crate::shared::Shared;
-use crate::store::StoreError;
-use crate::store::web_sessions::Session;
+use crate::store::web_sessions::{self, Session};
+use crate::store::{StoreError, Tx};
 use crate::words::{self, Language};
 
 pub(crate) use self::headers::with_headers;
@@ -273,6 +273,19 @@ pub(crate) async fn posted(shared: &Shared, request: Request, form_name: &str) -
         return Err(PageError::Forgery);
     }
     Ok(Posted { visitor, form, parts })
+}
+
+/// Begin a transaction for somebody who is signed in, and stays so until it ends. So a new password, which ends sessions and
+/// what they made, finds whatever is made in it, or it is not made at all.
+pub(crate) async fn begin_as(shared: &Shared, session: &Session) -> Result<Tx, PageError> {
+    let mut tx = shared.db.begin().await?;
+    if web_sessions::hold(&mut tx, session).await? { Ok(tx) } else { Err(PageError::Forgery) }
+}
+
+/// An id that one of our own pages named: 16 letters and digits. Nothing else goes on to the database.
+fn own_id(id: &str) -> Result<&str, PageError> {
+    let fits = id.len() == 16 && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    if fits { Ok(id) } else { Err(PageError::NotFound) }
 }
 
 /// Browsers say where a POST comes from. Programs that are no browsers do not, and need the form token anyway.

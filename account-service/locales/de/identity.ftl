@@ -40,6 +40,7 @@ identity-again-title = Zeig, dass du es bist
 identity-again-why = Du bist schon angemeldet. Bevor sich etwas Wichtiges ändert, fragen wir noch einmal.
 identity-again-go-on = Weiter
 identity-again-other = Ein anderes Konto nehmen
+identity-again-by-mail = Nichts davon geht? Lass dir einen Code per Mail schicken und setz damit ein Passwort
 identity-again-first = Zeig zuerst, dass du es bist
 identity-app-code = Oder: der Code, den deine Authenticator-App zeigt
 identity-app-code-wrong = Dieser Code stimmt nicht oder wurde schon benutzt. Bitte gib den ein, den deine App jetzt zeigt.
@@ -98,6 +99,16 @@ identity-mail-passkey-added =
     Der Passkey „{ $name }“ wurde gerade zu deinem Konto bei { $cloud } hinzugefügt. Wenn du das nicht warst, entfern ihn unter Sicherheit und ändere dein Passwort.
 identity-mail-passkey-removed =
     Ein Passkey wurde gerade von deinem Konto bei { $cloud } entfernt. Wenn du das nicht warst, schau unter Sicherheit nach, wer angemeldet ist, und ändere dein Passwort.
+identity-mail-password =
+    Das Passwort deines Kontos bei { $cloud } wurde gerade geändert, von jemandem, der angemeldet war. Alle anderen Browser sind abgemeldet. Wenn du das nicht warst, setz sofort ein neues:
+
+        { $cloud }/forgot
+identity-mail-step-on =
+    Zum Anmelden bei deinem Konto bei { $cloud } braucht es ab jetzt auch einen Code aus einer Authenticator-App. Wenn du das nicht warst, wende dich bitte an den Betreiber dieses Dienstes.
+identity-mail-step-off =
+    Zum Anmelden bei deinem Konto bei { $cloud } braucht es keinen Code aus einer Authenticator-App mehr. Wenn du das nicht warst, ändere dein Passwort und schau unter Sicherheit nach, wer angemeldet ist.
+identity-mail-codes =
+    Die Ersatzcodes deines Kontos bei { $cloud } wurden gerade durch neue ersetzt. Wenn du das nicht warst, ändere dein Passwort und lass dir unter Sicherheit neue geben.
 identity-mail-linked =
     { $name } wurde gerade mit deinem Konto bei { $cloud } verbunden und kann dich anmelden. Wenn du das nicht warst, trenn es unter Sicherheit und ändere dein Passwort.
 identity-mail-unlinked =

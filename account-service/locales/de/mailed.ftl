@@ -15,6 +15,7 @@ mailed-verify-sent = Ein neuer Code ist unterwegs an <strong>{ $email }</strong>
 mailed-verify-type = Gib den Code ein, den wir an <strong>{ $email }</strong> geschickt haben. Er zeigt, dass die Adresse dir gehört.
 mailed-verify-button = Bestätigen
 mailed-verify-new = Neuen Code schicken
+mailed-verify-invited = Die Einladung gilt nur für diese Adresse. Sobald feststeht, dass sie dir gehört, kommst du zur Einladung zurück.
 mailed-as-files = Diese MA Cloud hat noch keinen Mailserver: Ihre Mails liegen als Dateien im Ordner <code>mail</code> ihres Datenverzeichnisses. Wer sie betreibt, kann dort nachsehen.
 mailed-code-wrong = Dieser Code stimmt nicht oder ist zu alt. Du kannst dir einen neuen schicken lassen.
 mailed-code-subject = { $code } ist dein Code für MA Cloud

@@ -2,7 +2,7 @@
 security-title = Sicherheit
 security-address = E-Mail-Adresse
 security-address-open = Nicht bestätigt
-security-address-text = Bestätige, dass diese Adresse dir gehört. Vergisst du vorher dein Passwort, dann beendet ein neues, das du per Mail setzt, auch jede Verbindung und jedes Zuhause dieses Kontos.
+security-address-text = Bestätige, dass diese Adresse dir gehört. Vergisst du vorher dein Passwort, dann beendet ein neues, das du per Mail setzt, auch jede Verbindung, jedes Zuhause und jeden anderen Weg zur Anmeldung dieses Kontos.
 security-address-confirm = Bestätigen
 security-second-step = Zweiter Schritt
 security-on = Ein

@@ -40,6 +40,7 @@ identity-again-title = Show that it is you
 identity-again-why = You are signed in already. Before something important is changed, we ask once more.
 identity-again-go-on = Go on
 identity-again-other = Use another account
+identity-again-by-mail = None of this works? Have a code sent by mail, and set a password with it
 identity-again-first = Show that it is you first
 identity-app-code = Or: the code that your authenticator app shows
 identity-app-code-wrong = This code is not right, or was used already. Please type the one that your app shows now.
@@ -98,6 +99,16 @@ identity-mail-passkey-added =
     The passkey "{ $name }" was just added to your account at { $cloud }. If that was not you, remove it under Security, and change your password.
 identity-mail-passkey-removed =
     A passkey was just removed from your account at { $cloud }. If that was not you, look under Security who is signed in, and change your password.
+identity-mail-password =
+    The password of your account at { $cloud } was just changed, by somebody who was signed in. Every other browser is signed out. If that was not you, set a new one at once:
+
+        { $cloud }/forgot
+identity-mail-step-on =
+    Signing in to your account at { $cloud } takes a code of an authenticator app from now on. If that was not you, please contact whoever runs this service.
+identity-mail-step-off =
+    Signing in to your account at { $cloud } takes no code of an authenticator app any more. If that was not you, change your password, and look under Security who is signed in.
+identity-mail-codes =
+    The recovery codes of your account at { $cloud } were just replaced by new ones. If that was not you, change your password, and make new codes under Security.
 identity-mail-linked =
     { $name } was just linked to your account at { $cloud } and can sign you in. If that was not you, unlink it under Security, and change your password.
 identity-mail-unlinked =

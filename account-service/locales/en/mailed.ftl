@@ -15,6 +15,7 @@ mailed-verify-sent = A new code is on the way to <strong>{ $email }</strong>. It
 mailed-verify-type = Type the code that we sent to <strong>{ $email }</strong>. It shows that the address is yours.
 mailed-verify-button = Confirm
 mailed-verify-new = Send a new code
+mailed-verify-invited = The invitation is for this address alone. Once it is shown to be yours, you come back to it.
 mailed-as-files = This MA Cloud has no mail server yet: its mails wait as files in the <code>mail</code> folder of its data directory. Whoever runs it can look there.
 mailed-code-wrong = This code is not right, or is too old. You can have a new one sent.
 mailed-code-subject = { $code } is your MA Cloud code

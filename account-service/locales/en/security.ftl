@@ -2,7 +2,7 @@
 security-title = Security
 security-address = E-mail address
 security-address-open = Not confirmed
-security-address-text = Confirm that this address is yours. If you forget your password before that, setting a new one by mail also ends every link and home of this account.
+security-address-text = Confirm that this address is yours. If you forget your password before that, setting a new one by mail also ends every link, every home and every other way to sign in of this account.
 security-address-confirm = Confirm it
 security-second-step = Second step
 security-on = On

@@ -247,7 +247,7 @@ async fn issue_code(shared: &Shared, wish: &Wish, session: &Session) -> Result<S
     };
     let expires_at = shared.now() + i64::from(shared.config.lives.code_seconds);
     // Together: a consent that could not be kept can be given again.
-    let mut tx = shared.db.begin().await?;
+    let mut tx = web::begin_as(shared, session).await?;
     wish.use_up(&mut tx, shared.now()).await?;
     codes::insert(&mut tx, &secret.hash(), &wish.client.id, &code, expires_at).await?;
     let asked = wish.known_as();

@@ -16,6 +16,8 @@ statements! {
     CHANGE_EMAIL = "UPDATE accounts SET email = $2, email_verified_at = $3 WHERE id = $1 \
                     AND NOT EXISTS (SELECT 1 FROM accounts WHERE email = $2)";
     SET_PASSWORD = "UPDATE accounts SET password_hash = $2 WHERE id = $1";
+    /// Holds the account's row until the transaction ends.
+    HOLD = "UPDATE accounts SET created_at = created_at WHERE id = $1";
     DELETE = "DELETE FROM accounts WHERE id = $1";
     SUSPEND = "UPDATE accounts SET suspended_at = $2 WHERE id = $1 AND suspended_at IS NULL";
     RESUME = "UPDATE accounts SET suspended_at = NULL WHERE id = $1 AND suspended_at IS NOT NULL";
@@ -61,9 +63,15 @@ pub(crate) async fn insert(db: &Db, id: &AccountId, email: &str, password_hash: 
     Ok(db.write(INSERT, values![id.as_str(), email, password_hash, now]).await? == 1)
 }
 
-/// The same within a transaction, for somebody who signs in otherwise and showed elsewhere that the address is theirs.
-pub(crate) async fn insert_without_password(tx: &mut Tx, id: &AccountId, email: &str, now: i64) -> Result<bool> {
-    if tx.write(INSERT, values![id.as_str(), email, "", now]).await? == 0 {
+/// The same within a transaction, for somebody who showed that the address is theirs. Without a hash they sign in otherwise.
+pub(crate) async fn insert_proved(
+    tx: &mut Tx,
+    id: &AccountId,
+    email: &str,
+    password_hash: &str,
+    now: i64,
+) -> Result<bool> {
+    if tx.write(INSERT, values![id.as_str(), email, password_hash, now]).await? == 0 {
         return Ok(false);
     }
     tx.write(VERIFY, values![id.as_str(), now]).await?;
@@ -80,10 +88,9 @@ pub(crate) async fn by_id(db: &Db, id: &AccountId) -> Result<Option<Account>> {
     row.map(Account::try_from).transpose()
 }
 
-/// Put a hash of the same password in the place of an old one.
-pub(crate) async fn rehash(db: &Db, id: &AccountId, old: &str, new: &str) -> Result<()> {
-    db.write(REHASH, values![id.as_str(), old, new]).await?;
-    Ok(())
+/// Put a hash of the same password in the place of an old one. Whether the old one was still there.
+pub(crate) async fn rehash(db: &Db, id: &AccountId, old: &str, new: &str) -> Result<bool> {
+    Ok(db.write(REHASH, values![id.as_str(), old, new]).await? == 1)
 }
 
 /// Note that mail to this account's address reaches its owner.
@@ -92,9 +99,14 @@ pub(crate) async fn verify_email(db: &Db, id: &AccountId, now: i64) -> Result<()
     Ok(())
 }
 
+/// Note the same within a transaction. Whether nobody had shown it before.
+pub(crate) async fn prove_email(tx: &mut Tx, id: &AccountId, now: i64) -> Result<bool> {
+    Ok(tx.write(VERIFY, values![id.as_str(), now]).await? == 1)
+}
+
 /// Move an account to an address that is shown to be its owner's. Whether nobody else had it.
-pub(crate) async fn change_email(db: &Db, id: &AccountId, email: &str, now: i64) -> Result<bool> {
-    match db.write(CHANGE_EMAIL, values![id.as_str(), email, now]).await {
+pub(crate) async fn change_email(tx: &mut Tx, id: &AccountId, email: &str, now: i64) -> Result<bool> {
+    match tx.write(CHANGE_EMAIL, values![id.as_str(), email, now]).await {
         Ok(rows) => Ok(rows == 1),
         // Two at the same moment: the constraint decides.
         Err(error) if error.is_conflict() => Ok(false),
@@ -102,8 +114,15 @@ pub(crate) async fn change_email(db: &Db, id: &AccountId, email: &str, now: i64)
     }
 }
 
-pub(crate) async fn set_password(db: &Db, id: &AccountId, hash: &str) -> Result<()> {
-    db.write(SET_PASSWORD, values![id.as_str(), hash]).await?;
+pub(crate) async fn set_password(tx: &mut Tx, id: &AccountId, hash: &str) -> Result<()> {
+    tx.write(SET_PASSWORD, values![id.as_str(), hash]).await?;
+    Ok(())
+}
+
+/// Let nobody else change how to sign in to an account until the transaction ends: neither its password nor its other ways,
+/// nor its sessions. Taken before all else in a transaction, so that nobody waits for each other.
+pub(crate) async fn hold(tx: &mut Tx, id: &AccountId) -> Result<()> {
+    tx.write(HOLD, values![id.as_str()]).await?;
     Ok(())
 }
 

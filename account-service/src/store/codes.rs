@@ -10,6 +10,9 @@ statements! {
     /// The one place where a code is spent: of any number of parallel requests, on any number of nodes, one gets the row.
     REDEEM = "UPDATE codes SET used_at = $3 WHERE code_hash = $1 AND client_id = $2 AND used_at IS NULL AND expires_at > $3 \
               RETURNING grant_id, account_id, redirect_uri, challenge, nonce, scopes, signed_in_at, dpop_jkt";
+    /// Waits for a redeeming under way: whoever ends an account's grants ends these first, and then finds that one's grant, too.
+    END_OPEN = "DELETE FROM codes WHERE account_id = $1 AND used_at IS NULL";
+    END_OPEN_OF_CLIENT = "DELETE FROM codes WHERE account_id = $1 AND client_id = $2 AND used_at IS NULL";
     SPENT = "SELECT grant_id FROM codes WHERE code_hash = $1 AND client_id = $2 AND used_at IS NOT NULL";
 }
 
@@ -76,6 +79,18 @@ pub(crate) async fn redeem(tx: &mut Tx, hash: &[u8; 32], client_id: &str, now: i
         })
     })
     .transpose()
+}
+
+/// What an account allowed and nobody fetched yet is not fetched any more.
+pub(super) async fn end_open(tx: &mut Tx, account: &AccountId) -> Result<()> {
+    tx.write(END_OPEN, values![account.as_str()]).await?;
+    Ok(())
+}
+
+/// The same for one client.
+pub(super) async fn end_open_of_client(tx: &mut Tx, account: &AccountId, client_id: &str) -> Result<()> {
+    tx.write(END_OPEN_OF_CLIENT, values![account.as_str(), client_id]).await?;
+    Ok(())
 }
 
 /// The grant that a spent code of this client brought into being.

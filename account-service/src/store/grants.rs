@@ -2,7 +2,7 @@
 
 use macloud_proto::ids::{AccountId, GrantId};
 
-use super::{Db, Result, StoreError, Tx, changes, parse_id, statements, values};
+use super::{Db, Result, StoreError, Tx, changes, codes, parse_id, statements, values};
 
 statements! {
     INSERT = "INSERT INTO grants (id, account_id, client_id, scopes, signed_in_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
@@ -70,13 +70,23 @@ pub(crate) async fn end(tx: &mut Tx, id: &GrantId, now: i64) -> Result<bool> {
     Ok(ended)
 }
 
-/// End every grant that an account gave to a client. How many.
+/// End every grant that an account gave to a client, and every code that could still become one. How many grants.
 pub(crate) async fn end_of_client(tx: &mut Tx, account: &AccountId, client_id: &str, now: i64) -> Result<usize> {
+    codes::end_open_of_client(tx, account, client_id).await?;
     let ended: Vec<(String,)> = tx.rows(END_OF_CLIENT, values![account.as_str(), client_id, now]).await?;
     for (id,) in &ended {
         changes::append(tx, &changes::Subject::GrantEnded(parse_id(id, "grants", "id")?), now).await?;
     }
     Ok(ended.len())
+}
+
+/// End every grant that an account gave, and every code that could still become one.
+pub(crate) async fn end_of_account(tx: &mut Tx, account: &AccountId, now: i64) -> Result<()> {
+    codes::end_open(tx, account).await?;
+    for id in living_of_account(tx, account).await? {
+        end(tx, &id, now).await?;
+    }
+    Ok(())
 }
 
 /// Every living grant of a client, whoever gave it.

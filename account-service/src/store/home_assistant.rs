@@ -23,6 +23,7 @@ statements! {
             is_owner = excluded.is_owner, bound_at = excluded.bound_at";
     OF_ACCOUNT = "SELECT u.instance_id, u.ha_user_id, u.name, u.is_owner FROM home_assistant_users u JOIN instances i ON i.id = u.instance_id \
                   WHERE u.account_id = $1 AND i.ended_at IS NULL ORDER BY u.bound_at, u.ha_user_id";
+    FORGET = "DELETE FROM home_assistant_users WHERE account_id = $1";
     REMOVE = "DELETE FROM home_assistant_users WHERE account_id = $1 AND instance_id = $2 AND ha_user_id = $3";
 }
 
@@ -113,6 +114,12 @@ pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Vec<Liste
 }
 
 /// Whether it was there.
-pub(crate) async fn remove(db: &Db, account: &AccountId, instance: &str, user: &str) -> Result<bool> {
-    Ok(db.write(REMOVE, values![account.as_str(), instance, user]).await? == 1)
+pub(crate) async fn remove(db: &Db, account: &AccountId, instance: &InstanceId, user: &str) -> Result<bool> {
+    Ok(db.write(REMOVE, values![account.as_str(), instance.as_str(), user]).await? == 1)
+}
+
+/// Forget who an account is in any Home Assistant.
+pub(crate) async fn forget(tx: &mut Tx, account: &AccountId) -> Result<()> {
+    tx.write(FORGET, values![account.as_str()]).await?;
+    Ok(())
 }

@@ -11,8 +11,7 @@ statements! {
     OF_ACCOUNT = "SELECT issuer, subject, label, created_at, last_used_at FROM identities WHERE account_id = $1 ORDER BY created_at, issuer";
     USED = "UPDATE identities SET last_used_at = $3, label = $4 WHERE issuer = $1 AND subject = $2";
     DELETE = "DELETE FROM identities WHERE account_id = $1 AND issuer = $2 AND subject = $3";
-    /// Holds the account's row until the transaction ends: two who each take away one of two ways must not both succeed.
-    HOLD = "UPDATE accounts SET created_at = created_at WHERE id = $1";
+    END_ALL = "DELETE FROM identities WHERE account_id = $1";
     WAYS = "SELECT (SELECT COUNT(*) FROM accounts WHERE id = $1 AND password_hash <> '') \
             + (SELECT COUNT(*) FROM passkeys WHERE account_id = $1) + (SELECT COUNT(*) FROM identities WHERE account_id = $1)";
     BEGIN_TRIP = "INSERT INTO sign_in_trips (state_hash, browser, provider, purpose, nonce, verifier, account_id, next, expires_at) \
@@ -63,18 +62,6 @@ struct TripRow {
 
 /// Whether it was added; no when some account has it already.
 pub(crate) async fn insert(
-    db: &Db,
-    account: &AccountId,
-    issuer: &str,
-    subject: &str,
-    label: &str,
-    now: i64,
-) -> Result<bool> {
-    Ok(db.write(INSERT, values![issuer, subject, account.as_str(), label, now]).await? == 1)
-}
-
-/// The same, within the transaction that makes the account.
-pub(crate) async fn insert_with(
     tx: &mut Tx,
     account: &AccountId,
     issuer: &str,
@@ -94,9 +81,9 @@ pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Vec<Liste
     db.rows(OF_ACCOUNT, values![account.as_str()]).await
 }
 
-pub(crate) async fn used(db: &Db, issuer: &str, subject: &str, label: &str, now: i64) -> Result<()> {
-    db.write(USED, values![issuer, subject, now, label]).await?;
-    Ok(())
+/// Note that it was used. Whether it was still there.
+pub(crate) async fn used(db: &Db, issuer: &str, subject: &str, label: &str, now: i64) -> Result<bool> {
+    Ok(db.write(USED, values![issuer, subject, now, label]).await? == 1)
 }
 
 /// Whether it was there.
@@ -104,9 +91,9 @@ pub(crate) async fn delete(tx: &mut Tx, account: &AccountId, issuer: &str, subje
     Ok(tx.write(DELETE, values![account.as_str(), issuer, subject]).await? == 1)
 }
 
-/// Let nobody else add to or take from an account's ways to sign in until the transaction ends.
-pub(crate) async fn hold(tx: &mut Tx, account: &AccountId) -> Result<()> {
-    tx.write(HOLD, values![account.as_str()]).await?;
+/// No other provider signs in to this account any more.
+pub(crate) async fn end_all(tx: &mut Tx, account: &AccountId) -> Result<()> {
+    tx.write(END_ALL, values![account.as_str()]).await?;
     Ok(())
 }
 

@@ -2,7 +2,9 @@
 
 use macloud_proto::ids::{AccountId, InstanceId};
 
-use super::{Db, Result, StoreError, Tx, changes, invitations, members, parse_bytes, parse_id, statements, values};
+use super::{
+    Db, Result, StoreError, Tx, changes, invitations, members, pairings, parse_bytes, parse_id, statements, values,
+};
 
 statements! {
     LIVING_BY_KEY = "SELECT id, account_id, name, identity_key, paired_at, last_token_at, paused_at, replaced_key, replaced_at FROM instances WHERE identity_key = $1 AND ended_at IS NULL";
@@ -154,6 +156,15 @@ pub(crate) async fn end(tx: &mut Tx, account: &AccountId, id: &InstanceId, now: 
     changes::append(tx, &changes::Subject::InstanceEnded(id.clone()), now).await?;
     changes::append(tx, &changes::Subject::HomesChanged(account.clone()), now).await?;
     Ok(true)
+}
+
+/// Unlink every home of an account, and what it allowed that could still become one.
+pub(crate) async fn end_of_account(tx: &mut Tx, account: &AccountId, now: i64) -> Result<()> {
+    pairings::end_open(tx, account).await?;
+    for id in living_of_account(tx, account).await? {
+        end(tx, account, &id, now).await?;
+    }
+    Ok(())
 }
 
 /// Pause or resume, as its owner or a member. Whether something changed.

@@ -21,9 +21,10 @@ statements! {
                FROM invitations v JOIN instances i ON i.id = v.instance_id AND i.account_id = v.invited_by AND i.ended_at IS NULL \
                JOIN accounts o ON o.id = v.invited_by AND o.suspended_at IS NULL \
                WHERE v.code_hash = $1 AND v.expires_at > $2";
-    /// The one place where an invitation is accepted or declined: by nobody but the person it is for, never by its maker.
+    /// The one place where an invitation is accepted or declined: by nobody but the person it is for, never by its maker. One
+    /// for an address is for whoever has shown that the address is theirs: anybody can claim it.
     ANSWER = "DELETE FROM invitations WHERE code_hash = $1 AND expires_at > $2 AND invited_by <> $3 \
-              AND (email IS NULL OR email = (SELECT a.email FROM accounts a WHERE a.id = $3)) \
+              AND (email IS NULL OR email = (SELECT a.email FROM accounts a WHERE a.id = $3 AND a.email_verified_at IS NOT NULL)) \
               AND EXISTS (SELECT 1 FROM instances i JOIN accounts o ON o.id = i.account_id \
                           WHERE i.id = invitations.instance_id AND i.account_id = invitations.invited_by AND i.ended_at IS NULL AND o.suspended_at IS NULL) \
               RETURNING instance_id, invited_by, role, guest_seconds, stays, shown_as";

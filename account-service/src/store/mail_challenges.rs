@@ -5,16 +5,16 @@
 
 use macloud_proto::ids::AccountId;
 
-use super::{Db, Result, parse_bytes, parse_id, statements, values};
+use super::{Db, Result, Tx, parse_bytes, parse_id, statements, values};
 
 statements! {
     INSERT = "INSERT INTO mail_challenges (ticket_hash, purpose, account_id, email, password_hash, code_hash, expires_at, tries_left) \
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     /// Counted before it is judged: parallel guesses get no more tries than others.
     TRY = "UPDATE mail_challenges SET tries_left = tries_left - 1 WHERE ticket_hash = $1 AND purpose = $2 AND expires_at > $3 AND tries_left > 0 \
-           RETURNING code_hash";
+           RETURNING code_hash, account_id, email, password_hash";
     /// The one place where a code is used.
-    USE = "DELETE FROM mail_challenges WHERE ticket_hash = $1 AND code_hash = $2 RETURNING account_id, email, password_hash";
+    USE = "DELETE FROM mail_challenges WHERE ticket_hash = $1 AND code_hash = $2";
     END_OF_ACCOUNT = "DELETE FROM mail_challenges WHERE account_id = $1";
 }
 
@@ -64,30 +64,40 @@ pub(crate) async fn insert(db: &Db, ticket: &[u8; 32], purpose: Purpose, meant: 
     Ok(())
 }
 
-/// Use a code: what it was for, if it was right and nobody else used it at the same moment.
-pub(crate) async fn use_up(
+/// A code that is right, and was not used yet.
+pub(crate) struct Right {
+    pub(crate) meant: Meant,
+    ticket: [u8; 32],
+    code: [u8; 32],
+}
+
+type Tried = (Vec<u8>, Option<String>, Option<String>, Option<String>);
+
+/// Try a code. It counts once [`use_up`] says so.
+pub(crate) async fn try_out(
     db: &Db,
     ticket: &[u8; 32],
     purpose: Purpose,
     code: &[u8; 32],
     now: i64,
-) -> Result<Option<Meant>> {
-    let row: Option<(Vec<u8>,)> = db.write_one(TRY, values![ticket, purpose.text(), now]).await?;
-    let Some((stored,)) = row else { return Ok(None) };
+) -> Result<Option<Right>> {
+    let row: Option<Tried> = db.write_one(TRY, values![ticket, purpose.text(), now]).await?;
+    let Some((stored, account, email, password_hash)) = row else { return Ok(None) };
     if parse_bytes::<32>(&stored, "mail_challenges", "code_hash")? != *code {
         return Ok(None);
     }
-    let row: Option<(Option<String>, Option<String>, Option<String>)> =
-        db.write_one(USE, values![ticket, code]).await?;
-    row.map(|(account, email, password_hash)| {
-        let account = account.map(|id| parse_id(&id, "mail_challenges", "account_id")).transpose()?;
-        Ok(Meant { account, email, password_hash })
-    })
-    .transpose()
+    let account = account.map(|id| parse_id(&id, "mail_challenges", "account_id")).transpose()?;
+    Ok(Some(Right { meant: Meant { account, email, password_hash }, ticket: *ticket, code: *code }))
+}
+
+/// Use a right code, together with what it is for: what could not be done leaves the code as it was. Whether nobody else used
+/// it at the same moment.
+pub(crate) async fn use_up(tx: &mut Tx, right: &Right) -> Result<bool> {
+    Ok(tx.write(USE, values![&right.ticket, &right.code]).await? == 1)
 }
 
 /// Whatever else was asked for on behalf of an account counts no more.
-pub(crate) async fn end_of_account(db: &Db, account: &AccountId) -> Result<()> {
-    db.write(END_OF_ACCOUNT, values![account.as_str()]).await?;
+pub(crate) async fn end_of_account(tx: &mut Tx, account: &AccountId) -> Result<()> {
+    tx.write(END_OF_ACCOUNT, values![account.as_str()]).await?;
     Ok(())
 }

@@ -17,6 +17,8 @@ statements! {
     /// The one place where a pairing is decided.
     DECIDE = "UPDATE pairings SET decided_at = $2, allowed = $3, account_id = $4, name = $5, replaces = $6 \
               WHERE user_code_hash = $1 AND decided_at IS NULL AND expires_at > $2";
+    /// Waits for a redeeming under way: whoever ends an account's homes ends these first, and then finds that one's home, too.
+    END_OPEN = "DELETE FROM pairings WHERE account_id = $1 AND redeemed_at IS NULL";
     POLL = "UPDATE pairings SET polled_at = $2 WHERE device_code_hash = $1 AND (polled_at IS NULL OR polled_at + poll_interval <= $2)";
     SLOW_DOWN = "UPDATE pairings SET polled_at = $2, poll_interval = poll_interval + 5 WHERE device_code_hash = $1";
     /// The one place where a pairing is redeemed.
@@ -96,7 +98,7 @@ pub(crate) async fn waiting(db: &Db, account: &AccountId, now: i64) -> Result<Ve
 
 /// Whether this decision counted; no when somebody decided before, or it was too late.
 pub(crate) async fn decide(
-    db: &Db,
+    tx: &mut Tx,
     user_code: &[u8; 32],
     account: &AccountId,
     allowed: bool,
@@ -105,7 +107,7 @@ pub(crate) async fn decide(
     now: i64,
 ) -> Result<bool> {
     let replaces = replaces.map(InstanceId::as_str);
-    Ok(db.write(DECIDE, values![user_code, now, allowed, account.as_str(), name, replaces]).await? == 1)
+    Ok(tx.write(DECIDE, values![user_code, now, allowed, account.as_str(), name, replaces]).await? == 1)
 }
 
 /// Note a poll. Whether it came no sooner than allowed; if not, the interval grows by five seconds (RFC 8628 section 3.5).
@@ -134,4 +136,10 @@ pub(crate) async fn redeem(tx: &mut Tx, device_code: &[u8; 32], now: i64) -> Res
         Ok(Allowed { account: parse_id(&account, "pairings", "account_id")?, name, replaces })
     })
     .transpose()
+}
+
+/// What an account allowed and no connector fetched yet is not fetched any more.
+pub(super) async fn end_open(tx: &mut Tx, account: &AccountId) -> Result<()> {
+    tx.write(END_OPEN, values![account.as_str()]).await?;
+    Ok(())
 }

@@ -12,6 +12,7 @@ statements! {
     USED = "UPDATE passkeys SET passkey = $2, last_used_at = $3 WHERE id = $1";
     RENAME = "UPDATE passkeys SET name = $3 WHERE account_id = $1 AND id = $2";
     DELETE = "DELETE FROM passkeys WHERE account_id = $1 AND id = $2";
+    END_ALL = "DELETE FROM passkeys WHERE account_id = $1";
 }
 
 /// A passkey as a line in its owner's list.
@@ -34,7 +35,7 @@ pub(crate) struct Known {
 
 /// Whether it was added; no when somebody has it already.
 pub(crate) async fn insert(
-    db: &Db,
+    tx: &mut Tx,
     account: &AccountId,
     id: &str,
     credential: &[u8],
@@ -42,7 +43,7 @@ pub(crate) async fn insert(
     name: &str,
     now: i64,
 ) -> Result<bool> {
-    Ok(db.write(INSERT, values![id, account.as_str(), credential, passkey, name, now]).await? == 1)
+    Ok(tx.write(INSERT, values![id, account.as_str(), credential, passkey, name, now]).await? == 1)
 }
 
 pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Vec<Listed>> {
@@ -57,10 +58,9 @@ pub(crate) async fn by_credential(db: &Db, credential: &[u8]) -> Result<Option<K
     .transpose()
 }
 
-/// Note that it was used, with its counter as it is now.
-pub(crate) async fn used(db: &Db, id: &str, passkey: &str, now: i64) -> Result<()> {
-    db.write(USED, values![id, passkey, now]).await?;
-    Ok(())
+/// Note that it was used, with its counter as it is now. Whether it was still there.
+pub(crate) async fn used(db: &Db, id: &str, passkey: &str, now: i64) -> Result<bool> {
+    Ok(db.write(USED, values![id, passkey, now]).await? == 1)
 }
 
 pub(crate) async fn rename(db: &Db, account: &AccountId, id: &str, name: &str) -> Result<()> {
@@ -71,4 +71,10 @@ pub(crate) async fn rename(db: &Db, account: &AccountId, id: &str, name: &str) -
 /// Whether it was there.
 pub(crate) async fn delete(tx: &mut Tx, account: &AccountId, id: &str) -> Result<bool> {
     Ok(tx.write(DELETE, values![account.as_str(), id]).await? == 1)
+}
+
+/// No passkey signs in to this account any more.
+pub(crate) async fn end_all(tx: &mut Tx, account: &AccountId) -> Result<()> {
+    tx.write(END_ALL, values![account.as_str()]).await?;
+    Ok(())
 }

@@ -10,7 +10,8 @@ statements! {
              ON CONFLICT (account_id) DO UPDATE SET sealed_secret = excluded.sealed_secret, created_at = excluded.created_at \
              WHERE totp_secrets.confirmed_at IS NULL";
     OF_ACCOUNT = "SELECT sealed_secret, confirmed_at FROM totp_secrets WHERE account_id = $1";
-    CONFIRM = "UPDATE totp_secrets SET confirmed_at = $2, last_step = $3 WHERE account_id = $1 AND confirmed_at IS NULL";
+    /// Only the secret that the code proved: another page may have begun anew meanwhile.
+    CONFIRM = "UPDATE totp_secrets SET confirmed_at = $2, last_step = $3 WHERE account_id = $1 AND confirmed_at IS NULL AND sealed_secret = $4";
     /// The one place where a code is used.
     USE_STEP = "UPDATE totp_secrets SET last_step = $2 WHERE account_id = $1 AND confirmed_at IS NOT NULL AND last_step < $2";
     END = "DELETE FROM totp_secrets WHERE account_id = $1";
@@ -38,9 +39,16 @@ pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Option<To
     Ok(row.map(|(sealed_secret, confirmed_at)| Totp { sealed_secret, confirmed: confirmed_at.is_some() }))
 }
 
-/// Make what was begun count, with these recovery codes. Whether something was begun.
-pub(crate) async fn confirm(tx: &mut Tx, account: &AccountId, step: i64, codes: &[[u8; 32]], now: i64) -> Result<bool> {
-    if tx.write(CONFIRM, values![account.as_str(), now, step]).await? == 0 {
+/// Make this secret count, with these recovery codes. Whether it is still what was begun.
+pub(crate) async fn confirm(
+    tx: &mut Tx,
+    account: &AccountId,
+    sealed_secret: &[u8],
+    step: i64,
+    codes: &[[u8; 32]],
+    now: i64,
+) -> Result<bool> {
+    if tx.write(CONFIRM, values![account.as_str(), now, step, sealed_secret]).await? == 0 {
         return Ok(false);
     }
     replace_codes(tx, account, codes).await?;

@@ -2,12 +2,15 @@
 
 use macloud_proto::ids::AccountId;
 
-use super::{Db, Result, parse_id, statements, values};
+use super::{Db, Result, Tx, accounts, parse_id, statements, values};
 
 statements! {
-    INSERT = "INSERT INTO web_sessions (cookie_hash, id, account_id, signed_in_at, last_seen_at, expires_at, device) VALUES ($1, $2, $3, $4, $4, $5, $6)";
+    /// Only while the password is the one that was there when somebody began to show who they are.
+    INSERT = "INSERT INTO web_sessions (cookie_hash, id, account_id, signed_in_at, last_seen_at, expires_at, device) \
+              SELECT $1, $2, a.id, $4, $5, $6, $7 FROM accounts a WHERE a.id = $3 AND a.suspended_at IS NULL AND a.password_hash = $8";
     LIVING = "SELECT s.id, s.account_id, a.email, s.signed_in_at, s.last_seen_at FROM web_sessions s JOIN accounts a ON a.id = s.account_id \
               WHERE s.cookie_hash = $1 AND s.expires_at > $2 AND a.suspended_at IS NULL";
+    LIVES = "SELECT id FROM web_sessions WHERE account_id = $1 AND id = $2";
     SEEN = "UPDATE web_sessions SET last_seen_at = $2 WHERE cookie_hash = $1";
     END = "DELETE FROM web_sessions WHERE cookie_hash = $1";
     END_ONE = "DELETE FROM web_sessions WHERE account_id = $1 AND id = $2";
@@ -44,17 +47,21 @@ struct SessionRow {
     last_seen_at: i64,
 }
 
+/// Whether it was added; no when the account was suspended or its password changed since `password_hash` was read. Whoever
+/// knew the old one must not be signed in by it after everybody was signed out.
 pub(crate) async fn insert(
-    db: &Db,
+    tx: &mut Tx,
     cookie: &[u8; 32],
-    id: &str,
-    account: &AccountId,
-    now: i64,
+    session: &Session,
+    password_hash: &str,
     expires_at: i64,
     device: &str,
-) -> Result<()> {
-    db.write(INSERT, values![cookie, id, account.as_str(), now, expires_at, device]).await?;
-    Ok(())
+) -> Result<bool> {
+    let Session { id, account_id, signed_in_at, last_seen_at, .. } = session;
+    accounts::hold(tx, account_id).await?;
+    let (account, device, hash) = (account_id.as_str(), device, password_hash);
+    let values = values![cookie, id, account, *signed_in_at, *last_seen_at, expires_at, device, hash];
+    Ok(tx.write(INSERT, values).await? == 1)
 }
 
 /// The session of a cookie, if it lives and its account is not suspended.
@@ -88,15 +95,24 @@ pub(crate) async fn end_one(db: &Db, account: &AccountId, id: &str) -> Result<()
 }
 
 /// End all of an account's sessions.
-pub(crate) async fn end_all(db: &Db, account: &AccountId) -> Result<()> {
-    db.write(END_ALL, values![account.as_str()]).await?;
+pub(crate) async fn end_all(tx: &mut Tx, account: &AccountId) -> Result<()> {
+    tx.write(END_ALL, values![account.as_str()]).await?;
     Ok(())
 }
 
 /// End all of an account's sessions but one.
-pub(crate) async fn end_others(db: &Db, account: &AccountId, keep: &str) -> Result<()> {
-    db.write(END_OTHERS, values![account.as_str(), keep]).await?;
+pub(crate) async fn end_others(tx: &mut Tx, account: &AccountId, keep: &str) -> Result<()> {
+    tx.write(END_OTHERS, values![account.as_str(), keep]).await?;
     Ok(())
+}
+
+/// Hold a session's account, see [`accounts::hold`]. Whether the session lives; then it does until the transaction ends.
+pub(crate) async fn hold(tx: &mut Tx, session: &Session) -> Result<bool> {
+    let account = &session.account_id;
+    accounts::hold(tx, account).await?;
+    // A statement of its own: on PostgreSQL it sees what was committed while the first one waited.
+    let row: Option<(String,)> = tx.optional(LIVES, values![account.as_str(), &session.id]).await?;
+    Ok(row.is_some())
 }
 
 pub(crate) async fn of_account(db: &Db, account: &AccountId, now: i64) -> Result<Vec<ListedSession>> {

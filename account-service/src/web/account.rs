@@ -72,7 +72,7 @@ async fn ask(
     let template = Delete {
         frame: Frame::new(words::say("leaving-title"), Some(session)),
         form_token: visitor.form_token(shared, FORM),
-        second_step: second_step::is_on(shared, &session.account_id).await?,
+        second_step: second_step::has_app(shared, &session.account_id).await?,
         others: members::of_owner(&shared.db, &session.account_id, shared.now()).await?.len(),
         error,
     };
@@ -93,7 +93,7 @@ async fn try_delete(shared: &Shared, request: Request) -> Result<Response, PageE
     let typed = posted.form.value("email").and_then(normalise_email);
     let problem = if typed.as_ref() != Some(&session.email) {
         Some("leaving-email-wrong")
-    } else if second_step::is_on(shared, account).await?
+    } else if second_step::has_app(shared, account).await?
         && !second_step::is_right(shared, account, posted.form.value("code").unwrap_or_default()).await?
     {
         Some("security-code-wrong")

@@ -10,7 +10,7 @@ use crate::oauth::{draw_user_code, normalise_user_code};
 use crate::rate_limits::Attempt;
 use crate::secrets::{Kind, Secret, lookup_hash};
 use crate::shared::Shared;
-use crate::store::mail_challenges::{self, Code, Meant, Purpose};
+use crate::store::mail_challenges::{self, Code, Meant, Purpose, Right};
 use crate::words;
 
 /// Count a mail that somebody wants sent to this address: for them at this address, for their network, and for the
@@ -51,8 +51,8 @@ pub(super) fn mail(shared: &Shared, what_for: &str, email: &str, code: &str) {
     shared.mail.send(email, &words::with("mailed-code-subject", [("code", code.into())]), &text);
 }
 
-/// Judge what was typed into a page: what its code was for, if it is right. Works once.
-pub(super) async fn judge(shared: &Shared, purpose: Purpose, entered: &Entered) -> Result<Option<Meant>, PageError> {
+/// Judge what was typed into a page. A right code is used up by whoever does what it is for.
+pub(super) async fn judge(shared: &Shared, purpose: Purpose, entered: &Entered) -> Result<Option<Right>, PageError> {
     judge_typed(shared, purpose, entered.value("ticket"), entered.value("code")).await
 }
 
@@ -61,10 +61,10 @@ pub(super) async fn judge_typed(
     purpose: Purpose,
     ticket: &str,
     typed: &str,
-) -> Result<Option<Meant>, PageError> {
+) -> Result<Option<Right>, PageError> {
     let Some(ticket_hash) = lookup_hash(Kind::MailTicket, ticket) else { return Ok(None) };
     let Some(hash) = hash(shared, purpose, ticket, typed) else { return Ok(None) };
-    Ok(mail_challenges::use_up(&shared.db, &ticket_hash, purpose, &hash, shared.now()).await?)
+    Ok(mail_challenges::try_out(&shared.db, &ticket_hash, purpose, &hash, shared.now()).await?)
 }
 
 fn hash(shared: &Shared, purpose: Purpose, ticket: &str, code: &str) -> Option<[u8; 32]> {

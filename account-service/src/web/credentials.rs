@@ -3,15 +3,16 @@
 
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use macloud_proto::ids::AccountId;
 
+use super::sign_in::sign_in_page;
 use super::visitor::Visitor;
 use super::{PageError, Posted, posted, see_other};
 use crate::form::{Form, encode};
 use crate::rate_limits::address_key;
 use crate::shared::Shared;
+use crate::store::accounts::Account;
 use crate::words;
 
 /// What a person typed, and where from.
@@ -51,22 +52,27 @@ impl Entered {
         address_key(shared.client_address(&self.parts))
     }
 
-    /// Sign this browser in, and send it on.
-    pub(super) async fn go_on(self, shared: &Shared, account: &AccountId, email: &str) -> Result<Response, PageError> {
-        go_on(shared, self.visitor, &self.parts.headers, account, email, &self.next).await
+    /// Sign this browser in as somebody who has just shown who they are, and send it on.
+    pub(super) async fn go_on(self, shared: &Shared, account: &Account) -> Result<Response, PageError> {
+        go_on(shared, &self.visitor, &self.parts.headers, account, shared.now(), &self.next).await
     }
 }
 
-/// Sign a browser in, and send it on.
+/// Sign a browser in as somebody who showed at `signed_in_at` who they are, and send it on. The account must have been read
+/// before they showed it.
 pub(super) async fn go_on(
     shared: &Shared,
-    visitor: Visitor,
+    visitor: &Visitor,
     headers: &HeaderMap,
-    account: &AccountId,
-    email: &str,
+    account: &Account,
+    signed_in_at: i64,
     next: &Next,
 ) -> Result<Response, PageError> {
-    let visitor = visitor.signed_in(shared, account, email, headers).await?;
+    let Some(visitor) = visitor.signed_in(shared, account, signed_in_at, headers).await? else {
+        let error = Some(words::say("signin-mismatch"));
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        return sign_in_page(shared, visitor, status, next, Some(&account.email), error).await;
+    };
     let mut response = see_other(next.location());
     response.headers_mut().extend(visitor.cookie_to_set(shared).map(|cookie| (header::SET_COOKIE, cookie)));
     Ok(response)

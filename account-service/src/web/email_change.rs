@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::security::{overview, recently_signed_in};
-use super::{Frame, PageError, Place, Posted, answer, codes, page};
+use super::{Frame, PageError, Place, Posted, answer, begin_as, codes, page};
 use crate::passwords::normalise_email;
 use crate::rate_limits::address_key;
 use crate::shared::Shared;
@@ -68,19 +68,28 @@ async fn try_confirm(shared: &Shared, request: Request) -> Result<Response, Page
         Err(elsewhere) => return Ok(elsewhere),
     };
     let value = |name| posted.form.value(name).unwrap_or_default();
-    let meant = codes::judge_typed(shared, Purpose::ChangeEmail, value("ticket"), value("code")).await?;
-    // A page of another account in the same browser is as good as a wrong code.
-    let meant = meant.filter(|meant| meant.account.as_ref() == Some(&session.account_id));
-    let Some(email) = meant.and_then(|meant| meant.email) else {
+    let wrong = || {
         let error = Some(words::say("mailed-code-wrong"));
-        return Ok(code_page(shared, &posted, &session, value("email"), value("ticket"), error));
+        Ok(code_page(shared, &posted, &session, value("email"), value("ticket"), error))
     };
-    if !accounts::change_email(&shared.db, &session.account_id, &email, shared.now()).await? {
+    let right = codes::judge_typed(shared, Purpose::ChangeEmail, value("ticket"), value("code")).await?;
+    // A page of another account in the same browser is as good as a wrong code.
+    let right = right.filter(|right| right.meant.account.as_ref() == Some(&session.account_id));
+    let Some((email, right)) = right.and_then(|right| Some((right.meant.email.clone()?, right))) else {
+        return wrong();
+    };
+    let mut tx = begin_as(shared, &session).await?;
+    if !mail_challenges::use_up(&mut tx, &right).await? {
+        return wrong();
+    }
+    if !accounts::change_email(&mut tx, &session.account_id, &email, shared.now()).await? {
+        drop(tx);
         let problem = Some(("email", "signup-email-taken"));
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         return overview(shared, &posted.visitor, &session, status, problem, None).await;
     }
-    mail_challenges::end_of_account(&shared.db, &session.account_id).await?;
+    mail_challenges::end_of_account(&mut tx, &session.account_id).await?;
+    tx.commit().await?;
     tell_old_address(shared, &session).await;
     let session = Session { email, ..session };
     let done = Some("identity-email-changed");

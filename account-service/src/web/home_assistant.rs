@@ -6,9 +6,10 @@ use askama::Template;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use macloud_proto::ids::InstanceId;
 
 use super::visitor::Visitor;
-use super::{Frame, answer, page, posted, see_other};
+use super::{Frame, PageError, answer, page, posted, see_other};
 use crate::form::{Form, encode};
 use crate::oauth::home_assistant_place;
 use crate::secrets::{Kind, lookup_hash};
@@ -84,6 +85,7 @@ pub(super) async fn remove(State(shared): State<Arc<Shared>>, Path(id): Path<Str
     let outcome = async {
         let posted = posted(&shared, request, super::homes::FORM).await?;
         let Some(session) = posted.visitor.session else { return Ok(see_other("/sign-in?next=%2Fhomes")) };
+        let id: InstanceId = id.parse().map_err(|_| PageError::NotFound)?;
         let user = posted.form.value("user").unwrap_or_default();
         if home_assistant::remove(&shared.db, &session.account_id, &id, user).await? {
             let kind = activity::Kind::HomeAssistantRemoved;

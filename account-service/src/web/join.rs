@@ -22,6 +22,7 @@ use crate::oauth::normalise_code;
 use crate::plans;
 use crate::rate_limits::{Attempt, address_key};
 use crate::shared::Shared;
+use crate::store::accounts;
 use crate::store::activity::{self, Kind};
 use crate::store::invitations::{self, Answered, Invited, Terms};
 use crate::store::members::Role;
@@ -93,6 +94,20 @@ fn with_code(typed: &str) -> String {
     if typed.is_empty() { "/join".into() } else { format!("/join?code={}", encode(typed)) }
 }
 
+/// Whether it is for this person's address, and they have not shown yet that the address is theirs: anybody can claim one.
+async fn is_unproved(shared: &Shared, session: &Session, invited: &Invited) -> Result<bool, PageError> {
+    if invited.email.is_none() {
+        return Ok(false);
+    }
+    let account = accounts::by_id(&shared.db, &session.account_id).await?;
+    Ok(account.is_none_or(|account| !account.email_verified))
+}
+
+/// Show whose the address is, and come back.
+fn prove_first(typed: &str) -> Response {
+    see_other(&format!("/verify?next={}", encode(&with_code(typed))))
+}
+
 async fn look_up(
     shared: &Shared,
     visitor: &Visitor,
@@ -106,6 +121,9 @@ async fn look_up(
     };
     if invited.owner == session.account_id {
         return Ok(enter(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, typed, Some("join-own")));
+    }
+    if is_unproved(shared, session, &invited).await? {
+        return Ok(prove_first(typed));
     }
     let key: Option<[u8; 32]> = invited.identity_key.as_slice().try_into().ok();
     let template = Join {
@@ -130,6 +148,9 @@ async fn decide(
     let typed = form.value("code").unwrap_or_default();
     let gone = || enter(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, typed, Some("join-gone"));
     let Some((code, invited)) = find(shared, session, parts, typed).await? else { return Ok(gone()) };
+    if is_unproved(shared, session, &invited).await? {
+        return Ok(prove_first(typed));
+    }
     let becomes_owner = invited.role == Role::Owner;
     if accepted && becomes_owner && !is_recent(shared, session) {
         return Ok(sign_in_again(&with_code(typed)));
@@ -219,13 +240,14 @@ async fn find(
     count(account.as_str())?;
     let Some(code) = normalise_code(typed, CODE_GROUPS) else { return Ok(None) };
     let hash = shared.master.invitation_hash(&code);
-    let found = invitations::by_code(&shared.db, &hash, account, shared.now()).await?;
-    if found.is_some() {
+    let found = invitations::by_code(&shared.db, &hash, account, shared.now()).await;
+    // Given back unless it was a wrong guess: what we could not look at is none.
+    if !matches!(found, Ok(None)) {
         shared.rate_limits.give_back(Attempt::WrongInvitationCode, &address, rate);
         shared.rate_limits.give_back(Attempt::WrongInvitationCode, account.as_str(), rate);
     }
     let for_me = |invited: &Invited| invited.email.as_ref().is_none_or(|email| *email == session.email);
-    Ok(found.filter(|invited| invited.owner == *account || for_me(invited)).map(|invited| (code, invited)))
+    Ok(found?.filter(|invited| invited.owner == *account || for_me(invited)).map(|invited| (code, invited)))
 }
 
 fn enter(shared: &Shared, visitor: &Visitor, status: StatusCode, typed: &str, error: Option<&str>) -> Response {

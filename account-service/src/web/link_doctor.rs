@@ -50,7 +50,7 @@ async fn try_show(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
     link_doctor::write_up(shared).await?;
     let session = visitor.session.as_ref();
     let account = session.map(|session| &session.account_id);
-    let attempts = link_attempts::latest(&shared.db, account, Some(&visitor.browser_hash())).await?;
+    let attempts = link_attempts::latest(&shared.db, account, Some(visitor.browser())).await?;
     let template = LinkDoctor {
         frame: Frame::new(words::say("doctor-title"), session).at(Place::Apps),
         signed_in: session.is_some(),

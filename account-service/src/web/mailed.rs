@@ -7,22 +7,26 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use macloud_proto::ids::AccountId;
 
 use super::credentials::{Entered, Next};
 use super::visitor::Visitor;
 use super::{Frame, PageError, answer, codes, page, posted, second_step, see_other};
-use crate::form::Form;
+use crate::form::{Form, encode};
 use crate::oauth::{draw_user_code, normalise_user_code};
 use crate::passwords::{self, normalise_email};
 use crate::rate_limits::Attempt;
 use crate::shared::Shared;
-use crate::store::mail_challenges::{self as challenges, Meant};
+use crate::store::accounts::{self, Account};
+use crate::store::mail_challenges::{self as challenges, Meant, Right};
 use crate::store::mailed_codes::{self, Purpose};
 use crate::store::web_sessions::Session;
-use crate::store::{accounts, activity, grants, instances, members, second_factors, web_sessions};
+use crate::store::{
+    Tx, activity, event_grants, grants, home_assistant, identities, instances, members, passkeys, second_factors,
+    web_sessions,
+};
 use crate::words;
 
 const FORM: &str = "mailed";
@@ -50,9 +54,12 @@ struct Reset<'a> {
 
 #[derive(Template)]
 #[template(path = "verify.html")]
-struct Verify {
+struct Verify<'a> {
     frame: Frame,
     form_token: String,
+    next: &'a Next,
+    /// They come from an invitation that is for this address alone.
+    invited: bool,
     email: String,
     sent: bool,
     as_files: bool,
@@ -107,43 +114,53 @@ async fn try_reset(shared: &Shared, request: Request) -> Result<Response, PageEr
     shared.rate_limits.count(Attempt::SignIn, &from, shared.config.limits.sign_in_per_address)?;
     // Before anything is known about the account: both cases take the same work.
     let hash = shared.passwords.hash(entered.password()).await?;
-    let meant = codes::judge(shared, challenges::Purpose::Reset, &entered).await?;
-    let account = match meant.and_then(|meant| meant.account) {
-        Some(id) => accounts::by_id(&shared.db, &id).await?.filter(|account| !account.suspended),
+    let right = codes::judge(shared, challenges::Purpose::Reset, &entered).await?;
+    let account = match right.as_ref().and_then(|right| right.meant.account.as_ref()) {
+        Some(id) => accounts::by_id(&shared.db, id).await?.filter(|account| !account.suspended),
         None => None,
     };
-    let Some(account) = account else { return again("mailed-code-wrong") };
-    if !account.email_verified {
-        end_what_came_before(shared, &account.id).await?;
+    let (Some(right), Some(account)) = (right, account) else { return again("mailed-code-wrong") };
+    let account = Account { password_hash: hash, ..account };
+    if !set_anew(shared, &right, &account).await? {
+        return again("mailed-code-wrong");
     }
-    accounts::set_password(&shared.db, &account.id, &hash).await?;
-    accounts::verify_email(&shared.db, &account.id, shared.now()).await?;
-    web_sessions::end_all(&shared.db, &account.id).await?;
-    challenges::end_of_account(&shared.db, &account.id).await?;
     tracing::info!(account.id = %account.id, "the password was set anew by a mailed code");
     activity::note(&shared.db, &account.id, activity::Kind::PasswordChanged, "", shared.now()).await;
     shared.mail.send(&account.email, &words::say("mailed-changed-subject"), &words::say("mailed-changed-text"));
-    if second_step::is_on(shared, &account.id).await? {
-        let account = accounts::by_id(&shared.db, &account.id).await?.ok_or(PageError::Forgery)?;
+    if second_step::has_app(shared, &account.id).await? {
         return second_step::ask(shared, &entered.visitor, &entered.next, &account).await;
     }
-    entered.go_on(shared, &account.id, &account.email).await
+    entered.go_on(shared, &account).await
+}
+
+/// Use a right code to give an account the password that is in it now. Whether nobody else used it at the same moment.
+async fn set_anew(shared: &Shared, right: &Right, account: &Account) -> Result<bool, PageError> {
+    let mut tx = shared.db.begin().await?;
+    // First of all: it holds the account, so that nobody signs in or makes anything with what is about to end.
+    accounts::set_password(&mut tx, &account.id, &account.password_hash).await?;
+    if !challenges::use_up(&mut tx, right).await? {
+        return Ok(false);
+    }
+    web_sessions::end_all(&mut tx, &account.id).await?;
+    challenges::end_of_account(&mut tx, &account.id).await?;
+    if accounts::prove_email(&mut tx, &account.id, shared.now()).await? {
+        end_what_came_before(&mut tx, &account.id, shared.now()).await?;
+    }
+    shared.commit(tx).await?;
+    Ok(true)
 }
 
 /// Until now nobody had shown that the address is theirs: whoever made the account may be somebody else, and what they linked,
-/// paired or set up must not outlive the first proof.
-async fn end_what_came_before(shared: &Shared, account: &AccountId) -> Result<(), PageError> {
-    let now = shared.now();
-    let mut tx = shared.db.begin().await?;
-    for grant in grants::living_of_account(&mut tx, account).await? {
-        grants::end(&mut tx, &grant, now).await?;
-    }
-    for home in instances::living_of_account(&mut tx, account).await? {
-        instances::end(&mut tx, account, &home, now).await?;
-    }
-    members::leave_all(&mut tx, account, now).await?;
-    second_factors::end(&mut tx, account).await?;
-    Ok(shared.commit(tx).await?)
+/// paired, allowed or set up must not outlive the first proof.
+async fn end_what_came_before(tx: &mut Tx, account: &AccountId, now: i64) -> Result<(), PageError> {
+    passkeys::end_all(tx, account).await?;
+    identities::end_all(tx, account).await?;
+    second_factors::end(tx, account).await?;
+    event_grants::end_all(tx, account).await?;
+    home_assistant::forget(tx, account).await?;
+    grants::end_of_account(tx, account, now).await?;
+    instances::end_of_account(tx, account, now).await?;
+    Ok(members::leave_all(tx, account, now).await?)
 }
 
 fn reset_page(shared: &Shared, entered: &Entered, ticket: &str, error: Option<&'static str>) -> Response {
@@ -160,50 +177,62 @@ fn reset_page(shared: &Shared, entered: &Entered, ticket: &str, error: Option<&'
     page(shared, &entered.visitor, status, &template)
 }
 
-/// GET `/verify`.
-pub(super) async fn show_verify(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+/// GET `/verify?next=…`.
+pub(super) async fn show_verify(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let outcome = async {
-        let visitor = Visitor::of(&shared, &headers).await?;
-        let Some(session) = visitor.session.clone() else { return Ok(see_other("/sign-in?next=%2Fverify")) };
-        Ok(verify_page(&shared, &visitor, &session, StatusCode::OK, false, None))
+        let (parts, _) = request.into_parts();
+        let visitor = Visitor::of(&shared, &parts.headers).await?;
+        let next = Next::of(&Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?);
+        let Some(session) = visitor.session.clone() else { return Ok(sign_in_to_verify(&next)) };
+        Ok(verify_page(&shared, &visitor, &session, &next, Typed::Nothing))
     };
     answer(&shared, outcome.await)
+}
+
+fn sign_in_to_verify(next: &Next) -> Response {
+    see_other(&format!("/sign-in?next={}", encode(&next.link("/verify"))))
 }
 
 /// POST `/verify`: a code, or without one the wish for a fresh one.
 pub(super) async fn verify(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let outcome = async {
         let posted = posted(&shared, request, FORM).await?;
-        let Some(session) = posted.visitor.session.clone() else { return Ok(see_other("/sign-in?next=%2Fverify")) };
+        let next = Next::of(&posted.form);
+        let Some(session) = posted.visitor.session.clone() else { return Ok(sign_in_to_verify(&next)) };
         let Some(typed) = posted.form.value("code") else {
             let limit = shared.config.limits.mailed_codes;
             // Not the address: strangers can use that up.
             shared.rate_limits.count(Attempt::MailedCode, session.account_id.as_str(), limit)?;
             send_code(&shared, &session.account_id, &session.email).await?;
-            return Ok(verify_page(&shared, &posted.visitor, &session, StatusCode::OK, true, None));
+            return Ok(verify_page(&shared, &posted.visitor, &session, &next, Typed::AnotherWanted));
         };
         if !is_right(&shared, &session.account_id, Purpose::Verify, typed).await? {
-            let error = Some("mailed-code-wrong");
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Ok(verify_page(&shared, &posted.visitor, &session, status, false, error));
+            return Ok(verify_page(&shared, &posted.visitor, &session, &next, Typed::Wrong));
         }
         accounts::verify_email(&shared.db, &session.account_id, shared.now()).await?;
-        Ok(see_other("/security"))
+        Ok(see_other(if next.text().is_empty() { "/security" } else { next.location() }))
     };
     answer(&shared, outcome.await)
 }
 
-fn verify_page(
-    shared: &Shared,
-    visitor: &Visitor,
-    session: &Session,
-    status: StatusCode,
-    sent: bool,
-    error: Option<&'static str>,
-) -> Response {
+/// What somebody did on the page before.
+enum Typed {
+    Nothing,
+    AnotherWanted,
+    Wrong,
+}
+
+fn verify_page(shared: &Shared, visitor: &Visitor, session: &Session, next: &Next, typed: Typed) -> Response {
+    let (status, sent, error) = match typed {
+        Typed::Nothing => (StatusCode::OK, false, None),
+        Typed::AnotherWanted => (StatusCode::OK, true, None),
+        Typed::Wrong => (StatusCode::UNPROCESSABLE_ENTITY, false, Some("mailed-code-wrong")),
+    };
     let template = Verify {
         frame: Frame::new(words::say("mailed-verify-title"), Some(session)),
         form_token: visitor.form_token(shared, FORM),
+        next,
+        invited: next.text().starts_with("/join"),
         email: session.email.clone(),
         sent,
         as_files: shared.mail.writes_files(),

@@ -11,7 +11,7 @@ use macloud_proto::ids::{InstanceId, fingerprint};
 
 use super::security::{is_recent, sign_in_again};
 use super::visitor::Visitor;
-use super::{Frame, PageError, Posted, answer, page, posted, see_other};
+use super::{Frame, PageError, Posted, answer, begin_as, page, posted, see_other};
 use crate::form::{Form, encode};
 use crate::names::clean_name;
 use crate::oauth::normalise_user_code;
@@ -202,9 +202,11 @@ async fn decide(
     // It keeps its name: whoever wants another one renames it.
     let name = replaced.as_ref().map_or(typed_name, |home| home.name.clone());
     let (hash, replaces) = (shared.master.user_code_hash(&user_code), replaced.as_ref().map(|home| &home.id));
-    if !pairings::decide(&shared.db, &hash, &session.account_id, allowed, &name, replaces, shared.now()).await? {
+    let mut tx = begin_as(shared, session).await?;
+    if !pairings::decide(&mut tx, &hash, &session.account_id, allowed, &name, replaces, shared.now()).await? {
         return Ok(again());
     }
+    tx.commit().await?;
     tracing::info!(account.id = %session.account_id, allowed, "a pairing was decided");
     let kind = if allowed { activity::Kind::HomeAllowed } else { activity::Kind::HomeRefused };
     activity::note(&shared.db, &session.account_id, kind, &name, shared.now()).await;
@@ -233,12 +235,13 @@ async fn find(
     count(account)?;
     let Some(user_code) = normalise_user_code(typed) else { return Ok(None) };
     let hash = shared.master.user_code_hash(&user_code);
-    let found = pairings::open_by_user_code(&shared.db, &hash, shared.now()).await?;
-    if found.is_some() {
+    let found = pairings::open_by_user_code(&shared.db, &hash, shared.now()).await;
+    // Given back unless it was a wrong guess: what we could not look at is none.
+    if !matches!(found, Ok(None)) {
         shared.rate_limits.give_back(Attempt::WrongPairingCode, &address, rate);
         shared.rate_limits.give_back(Attempt::WrongPairingCode, account, rate);
     }
-    Ok(found.map(|pairing| (user_code, pairing)))
+    Ok(found?.map(|pairing| (user_code, pairing)))
 }
 
 fn enter(shared: &Shared, visitor: &Visitor, status: StatusCode, typed: String, error: Option<String>) -> Response {

@@ -17,15 +17,16 @@ use macloud_service_kit::random;
 use super::credentials::Entered;
 use super::security::{self, is_recent, recently_signed_in_for};
 use super::visitor::Visitor;
-use super::{Frame, PageError, Place, answer, page_with_script, see_other, sign_in, when};
+use super::{Frame, PageError, Place, answer, begin_as, own_id, page_with_script, see_other, sign_in, when};
 use crate::names::clean_name;
 use crate::passkeys::{Question, parse_answer};
 use crate::rate_limits::Attempt;
 use crate::secrets;
 use crate::shared::Shared;
+use crate::store::accounts::{self, Account};
 use crate::store::activity::Kind;
 use crate::store::web_sessions::Session;
-use crate::store::{accounts, identities, passkeys, seen_proofs};
+use crate::store::{identities, passkeys, seen_proofs};
 use crate::words;
 
 pub(super) const FORM: &str = "passkey";
@@ -119,14 +120,14 @@ async fn is_first(shared: &Shared, ticket: &str) -> Result<bool, PageError> {
     Ok(seen_proofs::is_first(&shared.db, &hash, shared.now() + TICKET_SECONDS).await?)
 }
 
-/// Whose passkey answered, if the answer is right and the first one.
+/// Whose passkey answered, if the answer is right and the first one. The account is as it was while the passkey was still there.
 pub(super) async fn judge(
     shared: &Shared,
     visitor: &Visitor,
     purpose: Purpose<'_>,
     ticket: &str,
     credential: &str,
-) -> Result<Option<AccountId>, PageError> {
+) -> Result<Option<Account>, PageError> {
     let Some(judge) = &shared.passkeys else { return Ok(None) };
     let Some(state) = state(shared, visitor, purpose, ticket) else { return Ok(None) };
     let Some(answer) = parse_answer(credential) else { return Ok(None) };
@@ -135,8 +136,9 @@ pub(super) async fn judge(
     if !is_first(shared, ticket).await? {
         return Ok(None);
     }
-    passkeys::used(&shared.db, &known.id, &passkey, shared.now()).await?;
-    Ok(Some(known.account_id))
+    let account = accounts::by_id(&shared.db, &known.account_id).await?;
+    let still_there = passkeys::used(&shared.db, &known.id, &passkey, shared.now()).await?;
+    Ok(account.filter(|_| still_there))
 }
 
 /// POST `/sign-in/passkey`.
@@ -149,15 +151,11 @@ async fn try_sign_in(shared: &Shared, request: Request) -> Result<Response, Page
     let from = entered.address(shared);
     shared.rate_limits.count(Attempt::SignIn, &from, shared.config.limits.sign_in_per_address)?;
     let (ticket, credential) = (entered.value("ticket"), entered.value("credential"));
-    let account = match judge(shared, &entered.visitor, Purpose::SignIn, ticket, credential).await? {
-        Some(id) => accounts::by_id(&shared.db, &id).await?,
-        None => None,
-    };
-    match account {
+    match judge(shared, &entered.visitor, Purpose::SignIn, ticket, credential).await? {
         Some(account) if account.suspended => sign_in::refuse_suspended(shared, &entered).await,
         Some(account) => {
             tracing::info!(account.id = %account.id, "signed in with a passkey");
-            entered.go_on(shared, &account.id, &account.email).await
+            entered.go_on(shared, &account).await
         }
         None => sign_in::again(shared, &entered, words::say("identity-passkey-wrong")).await,
     }
@@ -263,9 +261,12 @@ async fn try_add(shared: &Shared, request: Request) -> Result<Response, PageErro
     }
     let id = base32(&random::bytes::<10>());
     let (credential, passkey) = (&made.credential_id, &made.passkey);
-    if !passkeys::insert(&shared.db, &session.account_id, &id, credential, passkey, &name, shared.now()).await? {
+    let mut tx = begin_as(shared, &session).await?;
+    if !passkeys::insert(&mut tx, &session.account_id, &id, credential, passkey, &name, shared.now()).await? {
+        drop(tx);
         return refused("identity-passkey-not-made").await;
     }
+    tx.commit().await?;
     security::tell(shared, &session, Kind::PasskeyAdded, &name, "identity-mail-passkey-added").await;
     let done = Some(words::with("identity-passkey-added", &[("name", name.into())]));
     list(shared, &posted.visitor, &session, StatusCode::OK, None, done).await
@@ -279,7 +280,7 @@ pub(super) async fn rename(State(shared): State<Arc<Shared>>, Path(id): Path<Str
             Err(elsewhere) => return Ok(elsewhere),
         };
         if let Some(name) = clean_name(posted.form.value("name").unwrap_or_default()) {
-            passkeys::rename(&shared.db, &session.account_id, &id, &name).await?;
+            passkeys::rename(&shared.db, &session.account_id, own_id(&id)?, &name).await?;
         }
         Ok(see_other(PAGE))
     };
@@ -294,9 +295,9 @@ pub(super) async fn remove(State(shared): State<Arc<Shared>>, Path(id): Path<Str
             Err(elsewhere) => return Ok(elsewhere),
         };
         let account = &session.account_id;
-        let mut tx = shared.db.begin().await?;
-        identities::hold(&mut tx, account).await?;
-        let gone = passkeys::delete(&mut tx, account, &id).await?;
+        let id = own_id(&id)?;
+        let mut tx = begin_as(&shared, &session).await?;
+        let gone = passkeys::delete(&mut tx, account, id).await?;
         if gone && identities::ways(&mut tx, account).await? == 0 {
             drop(tx);
             let problem = Some(words::say("identity-last-way"));

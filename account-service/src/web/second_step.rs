@@ -39,12 +39,7 @@ struct SecondStep<'a> {
     error: Option<String>,
 }
 
-/// Whether signing in to this account takes a second step.
-pub(super) async fn is_on(shared: &Shared, account: &AccountId) -> Result<bool, PageError> {
-    has_app(shared, account).await
-}
-
-/// Whether there is an app that shows codes for this account.
+/// Whether there is an app that shows codes for this account; then signing in takes a second step.
 pub(super) async fn has_app(shared: &Shared, account: &AccountId) -> Result<bool, PageError> {
     Ok(second_factors::of_account(&shared.db, account).await?.is_some_and(|totp| totp.confirmed))
 }
@@ -104,7 +99,7 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
         return ask_with(shared, &entered.visitor, &entered.next, &account.id, ticket, error).await;
     }
     tracing::info!(account.id = %account.id, "signed in with a second step");
-    entered.go_on(shared, &account.id, &account.email).await
+    entered.go_on(shared, &account).await
 }
 
 async fn has_passkey(
@@ -114,7 +109,8 @@ async fn has_passkey(
     credential: &str,
 ) -> Result<bool, PageError> {
     let (purpose, ticket) = (Purpose::SecondStep(account), entered.value("passkey_ticket"));
-    Ok(passkeys::judge(shared, &entered.visitor, purpose, ticket, credential).await?.as_ref() == Some(account))
+    let shown = passkeys::judge(shared, &entered.visitor, purpose, ticket, credential).await?;
+    Ok(shown.is_some_and(|shown| shown.id == *account))
 }
 
 /// POST `/sign-in/app`: somebody who is signed in shows anew that it is them, by a code of their app.
@@ -122,10 +118,11 @@ pub(super) async fn show_again(State(shared): State<Arc<Shared>>, request: Reque
     let outcome = async {
         let entered = Entered::read(&shared, request, sign_in::FORM).await?;
         let Some(session) = entered.visitor.session.clone() else { return Err(PageError::Forgery) };
-        if !is_right(&shared, &session.account_id, entered.value("code")).await? {
+        let account = accounts::by_id(&shared.db, &session.account_id).await?.ok_or(PageError::Forgery)?;
+        if !is_right(&shared, &account.id, entered.value("code")).await? {
             return sign_in::again(&shared, &entered, words::say("identity-app-code-wrong")).await;
         }
-        entered.go_on(&shared, &session.account_id, &session.email).await
+        entered.go_on(&shared, &account).await
     };
     answer(&shared, outcome.await)
 }
@@ -134,23 +131,25 @@ pub(super) async fn show_again(State(shared): State<Arc<Shared>>, request: Reque
 pub(super) async fn is_right(shared: &Shared, account: &AccountId, typed: &str) -> Result<bool, PageError> {
     let limit = shared.config.limits.wrong_second_steps_per_account;
     shared.rate_limits.count(Attempt::WrongSecondStep, account.as_str(), limit)?;
+    let judged = use_up(shared, account, typed).await;
+    // Given back unless it was a wrong guess: what we could not look at is none.
+    if !matches!(judged, Ok(false)) {
+        shared.rate_limits.give_back(Attempt::WrongSecondStep, account.as_str(), limit);
+    }
+    judged
+}
+
+async fn use_up(shared: &Shared, account: &AccountId, typed: &str) -> Result<bool, PageError> {
     let Some(totp) = second_factors::of_account(&shared.db, account).await?.filter(|totp| totp.confirmed) else {
         return Ok(false);
     };
-    let right = if let Some(code) = normalise_recovery_code(typed) {
+    if let Some(code) = normalise_recovery_code(typed) {
         let hash = shared.master.recovery_code_hash(account.as_str(), &code);
-        second_factors::use_code(&shared.db, account, &hash).await?
-    } else {
-        let secret = open_secret(shared, account, &totp.sealed_secret)?;
-        match matching_step(&secret, typed, shared.now()) {
-            Some(step) => second_factors::use_step(&shared.db, account, step).await?,
-            None => false,
-        }
-    };
-    if right {
-        shared.rate_limits.give_back(Attempt::WrongSecondStep, account.as_str(), limit);
+        return Ok(second_factors::use_code(&shared.db, account, &hash).await?);
     }
-    Ok(right)
+    let secret = open_secret(shared, account, &totp.sealed_secret)?;
+    let Some(step) = matching_step(&secret, typed, shared.now()) else { return Ok(false) };
+    Ok(second_factors::use_step(&shared.db, account, step).await?)
 }
 
 /// Where a secret is kept, so that it opens only there.

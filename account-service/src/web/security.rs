@@ -12,7 +12,7 @@ use qrcode::{Color, EcLevel, QrCode};
 
 use super::second_step::{is_right, open_secret, place};
 use super::visitor::Visitor;
-use super::{Frame, PageError, Place, Posted, answer, page, posted, see_other};
+use super::{Frame, PageError, Place, Posted, answer, begin_as, page, posted, see_other};
 use crate::form::encode;
 use crate::passwords;
 use crate::second_factor::{
@@ -21,7 +21,7 @@ use crate::second_factor::{
 use crate::shared::Shared;
 use crate::store::activity::{self, Kind};
 use crate::store::web_sessions::{self, Session};
-use crate::store::{accounts, second_factors};
+use crate::store::{accounts, mail_challenges, second_factors};
 use crate::words;
 
 pub(super) const FORM: &str = "security";
@@ -107,9 +107,12 @@ async fn try_change_password(shared: &Shared, request: Request) -> Result<Respon
         return overview(shared, &posted.visitor, &session, status, Some(problem), None).await;
     }
     let hash = shared.passwords.hash(new).await?;
-    accounts::set_password(&shared.db, &session.account_id, &hash).await?;
-    web_sessions::end_others(&shared.db, &session.account_id, &session.id).await?;
-    note(shared, &session, Kind::PasswordChanged).await;
+    let mut tx = begin_as(shared, &session).await?;
+    accounts::set_password(&mut tx, &session.account_id, &hash).await?;
+    web_sessions::end_others(&mut tx, &session.account_id, &session.id).await?;
+    mail_challenges::end_of_account(&mut tx, &session.account_id).await?;
+    tx.commit().await?;
+    tell(shared, &session, Kind::PasswordChanged, "", "identity-mail-password").await;
     let done = "security-password-done";
     overview(shared, &posted.visitor, &session, StatusCode::OK, None, Some(done)).await
 }
@@ -181,13 +184,14 @@ async fn try_confirm_app(shared: &Shared, request: Request) -> Result<Response, 
         return Ok(setup(shared, &posted.visitor, &session, &secret, status, Some(error)));
     };
     let codes = new_recovery_codes();
-    let mut tx = shared.db.begin().await?;
-    if !second_factors::confirm(&mut tx, account, step, &hashes(shared, &session, &codes), shared.now()).await? {
+    let hashes = hashes(shared, &session, &codes);
+    let mut tx = begin_as(shared, &session).await?;
+    if !second_factors::confirm(&mut tx, account, &begun.sealed_secret, step, &hashes, shared.now()).await? {
         return Ok(see_other("/security"));
     }
+    web_sessions::end_others(&mut tx, account, &session.id).await?;
     tx.commit().await?;
-    web_sessions::end_others(&shared.db, account, &session.id).await?;
-    note(shared, &session, Kind::SecondStepOn).await;
+    tell(shared, &session, Kind::SecondStepOn, "", "identity-mail-step-on").await;
     Ok(show_codes(shared, &posted.visitor, &session, codes))
 }
 
@@ -198,14 +202,14 @@ pub(super) async fn renew_codes(State(shared): State<Arc<Shared>>, request: Requ
             Ok(both) => both,
             Err(elsewhere) => return Ok(elsewhere),
         };
-        if !super::second_step::is_on(&shared, &session.account_id).await? {
+        if !super::second_step::has_app(&shared, &session.account_id).await? {
             return Ok(see_other("/security"));
         }
         let codes = new_recovery_codes();
-        let mut tx = shared.db.begin().await?;
+        let mut tx = begin_as(&shared, &session).await?;
         second_factors::replace_codes(&mut tx, &session.account_id, &hashes(&shared, &session, &codes)).await?;
         tx.commit().await?;
-        note(&shared, &session, Kind::RecoveryCodesRenewed).await;
+        tell(&shared, &session, Kind::RecoveryCodesRenewed, "", "identity-mail-codes").await;
         Ok(show_codes(&shared, &posted.visitor, &session, codes))
     };
     answer(&shared, outcome.await)
@@ -223,19 +227,14 @@ pub(super) async fn turn_off(State(shared): State<Arc<Shared>>, request: Request
             let problem = Some(("off", "security-code-wrong"));
             return overview(&shared, &posted.visitor, &session, StatusCode::UNPROCESSABLE_ENTITY, problem, None).await;
         }
-        let mut tx = shared.db.begin().await?;
+        let mut tx = begin_as(&shared, &session).await?;
         second_factors::end(&mut tx, &session.account_id).await?;
         tx.commit().await?;
-        note(&shared, &session, Kind::SecondStepOff).await;
+        tell(&shared, &session, Kind::SecondStepOff, "", "identity-mail-step-off").await;
         let done = Some("security-off-done");
         overview(&shared, &posted.visitor, &session, StatusCode::OK, None, done).await
     };
     answer(&shared, outcome.await)
-}
-
-async fn note(shared: &Shared, session: &Session, kind: Kind) {
-    tracing::info!(account.id = %session.account_id, ?kind, "something about signing in was changed");
-    activity::note(&shared.db, &session.account_id, kind, "", shared.now()).await;
 }
 
 fn hashes(shared: &Shared, session: &Session, codes: &[String]) -> Vec<[u8; 32]> {
@@ -279,6 +278,11 @@ pub(super) async fn recently_signed_in_for(
 /// Whether somebody signed in a moment ago, as everything needs that is hard to undo.
 pub(super) fn is_recent(shared: &Shared, session: &Session) -> bool {
     shared.now() - session.signed_in_at <= RECENT_SECONDS
+}
+
+/// When somebody signed in who is signed in, but not recently.
+pub(super) fn not_recent(shared: &Shared) -> i64 {
+    shared.now() - RECENT_SECONDS - 1
 }
 
 /// Sign in once more, and come back to this page of ours.

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
 use super::visitor::Visitor;
-use super::{Frame, PageError, Place, answer, confirm, page, posted, see_other, when};
+use super::{Frame, PageError, Place, answer, begin_as, confirm, own_id, page, posted, see_other, when};
 use crate::shared::Shared;
 use crate::store::web_sessions;
 use crate::words;
@@ -72,11 +72,7 @@ pub(super) async fn end(State(shared): State<Arc<Shared>>, Path(id): Path<String
     let outcome = async {
         let posted = posted(&shared, request, FORM).await?;
         let Some(session) = &posted.visitor.session else { return Ok(see_other("/sign-in?next=%2Fsessions")) };
-        // Ids are 16 letters and digits; nothing else goes on to the database.
-        if id.len() != 16 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(PageError::NotFound);
-        }
-        web_sessions::end_one(&shared.db, &session.account_id, &id).await?;
+        web_sessions::end_one(&shared.db, &session.account_id, own_id(&id)?).await?;
         Ok(see_other("/sessions"))
     };
     answer(&shared, outcome.await)
@@ -87,7 +83,9 @@ pub(super) async fn end_others(State(shared): State<Arc<Shared>>, request: Reque
     let outcome = async {
         let posted = posted(&shared, request, FORM).await?;
         let Some(session) = &posted.visitor.session else { return Ok(see_other("/sign-in?next=%2Fsessions")) };
-        web_sessions::end_others(&shared.db, &session.account_id, &session.id).await?;
+        let mut tx = begin_as(&shared, session).await?;
+        web_sessions::end_others(&mut tx, &session.account_id, &session.id).await?;
+        tx.commit().await?;
         Ok(see_other("/sessions"))
     };
     answer(&shared, outcome.await)

@@ -65,12 +65,12 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
     let entered = Entered::read(shared, request, FORM).await?;
     match check_password(shared, &entered).await? {
         Verdict::Right(account) => {
-            renew_hash(shared, &account, entered.password()).await?;
-            if second_step::is_on(shared, &account.id).await? {
+            let account = renew_hash(shared, account, entered.password()).await?;
+            if second_step::has_app(shared, &account.id).await? {
                 return second_step::ask(shared, &entered.visitor, &entered.next, &account).await;
             }
             tracing::info!(account.id = %account.id, "signed in");
-            entered.go_on(shared, &account.id, &account.email).await
+            entered.go_on(shared, &account).await
         }
         Verdict::Wrong => again(shared, &entered, words::say("signin-mismatch")).await,
         Verdict::Suspended => refuse_suspended(shared, &entered).await,
@@ -134,14 +134,15 @@ async fn compare(shared: &Shared, email: &str, password: &str) -> Result<(bool, 
 }
 
 /// The only moment at which a hash can be made anew is when its password is at hand. On a busy day it waits for another.
-async fn renew_hash(shared: &Shared, account: &Account, password: &str) -> Result<(), PageError> {
+async fn renew_hash(shared: &Shared, account: Account, password: &str) -> Result<Account, PageError> {
     if Passwords::is_outdated(&account.password_hash)
         && let Ok(hash) = shared.passwords.hash(password).await
+        && accounts::rehash(&shared.db, &account.id, &account.password_hash, &hash).await?
     {
-        accounts::rehash(&shared.db, &account.id, &account.password_hash, &hash).await?;
         tracing::info!(account.id = %account.id, "a password hash was brought up to date");
+        return Ok(Account { password_hash: hash, ..account });
     }
-    Ok(())
+    Ok(account)
 }
 
 /// The page, with all the ways that this service, or the person who is to show anew that it is them, has.

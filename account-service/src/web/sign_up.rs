@@ -20,7 +20,7 @@ use crate::passwords::{self, normalise_email};
 use crate::rate_limits::Attempt;
 use crate::secrets::Secret;
 use crate::shared::Shared;
-use crate::store::mail_challenges::{Meant, Purpose};
+use crate::store::mail_challenges::{self, Meant, Purpose};
 use crate::store::{accounts, activity};
 use crate::words;
 
@@ -89,8 +89,7 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
     match try_sign_up(shared, &entered).await? {
         Ok(SignedUp::Now(id, email)) => {
             send_code(shared, &id, &email).await?;
-            welcome(shared, &id).await;
-            entered.go_on(shared, &id, &email).await
+            welcome(shared, entered, &id).await
         }
         Ok(SignedUp::OnceConfirmed(ticket)) => Ok(code_page(shared, &entered, ticket.as_str(), None)),
         Err(problem) => {
@@ -160,26 +159,35 @@ pub(super) async fn confirm(State(shared): State<Arc<Shared>>, request: Request)
 async fn try_confirm(shared: &Shared, request: Request) -> Result<Response, PageError> {
     check_open(shared)?;
     let entered = Entered::read(shared, request, CODE_FORM).await?;
-    let Some(meant) = codes::judge(shared, Purpose::SignUp, &entered).await? else {
+    let wrong = || {
         let ticket = entered.value("ticket").to_owned();
-        return Ok(code_page(shared, &entered, &ticket, Some(words::say("mailed-code-wrong"))));
+        code_page(shared, &entered, &ticket, Some(words::say("mailed-code-wrong")))
     };
-    let (Some(email), Some(hash)) = (meant.email, meant.password_hash) else { return Err(PageError::Unavailable) };
+    let Some(right) = codes::judge(shared, Purpose::SignUp, &entered).await? else { return Ok(wrong()) };
+    let Meant { email: Some(email), password_hash: Some(hash), .. } = &right.meant else {
+        return Err(PageError::Unavailable);
+    };
     let id = AccountId::from_bytes(&random::bytes());
-    if !accounts::insert(&shared.db, &id, &email, &hash, shared.now()).await? {
+    let mut tx = shared.db.begin().await?;
+    if !mail_challenges::use_up(&mut tx, &right).await? {
+        return Ok(wrong());
+    }
+    if !accounts::insert_proved(&mut tx, &id, email, hash, shared.now()).await? {
         // Typed twice, in two pages: the address is theirs, so they may know.
         let problem = Problem::Email("signup-email-taken");
         let Entered { visitor, next, .. } = &entered;
-        return Ok(sign_up_page(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, next, &email, problem));
+        return Ok(sign_up_page(shared, visitor, StatusCode::UNPROCESSABLE_ENTITY, next, email, problem));
     }
-    accounts::verify_email(&shared.db, &id, shared.now()).await?;
-    welcome(shared, &id).await;
-    entered.go_on(shared, &id, &email).await
+    tx.commit().await?;
+    welcome(shared, entered, &id).await
 }
 
-async fn welcome(shared: &Shared, id: &AccountId) {
+/// Sign a new account's person in, and send them on.
+async fn welcome(shared: &Shared, entered: Entered, id: &AccountId) -> Result<Response, PageError> {
     tracing::info!(account.id = %id, "signed up");
     activity::note(&shared.db, id, activity::Kind::SignedUp, "", shared.now()).await;
+    let account = accounts::by_id(&shared.db, id).await?.ok_or(PageError::Unavailable)?;
+    entered.go_on(shared, &account).await
 }
 
 fn code_page(shared: &Shared, entered: &Entered, ticket: &str, error: Option<String>) -> Response {

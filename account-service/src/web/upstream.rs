@@ -14,10 +14,10 @@ use macloud_proto::ids::AccountId;
 use macloud_service_kit::random;
 
 use super::credentials::{Next, go_on};
-use super::security::{self, is_recent, recently_signed_in_for};
+use super::security::{self, is_recent, not_recent, recently_signed_in_for};
 use super::sign_in::sign_in_page;
 use super::visitor::Visitor;
-use super::{Frame, PageError, Place, answer, page, posted, second_step, see_other, when};
+use super::{Frame, PageError, Place, answer, begin_as, page, posted, second_step, see_other, when};
 use crate::config::SignUp;
 use crate::form::Form;
 use crate::passwords::normalise_email;
@@ -169,7 +169,12 @@ async fn try_finish(shared: &Shared, id: &str, request: Request) -> Result<Respo
             back_to_sign_in(shared, &visitor, provider, &next, status, "identity-provider-not-again", None).await
         }
         TripPurpose::SignIn | TripPurpose::SignInAgain => {
-            sign_in(shared, visitor, &parts.headers, provider, person, &next).await
+            // Coming back at once shows only that the provider remembers this browser: no newer than it says.
+            let at = match trip.purpose {
+                TripPurpose::SignInAgain => shared.now(),
+                _ => person.signed_in_at.map_or_else(|| not_recent(shared), |at| at.min(shared.now())),
+            };
+            sign_in(shared, visitor, &parts.headers, provider, person, at, &next).await
         }
     }
 }
@@ -185,6 +190,7 @@ async fn sign_in(
     headers: &HeaderMap,
     provider: &Provider,
     person: Person,
+    at: i64,
     next: &Next,
 ) -> Result<Response, PageError> {
     let issuer = &provider.settings.issuer;
@@ -192,18 +198,23 @@ async fn sign_in(
         Some(id) => accounts::by_id(&shared.db, &id).await?,
         None => None,
     };
-    let Some(account) = account else { return new_account(shared, visitor, headers, provider, person, next).await };
+    let Some(account) = account else {
+        return new_account(shared, visitor, headers, provider, person, at, next).await;
+    };
     if account.suspended {
         let status = StatusCode::FORBIDDEN;
         return back_to_sign_in(shared, &visitor, provider, next, status, "signin-suspended", None).await;
     }
     let label = label(&person);
-    identities::used(&shared.db, issuer, &person.subject, &label, shared.now()).await?;
-    if second_step::is_on(shared, &account.id).await? {
+    if !identities::used(&shared.db, issuer, &person.subject, &label, shared.now()).await? {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        return back_to_sign_in(shared, &visitor, provider, next, status, "identity-provider-lost", None).await;
+    }
+    if second_step::has_app(shared, &account.id).await? {
         return second_step::ask(shared, &visitor, next, &account).await;
     }
     tracing::info!(account.id = %account.id, provider = %provider.settings.id, "signed in through another provider");
-    go_on(shared, visitor, headers, &account.id, &account.email, next).await
+    go_on(shared, &visitor, headers, &account, at, next).await
 }
 
 /// Somebody who is not known yet becomes a new account, if the provider vouches for an address that has none.
@@ -213,6 +224,7 @@ async fn new_account(
     headers: &HeaderMap,
     provider: &Provider,
     person: Person,
+    at: i64,
     next: &Next,
 ) -> Result<Response, PageError> {
     let status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -231,9 +243,8 @@ async fn new_account(
     let id = AccountId::from_bytes(&random::bytes());
     let now = shared.now();
     let mut tx = shared.db.begin().await?;
-    let made = accounts::insert_without_password(&mut tx, &id, &email, now).await?
-        && identities::insert_with(&mut tx, &id, &provider.settings.issuer, &person.subject, &label(&person), now)
-            .await?;
+    let made = accounts::insert_proved(&mut tx, &id, &email, "", now).await?
+        && identities::insert(&mut tx, &id, &provider.settings.issuer, &person.subject, &label(&person), now).await?;
     if !made {
         // Another page of theirs was quicker.
         drop(tx);
@@ -242,7 +253,8 @@ async fn new_account(
     tx.commit().await?;
     tracing::info!(account.id = %id, provider = %provider.settings.id, "signed up through another provider");
     activity::note(&shared.db, &id, Kind::SignedUp, "", now).await;
-    go_on(shared, visitor, headers, &id, &email, next).await
+    let account = accounts::by_id(&shared.db, &id).await?.ok_or(PageError::Unavailable)?;
+    go_on(shared, &visitor, headers, &account, at, next).await
 }
 
 /// How people recognise who they are there.
@@ -348,12 +360,15 @@ async fn link_back(
     };
     let (issuer, now) = (&provider.settings.issuer, shared.now());
     let name = provider.settings.name.as_str();
-    if !identities::insert(&shared.db, account, issuer, &person.subject, &label(person), now).await? {
+    let mut tx = begin_as(shared, &session).await?;
+    if !identities::insert(&mut tx, account, issuer, &person.subject, &label(person), now).await? {
+        drop(tx);
         let own = identities::owner(&shared.db, issuer, &person.subject).await?.as_ref() == Some(account);
         let key = if own { "identity-provider-linked-already" } else { "identity-provider-somebody-elses" };
         let (status, problem) = (StatusCode::UNPROCESSABLE_ENTITY, Some(words::with(key, &[("name", name.into())])));
         return list(shared, visitor, &session, status, problem, None).await;
     }
+    tx.commit().await?;
     security::tell(shared, &session, Kind::ProviderLinked, name, "identity-mail-linked").await;
     let done = Some(words::with("identity-provider-linked", &[("name", name.into())]));
     list(shared, visitor, &session, StatusCode::OK, None, done).await
@@ -368,8 +383,7 @@ pub(super) async fn unlink(State(shared): State<Arc<Shared>>, request: Request) 
         };
         let value = |name| posted.form.value(name).unwrap_or_default();
         let account = &session.account_id;
-        let mut tx = shared.db.begin().await?;
-        identities::hold(&mut tx, account).await?;
+        let mut tx = begin_as(&shared, &session).await?;
         let gone = identities::delete(&mut tx, account, value("issuer"), value("subject")).await?;
         if gone && identities::ways(&mut tx, account).await? == 0 {
             drop(tx);

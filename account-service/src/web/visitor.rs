@@ -1,12 +1,13 @@
 //! Who is at the browser: a cookie, and the session behind it if somebody signed in.
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use macloud_proto::ids::{AccountId, base32};
+use macloud_proto::ids::base32;
 use macloud_service_kit::random;
 
 use super::PageError;
 use crate::secrets::{Kind, Secret, lookup_hash};
 use crate::shared::Shared;
+use crate::store::accounts::Account;
 use crate::store::activity;
 use crate::store::web_sessions::{self, Session};
 
@@ -38,32 +39,39 @@ impl Visitor {
         Self { hash: cookie.hash(), cookie, fresh: true, lasting: false, session: None }
     }
 
-    /// The same browser, now signed in: with a new cookie, so that nobody who knew the old one comes along.
+    /// The same browser, now signed in, by somebody who showed at `signed_in_at` who they are: with a new cookie, so that nobody
+    /// who knew the old one comes along. `None` when the account's password changed since the account was read.
     pub(crate) async fn signed_in(
-        self,
+        &self,
         shared: &Shared,
-        account: &AccountId,
-        email: &str,
+        account: &Account,
+        signed_in_at: i64,
         headers: &HeaderMap,
-    ) -> Result<Self, PageError> {
-        if self.session.is_some() {
-            web_sessions::end(&shared.db, &self.hash).await?;
-        }
+    ) -> Result<Option<Self>, PageError> {
         let now = shared.now();
         let id: [u8; 10] = random::bytes();
+        let session = Session {
+            id: base32(&id),
+            account_id: account.id.clone(),
+            email: account.email.clone(),
+            signed_in_at,
+            last_seen_at: now,
+        };
         let mut visitor = Self { lasting: true, ..Self::stranger() };
         let expires_at = now + i64::from(shared.config.lives.session_seconds);
         let device = device_name(headers);
-        web_sessions::insert(&shared.db, &visitor.hash, &base32(&id), account, now, expires_at, device).await?;
-        activity::note(&shared.db, account, activity::Kind::SignedIn, device, now).await;
-        visitor.session = Some(Session {
-            id: base32(&id),
-            account_id: account.clone(),
-            email: email.to_owned(),
-            signed_in_at: now,
-            last_seen_at: now,
-        });
-        Ok(visitor)
+        let mut tx = shared.db.begin().await?;
+        let hash = &account.password_hash;
+        if !web_sessions::insert(&mut tx, &visitor.hash, &session, hash, expires_at, device).await? {
+            return Ok(None);
+        }
+        tx.commit().await?;
+        if self.session.is_some() {
+            web_sessions::end(&shared.db, &self.hash).await?;
+        }
+        activity::note(&shared.db, &account.id, activity::Kind::SignedIn, device, now).await;
+        visitor.session = Some(session);
+        Ok(Some(visitor))
     }
 
     /// The same browser, signed out, with yet another cookie.
@@ -77,17 +85,12 @@ impl Visitor {
         shared.master.form_token(self.cookie.as_str(), form)
     }
 
-    /// What the browser is known by: a hash of its cookie.
-    pub(crate) const fn browser_hash(&self) -> [u8; 32] {
-        self.hash
-    }
-
     pub(super) fn owns_form(&self, shared: &Shared, form: &str, token: &str) -> bool {
         !self.fresh && shared.master.form_token_matches(self.cookie.as_str(), form, token)
     }
 
-    /// What stands for this browser where its cookie must not.
-    pub(super) fn browser(&self) -> &[u8; 32] {
+    /// What stands for this browser where its cookie must not: a hash of it.
+    pub(crate) const fn browser(&self) -> &[u8; 32] {
         &self.hash
     }
 

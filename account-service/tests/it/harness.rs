@@ -174,6 +174,27 @@ impl World {
         }
     }
 
+    /// Have every write of a kind, such as `DELETE ON web_sessions`, do something more inside of the database.
+    pub async fn on_every(&self, write: &str, more: &str) {
+        let sql = match &self.database {
+            DatabaseSettings::Sqlite(_) => format!("CREATE TRIGGER more AFTER {write} BEGIN {more}; END"),
+            DatabaseSettings::Postgres { .. } => format!(
+                "CREATE FUNCTION more() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {more}; RETURN NULL; END $$; \
+                 CREATE TRIGGER more AFTER {write} FOR EACH ROW EXECUTE FUNCTION more()"
+            ),
+        };
+        self.execute(sql).await;
+    }
+
+    /// No more of [`Self::on_every`].
+    pub async fn no_more(&self, table: &str) {
+        let sql = match &self.database {
+            DatabaseSettings::Sqlite(_) => "DROP TRIGGER more".to_owned(),
+            DatabaseSettings::Postgres { .. } => format!("DROP TRIGGER more ON {table}"),
+        };
+        self.execute(sql).await;
+    }
+
     /// One text out of the database.
     pub async fn look_up(&self, sql: &'static str) -> String {
         match &self.database {

@@ -2,7 +2,11 @@
 
 use axum::http::StatusCode;
 
+use macloud_proto::accounts::v1::StoreEventGrantRequest;
+
 use crate::harness::{Answer, Authorization, Browser, Kind, PASSWORD, World, on_both_databases, text};
+use crate::members::home_of;
+use crate::pairing::{Connector, decide};
 
 const EMAIL: &str = "ada@example.org";
 
@@ -236,13 +240,81 @@ on_both_databases! {
         let asked = Authorization::new("alexa");
         let stolen = thief.allow(&asked).await;
         let tokens = world.redeem(&client, &stolen, &asked).await.json();
+        let home = home_of(world, &mut thief).await;
+        let (mut key, _) = crate::passkeys::add(&mut thief, "Theirs").await;
         crate::second_step::turn_on(world, &mut thief).await;
+        let events = StoreEventGrantRequest {
+            account_id: world.service.list_users().await.unwrap()[0].id.to_string(),
+            region: "EU".into(),
+            sealed: b"theirs".to_vec().into(),
+        };
+        world.accounts().store_event_grant(events).await.unwrap();
+        // What is allowed and not fetched yet.
+        let held = thief.allow(&asked).await;
+        let connector = Connector::new();
+        let begun = connector.begin(world, "Pi").await;
+        decide(&mut thief, &begun, "allow").await;
         let mut owner = world.browser();
-        let (page, code) = forgot(world, &mut owner, EMAIL).await;
+        let before = world.mails();
+        let page = owner.get("/forgot").await;
+        let page = owner.submit(&page, "/forgot", &[("email", EMAIL)]).await;
+        let code = Some(code(world, &before));
         let landed = owner.submit(&page, "/reset", &[("code", &code.unwrap()), ("password", "a new long one")]).await;
         assert_eq!(landed.status, StatusCode::SEE_OTHER, "no second step of somebody else: {}", landed.text);
         assert_eq!(owner.get("/homes").await.status, StatusCode::OK);
         assert_eq!(world.refresh(&client, text(&tokens, "refresh_token")).await.status, StatusCode::BAD_REQUEST);
+        assert_eq!(world.redeem(&client, &held, &asked).await.error(), "invalid_grant");
+        assert_eq!(connector.poll(world, &begun).await.error(), "invalid_grant");
+        assert_eq!(thief.get("/homes").await.status, StatusCode::SEE_OTHER);
+        assert_eq!(owner.get(&format!("/homes/{home}")).await.status, StatusCode::NOT_FOUND);
+        let refused = crate::passkeys::sign_in(&mut world.browser(), &mut key, "/sign-in").await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+        assert!(owner.get("/security/passkeys").await.text.contains("You have none yet"));
+        assert_eq!(world.look_up("SELECT CAST(COUNT(*) AS TEXT) FROM event_grants").await, "0");
+    }
+
+    // A new table of people's rows is put on one of these lists, and ended in `set_anew` if it must be.
+    async fn whatever_is_kept_of_people_ends_with_the_first_proof_or_may_stay(world: &World) {
+        let ends = [
+            "codes", "event_grants", "grants", "home_assistant_users", "identities", "instances", "mail_challenges", "members", "pairings",
+            "passkeys", "recovery_codes", "totp_secrets", "web_sessions",
+        ];
+        // What happened, what an operator gave, what is paid for, and what is of no use without a session or a home that ended.
+        let stays = [
+            "account_plans", "activity", "audit", "billing_accounts", "billing_subscriptions", "home_assistant_trips", "link_attempts",
+            "mailed_codes", "plan_notices", "sign_in_trips", "uses",
+        ];
+        let mut known: Vec<&str> = ends.into_iter().chain(stays).collect();
+        known.sort_unstable();
+        let columns = world.service.check_schema().await.unwrap().1;
+        let tables: Vec<&str> =
+            columns.iter().filter(|(_, column)| column == "account_id").map(|(table, _)| table.as_str()).collect();
+        assert_eq!(tables, known);
+    }
+
+    async fn a_code_is_still_good_after_a_fault_of_ours(world: &World) {
+        world.person(EMAIL).await;
+        let mut browser = world.browser();
+        let (page, code) = forgot(world, &mut browser, EMAIL).await;
+        let code = code.unwrap();
+        world.on_every("DELETE ON web_sessions", "INSERT INTO accounts (id) VALUES (NULL)").await;
+        let fields = [("code", code.as_str()), ("password", "a new long one")];
+        let failed = browser.submit(&page, "/reset", &fields).await;
+        assert_eq!(failed.status, StatusCode::SERVICE_UNAVAILABLE);
+        world.no_more("web_sessions").await;
+        let landed = browser.submit(&page, "/reset", &fields).await;
+        assert_eq!(landed.status, StatusCode::SEE_OTHER, "{}", landed.text);
+    }
+
+    async fn a_changed_password_ends_reset_codes_that_were_asked_for(world: &World) {
+        let mut owner = world.person(EMAIL).await;
+        let mut thief = world.browser();
+        let (page, code) = forgot(world, &mut thief, EMAIL).await;
+        let security = owner.get("/security").await;
+        let changed = owner.submit(&security, "/security/password", &[("new_password", "another long one")]).await;
+        assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
+        let late = thief.submit(&page, "/reset", &[("code", &code.unwrap()), ("password", "a stolen one")]).await;
+        assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY);
     }
 
     async fn mail_goes_to_the_address_and_to_nobody_else(world: &World) {

@@ -397,6 +397,41 @@ on_both_databases! {
         assert_eq!(export(&mut cleo).await.json()["invited"].as_array().unwrap().len(), 0);
     }
 
+    async fn an_invitation_for_an_address_waits_until_the_address_is_proved(world: &World) {
+        let (mut ada, mut ben) = (world.person(ADA).await, world.person(BEN).await);
+        let home = home_of(world, &mut ada).await;
+        unconfirm(world, BEN).await;
+        for role in ["member", "owner"] {
+            let made = if role == "member" {
+                invite(&mut ada, &home, &[("name", "Ben"), ("role", role), ("email", BEN)]).await
+            } else {
+                crate::moving::offer(&mut ada, &home, &[("email", BEN)]).await
+            };
+            let link = link(&made);
+            unconfirm(world, BEN).await;
+            let first = ben.get(&link).await;
+            assert!(first.location().starts_with("/verify?next=%2Fjoin%3Fcode%3D"), "{}", first.text);
+            let verify = ben.get(first.location()).await;
+            assert!(verify.text.contains("invitation is for this address alone"), "{}", verify.text);
+            // Not by a page from elsewhere either.
+            let form = ben.get("/join").await;
+            let code = ("code", link.split('=').next_back().unwrap());
+            let forced = ben.submit(&form, "/join", &[code, ("decision", "accept")]).await;
+            assert!(forced.location().starts_with("/verify?"), "{}", forced.text);
+            assert_eq!(ben.get(&format!("/homes/{home}")).await.status == StatusCode::OK, role == "owner");
+
+            let before = world.mails();
+            let verify = ben.submit(&verify, "/verify", &[]).await;
+            let mail = world.mails().into_iter().find(|mail| !before.contains(mail)).unwrap();
+            let code = mail.split("Subject: ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+            let back = ben.submit(&verify, "/verify", &[("code", &code)]).await;
+            assert_eq!(back.location(), link);
+            let joined = answer(&mut ben, &link, "accept").await;
+            assert_eq!(joined.location(), format!("/homes/{home}"), "{}", joined.text);
+        }
+        assert!(ben.get(&format!("/homes/{home}")).await.text.contains("/rename"));
+    }
+
     async fn invitations_go_by_mail_only_from_those_who_confirmed_their_address(world: &World) {
         let mut ada = world.person(ADA).await;
         let home = home_of(world, &mut ada).await;

@@ -21,7 +21,7 @@ async fn changes_since(world: &World, since: u64) -> Vec<Subject> {
 }
 
 /// Offer a home to the account with this address; the page with the link.
-async fn offer(owner: &mut Browser<'_>, home: &str, fields: &[(&str, &str)]) -> Answer {
+pub async fn offer(owner: &mut Browser<'_>, home: &str, fields: &[(&str, &str)]) -> Answer {
     let path = format!("/homes/{home}/move");
     let page = owner.get(&path).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.text);

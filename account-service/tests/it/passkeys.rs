@@ -116,7 +116,7 @@ pub async fn add(browser: &mut Browser<'_>, name: &str) -> (Authenticator, Answe
     (authenticator, added)
 }
 
-async fn sign_in(browser: &mut Browser<'_>, authenticator: &mut Authenticator, page: &str) -> Answer {
+pub async fn sign_in(browser: &mut Browser<'_>, authenticator: &mut Authenticator, page: &str) -> Answer {
     let page = browser.get(page).await;
     let answer = authenticator.sign(&options(&page, "/sign-in/passkey"));
     browser.post("/sign-in/passkey", &fields(&page, "/sign-in/passkey", &answer)).await

@@ -108,7 +108,7 @@ impl Fake {
     fn code(&self, asked: &Asked, claims: Value, bent: Bent) -> String {
         let mut all = json!({
             "iss": self.issuer, "aud": "cloud", "sub": "ada-there", "iat": NOW, "exp": NOW + 3600, "nonce": asked.value("nonce"),
-            "email": EMAIL, "email_verified": true,
+            "auth_time": NOW, "email": EMAIL, "email_verified": true,
         });
         for (name, value) in claims.as_object().unwrap() {
             all[name] = value.clone();
@@ -429,6 +429,46 @@ with_a_provider! {
         }
         let security = browser.get("/security").await;
         assert_eq!(browser.submit(&security, "/security/app", &[]).await.status, StatusCode::OK);
+    }
+}
+
+with_a_provider! {
+    async fn a_provider_that_remembers_the_browser_is_no_recent_sign_in(world: &World, fake: &Fake) {
+        let mut browser = world.browser();
+        for (told, recent) in [(json!(NOW - 100_000), false), (json!(null), false), (json!(NOW + 100_000), true), (json!(NOW), true)] {
+            assert_eq!(sign_in(fake, &mut browser, json!({ "auth_time": told })).await.status, StatusCode::SEE_OTHER);
+            assert_eq!(browser.get("/homes").await.status, StatusCode::OK);
+            let security = browser.get("/security").await;
+            let asked = browser.submit(&security, "/security/app", &[]).await;
+            if recent {
+                assert_eq!(asked.status, StatusCode::OK, "{told}: {}", asked.text);
+            } else {
+                assert!(asked.location().ends_with("&again=1"), "{told}: {}", asked.text);
+                let page = browser.get(asked.location()).await;
+                assert!(page.text.contains("/forgot"), "a code by mail is always a way: {}", page.text);
+            }
+            // Not "again": nobody is signed in.
+            browser = world.browser();
+        }
+    }
+
+    async fn a_provider_that_was_linked_before_the_first_proof_opens_nothing(world: &World, fake: &Fake) {
+        let mut thief = world.browser();
+        let page = thief.get("/sign-up").await;
+        thief.submit(&page, "/sign-up", &[("email", "victim@example.org"), ("password", PASSWORD)]).await;
+        assert_eq!(link(fake, &mut thief, json!({})).await.status, StatusCode::OK);
+        let mut owner = world.browser();
+        let before = world.mails();
+        let page = owner.get("/forgot").await;
+        let page = owner.submit(&page, "/forgot", &[("email", "victim@example.org")]).await;
+        let mail = world.mails().into_iter().find(|mail| !before.contains(mail)).unwrap();
+        let code = mail.split("Subject: ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        let landed = owner.submit(&page, "/reset", &[("code", &code), ("password", "a new long one")]).await;
+        assert_eq!(landed.status, StatusCode::SEE_OTHER, "{}", landed.text);
+        let mut again = world.browser();
+        sign_in(fake, &mut again, json!({})).await;
+        assert!(!again.get("/security").await.text.contains("victim@example.org"), "an account of their own");
+        assert!(owner.get("/security/providers").await.text.contains("None is linked"));
     }
 }
 

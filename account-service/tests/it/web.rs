@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use macloud_account_service::Config;
 
-use crate::harness::{Kind, PASSWORD, World, on_both_databases, raw_request, text};
+use crate::harness::{Authorization, Kind, PASSWORD, World, on_both_databases, raw_request, text};
 use crate::pairing::Connector;
 
 on_both_databases! {
@@ -135,6 +135,39 @@ on_both_databases! {
         assert!(ada.get("/homes").await.text.contains("Chez"));
         ada.submit(&ask, &format!("/homes/{id}/unlink"), &[]).await;
         assert!(ada.get("/homes").await.text.contains("No home yet"));
+    }
+
+    async fn an_unlinked_app_cannot_redeem_a_code_it_still_holds(world: &World) {
+        let client = world.alexa().await;
+        let other = world.client("other", false).await;
+        let mut browser = world.person("ada@example.org").await;
+        world.link_as(&client, &mut browser).await;
+        let (asked, elsewhere) = (Authorization::new("alexa"), Authorization::new("other"));
+        let (held, others) = (browser.allow(&asked).await, browser.allow(&elsewhere).await);
+        let page = browser.get("/apps/alexa/unlink").await;
+        browser.submit(&page, "/apps/alexa/unlink", &[]).await;
+        assert_eq!(world.redeem(&client, &held, &asked).await.error(), "invalid_grant");
+        assert_eq!(world.redeem(&other, &others, &elsewhere).await.status, StatusCode::OK);
+    }
+
+    async fn a_password_that_was_changed_meanwhile_opens_no_session(world: &World) {
+        world.service.create_user("ada@example.org", PASSWORD).await.unwrap();
+        let mut browser = world.browser();
+        let page = browser.get("/sign-in").await;
+        // After it was compared, and before its session begins.
+        world.on_every("UPDATE OF created_at ON accounts", "UPDATE accounts SET password_hash = 'of another one'").await;
+        let late = browser.submit(&page, "/sign-in", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+        assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", late.text);
+        assert_eq!(browser.get("/homes").await.status, StatusCode::SEE_OTHER);
+        assert_eq!(world.look_up("SELECT CAST(COUNT(*) AS TEXT) FROM web_sessions").await, "0");
+    }
+
+    async fn a_session_that_ended_meanwhile_makes_nothing(world: &World) {
+        let mut browser = world.person("ada@example.org").await;
+        let page = browser.get("/security").await;
+        world.on_every("UPDATE OF created_at ON accounts", "DELETE FROM web_sessions").await;
+        let late = browser.submit(&page, "/security/password", &[("new_password", "another long one")]).await;
+        assert_eq!(late.status, StatusCode::FORBIDDEN, "{}", late.text);
     }
 
     async fn unlinking_an_app_ends_its_tokens_and_others_stay(world: &World) {

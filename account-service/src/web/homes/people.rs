@@ -13,7 +13,7 @@ use macloud_proto::ids::{InstanceId, base32};
 use macloud_service_kit::random;
 
 use super::super::visitor::Visitor;
-use super::super::{Frame, PageError, Place, Posted, answer, confirm, page, posted, see_other, when};
+use super::super::{Frame, PageError, Place, Posted, answer, confirm, own_id, page, posted, see_other, when};
 use super::{FORM, ShownInvitation, ShownMember, owned, page_of, reached, sign_in_first, time_left};
 use crate::form::encode;
 use crate::names::clean_name;
@@ -268,7 +268,8 @@ pub(in crate::web) async fn revoke(
         let Posted { visitor, .. } = posted(&shared, request, FORM).await?;
         let Some(session) = &visitor.session else { return Ok(sign_in_first("/homes")) };
         let home = owned(&shared, session, &id).await?.home;
-        let shown_as = invitations::revoke(&shared.db, &session.account_id, &home.id, &invitation).await?;
+        let invitation = own_id(&invitation)?;
+        let shown_as = invitations::revoke(&shared.db, &session.account_id, &home.id, invitation).await?;
         let shown_as = shown_as.ok_or(PageError::NotFound)?;
         tracing::info!(instance.id = %home.id, account.id = %session.account_id, "an invitation was taken back");
         let what = named(&shown_as, &home.name);
@@ -314,9 +315,10 @@ pub(in crate::web) async fn remove(
         let Posted { visitor, .. } = posted(&shared, request, FORM).await?;
         let Some(session) = &visitor.session else { return Ok(sign_in_first("/homes")) };
         let home = owned(&shared, session, &id).await?.home;
+        let member = own_id(&member)?;
         let now = shared.now();
         let mut tx = shared.db.begin().await?;
-        let removed = members::remove(&mut tx, &session.account_id, &home.id, &member, now).await?;
+        let removed = members::remove(&mut tx, &session.account_id, &home.id, member, now).await?;
         shared.commit(tx).await?;
         let (account, shown_as) = removed.ok_or(PageError::NotFound)?;
         tracing::info!(instance.id = %home.id, account.id = %account, "a member was removed by the home's owner");
