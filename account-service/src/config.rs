@@ -152,6 +152,9 @@ pub struct Limits {
     /// Invitations made by one account.
     #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "30/86400")]
     pub invitations_per_account: Rate,
+    /// Invitations mailed to one e-mail address, whoever makes them. The links of more are only shown.
+    #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "10/86400")]
+    pub invitation_mails_per_mailbox: Rate,
     /// Pairings begun from one address.
     #[arg(long, value_name = "REQUESTS/SECONDS", default_value = "60/600")]
     pub pairings_per_address: Rate,

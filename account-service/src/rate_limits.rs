@@ -22,6 +22,8 @@ pub(crate) enum Attempt {
     MailedCodeHere,
     /// To one address.
     Mailbox,
+    /// To one address. Apart from codes, so that nobody's invitations use those up.
+    InvitationMail,
     SignUp,
     WrongPairingCode,
     WrongInvitationCode,
@@ -96,6 +98,7 @@ impl RateLimits {
             Attempt::WrongPassword => &self.passwords,
             Attempt::SignIn
             | Attempt::Mailbox
+            | Attempt::InvitationMail
             | Attempt::WrongPasswordHere
             | Attempt::MailedCode
             | Attempt::MailedCodeHere

@@ -1,6 +1,6 @@
 # Der Link-Doktor: warum das Verknüpfen einer App nicht ging, und was zu tun ist.
 doctor-title = Link-Doktor
-doctor-intro = Die letzten Male, als jemand eine App mit diesem Konto verknüpfen wollte, und was daraus wurde.
+doctor-intro = Die letzten Male, als jemand eine App mit diesem Konto verbinden wollte, und was daraus wurde.
 doctor-empty = Noch keine Versuche
 doctor-empty-hint = Beginne das Verknüpfen in der App, zum Beispiel in der Alexa-App. Was dann geschieht, steht hier.
 doctor-sign-in = Du siehst, was in diesem Browser versucht wurde. <a href="/sign-in?next=%2Flink-doctor">Melde dich an</a>, um auch die Versuche deines Kontos zu sehen.
@@ -9,9 +9,9 @@ doctor-some-app = Eine App
 doctor-linked = Verknüpft
 doctor-open = Nicht fertig
 doctor-failed = Ging nicht
-doctor-works = { $app } ist verknüpft und hat den Zugang seitdem erneuert. Alles ist gut.
-doctor-not-refreshed = { $app } ist verknüpft. Der Zugang musste noch nicht erneuert werden.
-doctor-ended = { $app } war verknüpft und wurde seitdem getrennt.
+doctor-works = { $app } ist verbunden und hat den Zugang seitdem erneuert. Alles ist gut.
+doctor-not-refreshed = { $app } ist verbunden. Der Zugang musste noch nicht erneuert werden.
+doctor-ended = { $app } war verbunden und wurde seitdem getrennt.
 doctor-no-sign-in = { $app } führte zur Anmeldung, und niemand hat sich angemeldet.
 doctor-no-choice = Du hast dich angemeldet, und die Frage, ob { $app } deine Musik steuern darf, blieb offen.
 doctor-no-token = Du hast es erlaubt, und { $app } hat den Zugang nicht abgeholt.
@@ -43,4 +43,4 @@ doctor-verifier = { $app } konnte nicht zeigen, dass sie es ist, die begonnen ha
 doctor-verifier-operator = code_verifier fehlt, ist falsch oder passt nicht zu code_challenge. Wenn sich in der App die Anfragen mehrerer Menschen vermischen, sieht das so aus.
 doctor-database = Auf unserer Seite hat in dem Moment etwas nicht geantwortet.
 doctor-database-operator = Die Datenbank war weg. Das Protokoll sagt, wann und warum („the database did not answer“).
-doctor-refresh-client-auth = { $app } war verknüpft, konnte aber nicht beweisen, wer sie ist, als sie den Zugang erneuern wollte.
+doctor-refresh-client-auth = { $app } war verbunden, konnte aber nicht beweisen, wer sie ist, als sie den Zugang erneuern wollte.

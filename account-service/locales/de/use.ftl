@@ -1,4 +1,4 @@
-# Was über verknüpfte Apps getan wurde.
+# Was über verbundene Apps getan wurde.
 use-line = { $app }: { $what } in { $home }
 use-line-by = { $app }, benutzt von { $who }: { $what } in { $home }
 use-a-home = einem Zuhause, das nicht mehr mit dir geteilt ist
@@ -26,5 +26,5 @@ use-newest = Zurück zu den neuesten
 use-last-command = Letzter Befehl, der geklappt hat
 use-none-yet = noch keiner
 use-access-renewed = Zugang erneuert
-use-link-doctor = Eine App ließ sich nicht verknüpfen? Was aus jedem Versuch wurde, steht im <a href="/link-doctor">Link-Doktor</a>.
+use-link-doctor = Eine App ließ sich nicht verbinden? Was aus jedem Versuch wurde, steht im <a href="/link-doctor">Link-Doktor</a>.
 use-see-plan = Wie viel du nutzen kannst und was schon genutzt ist: <a href="/plan">dein Tarif</a>.

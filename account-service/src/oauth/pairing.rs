@@ -28,7 +28,7 @@ use crate::secrets::{DPOP_NONCE_SECONDS, Kind, Secret, lookup_hash};
 use crate::shared::Shared;
 use crate::store::instances::Instance;
 use crate::store::pairings::{Allowed, Pairing};
-use crate::store::{activity, instances, pairings};
+use crate::store::{accounts, activity, instances, pairings};
 
 pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -104,15 +104,19 @@ pub(super) async fn poll(shared: &Shared, headers: &HeaderMap, form: &Form) -> R
         Some(false) => Err(OAuthError::AccessDenied("The pairing was declined")),
         _ if pairing.expires_at <= shared.now() => Err(OAuthError::ExpiredToken),
         // An allowed pairing is handed over even to a hasty connector.
-        Some(true) => redeem(shared, &device_code, &pairing.identity_key).await,
+        Some(true) => redeem(shared, &device_code, &pairing).await,
         None if pairings::poll(&shared.db, &device_code, shared.now()).await? => Err(OAuthError::AuthorizationPending),
         None => Err(OAuthError::SlowDown),
     }
 }
 
-async fn redeem(shared: &Shared, device_code: &[u8; 32], key: &[u8; 32]) -> Result<Value, OAuthError> {
-    let now = shared.now();
+async fn redeem(shared: &Shared, device_code: &[u8; 32], pairing: &Pairing) -> Result<Value, OAuthError> {
+    let (key, now) = (&pairing.identity_key, shared.now());
     let mut tx = shared.db.begin().await?;
+    if let Some(account) = &pairing.account_id {
+        // Before the pairing, as whoever ends what an account allowed: nobody waits for each other.
+        accounts::hold(&mut tx, account).await?;
+    }
     let Some(Allowed { account, name, replaces }) = pairings::redeem(&mut tx, device_code, now).await? else {
         return Err(OAuthError::InvalidGrant("The device code is unknown or was used"));
     };

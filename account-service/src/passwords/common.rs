@@ -19,7 +19,7 @@ pub(super) fn is_common(password: &str, email: &str) -> bool {
         || is_one_step(&text)
         // Nothing but digits and signs has no core to know.
         || text.chars().any(char::is_alphabetic)
-            && cores(&text).iter().any(|core| is_known(core, email) || is_known(repeated(core), email))
+            && cores(&text).iter().any(|core| is_known(core, &text, email) || is_known(repeated(core), &text, email))
 }
 
 /// What is left of `Passw0rd1!`: without what stands around its letters, and with letters for what looks like them;
@@ -47,11 +47,11 @@ fn plain(text: &str, one: char) -> String {
 }
 
 /// Nothing but a common word, or what is known about the person.
-fn is_known(core: &str, email: &str) -> bool {
+fn is_known(core: &str, text: &str, email: &str) -> bool {
     let (name, domain) = email.split_once('@').unwrap_or_default();
     let host = domain.split('.').next().unwrap_or_default();
-    // Three letters and digits around them are soon tried; longer ones have to be known.
-    core.chars().count() < 4
+    // Three letters with a few digits around them are soon tried; longer ones, or with more around them, have to be known.
+    (core.chars().count() < 4 && text.chars().count() < 12)
         || CORES.contains(core)
         || [name, domain, host].contains(&core)
         || name.split(['.', '-', '_', '+']).any(|part| part == core)
@@ -134,6 +134,8 @@ mod tests {
         let email = "marlene.dietrich@example.org";
         for good in [
             "correct horse battery",
+            "482190735514a",
+            "7#93!20%k41$58",
             "a new long one",
             "long enough",
             "another long one",

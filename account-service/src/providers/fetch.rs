@@ -52,21 +52,7 @@ impl Fetcher {
     }
 
     fn may_reach(&self, url: &Url) -> bool {
-        let address = match url.host() {
-            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-            Some(Host::Domain(_)) => None,
-            None => return false,
-        };
-        let on_this_machine = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            _ => address.is_some_and(|address| address.is_loopback()),
-        };
-        let secure = url.scheme() == "https" || url.scheme() == "http" && self.private && on_this_machine;
-        secure
-            && url.username().is_empty()
-            && url.password().is_none()
-            && (self.private || address.is_none_or(is_public))
+        may_reach(url, self.private)
     }
 
     /// What the library fetches with. It owns what it needs, so that its futures borrow nothing of ours.
@@ -99,6 +85,23 @@ impl Fetcher {
         }
         Ok(answer.body(bytes)?)
     }
+}
+
+/// Whether a provider's address may be asked at all: over https, on the internet. Where `private` ones are allowed, also plain
+/// http on this machine.
+pub(super) fn may_reach(url: &Url, private: bool) -> bool {
+    let address = match url.host() {
+        Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+        Some(Host::Domain(_)) => None,
+        None => return false,
+    };
+    let on_this_machine = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        _ => address.is_some_and(|address| address.is_loopback()),
+    };
+    let secure = url.scheme() == "https" || url.scheme() == "http" && private && on_this_machine;
+    secure && url.username().is_empty() && url.password().is_none() && (private || address.is_none_or(is_public))
 }
 
 /// Names lead only to public addresses.

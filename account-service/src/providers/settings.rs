@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::fetch;
+
 /// Other OpenID providers to sign in with, as they are given on the command line.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct IdentityProviderArgs {
@@ -68,8 +70,8 @@ pub enum IdentityProviderError {
     Twice(String),
     /// Not https.
     #[error(
-        "the issuer of the identity provider {0:?} must be an https address (plain http on this machine only with \
-         dangerous_allow_private_addresses)"
+        "the issuer of the identity provider {0:?} must be an https address on the internet (private ones, and plain http on \
+         this machine, only with dangerous_allow_private_addresses)"
     )]
     Issuer(String),
 }
@@ -123,8 +125,8 @@ impl IdentityProvider {
         }
         let url = url::Url::parse(&self.issuer).ok();
         let usable = url.is_some_and(|url| {
-            let clean = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-            clean && (url.scheme() == "https" || url.scheme() == "http" && self.dangerous_allow_private_addresses)
+            let clean = url.query().is_none() && url.fragment().is_none();
+            clean && fetch::may_reach(&url, self.dangerous_allow_private_addresses)
         });
         if usable { Ok(()) } else { Err(IdentityProviderError::Issuer(self.id.clone())) }
     }
@@ -165,7 +167,12 @@ mod tests {
         ] {
             assert!(read(&good.replacen(from, to, 1)).is_err(), "{to}");
         }
-        let plain = good.replacen("https://", "http://", 1) + "dangerous_allow_private_addresses = true";
-        assert!(read(&plain).is_ok());
+        let private = |issuer: &str| {
+            read(&(good.replacen("https://id.example", issuer, 1) + "dangerous_allow_private_addresses = true")).is_ok()
+        };
+        assert!(private("http://127.0.0.1:9000") && private("http://localhost:9000") && private("https://10.0.0.2"));
+        // It would be refused at every sign-in.
+        assert!(!private("http://id.example") && !private("http://10.0.0.2"));
+        assert!(read(&good.replacen("https://id.example", "https://10.0.0.2", 1)).is_err());
     }
 }

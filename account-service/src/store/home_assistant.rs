@@ -11,19 +11,21 @@ statements! {
     BRING = "UPDATE home_assistant_trips SET sealed_code = $3, account_id = $2 \
              WHERE state_hash = $1 AND expires_at > $4 AND sealed_code IS NULL AND EXISTS \
              (SELECT 1 FROM instances i WHERE i.id = home_assistant_trips.instance_id AND i.account_id = $2 AND i.ended_at IS NULL)";
-    /// The one place where a code is handed out.
-    DELIVER = "UPDATE home_assistant_trips SET delivered_at = $3 WHERE ticket_hash = $1 AND instance_id = $2 AND expires_at > $3 \
-               AND sealed_code IS NOT NULL AND delivered_at IS NULL RETURNING sealed_code, nonce";
+    /// The one place where a code is handed out. Again, to a home that did not hear it: it takes the home's key and ticket, and
+    /// Home Assistant itself takes a code once.
+    DELIVER = "UPDATE home_assistant_trips SET delivered_at = COALESCE(delivered_at, $3) WHERE ticket_hash = $1 AND instance_id = $2 \
+               AND expires_at > $3 AND sealed_code IS NOT NULL RETURNING sealed_code, nonce";
     WAITING = "SELECT COUNT(*) FROM home_assistant_trips WHERE ticket_hash = $1 AND instance_id = $2 AND expires_at > $3 AND sealed_code IS NULL";
     /// The one place where a home's word counts.
     END = "DELETE FROM home_assistant_trips WHERE ticket_hash = $1 AND instance_id = $2 AND nonce = $3 AND expires_at > $4 \
-           AND delivered_at IS NOT NULL RETURNING account_id";
+           AND delivered_at IS NOT NULL AND account_id = (SELECT i.account_id FROM instances i WHERE i.id = $2) RETURNING account_id";
     BIND = "INSERT INTO home_assistant_users (instance_id, ha_user_id, account_id, name, is_owner, bound_at) VALUES ($1, $2, $3, $4, $5, $6) \
             ON CONFLICT (instance_id, ha_user_id) DO UPDATE SET account_id = excluded.account_id, name = excluded.name, \
             is_owner = excluded.is_owner, bound_at = excluded.bound_at";
     OF_ACCOUNT = "SELECT u.instance_id, u.ha_user_id, u.name, u.is_owner FROM home_assistant_users u JOIN instances i ON i.id = u.instance_id \
                   WHERE u.account_id = $1 AND i.ended_at IS NULL ORDER BY u.bound_at, u.ha_user_id";
     FORGET = "DELETE FROM home_assistant_users WHERE account_id = $1";
+    FORGET_AT = "DELETE FROM home_assistant_users WHERE account_id = $1 AND instance_id = $2";
     REMOVE = "DELETE FROM home_assistant_users WHERE account_id = $1 AND instance_id = $2 AND ha_user_id = $3";
 }
 
@@ -76,7 +78,7 @@ pub(crate) async fn bring(db: &Db, state: &[u8; 32], account: &AccountId, code: 
     Ok(db.write(BRING, values![state, account.as_str(), code, now]).await? == 1)
 }
 
-/// The sealed code for a home and the nonce for its word, once.
+/// The sealed code for a home and the nonce for its word, until it gave that.
 pub(crate) async fn deliver(
     db: &Db,
     ticket: &[u8; 32],
@@ -121,5 +123,11 @@ pub(crate) async fn remove(db: &Db, account: &AccountId, instance: &InstanceId, 
 /// Forget who an account is in any Home Assistant.
 pub(crate) async fn forget(tx: &mut Tx, account: &AccountId) -> Result<()> {
     tx.write(FORGET, values![account.as_str()]).await?;
+    Ok(())
+}
+
+/// The same for one home, which is no longer theirs.
+pub(super) async fn forget_at(tx: &mut Tx, account: &AccountId, home: &InstanceId) -> Result<()> {
+    tx.write(FORGET_AT, values![account.as_str(), home.as_str()]).await?;
     Ok(())
 }

@@ -12,8 +12,9 @@ statements! {
     USED = "UPDATE identities SET last_used_at = $3, label = $4 WHERE issuer = $1 AND subject = $2";
     DELETE = "DELETE FROM identities WHERE account_id = $1 AND issuer = $2 AND subject = $3";
     END_ALL = "DELETE FROM identities WHERE account_id = $1";
-    WAYS = "SELECT (SELECT COUNT(*) FROM accounts WHERE id = $1 AND password_hash <> '') \
-            + (SELECT COUNT(*) FROM passkeys WHERE account_id = $1) + (SELECT COUNT(*) FROM identities WHERE account_id = $1)";
+    WAYS = "SELECT (SELECT COUNT(*) FROM accounts WHERE id = $1 AND password_hash <> ''), \
+            (SELECT COUNT(*) FROM passkeys WHERE account_id = $1)";
+    ISSUERS = "SELECT issuer FROM identities WHERE account_id = $1";
     BEGIN_TRIP = "INSERT INTO sign_in_trips (state_hash, browser, provider, purpose, nonce, verifier, account_id, next, expires_at) \
                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     /// The one place where a way back is used.
@@ -97,10 +98,19 @@ pub(crate) async fn end_all(tx: &mut Tx, account: &AccountId) -> Result<()> {
     Ok(())
 }
 
-/// How many ways to sign in an account has: its password, each passkey, each provider.
-pub(crate) async fn ways(tx: &mut Tx, account: &AccountId) -> Result<i64> {
-    let row: Option<(i64,)> = tx.optional(WAYS, values![account.as_str()]).await?;
-    Ok(row.map_or(0, |(count,)| count))
+/// The ways to sign in that an account has, usable or not.
+pub(crate) struct Ways {
+    pub(crate) password: bool,
+    pub(crate) passkeys: bool,
+    pub(crate) issuers: Vec<String>,
+}
+
+pub(crate) async fn ways(tx: &mut Tx, account: &AccountId) -> Result<Ways> {
+    let row: Option<(i64, i64)> = tx.optional(WAYS, values![account.as_str()]).await?;
+    let (password, passkeys) = row.unwrap_or_default();
+    let issuers: Vec<(String,)> = tx.rows(ISSUERS, values![account.as_str()]).await?;
+    let issuers = issuers.into_iter().map(|(issuer,)| issuer).collect();
+    Ok(Ways { password: password > 0, passkeys: passkeys > 0, issuers })
 }
 
 pub(crate) async fn begin_trip(

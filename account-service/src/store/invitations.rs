@@ -3,7 +3,7 @@
 use macloud_proto::ids::{AccountId, InstanceId};
 
 use super::members::{Member, Role};
-use super::{Db, Result, Tx, changes, members, parse_id, statements, values};
+use super::{Db, Result, Tx, changes, home_assistant, members, parse_id, statements, values};
 
 statements! {
     /// Only by the owner, and only so many: a home's members and open invitations together have a bound. Those that have had
@@ -210,8 +210,8 @@ pub(crate) async fn accept(
         return Ok(None);
     }
     if answered.role == Role::Owner {
-        let stays = terms.keep_owner && row.stays;
-        return if take_over(tx, &mut answered, account, fresh, stays, terms.keep_members, now).await? {
+        let terms = Terms { keep_owner: terms.keep_owner && row.stays, ..terms };
+        return if take_over(tx, &mut answered, account, fresh, terms, now).await? {
             Ok(Some(answered))
         } else {
             Ok(None)
@@ -238,8 +238,7 @@ async fn take_over(
     answered: &mut Answered,
     account: &AccountId,
     fresh: [&str; 2],
-    old_owner_stays: bool,
-    members_stay: bool,
+    terms: Terms,
     now: i64,
 ) -> Result<bool> {
     let (home, old) = (answered.home.clone(), answered.owner.clone());
@@ -249,10 +248,10 @@ async fn take_over(
     // What the old owner offered to others was theirs to offer, and is not any more.
     delete_all(tx, &home).await?;
     members::forget(tx, &home, account).await?;
-    if !members_stay {
+    if !terms.keep_members {
         answered.lost = members::remove_all(tx, &home).await?;
     }
-    if old_owner_stays {
+    if terms.keep_owner {
         let email = members::address(tx, &old).await?;
         let member = Member {
             id: fresh[1].into(),
@@ -263,6 +262,8 @@ async fn take_over(
             until: None,
         };
         members::set(tx, &home, &member).await?;
+    } else {
+        home_assistant::forget_at(tx, &old, &home).await?;
     }
     // Its token says what its owner's plan allows.
     changes::append(tx, &changes::Subject::LimitsChanged(home.clone()), now).await?;

@@ -6,7 +6,7 @@
 use macloud_proto::ids::{AccountId, InstanceId};
 
 use super::instances::{Instance, InstanceRow};
-use super::{Db, Result, StoreError, Tx, changes, parse_id, statements, values};
+use super::{Db, Result, StoreError, Tx, changes, home_assistant, parse_id, statements, values};
 
 statements! {
     /// Every home that an account reaches, its own first.
@@ -175,6 +175,7 @@ pub(crate) async fn remove(
     let row: Option<(String, String)> = tx.optional(REMOVE, values![member, home.as_str(), owner.as_str()]).await?;
     let Some((account, shown_as)) = row else { return Ok(None) };
     let account: AccountId = parse_id(&account, "members", "account_id")?;
+    home_assistant::forget_at(tx, &account, home).await?;
     changes::append(tx, &changes::Subject::HomesChanged(account.clone()), now).await?;
     Ok(Some((account, shown_as)))
 }
@@ -183,6 +184,7 @@ pub(crate) async fn remove(
 pub(crate) async fn leave(tx: &mut Tx, account: &AccountId, home: &InstanceId, now: i64) -> Result<Option<String>> {
     let row: Option<(String,)> = tx.optional(LEAVE, values![home.as_str(), account.as_str()]).await?;
     let Some((shown_as,)) = row else { return Ok(None) };
+    home_assistant::forget_at(tx, account, home).await?;
     changes::append(tx, &changes::Subject::HomesChanged(account.clone()), now).await?;
     Ok(Some(shown_as))
 }

@@ -13,6 +13,7 @@ statements! {
     SET = "INSERT INTO account_plans (account_id, plan, set_at) VALUES ($1, $2, $3) \
            ON CONFLICT (account_id) DO UPDATE SET plan = excluded.plan, set_at = excluded.set_at";
     UNSET = "DELETE FROM account_plans WHERE account_id = $1";
+    PAID = "SELECT COUNT(*) FROM billing_subscriptions WHERE account_id = $1 AND status <> 'ended'";
     LIST = "SELECT a.email, COALESCE((SELECT plan FROM account_plans p WHERE p.account_id = a.id), \
             (SELECT plan FROM billing_subscriptions s WHERE s.account_id = a.id AND s.plan IS NOT NULL \
              AND (s.status = 'active' OR s.status = 'past_due' AND s.grace_until > $1) ORDER BY s.changed_at DESC, s.subscription LIMIT 1)), \
@@ -51,6 +52,12 @@ pub(crate) async fn name_held(tx: &mut Tx, account: &AccountId, now: i64) -> Res
     tx.write(HOLD, values![account.as_str()]).await?;
     let row: Option<(Option<String>,)> = tx.optional(NAME, values![account.as_str(), now]).await?;
     Ok(row.and_then(|(plan,)| plan))
+}
+
+/// Whether a plan is being paid for, so that payments go on when the account is gone.
+pub(crate) async fn is_paid_for(db: &Db, account: &AccountId) -> Result<bool> {
+    let row: Option<(i64,)> = db.optional(PAID, values![account.as_str()]).await?;
+    Ok(row.is_some_and(|(count,)| count > 0))
 }
 
 /// Give the account this plan, or take what was given.

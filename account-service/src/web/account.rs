@@ -10,11 +10,11 @@ use axum::response::{IntoResponse as _, Response};
 use super::homes::people::named;
 use super::security::{FORM, recently_signed_in, sign_in_first};
 use super::visitor::Visitor;
-use super::{Frame, PageError, answer, page, second_step};
+use super::{Frame, PageError, answer, begin_as, page, second_step};
 use crate::passwords::normalise_email;
 use crate::shared::Shared;
 use crate::store::web_sessions::Session;
-use crate::store::{accounts, activity, export, members};
+use crate::store::{accounts, activity, export, members, plans};
 use crate::words;
 
 #[derive(Template)]
@@ -25,6 +25,8 @@ struct Delete {
     second_step: bool,
     /// How many people lose a home by it.
     others: usize,
+    /// They pay for a plan, which does not end by it.
+    paid: bool,
     error: Option<&'static str>,
 }
 
@@ -74,6 +76,7 @@ async fn ask(
         form_token: visitor.form_token(shared, FORM),
         second_step: second_step::has_app(shared, &session.account_id).await?,
         others: members::of_owner(&shared.db, &session.account_id, shared.now()).await?.len(),
+        paid: plans::is_paid_for(&shared.db, &session.account_id).await?,
         error,
     };
     Ok(page(shared, visitor, status, &template))
@@ -93,6 +96,8 @@ async fn try_delete(shared: &Shared, request: Request) -> Result<Response, PageE
     let typed = posted.form.value("email").and_then(normalise_email);
     let problem = if typed.as_ref() != Some(&session.email) {
         Some("leaving-email-wrong")
+    } else if posted.form.value("payment").is_none() && plans::is_paid_for(&shared.db, account).await? {
+        Some("leaving-paid-unread")
     } else if second_step::has_app(shared, account).await?
         && !second_step::is_right(shared, account, posted.form.value("code").unwrap_or_default()).await?
     {
@@ -106,7 +111,7 @@ async fn try_delete(shared: &Shared, request: Request) -> Result<Response, PageE
     let now = shared.now();
     let who_loses = members::of_owner(&shared.db, account, now).await?;
     let who_shared = members::owners_of(&shared.db, account, now).await?;
-    let mut tx = shared.db.begin().await?;
+    let mut tx = begin_as(shared, &session).await?;
     accounts::delete(&mut tx, account, now).await?;
     shared.commit(tx).await?;
     for (member, home) in who_loses {

@@ -16,7 +16,7 @@ use macloud_service_kit::random;
 use super::homes::people::{CODE_GROUPS, named};
 use super::security::{is_recent, sign_in_again};
 use super::visitor::Visitor;
-use super::{Frame, PageError, Place, Posted, answer, page, posted, see_other, when};
+use super::{Frame, PageError, Place, Posted, answer, begin_as, page, posted, see_other, when};
 use crate::form::{Form, encode};
 use crate::oauth::normalise_code;
 use crate::plans;
@@ -167,7 +167,7 @@ async fn decide(
         return Ok(too_many(most));
     }
     let hash = shared.master.invitation_hash(&code);
-    let mut tx = shared.db.begin().await?;
+    let mut tx = begin_as(shared, session).await?;
     let answered = if accepted {
         let terms = Terms {
             keep_members: form.value("keep_members").is_some(),

@@ -26,7 +26,7 @@ use crate::shared::Shared;
 use crate::store::accounts::{self, Account};
 use crate::store::activity::Kind;
 use crate::store::web_sessions::Session;
-use crate::store::{identities, passkeys, seen_proofs};
+use crate::store::{passkeys, seen_proofs};
 use crate::words;
 
 pub(super) const FORM: &str = "passkey";
@@ -298,7 +298,7 @@ pub(super) async fn remove(State(shared): State<Arc<Shared>>, Path(id): Path<Str
         let id = own_id(&id)?;
         let mut tx = begin_as(&shared, &session).await?;
         let gone = passkeys::delete(&mut tx, account, id).await?;
-        if gone && identities::ways(&mut tx, account).await? == 0 {
+        if gone && security::is_locked_out(&shared, &mut tx, account).await? {
             drop(tx);
             let problem = Some(words::say("identity-last-way"));
             let status = StatusCode::UNPROCESSABLE_ENTITY;

@@ -8,6 +8,7 @@ use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use macloud_proto::ids::AccountId;
 use qrcode::{Color, EcLevel, QrCode};
 
 use super::second_step::{is_right, open_secret, place};
@@ -20,8 +21,9 @@ use crate::second_factor::{
 };
 use crate::shared::Shared;
 use crate::store::activity::{self, Kind};
+use crate::store::identities::{self, Ways};
 use crate::store::web_sessions::{self, Session};
-use crate::store::{accounts, mail_challenges, second_factors};
+use crate::store::{Tx, accounts, mail_challenges, second_factors};
 use crate::words;
 
 pub(super) const FORM: &str = "security";
@@ -288,6 +290,14 @@ pub(super) fn not_recent(shared: &Shared) -> i64 {
 /// Sign in once more, and come back to this page of ours.
 pub(super) fn sign_in_again(next: &str) -> Response {
     see_other(&format!("/sign-in?next={}&again=1", encode(next)))
+}
+
+/// Whether nothing is left to sign in to an account with. Passkeys count where there are any, and a provider while it is
+/// configured.
+pub(super) async fn is_locked_out(shared: &Shared, tx: &mut Tx, account: &AccountId) -> Result<bool, PageError> {
+    let Ways { password, passkeys, issuers } = identities::ways(tx, account).await?;
+    let configured = |issuer: &String| shared.providers.iter().any(|provider| provider.settings.issuer == *issuer);
+    Ok(!password && !(passkeys && shared.passkeys.is_some()) && !issuers.iter().any(configured))
 }
 
 /// Tell people about a change to how they sign in, where they can see it even if it was not them.

@@ -385,7 +385,7 @@ pub(super) async fn unlink(State(shared): State<Arc<Shared>>, request: Request) 
         let account = &session.account_id;
         let mut tx = begin_as(&shared, &session).await?;
         let gone = identities::delete(&mut tx, account, value("issuer"), value("subject")).await?;
-        if gone && identities::ways(&mut tx, account).await? == 0 {
+        if gone && security::is_locked_out(&shared, &mut tx, account).await? {
             drop(tx);
             let problem = Some(words::say("identity-last-way"));
             let status = StatusCode::UNPROCESSABLE_ENTITY;

@@ -294,6 +294,27 @@ async fn a_plan_that_changes_is_told_or_not_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_pays_is_told_so_before_their_account_goes() {
+    on_both(async |world| {
+        let mut browser = world.person("ada@example.org").await;
+        let reference = reference(&mut browser).await;
+        let now = world.clock.unix_seconds();
+        assert!(!browser.get("/account/delete").await.text.contains("payments go on"));
+        say(world, "evt_1", "checkout.session.completed", now, checkout_of(&reference, "cus_1", "sub_1")).await;
+        say(world, "evt_2", "customer.subscription.created", now, subscription("active")).await;
+        let page = browser.get("/account/delete").await;
+        assert!(page.text.contains("payments go on"), "{}", page.text);
+        let email = ("email", "ada@example.org");
+        let refused = browser.submit(&page, "/account/delete", &[email]).await;
+        assert!(refused.status == StatusCode::UNPROCESSABLE_ENTITY && refused.text.contains("Please tick"));
+        let gone = browser.submit(&page, "/account/delete", &[email, ("payment", "yes")]).await;
+        assert_eq!(gone.status, StatusCode::OK, "{}", gone.text);
+        assert!(world.service.list_users().await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_payment_leaves_the_plan_for_its_grace_and_no_longer() {
     on_both(async |world| {
         let mut browser = world.person("ada@example.org").await;

@@ -575,6 +575,7 @@ fn unlimited() -> Limits {
         wrong_pairing_codes: Rate::OFF,
         wrong_invitation_codes: Rate::OFF,
         invitations_per_account: Rate::OFF,
+        invitation_mails_per_mailbox: Rate::OFF,
         pairings_per_address: Rate::OFF,
         pushed_requests_per_address: Rate::OFF,
         client_address_header: None,

@@ -91,10 +91,12 @@ on_both_databases! {
         assert_eq!(done.status, StatusCode::OK, "{}", done.text);
         let brought = home.poll(world, &begun).await.json();
         assert_eq!(text(&brought, "code"), CODE);
-        assert_eq!(home.poll(world, &begun).await.error(), "expired_token", "handed out once");
+        let again = home.poll(world, &begun).await.json();
+        assert_eq!(again, brought, "a home that did not hear it asks again");
         let word = home.sign(&home.word(text(&brought, "nonce")));
         assert_eq!(home.state(world, &begun, &word).await.json()["bound"], true);
         assert_eq!(home.state(world, &begun, &word).await.error(), "expired_token", "counts once");
+        assert_eq!(home.poll(world, &begun).await.error(), "expired_token", "over");
         let at = format!("/homes/{}", home.id);
         let homes = browser.get(&at).await;
         assert!(homes.text.contains("Home Assistant: Ada (owner)"), "{}", homes.text);

@@ -14,17 +14,19 @@ use crate::harness::{Browser, World, basic, encode_form, on_both_databases, send
 /// Every path that is served, the public ones and the operators', with strange things where it names something.
 fn paths() -> Vec<String> {
     let known = [AccountService::paths(), AccountService::operator_paths()].concat();
-    let names = ["x", "alexa", "%00", "%ff", "0123456789abcdefghjkmnpqrs", "..%2f", "%C3%BC", "%F0%9F%8E%B5"];
     let strange = |path: &'static str| {
         let Some((before, _)) = path.split_once('{') else { return vec![path.to_owned()] };
         let fill = |name: &&str| {
             let rest = path[before.len()..].split('/').map(|part| if part.starts_with('{') { name } else { part });
             format!("{before}{}", rest.collect::<Vec<_>>().join("/"))
         };
-        names.iter().map(fill).collect()
+        IDS.iter().map(fill).collect()
     };
     known.into_iter().flat_map(strange).collect()
 }
+
+/// What might stand in a path where it names something.
+const IDS: [&str; 8] = ["x", "alexa", "%00", "%ff", "0123456789abcdefghjkmnpqrs", "..%2f", "%C3%BC", "%F0%9F%8E%B5"];
 
 /// Every name that a form or a query is asked for anywhere in the source.
 fn names() -> Vec<String> {
@@ -209,6 +211,43 @@ on_both_databases! {
             });
             outcome.unwrap();
         });
+    }
+
+    async fn ids_in_paths_of_signed_in_people_may_be_anything(world: &World) {
+        let mut browser = world.person("ada@example.org").await;
+        let home = crate::members::home_of(world, &mut browser).await;
+        let mut tokens = Vec::new();
+        for (page, action) in [
+            (format!("/homes/{home}"), format!("/homes/{home}/rename")),
+            ("/security".into(), "/security/password".into()),
+            ("/sessions".into(), "/sessions/others/end".into()),
+        ] {
+            let page = browser.get(&page).await;
+            let action = if page.text.contains(&action) { action } else { continue };
+            tokens.push(page.hidden_fields(&action)[0].clone());
+        }
+        assert!(tokens.len() >= 2);
+        let mut posted = 0;
+        for path in AccountService::paths().into_iter().filter(|path| path.contains('{')) {
+            for id in IDS {
+                // What stands before another name is one's own.
+                let parts: Vec<&str> = path.split('/').collect();
+                let last = parts.iter().rposition(|part| part.starts_with('{')).unwrap();
+                let fill = |(at, part): (usize, &&'static str)| match part {
+                    part if !part.starts_with('{') => (*part).to_owned(),
+                    _ if at < last => home.clone(),
+                    _ => id.to_owned(),
+                };
+                let filled = parts.iter().enumerate().map(fill).collect::<Vec<_>>().join("/");
+                for token in &tokens {
+                    let fields = [token.clone(), ("name".into(), "x".into()), ("user".into(), "x".into())];
+                    let answer = browser.post(&filled, &fields).await;
+                    assert!(answer.status.as_u16() < 500, "{filled}: {}", answer.text);
+                    posted += usize::from(answer.status == http::StatusCode::NOT_FOUND);
+                }
+            }
+        }
+        assert!(posted > 50, "{posted}");
     }
 
     async fn forms_of_signed_in_people_may_hold_anything(world: &World) {

@@ -496,6 +496,25 @@ on_both_databases! {
 }
 
 #[tokio::test]
+async fn invitations_fill_no_mailbox() {
+    let limit = |config: &mut macloud_account_service::Config| {
+        config.limits.invitation_mails_per_mailbox = "3/3600".parse().unwrap();
+    };
+    World::with_settings(Kind::Sqlite, limit, async |world| {
+        for (owner, mails) in [(ADA, 2), ("cleo@example.org", 3)] {
+            let mut owner = world.person(owner).await;
+            let home = home_of(world, &mut owner).await;
+            for _ in 0..2 {
+                let made = invite(&mut owner, &home, &[("name", "Ben"), ("role", "member"), ("email", BEN)]).await;
+                assert!(!link(&made).is_empty(), "the link is there all the same");
+            }
+            assert_eq!(world.mails().len(), mails);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn guessing_codes_and_making_many_is_limited() {
     let limit = |config: &mut macloud_account_service::Config| {
         config.limits.wrong_invitation_codes = "3/600".parse().unwrap();

@@ -37,6 +37,13 @@ on_both_databases! {
         // Ben is a member first, and has an invitation to others open.
         share(&mut ada, &home, &mut ben, "Ben", "member").await;
         let stale = link(&invite(&mut ada, &home, &[("name", "Dora"), ("role", "member")]).await);
+        world
+            .execute(
+                "INSERT INTO home_assistant_users (instance_id, ha_user_id, account_id, name, is_owner, bound_at) \
+                 SELECT id, 'a', account_id, 'Ada', TRUE, 1 FROM instances"
+                    .into(),
+            )
+            .await;
         let tokens = [world.link_as(&client, &mut ada).await, world.link_as(&client, &mut ben).await, world.link_as(&client, &mut cleo).await];
         let offered = offer(&mut ada, &home, &[("email", BEN)]).await;
         assert_eq!(offered.status, StatusCode::OK, "{}", offered.text);
@@ -62,6 +69,7 @@ on_both_databases! {
         for to in [ADA, BEN] {
             assert!(mails.iter().any(|mail| mail.contains(&format!("To: {to}")) && mail.contains("belongs to")), "{to}: {mails:?}");
         }
+        assert_eq!(world.look_up("SELECT CAST(COUNT(*) AS TEXT) FROM home_assistant_users").await, "0");
         // And it goes on from here.
         assert_eq!(offer(&mut ben, &home, &[("email", ADA)]).await.status, StatusCode::OK);
     }

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use crate::harness::{Authorization, World, basic, on_both_databases, text};
+use crate::harness::{Authorization, Kind, PASSWORD, World, basic, on_both_databases, text};
 
 on_both_databases! {
     async fn without_its_database_the_service_says_try_again(world: &World) {
@@ -33,4 +33,29 @@ on_both_databases! {
         assert_eq!(status.code(), tonic::Code::Unavailable);
         assert!(world.service.check_database().await.is_err());
     }
+}
+
+#[tokio::test]
+async fn what_we_could_not_look_at_is_no_wrong_code() {
+    let limit = |config: &mut macloud_account_service::Config| {
+        config.limits.wrong_second_steps_per_account = "2/900".parse().unwrap();
+    };
+    World::with_settings(Kind::Sqlite, limit, async |world| {
+        let mut browser = world.person("ada@example.org").await;
+        let (app, _) = crate::second_step::turn_on(world, &mut browser).await;
+        world.advance(30);
+        let mut other = world.browser();
+        let page = other.get("/sign-in").await;
+        let step = other.submit(&page, "/sign-in", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+        let code = app.shows(world);
+        world.on_every("UPDATE ON totp_secrets", "INSERT INTO accounts (id) VALUES (NULL)").await;
+        for _ in 0..5 {
+            let failed = other.submit(&step, "/sign-in/code", &[("code", &code)]).await;
+            assert_eq!(failed.status, StatusCode::SERVICE_UNAVAILABLE, "{}", failed.text);
+        }
+        world.no_more("totp_secrets").await;
+        let landed = other.submit(&step, "/sign-in/code", &[("code", &code)]).await;
+        assert_eq!(landed.status, StatusCode::SEE_OTHER, "{}", landed.text);
+    })
+    .await;
 }

@@ -452,6 +452,20 @@ with_a_provider! {
         }
     }
 
+    async fn a_provider_that_is_gone_is_no_way_in(world: &World, fake: &Fake) {
+        let mut browser = world.browser();
+        sign_in(fake, &mut browser, json!({})).await;
+        let (_, list) = crate::passkeys::add(&mut browser, "Phone").await;
+        let remove = list.text.split("action=\"").find(|rest| rest.split('"').next().unwrap().ends_with("/remove")).unwrap();
+        let remove = remove.split('"').next().unwrap();
+        // As if the operator had taken it away.
+        world.execute("UPDATE identities SET issuer = 'https://gone.example'".into()).await;
+        let refused = browser.submit(&list, remove, &[]).await;
+        assert!(refused.status == StatusCode::UNPROCESSABLE_ENTITY && refused.text.contains("last way"), "{}", refused.text);
+        world.execute(format!("UPDATE identities SET issuer = '{}'", fake.issuer)).await;
+        assert_eq!(browser.submit(&list, remove, &[]).await.status, StatusCode::SEE_OTHER);
+    }
+
     async fn a_provider_that_was_linked_before_the_first_proof_opens_nothing(world: &World, fake: &Fake) {
         let mut thief = world.browser();
         let page = thief.get("/sign-up").await;
@@ -539,7 +553,7 @@ async fn a_provider_on_our_own_network_is_not_reached_unless_allowed() {
     let fake = Fake::start().await;
     let settings = |config: &mut Config| {
         let mut settings = fake.settings("home");
-        settings.issuer = settings.issuer.replacen("http://", "https://", 1);
+        settings.issuer = settings.issuer.replacen("http://127.0.0.1", "https://localhost", 1);
         settings.dangerous_allow_private_addresses = false;
         config.identity_providers = vec![settings];
     };

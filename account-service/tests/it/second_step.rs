@@ -78,6 +78,42 @@ on_both_databases! {
         assert_eq!(thief.get("/homes").await.status, StatusCode::SEE_OTHER);
     }
 
+    async fn what_was_begun_anew_meanwhile_is_not_confirmed(world: &World) {
+        let mut browser = world.person(EMAIL).await;
+        let page = browser.get("/security").await;
+        let setup = browser.submit(&page, "/security/app", &[]).await;
+        let code = App::of(&setup).shows(world);
+        // After the code was judged.
+        let anew = "UPDATE totp_secrets SET sealed_secret = sealed_secret || sealed_secret";
+        world.on_every("UPDATE OF created_at ON accounts", anew).await;
+        let late = browser.submit(&setup, "/security/app/confirm", &[("code", &code)]).await;
+        assert_eq!(late.location(), "/security", "{}", late.text);
+        world.no_more("accounts").await;
+        assert_eq!(with_password(&mut world.browser(), PASSWORD).await.location(), "/apps", "nothing was turned on");
+    }
+
+    async fn every_change_to_signing_in_is_told_by_mail(world: &World) {
+        let mut browser = world.person(EMAIL).await;
+        let told = async |said: &str, before: usize| {
+            let mails = world.mails();
+            assert_eq!(mails.len(), before + 1, "{said}");
+            let plain = |mail: &String| mail.replace("=\r\n", "").replace("=\n", "");
+            assert!(mails.iter().any(|mail| plain(mail).contains(said)), "{said}: {mails:?}");
+        };
+        let (app, _) = turn_on(world, &mut browser).await;
+        told("takes a code of an authenticator app from now on", 0).await;
+        let page = browser.get("/security").await;
+        browser.submit(&page, "/security/recovery-codes", &[]).await;
+        told("recovery codes of your account", 1).await;
+        world.advance(30);
+        browser.submit(&page, "/security/app/off", &[("code", &app.shows(world))]).await;
+        told("takes no code of an authenticator app any more", 2).await;
+        browser.submit(&page, "/security/password", &[("new_password", "another long one")]).await;
+        told("The password of your account", 3).await;
+        crate::passkeys::add(&mut browser, "Phone").await;
+        told("was just added", 4).await;
+    }
+
     async fn signing_in_takes_a_code_and_each_code_works_once(world: &World) {
         let mut browser = world.person(EMAIL).await;
         let (app, _) = turn_on(world, &mut browser).await;

@@ -224,7 +224,7 @@ on_both_databases! {
         operator.delete_client("alexa").await.unwrap();
         new.redirect_uris = vec!["https://new.example/cb".into()];
         operator.create_client(new).await.unwrap();
-        let mut asked = crate::harness::Authorization::new("alexa");
+        let mut asked = Authorization::new("alexa");
         asked.redirect_uri = "https://new.example/cb".into();
         browser.allow(&asked).await;
         operator.close().await;

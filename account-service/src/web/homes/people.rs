@@ -13,7 +13,7 @@ use macloud_proto::ids::{InstanceId, base32};
 use macloud_service_kit::random;
 
 use super::super::visitor::Visitor;
-use super::super::{Frame, PageError, Place, Posted, answer, confirm, own_id, page, posted, see_other, when};
+use super::super::{Frame, PageError, Place, Posted, answer, begin_as, confirm, own_id, page, posted, see_other, when};
 use super::{FORM, ShownInvitation, ShownMember, owned, page_of, reached, sign_in_first, time_left};
 use crate::form::encode;
 use crate::names::clean_name;
@@ -216,7 +216,7 @@ pub(super) async fn make(
         email: wish.email,
         expires_at: now + OPEN_SECONDS,
     };
-    let mut tx = shared.db.begin().await?;
+    let mut tx = begin_as(shared, session).await?;
     let plan = plans::held(shared, &mut tx, &session.account_id).await?;
     // Offering the home itself adds nobody to it.
     let most = plan.members.filter(|_| wish.role != Role::Owner);
@@ -241,7 +241,9 @@ pub(super) async fn show_link(
     let link = shared.url(&format!("/join?code={}", encode(code)));
     // Mail with somebody else's name on it goes only from those who showed that their own address is theirs.
     let owner = accounts::by_id(&shared.db, &session.account_id).await?;
-    let mailed_to = email.filter(|_| owner.is_some_and(|owner| owner.email_verified));
+    let proved = owner.is_some_and(|owner| owner.email_verified);
+    let limit = shared.config.limits.invitation_mails_per_mailbox;
+    let mailed_to = email.filter(|to| proved && shared.rate_limits.count(Attempt::InvitationMail, to, limit).is_ok());
     if let Some(to) = &mailed_to {
         let arguments = [("owner", (&session.email).into()), ("link", (&link).into())];
         shared.mail.send(to, &say("people-mail-subject"), &with("people-mail-text", &arguments));
