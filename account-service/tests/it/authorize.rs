@@ -219,7 +219,7 @@ on_both_databases! {
         assert_eq!(page.status, StatusCode::OK);
         let answer = browser.submit(&page, "/oauth/consent", &[("decision", "allow")]).await;
         assert!(answer.redirect_parameter("code").is_some());
-        let long = Authorization::new("alexa").with("nonce", &"x".repeat(9000));
+        let long = Authorization::new("alexa").with("claims", &"x".repeat(9000));
         assert_eq!(browser.post("/oauth/authorize", &long.parameters()).await.status, StatusCode::PAYLOAD_TOO_LARGE);
     }
 

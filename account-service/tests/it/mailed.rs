@@ -19,7 +19,7 @@ fn code(world: &World, before: &[String]) -> String {
 }
 
 /// Ask for a code to set a new password: the page for it, and the code if one came.
-async fn forgot(world: &World, browser: &mut Browser<'_>, email: &str) -> (Answer, Option<String>) {
+pub async fn forgot(world: &World, browser: &mut Browser<'_>, email: &str) -> (Answer, Option<String>) {
     let before = world.mails();
     let page = browser.get("/forgot?next=%2Fapps").await;
     let page = browser.submit(&page, "/forgot", &[("email", email)]).await;
@@ -106,7 +106,7 @@ async fn two_who_claim_one_address_become_one_account() {
     .await;
 }
 
-pub fn subject_code(mail: &str) -> String {
+fn subject_code(mail: &str) -> String {
     let subject = mail.lines().find(|line| line.starts_with("Subject: ")).unwrap();
     subject["Subject: ".len()..].split(' ').next().unwrap().to_owned()
 }
