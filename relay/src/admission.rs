@@ -29,7 +29,7 @@ pub(crate) enum Refusal {
     Proof(&'static str),
     /// The token is not accepted: get another one.
     Token(&'static str),
-    /// The home was unlinked, or must have a newer token, since this one was made.
+    /// The home was unlinked since this one was made, or might have been.
     Revoked,
     /// This home dials in too often.
     TooOften,

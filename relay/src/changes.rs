@@ -108,11 +108,11 @@ async fn ask_for_new_limits(node: &Node, instance: &str, until: u64) {
     let Ok(instance) = instance.parse::<InstanceId>() else {
         return tracing::error!("the account service limited something that is no instance id");
     };
-    node.admission.revoked.end(&instance, until, node.unix_seconds());
-    if let Some(session) = node.sessions.find(&instance).filter(|session| session.issued_at <= until) {
-        let reconnect_after = NEW_LIMITS_AFTER + between(Duration::ZERO, NEW_LIMITS_WITHIN, &mut random::fill);
-        // A home that cannot get another token meanwhile keeps its link: limits are not worth losing a home for.
-        let leaving_in = Duration::from_secs(3600);
+    // Noted first: a home that is just dialling in looks here after it has entered the table.
+    node.standing.hear_new_limits(&instance, until, node.unix_seconds());
+    if let Some(session) = node.sessions.find(&instance)
+        && let Some((reconnect_after, leaving_in)) = drain::for_new_limits(node, &instance, session.issued_at)
+    {
         let _ = session.inbox.send(Order::Drain { reconnect_after, leaving_in }.into()).await;
     }
 }
@@ -147,8 +147,5 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const COMMIT_SECONDS: u64 = 3;
 /// A token made in the very second in which changes were missed is refused. Homes ask for theirs later than that.
 const PROVE_AGAIN_AFTER: Duration = Duration::from_secs(2);
-/// Later than the second up to which tokens count as made before the change.
-const NEW_LIMITS_AFTER: Duration = Duration::from_secs(COMMIT_SECONDS + 1);
-const NEW_LIMITS_WITHIN: Duration = Duration::from_secs(2);
 /// Every home needs a new token from the account service, which has just been away.
 const PROVE_AGAIN: Duration = Duration::from_secs(120);

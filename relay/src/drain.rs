@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use macloud_proto::ids::InstanceId;
 use macloud_proto::link::GoodbyeReason;
 use macloud_proto::random::between;
 use macloud_service_kit::random;
@@ -43,3 +44,15 @@ pub(crate) async fn ask_all_to_move(node: &Node, after: Duration, within: Durati
         let _ = session.inbox.send(Order::Drain { reconnect_after, leaving_in: within }.into()).await;
     }
 }
+
+/// When a home is to dial in anew, and how long its link stays, whose token, made at `issued_at`, says of its plan what is not true any more: as soon as
+/// another is sure to be good, and spread a little. `None` when its token is good. One that cannot get another meanwhile keeps
+/// its link.
+pub(crate) fn for_new_limits(node: &Node, instance: &InstanceId, issued_at: u64) -> Option<(Duration, Duration)> {
+    let from = node.standing.needs_newer_from(instance, issued_at)?;
+    let after = Duration::from_secs(from.saturating_sub(node.unix_seconds()));
+    Some((between(after, after + NEW_LIMITS_WITHIN, &mut random::fill), KEEP_THE_LINK))
+}
+
+const NEW_LIMITS_WITHIN: Duration = Duration::from_secs(2);
+const KEEP_THE_LINK: Duration = Duration::from_secs(3600);

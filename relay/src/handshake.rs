@@ -42,7 +42,11 @@ async fn try_connect(node: &Arc<Node>, request: Request) -> Result<Response, No>
     let key = websocket_key(&request)?;
     let (parts, body) = request.into_parts();
     let room = Room::take(node, &parts)?;
-    let claims = node.admission.admit(&parts.headers, node.unix_seconds()).await.map_err(No::Refused)?;
+    let now = node.unix_seconds();
+    let claims = node.admission.admit(&parts.headers, now).await.map_err(No::Refused)?;
+    if node.standing.needs_newer_from(&claims.sub, claims.iat).is_some_and(|from| from <= now) {
+        return Err(No::Refused(Refusal::Token("the home's plan has changed: get a newer token")));
+    }
     let home = place_of_home(node, &claims.sub)?;
     let upgrade = hyper::upgrade::on(Request::from_parts(parts, body));
     session::spawn(node.clone(), upgrade, claims, room, home);
@@ -191,7 +195,7 @@ fn refused(refusal: Refusal, node: &Node) -> (Response, &'static str) {
         Refusal::Nonce => ("use_dpop_nonce", "the proof needs the nonce that comes with this answer"),
         Refusal::Proof(why) => ("invalid_dpop_proof", why),
         Refusal::Token(why) => ("invalid_token", why),
-        Refusal::Revoked => ("invalid_token", "the home was unlinked, or needs a newer token"),
+        Refusal::Revoked => ("invalid_token", "the home was unlinked, or must prove anew that it was not"),
     };
     let challenge = match error {
         "" => r#"DPoP algs="EdDSA""#.to_owned(),

@@ -26,6 +26,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use crate::dispatch::{Ask, PendingCall};
+use crate::drain;
 use crate::handshake::Room;
 use crate::meters::Meter;
 use crate::node::Node;
@@ -165,6 +166,9 @@ impl Registered {
         if node.is_draining() {
             // It was let in just before, and the round of asking has passed it by.
             driver.machine.drain(Duration::ZERO, node.config.drain_grace, now);
+        }
+        if let Some((reconnect_after, leaving_in)) = drain::for_new_limits(node, instance, issued_at) {
+            driver.machine.drain(reconnect_after, leaving_in, now);
         }
         tracing::info!(instance.id = %instance, session.epoch = self.epoch, software = hello.software, "home connected");
         if let Entered::Replaced(old) = entered {
@@ -308,7 +312,8 @@ impl Driver {
         match call.ask.clone() {
             Ask::PreKey { fresh } => self.machine.fetch_pre_key(call, fresh, deadline, now),
             Ask::Command { command_id, sealed, counts } => {
-                if let Some(meter) = self.meter.as_ref().filter(|_| counts)
+                // A pause is the owner's word, and comes before what the plan says.
+                if let Some(meter) = self.meter.as_ref().filter(|_| counts && !self.machine.is_paused())
                     && let Err(used_up) = call.charge(meter, self.node.unix_seconds())
                 {
                     return call.refuse_used_up(used_up);

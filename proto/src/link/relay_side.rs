@@ -309,6 +309,11 @@ impl<T> RelaySide<T> {
         }));
     }
 
+    /// Whether the home's owner has paused it.
+    pub const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// The home's owner has paused it, or lets it go on: nothing is sent while it is paused, and what waits is refused at
     /// once. The home is told, for its owner to see. What it was sent before, it may still do.
     pub fn set_paused(&mut self, paused: bool) {

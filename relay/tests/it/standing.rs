@@ -159,6 +159,14 @@ async fn a_plan_that_is_used_up_refuses_commands_until_the_day_ends_and_never_re
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_home_that_is_paused_and_used_up_is_paused() {
+    let cloud = Cloud::start().await;
+    let key = HomeKey::new(1);
+    dial(&cloud, &key, &Claims { paused: true, ..limited(&key, 1, 1) }).await.serve();
+    assert_eq!(cloud.command(&key, 1, SECOND).await, paused());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_does_not_reach_the_home_is_not_counted() {
     let cloud = Cloud::start().await;
     let key = HomeKey::new(1);
@@ -182,18 +190,53 @@ async fn what_does_not_reach_the_home_is_not_counted() {
 async fn a_home_whose_limits_change_is_asked_for_a_new_token_and_loses_no_command() {
     let cloud = Cloud::start().await;
     let key = HomeKey::new(1);
-    let mut home = dial(&cloud, &key, &limited(&key, 1, 1)).await;
+    let since_long = Claims { iat: NOW - 100, ..limited(&key, 1, 1) };
+    let mut home = dial(&cloud, &key, &since_long).await;
     cloud.accounts.change(Subject::LimitsChanged(key.instance.to_string()));
     let Some(FromRelay::Drain(drain)) = home.next().await else { panic!("no drain") };
     assert!(drain.reconnect_after >= SECOND * 4 && drain.reconnect_after <= SECOND * 6, "{drain:?}");
     // The old link stays up meanwhile.
     home.serve();
     assert_eq!(read(&cloud, &key, 1).await, delivered(1));
-    let old = instance_token::sign(&account_key(1), "k1", &limited(&key, 1, 1));
-    let nonce = cloud.nonce(&key).await;
-    let refused = cloud.dial_with(Dial::of(&key, old, Some(&nonce))).await.unwrap_err();
-    assert_eq!((refused.status, refused.error.as_str()), (401, "invalid_token"));
-    cloud.clock.advance(SECOND * 5);
+    cloud.clock.advance(SECOND * 4);
+    assert_eq!(refused(&cloud, &key, &since_long).await, (401, "invalid_token".to_owned()));
+    cloud.clock.advance(SECOND);
     dial(&cloud, &key, &Claims { iat: NOW + 5, ..limited(&key, 10, 1) }).await.serve();
     assert_eq!(cloud.command(&key, 2, SECOND).await, delivered(2));
+}
+
+/// How the relay refuses a home with a token that says this.
+async fn refused(cloud: &Cloud, key: &HomeKey, claims: &Claims) -> (u16, String) {
+    let token = instance_token::sign(&account_key(1), "k1", claims);
+    let nonce = cloud.nonce(key).await;
+    let refused = cloud.dial_with(Dial::of(key, token, Some(&nonce))).await.unwrap_err();
+    (refused.status, refused.error)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_home_that_dials_in_while_its_limits_change_is_let_in_and_asked_to_move() {
+    let cloud = Cloud::start().await;
+    let (key, witness) = (HomeKey::new(1), HomeKey::new(2));
+    let mut seen = cloud.home(&witness).await;
+    cloud.accounts.change(Subject::LimitsChanged(key.instance.to_string()));
+    cloud.accounts.change(Subject::HomePaused(witness.instance.to_string()));
+    assert!(matches!(seen.next().await, Some(FromRelay::Standing(_))), "changes come in order");
+    cloud.clock.advance(SECOND);
+    // Neither the token that it has nor the one that it gets at this moment costs it its link.
+    for (id, iat, soonest) in [(1, NOW - 1, 3), (2, NOW + 1, 5)] {
+        let mut home = dial(&cloud, &key, &Claims { iat, ..key.claims() }).await;
+        let Some(FromRelay::Drain(drain)) = home.next().await else { panic!("no drain") };
+        assert!(
+            drain.reconnect_after >= SECOND * soonest && drain.reconnect_after <= SECOND * (soonest + 2),
+            "{drain:?}"
+        );
+        home.serve();
+        assert_eq!(cloud.command(&key, id, SECOND).await, delivered(id));
+    }
+    // When it comes back as it was asked to, the old token is refused, and the next is good.
+    cloud.clock.advance(SECOND * 5);
+    let at_that_moment = Claims { iat: NOW + 1, ..key.claims() };
+    assert_eq!(refused(&cloud, &key, &at_that_moment).await, (401, "invalid_token".to_owned()));
+    dial(&cloud, &key, &Claims { iat: NOW + 6, ..key.claims() }).await.serve();
+    assert_eq!(cloud.command(&key, 3, SECOND).await, delivered(3));
 }
