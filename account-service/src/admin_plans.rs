@@ -4,7 +4,7 @@ use macloud_proto::ids::AccountId;
 use serde::Serialize;
 
 use crate::admin::{Act, AdminError};
-use crate::plans::{self, is_plan_name};
+use crate::plans::{self, Plan, is_plan_name};
 use crate::store::link_attempts::{self, LinkAttempt};
 use crate::store::{StoreError, Tx, activity, plans as store};
 use crate::{AccountService, link_doctor};
@@ -18,6 +18,19 @@ pub struct PlanOfUser {
     pub plan: Option<String>,
     /// `operator`, `payment` or `default`: why.
     pub by: &'static str,
+}
+
+/// What an account may use, and has used.
+#[derive(Debug, Clone, Serialize)]
+pub struct Allowance {
+    /// The plan that it has; the first one when it has none of its own, or one that is not configured any more.
+    pub plan: Plan,
+    /// `operator`, `payment` or `default`: why.
+    pub by: &'static str,
+    /// Commands that counted today.
+    pub commands_today: i64,
+    /// When they count anew, in seconds since 1970.
+    pub day_ends_at: i64,
 }
 
 /// An attempt to link an app, as an operator sees it.
@@ -59,17 +72,47 @@ impl AccountService {
         Ok(assigned.into_iter().map(plan_of).collect())
     }
 
+    /// The plans that there are, the first being everybody's who has no other. None when nothing is limited.
+    #[must_use]
+    pub fn configured_plans(&self) -> &[Plan] {
+        &self.shared.config.plans.plans
+    }
+
+    /// What an account, by id or e-mail address, may use.
+    ///
+    /// # Errors
+    /// See [`AdminError`].
+    pub async fn show_plan(&self, who: &str) -> Result<Allowance, AdminError> {
+        let (shared, act) = (&self.shared, Act::new("plan.show"));
+        let account = self.account_of(&act, who).await?;
+        let given = store::given_by_operator(&shared.db, &account).await?;
+        let own = store::name_of(&shared.db, &account, shared.now()).await?;
+        let by = match (&given, &own) {
+            (Some(_), _) => "operator",
+            (None, Some(_)) => "payment",
+            (None, None) => "default",
+        };
+        let today = plans::today(shared, &account).await?;
+        let plan = shared.config.plans.named(own.as_deref());
+        Ok(Allowance { plan, by, commands_today: today.used, day_ends_at: today.ends_at })
+    }
+
     /// Give an account a plan, whatever it pays for; `None` takes it back. Counts at once, also for homes that are connected.
     ///
     /// # Errors
     /// See [`AdminError`].
-    pub async fn set_plan(&self, email: &str, plan: Option<&str>) -> Result<(), AdminError> {
+    pub async fn set_plan(&self, who: &str, plan: Option<&str>) -> Result<(), AdminError> {
         let shared = &self.shared;
         let act = Act::new("plan.set").on(plan.unwrap_or("default"));
         if plan.is_some_and(|plan| !is_plan_name(plan)) {
             return Err(self.refused(&act, AdminError::PlanName).await);
         }
-        let account = self.account_of(&act, email).await?;
+        // Beside the service, at the command line, no plans are configured: there, any name may be one.
+        let known = self.configured_plans();
+        if plan.is_some_and(|plan| !known.is_empty() && known.iter().all(|known| known.name != plan)) {
+            return Err(self.refused(&act, AdminError::Unknown("plan")).await);
+        }
+        let account = self.account_of(&act, who).await?;
         let mut tx = shared.db.begin().await?;
         let outcome = give(&mut tx, &account, plan, shared.now()).await.map_err(AdminError::from);
         self.finish(tx, &act.on_account(&account), outcome).await?;

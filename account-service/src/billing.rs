@@ -21,7 +21,7 @@ use crate::store::billing::{self, Checkout, Subscription};
 use crate::store::{StoreError, Tx};
 
 pub(crate) use stripe::Stripe;
-pub(crate) use webhook::router;
+pub(crate) use webhook::routes;
 
 /// How billing is set up, as it is given on the command line.
 #[derive(Debug, Clone, Default, clap::Args)]

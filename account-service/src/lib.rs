@@ -54,11 +54,12 @@ pub use crate::admin::{
     Actor, AdminError, ClientChange, ClientView, CreatedClient, Home, NewClient, PublishedKey, Resealed, User,
     UserDetails,
 };
-pub use crate::admin_plans::{LinkAttemptReport, PlanOfUser};
+pub use crate::admin_plans::{Allowance, LinkAttemptReport, PlanOfUser};
 pub use crate::billing::{BillingArgs, BillingSettings, InvalidPrice, Price};
 pub use crate::config::{Config, InvalidRate, Limits, Lives, Operator, Rate, SignUp};
 pub use crate::key_ring::{FileKey, KeyFileError};
 pub use crate::mail::{MailArgs, MailError, MailSettings};
+pub use crate::operator_api::AdminTlsArgs;
 pub use crate::passwords::PasswordRule;
 pub use crate::plans::{InvalidPlan, Plan, PlanArgs};
 pub use crate::providers::{IdentityProvider, IdentityProviderArgs, IdentityProviderError};
@@ -68,6 +69,7 @@ pub use crate::store::audit::{AuditEntry, AuditQuery};
 pub use crate::store::clients::{Client, Rotation};
 pub use crate::store::{DatabaseSettings, StoreError};
 
+use crate::routes::Routes;
 use crate::shared::Shared;
 
 /// The account service. Cheap to clone; all clones are one service.
@@ -126,8 +128,7 @@ impl AccountService {
 
     /// Everything that people and OAuth clients reach.
     pub fn router(&self) -> Router {
-        let router = oauth::routes().merge(web::routes()).serve(self.shared.clone());
-        let router = router.merge(billing::router(self.shared.clone()));
+        let router = public_routes().serve(self.shared.clone());
         let in_language = axum::middleware::from_fn_with_state(self.shared.clone(), words::in_language_of);
         let router = router.layer(in_language);
         web::with_headers(router, self.shared.clone())
@@ -137,13 +138,15 @@ impl AccountService {
     #[doc(hidden)]
     #[must_use]
     pub fn paths() -> Vec<&'static str> {
-        oauth::routes().merge(web::routes()).paths().to_vec()
+        public_routes().paths().to_vec()
     }
 
     /// The API for operators. For the listener that only operators reach: what it does needs a token too, but strangers
-    /// should not even be able to try one.
+    /// should not even be able to try one. Whoever comes from another machine must come with TLS 1.3.
     pub fn operator_router(&self) -> Router {
-        web::with_headers(operator_api::routes().serve(self.clone()), self.shared.clone())
+        let router = operator_api::routes().serve(self.clone());
+        let router = router.route_layer(axum::middleware::from_fn(operator_api::unless_overheard));
+        web::with_headers(router, self.shared.clone())
     }
 
     /// The paths that [`operator_router`](Self::operator_router) answers.
@@ -275,6 +278,10 @@ impl AccountService {
             tokio::time::sleep(HOUSEKEEPING_EVERY).await;
         }
     }
+}
+
+fn public_routes() -> Routes {
+    oauth::routes().merge(web::routes()).merge(billing::routes())
 }
 
 /// A revocation on another node must reach the watchers of this one within 200 ms.

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use macloud_account_service::{
-    AccountService, BillingArgs, Config, DatabaseSettings, IdentityProviderArgs, Limits, Lives, MailArgs, Operator,
-    PlanArgs,
+    AccountService, AdminTlsArgs, BillingArgs, Config, DatabaseSettings, IdentityProviderArgs, Limits, Lives, MailArgs,
+    Operator, PlanArgs,
 };
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
@@ -35,6 +35,8 @@ struct Args {
     /// Where operators look: /metrics, /healthz, /readyz, and the API under /admin/v1. Keep it inside.
     #[arg(long, default_value = "127.0.0.1:9181")]
     admin_listen: SocketAddr,
+    #[command(flatten)]
+    admin_tls: AdminTlsArgs,
     /// The address that people and clients use, such as https://cloud.example.
     #[arg(long)]
     public_url: String,
@@ -103,6 +105,8 @@ impl Args {
     }
 }
 
+const ADMIN_TLS: &str = "--admin-tls-cert and --admin-tls-key cannot be used";
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args: Args = match config::parse("MACLOUD", std::env::args_os()) {
@@ -120,7 +124,8 @@ async fn main() -> anyhow::Result<()> {
     // TLS ends at a proxy in front.
     let web = Server::bind(args.listen, None).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let web = web.behind_proxy();
-    let admin = Server::bind(args.admin_listen, None)
+    let admin_certificate = args.admin_tls.certificate(args.admin_listen).context(ADMIN_TLS)?;
+    let admin = Server::bind(args.admin_listen, admin_certificate)
         .await
         .with_context(|| format!("cannot listen on {}", args.admin_listen))?;
     let rpc = tokio::net::TcpListener::bind(args.rpc_listen)

@@ -11,11 +11,20 @@ mod call;
 mod clients;
 mod homes;
 mod keys;
+mod plans;
 mod problem;
 mod users;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use macloud_service_kit::http::{Peer, Security};
+use macloud_service_kit::tls::{Certificate, TlsError};
 
 use self::problem::Problem;
 use crate::AccountService;
@@ -31,6 +40,8 @@ pub(crate) fn routes() -> Routes<AccountService> {
         .route("/admin/v1/users/{user}/resume", post(users::resume))
         .route("/admin/v1/users/{user}/end-sessions", post(users::end_sessions))
         .route("/admin/v1/users/{user}/reset-second-step", post(users::reset_second_step))
+        .route("/admin/v1/users/{user}/plan", get(plans::show).put(plans::set))
+        .route("/admin/v1/plans", get(plans::list))
         .route("/admin/v1/clients", get(clients::list).post(clients::create))
         .route("/admin/v1/clients/{client}", get(clients::show).patch(clients::update).delete(clients::delete))
         .route("/admin/v1/clients/{client}/rotate-secret", post(clients::rotate_secret))
@@ -41,6 +52,49 @@ pub(crate) fn routes() -> Routes<AccountService> {
         .route("/admin/v1/keys", get(keys::list))
         .route("/admin/v1/keys/rotate", post(keys::rotate))
         .route("/admin/v1/audit", get(keys::audit))
+}
+
+/// Turns away whoever comes over a network in clear, or with less than TLS 1.3: a token that is shown there could be read on
+/// its way, and used by others.
+pub(crate) async fn unless_overheard(request: Request, next: Next) -> Response {
+    let is_overheard = request.extensions().get::<Peer>().is_some_and(|peer| match peer.security {
+        Security::Plain => !peer.addr.ip().to_canonical().is_loopback(),
+        Security::Tls12 => true,
+        Security::Tls13 => false,
+    });
+    if is_overheard {
+        return Problem::overheard().into_response();
+    }
+    next.run(request).await
+}
+
+/// TLS for the operators' listener, as it is given on the command line.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct AdminTlsArgs {
+    /// Certificate chain (PEM) for --admin-listen. Without it, the API for operators answers programs on this machine only.
+    #[arg(long, value_name = "FILE", requires = "admin_tls_key")]
+    pub admin_tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of that certificate.
+    #[arg(long, value_name = "FILE", requires = "admin_tls_cert")]
+    pub admin_tls_key: Option<PathBuf>,
+}
+
+impl AdminTlsArgs {
+    /// The certificate for a listener at this address, if there is one. Says so where that shuts operators' programs out.
+    ///
+    /// # Errors
+    /// When the files cannot be used.
+    pub fn certificate(&self, address: SocketAddr) -> Result<Option<Arc<Certificate>>, TlsError> {
+        let (Some(chain), Some(key)) = (&self.admin_tls_cert, &self.admin_tls_key) else {
+            if !address.ip().to_canonical().is_loopback() {
+                tracing::warn!(
+                    "--admin-listen has no certificate: the API for operators answers programs on this machine only"
+                );
+            }
+            return Ok(None);
+        };
+        Certificate::load(chain, key).map(Some)
+    }
 }
 
 type Answer = Result<Response, Problem>;

@@ -33,7 +33,7 @@ pub struct PlanArgs {
 }
 
 /// One plan.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Plan {
     /// Its name: 1 to 32 letters, digits and hyphens.
     pub name: String,

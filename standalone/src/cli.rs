@@ -67,6 +67,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub admin_listen: SocketAddr,
 
+    /// How operators' programs are kept from being overheard.
+    #[command(flatten)]
+    pub admin_tls: macloud_account_service::AdminTlsArgs,
+
     /// The URL under which the outside reaches `--listen`, without a path. Default: http://ADDRESS:PORT, on loopback only.
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,

@@ -45,7 +45,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     if args.behind_proxy || args.listen.ip().is_loopback() {
         listener = listener.behind_proxy();
     }
-    let admin = Server::bind(args.admin_listen, None)
+    let admin_certificate = args.admin_tls.certificate(args.admin_listen);
+    let admin_certificate = admin_certificate.context("--admin-tls-cert and --admin-tls-key cannot be used")?;
+    let admin = Server::bind(args.admin_listen, admin_certificate.clone())
         .await
         .with_context(|| format!("cannot listen on {} for operators", args.admin_listen))?;
     let address = listener.local_addr()?;
@@ -82,7 +84,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         "admin_address": admin.local_addr()?.to_string(),
     }));
     tell_people(&public_url);
-    if let Some(certificate) = certificate {
+    for certificate in [certificate, admin_certificate].into_iter().flatten() {
         tokio::spawn(reload_on_hangup(certificate));
     }
     let operators = metrics.router().merge(cloud.health().router()).merge(cloud.operator_router());

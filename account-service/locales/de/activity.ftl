@@ -21,3 +21,7 @@ activity-data-exported = Eine Kopie deiner Daten wurde erstellt
 activity-plan-nearly-used = Die meisten der { $what } Befehle, die dein Tarif am Tag erlaubt, waren genutzt
 activity-plan-used-up = Alle { $what } Befehle, die dein Tarif am Tag erlaubt, waren genutzt
 activity-plan-changed = Dein Tarif heißt jetzt { $what }
+activity-second-step-reset = Der Betreiber dieses Dienstes hat den zweiten Schritt ausgeschaltet
+activity-sessions-ended = Der Betreiber dieses Dienstes hat dich überall abgemeldet
+activity-suspended = Der Betreiber dieses Dienstes hat dein Konto gesperrt
+activity-unsuspended = Der Betreiber dieses Dienstes hat die Sperre deines Kontos aufgehoben

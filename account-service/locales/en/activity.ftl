@@ -21,3 +21,7 @@ activity-data-exported = A copy of your data was made
 activity-plan-nearly-used = Most of the { $what } commands that your plan allows a day were used
 activity-plan-used-up = All of the { $what } commands that your plan allows a day were used
 activity-plan-changed = Your plan is now { $what }
+activity-second-step-reset = Whoever runs this service turned the second step off
+activity-sessions-ended = Whoever runs this service signed you out everywhere
+activity-suspended = Whoever runs this service suspended your account
+activity-unsuspended = Whoever runs this service lifted the suspension of your account

@@ -8,7 +8,7 @@ use super::{AdminError, Who, parse_who};
 use crate::AccountService;
 use crate::passwords;
 use crate::store::operators::{self, UserRow};
-use crate::store::{accounts, second_factors};
+use crate::store::{accounts, activity, second_factors};
 
 /// An account as an operator sees it.
 #[derive(Clone, serde::Serialize)]
@@ -48,28 +48,25 @@ impl AccountService {
     /// See [`AdminError`].
     pub async fn create_user(&self, email: &str, password: &str) -> Result<AccountId, AdminError> {
         let act = Act::new("user.create");
-        match self.try_create_user(email, password).await {
-            Ok(id) => {
-                self.note(&act.on_account(&id)).await?;
-                Ok(id)
-            }
-            Err(error) => Err(self.refused(&act, error).await),
+        let (email, hash) = match self.prepare(email, password).await {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(self.refused(&act, error).await),
+        };
+        let id = AccountId::from_bytes(&random::bytes());
+        let mut tx = self.shared.db.begin().await?;
+        // The operator vouches for whom they add.
+        if !accounts::insert_proved(&mut tx, &id, &email, &hash, self.shared.now()).await? {
+            drop(tx);
+            return Err(self.refused(&act, AdminError::Exists("an account with this e-mail address")).await);
         }
+        self.finish(tx, &act.on_account(&id), Ok(id.clone())).await
     }
 
-    async fn try_create_user(&self, email: &str, password: &str) -> Result<AccountId, AdminError> {
-        let shared = &self.shared;
+    async fn prepare(&self, email: &str, password: &str) -> Result<(String, String), AdminError> {
         let email = passwords::normalise_email(email).ok_or(AdminError::Email)?;
         passwords::check_form(password, &email)?;
-        let hash = shared.passwords.hash(password).await?;
-        let id = AccountId::from_bytes(&random::bytes());
-        if accounts::insert(&shared.db, &id, &email, &hash, shared.now()).await? {
-            // The operator vouches for whom they add.
-            accounts::verify_email(&shared.db, &id, shared.now()).await?;
-            Ok(id)
-        } else {
-            Err(AdminError::Exists("an account with this e-mail address"))
-        }
+        let hash = self.shared.passwords.hash(password).await?;
+        Ok((email, hash))
     }
 
     /// All accounts, oldest first.
@@ -122,7 +119,10 @@ impl AccountService {
         let mut tx = self.shared.db.begin().await?;
         // Doing it again changes nothing, and is no mistake.
         let outcome = accounts::set_suspended(&mut tx, &id, suspended, self.shared.now()).await;
-        self.finish(tx, &act.on_account(&id), outcome.map(|_| ()).map_err(AdminError::from)).await
+        let has_changed = self.finish(tx, &act.on_account(&id), outcome.map_err(AdminError::from)).await?;
+        let kind = if suspended { activity::Kind::Suspended } else { activity::Kind::Unsuspended };
+        self.tell(&id, has_changed.then_some(kind)).await;
+        Ok(())
     }
 
     /// Delete an account and everything that is kept about it. Its tokens and homes stop working at once.
@@ -150,7 +150,9 @@ impl AccountService {
         let id = self.account_of(&act, who).await?;
         let mut tx = self.shared.db.begin().await?;
         let outcome = second_factors::end(&mut tx, &id).await;
-        self.finish(tx, &act.on_account(&id), outcome.map_err(AdminError::from)).await
+        let was_on = self.finish(tx, &act.on_account(&id), outcome.map_err(AdminError::from)).await?;
+        self.tell(&id, was_on.then_some(activity::Kind::SecondStepReset)).await;
+        Ok(was_on)
     }
 
     /// Sign an account out of every browser. How many there were.
@@ -162,7 +164,16 @@ impl AccountService {
         let id = self.account_of(&act, who).await?;
         let mut tx = self.shared.db.begin().await?;
         let outcome = operators::end_sessions(&mut tx, &id).await;
-        self.finish(tx, &act.on_account(&id), outcome.map_err(AdminError::from)).await
+        let ended = self.finish(tx, &act.on_account(&id), outcome.map_err(AdminError::from)).await?;
+        self.tell(&id, (ended > 0).then_some(activity::Kind::SessionsEnded)).await;
+        Ok(ended)
+    }
+
+    /// Whoever it was done to sees it in their activity.
+    async fn tell(&self, id: &AccountId, kind: Option<activity::Kind>) {
+        if let Some(kind) = kind {
+            activity::note(&self.shared.db, id, kind, "", self.shared.now()).await;
+        }
     }
 
     /// The account that is meant.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -12,18 +11,15 @@ use axum::routing::post;
 
 use super::Refused;
 use crate::form::is_length_limit;
+use crate::routes::Routes;
 use crate::shared::Shared;
 
-/// Nothing while billing is off.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    if shared.billing.is_none() {
-        return Router::new();
-    }
-    Router::new().route("/billing/v1/webhook", post(take)).with_state(shared)
+pub(crate) fn routes() -> Routes {
+    Routes::new().route("/billing/v1/webhook", post(take))
 }
 
 async fn take(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
-    let Some(provider) = &shared.billing else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(provider) = &shared.billing else { return say(StatusCode::NOT_FOUND, "billing is off") };
     let (parts, body) = request.into_parts();
     let Ok(read) = tokio::time::timeout(PATIENCE, to_bytes(body, MOST_BYTES)).await else {
         return say(StatusCode::REQUEST_TIMEOUT, "the message did not arrive in time");

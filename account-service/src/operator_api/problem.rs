@@ -31,6 +31,16 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown", format!("there is no such {what}"))
     }
 
+    pub(super) fn overheard() -> Self {
+        const WHY: &str =
+            "from another machine, programs come here over TLS 1.3 (--admin-tls-cert and --admin-tls-key)";
+        let mut problem = Self::new(StatusCode::FORBIDDEN, "not_protected", WHY);
+        // No token would change this.
+        let challenge = HeaderValue::from_static(r#"Bearer error="invalid_request""#);
+        problem.headers.insert(header::WWW_AUTHENTICATE, challenge);
+        problem
+    }
+
     pub(super) fn unavailable() -> Self {
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "something is away: try again");
         problem.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));

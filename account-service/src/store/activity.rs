@@ -66,6 +66,11 @@ kinds! {
     PlanNearlyUsed = "plan_nearly_used";
     PlanUsedUp = "plan_used_up";
     PlanChanged = "plan_changed";
+    /// What operators did.
+    SecondStepReset = "second_step_reset";
+    SessionsEnded = "sessions_ended";
+    Suspended = "suspended";
+    Unsuspended = "unsuspended";
 }
 
 /// One line of the log.

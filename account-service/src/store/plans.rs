@@ -9,6 +9,7 @@ statements! {
     NAME = "SELECT COALESCE((SELECT plan FROM account_plans WHERE account_id = $1), \
             (SELECT plan FROM billing_subscriptions WHERE account_id = $1 AND plan IS NOT NULL \
              AND (status = 'active' OR status = 'past_due' AND grace_until > $2) ORDER BY changed_at DESC, subscription LIMIT 1))";
+    BY_OPERATOR = "SELECT plan FROM account_plans WHERE account_id = $1";
     HOLD = "UPDATE accounts SET id = id WHERE id = $1";
     SET = "INSERT INTO account_plans (account_id, plan, set_at) VALUES ($1, $2, $3) \
            ON CONFLICT (account_id) DO UPDATE SET plan = excluded.plan, set_at = excluded.set_at";
@@ -58,6 +59,12 @@ pub(crate) async fn name_held(tx: &mut Tx, account: &AccountId, now: i64) -> Res
 pub(crate) async fn is_paid_for(db: &Db, account: &AccountId) -> Result<bool> {
     let row: Option<(i64,)> = db.optional(PAID, values![account.as_str()]).await?;
     Ok(row.is_some_and(|(count,)| count > 0))
+}
+
+/// The name of the plan that an operator gave the account, if one did.
+pub(crate) async fn given_by_operator(db: &Db, account: &AccountId) -> Result<Option<String>> {
+    let row: Option<(String,)> = db.optional(BY_OPERATOR, values![account.as_str()]).await?;
+    Ok(row.map(|(plan,)| plan))
 }
 
 /// Give the account this plan, or take what was given.

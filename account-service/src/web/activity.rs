@@ -178,6 +178,10 @@ fn told(line: &Happened) -> String {
         Kind::PlanNearlyUsed => "activity-plan-nearly-used",
         Kind::PlanUsedUp => "activity-plan-used-up",
         Kind::PlanChanged => "activity-plan-changed",
+        Kind::SecondStepReset => "activity-second-step-reset",
+        Kind::SessionsEnded => "activity-sessions-ended",
+        Kind::Suspended => "activity-suspended",
+        Kind::Unsuspended => "activity-unsuspended",
     };
     let what = if line.kind == Kind::SignedIn { sessions::device(&line.detail) } else { line.detail.clone() };
     words::with(key, [("what", what.into())])

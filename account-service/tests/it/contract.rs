@@ -442,7 +442,9 @@ async fn have_what_operators_want(world: &World, had: &mut Had, bearer: &str) {
         operate(world, had, bearer, ("POST", &path), Some(json!({ "overlap_seconds": 0 }))).await;
     }
     operate(world, had, bearer, ("PATCH", "/admin/v1/clients/app"), Some(json!({}))).await;
-    for path in ["users", "clients", "homes", "keys", "audit", "clients/app"] {
+    operate(world, had, bearer, ("GET", &format!("{user}/plan")), None).await;
+    operate(world, had, bearer, ("PUT", &format!("{user}/plan")), Some(json!({ "plan": "plus" }))).await;
+    for path in ["users", "clients", "homes", "keys", "audit", "plans", "clients/app"] {
         operate(world, had, bearer, ("GET", &format!("/admin/v1/{path}")), None).await;
     }
     for path in [&user, &home] {
@@ -488,7 +490,11 @@ async fn have_refusals_for_operators(world: &World, had: &mut Had, bearer: &str)
         } else {
             json!({ "email": "x@example.org" })
         };
-        let good = if method == "PATCH" { json!({}) } else { good };
+        let good = match method.as_str() {
+            "PATCH" => json!({}),
+            "PUT" => json!({ "plan": "plus" }),
+            _ => good,
+        };
         if template.contains('{') || path.ends_with("find") {
             operate(world, had, bearer, (&method, &path), takes_body.then_some(good)).await;
             operate(world, had, bearer, (&method, &naming(&template, "%ff")), takes_body.then(|| json!({}))).await;

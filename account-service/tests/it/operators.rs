@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use macloud_account_service::{Actor, AuditQuery, CreatedClient, NewClient};
+use macloud_service_kit::http::{Peer, Security};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -270,6 +271,37 @@ on_both_databases! {
         let entries = world.service.search_audit(&audit(None, "")).await.unwrap();
         let actions: Vec<&str> = entries.iter().rev().map(|entry| entry.action.as_str()).collect();
         assert_eq!(actions, ["user.create", "plan.list", "link_attempt.list", "user.list"]);
+    }
+
+    async fn the_api_for_operators_is_not_served_in_clear_to_others(world: &World) {
+        let token = token(world, &["ma_cloud.admin.read"]).await;
+        for (address, security, status) in [
+            ("192.0.2.1:1", Security::Plain, StatusCode::FORBIDDEN), ("[2001:db8::1]:1", Security::Tls12, StatusCode::FORBIDDEN),
+            ("127.0.0.1:1", Security::Tls12, StatusCode::FORBIDDEN), ("192.0.2.1:1", Security::Tls13, StatusCode::OK),
+            ("127.0.0.1:1", Security::Plain, StatusCode::OK), ("[::1]:1", Security::Plain, StatusCode::OK),
+            ("[::ffff:127.0.0.1]:1", Security::Plain, StatusCode::OK), ("[::ffff:192.0.2.1]:1", Security::Plain, StatusCode::FORBIDDEN),
+        ] {
+            let mut request = Request::get("/admin/v1/keys").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+            request.extensions_mut().insert(Peer { addr: address.parse().unwrap(), security });
+            let answer = send(world.service.operator_router(), request).await;
+            assert_eq!(answer.status, status, "{address} {security:?}: {}", answer.text);
+        }
+    }
+
+    async fn people_see_what_operators_did_to_their_accounts(world: &World) {
+        let mut browser = world.person("ada@example.org").await;
+        world.service.set_user_suspended("ada@example.org", true).await.unwrap();
+        for _ in 0..2 {
+            world.service.set_user_suspended("ada@example.org", false).await.unwrap();
+        }
+        world.service.reset_second_step("ada@example.org").await.unwrap();
+        world.service.end_sessions("ada@example.org").await.unwrap();
+        let page = browser.get("/sign-in").await;
+        browser.submit(&page, "/sign-in", &[("email", "ada@example.org"), ("password", PASSWORD)]).await;
+        let activity = browser.get("/activity").await.text;
+        for (words, times) in [("suspended your account", 1), ("lifted the suspension", 1), ("signed you out everywhere", 1), ("turned the second step off", 0)] {
+            assert_eq!(activity.matches(words).count(), times, "{words}: {activity}");
+        }
     }
 
     async fn the_audit_says_who_and_forgets_by_age_alone(world: &World) {

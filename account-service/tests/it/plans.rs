@@ -10,9 +10,10 @@ use macloud_proto::instance_token::{Claims, DayLimit};
 use macloud_proto::jose::Unverified;
 use macloud_service_kit::clock::Clock as _;
 use macloud_service_kit::random;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Answer, Browser, Kind, World, text};
+use crate::operators::{call, token};
 use crate::pairing::{Connector, decide};
 
 fn plans(texts: &[&str]) -> impl FnOnce(&mut Config) {
@@ -200,6 +201,34 @@ async fn an_operator_gives_a_plan_and_takes_it_back() {
             assert_eq!(world.service.list_plans().await.unwrap()[0].by, "default");
             assert!(world.service.set_plan("bob@example.org", Some("plus")).await.is_err());
             assert!(world.service.set_plan("ada@example.org", Some("no such plan")).await.is_err());
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_programs_see_plans_and_give_them() {
+    on_both(
+        |config| plans(&["free,commands-per-day=10,homes=1", "plus,commands-per-day=1000"])(config),
+        async |world| {
+            let token = token(world, &["ma_cloud.admin"]).await;
+            let mut browser = world.person("ada@example.org").await;
+            let household = Household::new(world, &mut browser).await;
+            household.used(world, UseKind::Volume, Ended::Done, 3).await;
+            let plans = call(world, &token, "GET", "/admin/v1/plans", None).await.json();
+            assert_eq!(plans["plans"][0], json!({ "name": "free", "commands_per_minute": null, "commands_per_day": 10, "homes": 1, "members": null }));
+            let id = world.service.show_user("ada@example.org").await.unwrap().user.id;
+            let path = format!("/admin/v1/users/{id}/plan");
+            let put = async |body: Value| call(world, &token, "PUT", &path, Some(&body)).await;
+            let before = call(world, &token, "GET", &path, None).await.json();
+            assert_eq!((&before["plan"], text(&before, "by"), &before["commands_today"]), (&plans["plans"][0], "default", &json!(3)));
+            let after = put(json!({ "plan": "plus" })).await.json();
+            assert_eq!((text(&after["plan"], "name"), text(&after, "by")), ("plus", "operator"));
+            assert_eq!(household.day(world).await.unwrap().commands, 1000);
+            for (wrong, status) in [(json!({ "plan": "plsu" }), 404), (json!({}), 400), (json!({ "plan": "a b" }), 400), (json!({ "plan": 1 }), 400)] {
+                assert_eq!(put(wrong.clone()).await.status, status, "{wrong}");
+            }
+            assert_eq!(put(json!({ "plan": null })).await.json(), before);
         },
     )
     .await;
