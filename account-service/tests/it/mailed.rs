@@ -106,7 +106,7 @@ async fn two_who_claim_one_address_become_one_account() {
     .await;
 }
 
-fn subject_code(mail: &str) -> String {
+pub fn subject_code(mail: &str) -> String {
     let subject = mail.lines().find(|line| line.starts_with("Subject: ")).unwrap();
     subject["Subject: ".len()..].split(' ').next().unwrap().to_owned()
 }
