@@ -35,7 +35,7 @@ async function request(more = {}) {
 async function link(config, person, more, dpop) {
   const { parameters, checks } = await request(more)
   const back = await person.browser.decide(client.buildAuthorizationUrl(config, parameters))
-  return client.authorizationCodeGrant(config, back, checks, undefined, dpop)
+  return client.authorizationCodeGrant(config, back, checks, undefined, { DPoP: dpop })
 }
 
 const confidential = await newClient('openid-client')

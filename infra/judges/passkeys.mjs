@@ -33,12 +33,26 @@ async function profile(authenticator) {
   return { context, page, tools, authenticatorId }
 }
 
+/** What synchronisation does. With them go their counters: one that falls behind looks like a copy that a thief made. */
 async function copyPasskeys(from, to) {
   const { credentials } = await from.tools.send('WebAuthn.getCredentials', { authenticatorId: from.authenticatorId })
+  await to.tools.send('WebAuthn.clearCredentials', { authenticatorId: to.authenticatorId })
   for (const credential of credentials) {
     await to.tools.send('WebAuthn.addCredential', { authenticatorId: to.authenticatorId, credential })
   }
   return credentials
+}
+
+/** Press the button and be told no. Nobody touches the device after that, or the page's next offer would be answered, too. */
+async function refused({ page, tools, authenticatorId }) {
+  const button = page.locator('form[action="/sign-in/passkey"] button')
+  await button.waitFor({ state: 'visible' })
+  await tools.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled: true })
+  const said = page.waitForResponse((answer) => answer.request().method() === 'POST')
+  await button.click().catch(() => {})
+  await tools.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled: false })
+  assert.equal((await said).status(), 422)
+  await page.locator('#problem').waitFor({ state: 'visible' })
 }
 
 const press = (page, action) => page.locator(`form[action="${action}"] button[type=submit]`).first().click()
@@ -86,6 +100,7 @@ await statement('no script ran that the page does not allow', async () => {
 
 await statement('somebody who is signed in shows anew that it is them with the passkey', async () => {
   const { page } = phone
+  await copyPasskeys(laptop, phone)
   await page.goto('/sign-in?next=%2Fsecurity&again=1')
   await page.getByRole('heading', { name: 'Show that it is you' }).waitFor()
   await Promise.all([page.waitForURL('**/security'), page.locator('form[action="/sign-in/passkey"] button').click()])
@@ -123,10 +138,11 @@ await statement('a passkey that was removed signs in no more', async () => {
   await page.locator('summary').first().click()
   await page.locator('form[action$="/remove"] button').click()
   await page.waitForURL('**/security/passkeys')
+  await copyPasskeys(phone, laptop)
   await laptop.context.clearCookies()
+  await laptop.tools.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId: laptop.authenticatorId, enabled: false })
   await laptop.page.goto('/sign-in')
-  await laptop.page.locator('form[action="/sign-in/passkey"] button').click().catch(() => {})
-  await laptop.page.locator('#problem').waitFor({ state: 'visible' })
+  await refused(laptop)
 })
 
 await browser.close()
