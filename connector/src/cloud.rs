@@ -148,6 +148,12 @@ pub struct HomeAssistantTrip {
     pub interval: Option<u64>,
 }
 
+/// How long something is good for of which the cloud says so many seconds. None of it takes longer than an hour, and what it
+/// says is not believed blindly.
+pub(crate) fn lifetime(seconds: u64) -> Duration {
+    Duration::from_secs(seconds.min(3600))
+}
+
 /// What the browser brought back.
 #[derive(Clone, Deserialize)]
 pub struct HomeAssistantCode {

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use url::Url;
 
-use crate::cloud::{Cloud, CloudError, HomeAssistantTrip, HomeAssistantUser};
+use crate::cloud::{Cloud, CloudError, HomeAssistantTrip, HomeAssistantUser, lifetime};
 use crate::network::{Dialer, WebSocket, upgrade_request};
 use crate::state::{StateDir, StateError};
 
@@ -89,10 +89,10 @@ pub async fn bind(options: BindOptions, mut on_link: impl FnMut(&Link)) -> Resul
     let cloud = Cloud::new(pairing.cloud, options.cloud_dialer, options.clock)?;
     let home = HomeAssistant::at(options.url, options.home_dialer)?;
     let trip = cloud.begin_home_assistant(&key, instance, &home.base).await?;
-    let expires_in = Duration::from_secs(trip.expires_in);
+    let expires_in = lifetime(trip.expires_in);
     on_link(&Link { url: home.link(&trip)?, expires_in });
     let deadline = Instant::now() + expires_in;
-    let interval = trip.interval.map_or(INTERVAL, Duration::from_secs);
+    let interval = trip.interval.map_or(INTERVAL, Duration::from_secs).min(expires_in);
     let brought = loop {
         sleep(interval).await;
         if Instant::now() >= deadline {
@@ -109,8 +109,36 @@ pub async fn bind(options: BindOptions, mut on_link: impl FnMut(&Link)) -> Resul
         }
     };
     let user = home.who_is(&trip, &brought.code).await?;
-    cloud.state_home_assistant_user(&key, instance, &trip.ticket, &brought.nonce, &user).await?;
+    let say = async || cloud.state_home_assistant_user(&key, instance, &trip.ticket, &brought.nonce, &user).await;
+    until_heard(say, interval, deadline).await?;
     Ok(user)
+}
+
+/// Give our word again until the cloud heard it: the code is spent and the access given back, so a moment without network or
+/// cloud would cost the person another round. When an answer was lost and the word is wanted no more, it was that one.
+async fn until_heard(
+    mut say: impl AsyncFnMut() -> Result<(), CloudError>,
+    interval: Duration,
+    deadline: Instant,
+) -> Result<(), CloudError> {
+    let mut maybe_heard = false;
+    loop {
+        let error = match say().await {
+            Ok(()) => return Ok(()),
+            Err(CloudError::Refused { code }) if code == "expired_token" && maybe_heard => return Ok(()),
+            Err(error) => error,
+        };
+        let wait = match &error {
+            CloudError::Unreachable(_) => interval,
+            CloudError::RetryAfter(after) => interval.max(*after),
+            _ => return Err(error),
+        };
+        if deadline.saturating_duration_since(Instant::now()) <= wait {
+            return Err(error);
+        }
+        maybe_heard = true;
+        sleep(wait).await;
+    }
 }
 
 struct HomeAssistant {
@@ -223,5 +251,48 @@ async fn expect(socket: &mut WebSocket, kind: &str) -> Result<Value, BindError> 
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
             Some(Ok(_) | Err(_)) | None => return Err(BindError::Away("the connection was lost".into())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Say it with these outcomes; what came of it, and how long it took.
+    async fn said(mut outcomes: Vec<Result<(), CloudError>>) -> (Result<(), CloudError>, Duration) {
+        outcomes.reverse();
+        let began = Instant::now();
+        let say = async || outcomes.pop().unwrap();
+        let told = until_heard(say, INTERVAL, began + Duration::from_secs(60)).await;
+        (told, began.elapsed())
+    }
+
+    fn unreachable() -> Result<(), CloudError> {
+        Err(CloudError::Unreachable("gone".into()))
+    }
+
+    fn expired() -> Result<(), CloudError> {
+        Err(CloudError::Refused { code: "expired_token".into() })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_word_that_the_cloud_cannot_take_now_is_said_again() {
+        let busy = Err(CloudError::RetryAfter(Duration::from_secs(10)));
+        let (told, took) = said(vec![busy, unreachable(), Ok(())]).await;
+        assert!(told.is_ok());
+        assert_eq!(took, Duration::from_secs(13));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_word_whose_answer_was_lost_counts() {
+        assert!(said(vec![unreachable(), expired()]).await.0.is_ok());
+        assert!(matches!(said(vec![expired()]).await.0, Err(CloudError::Refused { .. })), "nothing was lost");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_word_is_not_said_for_ever() {
+        let (told, took) = said((0..30).map(|_| unreachable()).collect()).await;
+        assert!(matches!(told, Err(CloudError::Unreachable(_))));
+        assert!(took < Duration::from_secs(60));
     }
 }

@@ -9,7 +9,7 @@ use macloud_service_kit::clock::SharedClock;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use crate::cloud::{Cloud, CloudError, Poll};
+use crate::cloud::{Cloud, CloudError, Poll, lifetime};
 use crate::music_assistant::token::Token;
 use crate::network::Dialer;
 use crate::state::{MusicAssistantPlace, Pairing, StateDir, StateError};
@@ -105,7 +105,7 @@ pub async fn pair(options: PairOptions, mut on_code: impl FnMut(&DeviceCode)) ->
     if begun.fingerprint.as_ref().is_some_and(|shown| *shown != own) {
         return Err(PairError::OtherKey);
     }
-    let expires_in = Duration::from_secs(begun.expires_in);
+    let expires_in = lifetime(begun.expires_in);
     on_code(&DeviceCode {
         verification_uri_complete: begun.verification_uri_complete.unwrap_or_else(|| begun.verification_uri.clone()),
         user_code: begun.user_code,
@@ -114,7 +114,7 @@ pub async fn pair(options: PairOptions, mut on_code: impl FnMut(&DeviceCode)) ->
         expires_in,
     });
     let deadline = Instant::now() + expires_in;
-    let mut interval = begun.interval.map_or(INTERVAL, Duration::from_secs);
+    let mut interval = begun.interval.map_or(INTERVAL, Duration::from_secs).min(expires_in);
     let token = loop {
         sleep(interval).await;
         if Instant::now() >= deadline {

@@ -180,6 +180,13 @@ async fn pairing_ends_as_the_person_decides() {
 }
 
 #[tokio::test]
+async fn a_cloud_that_promises_for_ever_is_paired_with_all_the_same() {
+    let home = Home::unpaired().await;
+    home.cloud.edit(|script| script.expires_in = u64::MAX);
+    home.pair().await.unwrap();
+}
+
+#[tokio::test]
 async fn pairing_again_keeps_the_key() {
     let home = Home::paired().await;
     let first = home.cloud.edit(|script| script.identity);

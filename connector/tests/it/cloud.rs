@@ -46,6 +46,7 @@ pub struct CloudScript {
     pub slow_down_once: bool,
     pub other_fingerprint: bool,
     pub interval: u64,
+    pub expires_in: u64,
     pub revoked: bool,
     /// The owner has paused the home on the web page.
     pub paused: bool,
@@ -91,6 +92,7 @@ impl Cloud {
             slow_down_once: false,
             other_fingerprint: false,
             interval: 0,
+            expires_in: 600,
             revoked: false,
             paused: false,
             ahead: 0,
@@ -348,7 +350,7 @@ fn device_authorization(script: &mut CloudScript, base: &url::Url, form: &HashMa
     let shown = if script.other_fingerprint { fingerprint(&[0; 32]) } else { fingerprint(&key) };
     let answer = json!({"device_code": DEVICE_CODE, "user_code": "WDJB-MJHT", "verification_uri": base.join("pair").unwrap().as_str(),
         "verification_uri_complete": base.join("pair?user_code=WDJB-MJHT").unwrap().as_str(),
-        "expires_in": 600, "interval": script.interval, "fingerprint": shown});
+        "expires_in": script.expires_in, "interval": script.interval, "fingerprint": shown});
     (200, answer, None)
 }
 
