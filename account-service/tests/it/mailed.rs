@@ -2,7 +2,9 @@
 
 use axum::http::StatusCode;
 
+use macloud_account_service::DatabaseSettings;
 use macloud_proto::accounts::v1::StoreEventGrantRequest;
+use sqlx::{Connection as _, Executor as _};
 
 use crate::harness::{Answer, Authorization, Browser, Kind, PASSWORD, World, on_both_databases, text};
 use crate::members::home_of;
@@ -376,6 +378,37 @@ async fn nobody_is_flooded_with_codes() {
         assert_eq!(world.mails().len(), 3);
         // At another address nothing is used up.
         assert_eq!(browser.submit(&page, "/forgot", &[("email", "eve@example.org")]).await.status, StatusCode::OK);
+    })
+    .await;
+}
+
+/// Who ends many things at once and who changes one of them must not wait for each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ending_everything_of_an_account_takes_no_row_after_the_counter() {
+    World::with(Kind::Postgres, async |world| {
+        let DatabaseSettings::Postgres { url, .. } = &world.database else { unreachable!("as it was made") };
+        let client = world.alexa().await;
+        let mut thief = world.browser();
+        let page = thief.get("/sign-up").await;
+        thief.submit(&page, "/sign-up", &[("email", EMAIL), ("password", PASSWORD)]).await;
+        world.link_as(&client, &mut thief).await;
+        home_of(world, &mut thief).await;
+        let mut owner = world.browser();
+        let (page, code) = forgot(world, &mut owner, EMAIL).await;
+        let mut other = sqlx::PgConnection::connect(url).await.unwrap();
+        other.execute("BEGIN; UPDATE instances SET name = name").await.unwrap();
+        let code = code.unwrap();
+        let fields = [("code", code.as_str()), ("password", "a new long one")];
+        let reset = owner.submit(&page, "/reset", &fields);
+        let crosswise = async {
+            let waiting = "SELECT CAST(COUNT(*) AS TEXT) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            while world.look_up(waiting).await == "0" {
+                tokio::task::yield_now().await;
+            }
+            other.execute("UPDATE change_counter SET last = last; COMMIT").await.unwrap();
+        };
+        let (landed, ()) = tokio::join!(reset, crosswise);
+        assert_eq!(landed.status, StatusCode::SEE_OTHER, "{}", landed.text);
     })
     .await;
 }
