@@ -297,7 +297,8 @@ pub(super) fn sign_in_again(next: &str) -> Response {
 pub(super) async fn is_locked_out(shared: &Shared, tx: &mut Tx, account: &AccountId) -> Result<bool, PageError> {
     let Ways { password, passkeys, issuers } = identities::ways(tx, account).await?;
     let configured = |issuer: &String| shared.providers.iter().any(|provider| provider.settings.issuer == *issuer);
-    Ok(!password && !(passkeys && shared.passkeys.is_some()) && !issuers.iter().any(configured))
+    let usable = password || passkeys && shared.passkeys.is_some() || issuers.iter().any(configured);
+    Ok(!usable)
 }
 
 /// Tell people about a change to how they sign in, where they can see it even if it was not them.
