@@ -130,7 +130,8 @@ impl AccountService {
     pub fn router(&self) -> Router {
         let router = public_routes().serve(self.shared.clone());
         let in_language = axum::middleware::from_fn_with_state(self.shared.clone(), words::in_language_of);
-        let router = router.layer(in_language);
+        let in_time = axum::middleware::from_fn_with_state(self.shared.clone(), web::in_time);
+        let router = router.layer(in_time).layer(in_language);
         web::with_headers(router, self.shared.clone())
     }
 
@@ -181,12 +182,14 @@ impl AccountService {
         tokio::join!(others, self.shared.mail.deliver(&stop));
     }
 
-    /// Whether the database takes writes. One that only answers is of no use: nobody could sign in, link or refresh.
+    /// Whether the database takes writes. One that only answers is of no use: nobody could sign in, link or refresh. Nor is one
+    /// that does not answer at all, not even with an error.
     ///
     /// # Errors
     /// The database's.
     pub async fn check_database(&self) -> Result<(), StoreError> {
-        store::changes::rewrite(&self.shared.db).await
+        let check = store::changes::rewrite(&self.shared.db);
+        tokio::time::timeout(DATABASE_PATIENCE, check).await.unwrap_or(Err(StoreError::Silent))
     }
 
     /// Keep `health` told whether the database takes writes, until a soft stop.
@@ -288,5 +291,7 @@ fn public_routes() -> Routes {
 const CHANGE_POLL: Duration = Duration::from_millis(150);
 /// Each is a write to the disk: seldom enough to cost nothing, often enough to take a node out of service in time.
 const DATABASE_CHECK: Duration = Duration::from_secs(5);
+/// Longer than to wait for a connection and for a lock takes together.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(5);
 /// Also how often rotated signing keys are noticed.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);

@@ -38,6 +38,9 @@ use crate::routes::Routes;
 /// The built-in public client with which connectors pair.
 pub(crate) const PAIRING_CLIENT: &str = "ma-connector";
 
+/// What is opened in a browser; the others are asked by programs.
+pub(crate) const PAGES: [&str; 4] = ["/oauth/authorize", "/oauth/consent", "/oauth/logout", "/oauth/logout/confirm"];
+
 pub(crate) fn routes() -> Routes {
     Routes::new()
         .route("/openapi.json", get(metadata::description))
@@ -55,6 +58,11 @@ pub(crate) fn routes() -> Routes {
         .route("/oauth/revoke", post(inspect::revoke))
         .route("/oauth/introspect", post(inspect::introspect))
         .route("/oauth/userinfo", get(inspect::userinfo).post(inspect::userinfo))
+}
+
+/// What a program is told when nothing came of its request in time.
+pub(crate) fn unavailable() -> Response {
+    error::OAuthError::Unavailable.into_response()
 }
 
 /// An answer that nobody may keep.

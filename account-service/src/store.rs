@@ -51,7 +51,10 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Arguments as _, Executor as _, PgPool, Postgres, SqlSafeStr as _, Sqlite, SqlitePool, Transaction};
+use sqlx::{
+    Arguments as _, Connection as _, Executor as _, PgConnection, PgPool, Postgres, SqlSafeStr as _, Sqlite,
+    SqlitePool, Transaction,
+};
 
 use self::writer::{Want, Writer};
 
@@ -87,6 +90,9 @@ pub enum StoreError {
     /// The database is away, overloaded, or refused. Whoever asks should try again later.
     #[error("the database did not answer: {}", describe(.0))]
     Database(#[source] sqlx::Error),
+    /// Nothing came back, not even an error.
+    #[error("the database did not answer in time")]
+    Silent,
     /// A row holds what the program never writes.
     #[error("{table}.{column} holds a value that cannot be")]
     Inconsistent {
@@ -136,6 +142,8 @@ fn in_words(code: &str) -> String {
         (5, "53100", _) => "the disk of the database server is full",
         (5, "25006", _) => "the database server is read-only",
         (5, "53300", _) => "the database server has no connection left",
+        (5, "55P03", _) => "another process holds what is needed",
+        (5, "57014", _) => "the database server took too long",
         (..5, _, 13) => "the disk is full",
         (..5, _, 8) => "the database file, or the disk it is on, is read-only",
         (..5, _, 10) => "the disk failed to read or write",
@@ -233,21 +241,24 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 impl Db {
     /// Open, create if need be, and bring the schema up to date.
     pub(crate) async fn open(settings: &DatabaseSettings) -> Result<Self> {
-        let db = match settings {
-            DatabaseSettings::Sqlite(path) => Self::open_sqlite(path).await?,
+        match settings {
+            DatabaseSettings::Sqlite(path) => Self::open_sqlite(path).await,
             DatabaseSettings::Postgres { url, max_connections } => {
+                let options: PgConnectOptions = url.parse()?;
+                // Without the patience of the others: a migration, or waiting for a process that migrates, takes its time.
+                let mut migrating = PgConnection::connect_with(&options).await?;
+                migrator(POSTGRES_MIGRATIONS).run(&mut migrating).await?;
+                migrating.close().await?;
                 let pool = PgPoolOptions::new()
                     .max_connections(*max_connections)
                     .acquire_timeout(ACQUIRE_TIMEOUT)
                     // A round trip per use that a broken connection's own error makes unnecessary.
                     .test_before_acquire(false)
-                    .connect_with(url.parse::<PgConnectOptions>()?.options(POSTGRES_OPTIONS))
+                    .connect_with(options.options(POSTGRES_OPTIONS))
                     .await?;
-                Self::Postgres(pool)
+                Ok(Self::Postgres(pool))
             }
-        };
-        db.migrate().await?;
-        Ok(db)
+        }
     }
 
     async fn open_sqlite(path: &std::path::Path) -> Result<Self> {
@@ -272,16 +283,9 @@ impl Db {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options.read_only(true))
             .await?;
+        migrator(SQLITE_MIGRATIONS).run(&write).await?;
         let writer = Writer::start(write.clone());
         Ok(Self::Sqlite { read, write, writer })
-    }
-
-    async fn migrate(&self) -> Result<()> {
-        match self {
-            Self::Sqlite { write, .. } => migrator(SQLITE_MIGRATIONS).run(write).await?,
-            Self::Postgres(pool) => migrator(POSTGRES_MIGRATIONS).run(pool).await?,
-        }
-        Ok(())
     }
 
     /// Read all rows.
@@ -485,7 +489,12 @@ fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What every connection to PostgreSQL asks for.
-const POSTGRES_OPTIONS: [(&str, &str); 1] = [
+const POSTGRES_OPTIONS: [(&str, &str); 4] = [
+    // A server that does not get on with a statement is as good as one that is away; and a process that stops in the middle
+    // of a transaction must not keep its locks from all others.
+    ("statement_timeout", "10s"),
+    ("lock_timeout", "2s"),
+    ("idle_in_transaction_session_timeout", "10s"),
     // Plans are kept for as long as a connection lives. One that was made while its table was small would go on reading
     // all of it, when an index leads to the row.
     ("enable_seqscan", "off"),

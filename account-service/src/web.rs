@@ -33,15 +33,20 @@ mod sign_up;
 mod upstream;
 mod when;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use askama::Template;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::{get, post};
 
 use self::visitor::Visitor;
 use crate::form::{Form, FormError, encode};
+use crate::oauth;
 use crate::passwords::PasswordError;
 use crate::rate_limits::TooMany;
 use crate::routes::Routes;
@@ -300,6 +305,17 @@ fn check_origin(shared: &Shared, headers: &HeaderMap) -> Result<(), PageError> {
     }
 }
 
+/// Nobody waits for ever, whatever the answer hangs on: a database behind a broken network does not even fail.
+pub(crate) async fn in_time(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_page = !path.starts_with("/oauth/") || oauth::PAGES.contains(&path);
+    match tokio::time::timeout(DEADLINE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) if is_page => error_page(&shared, &PageError::Unavailable),
+        Err(_) => oauth::unavailable(),
+    }
+}
+
 /// Turn an outcome into what is sent.
 pub(crate) fn answer(shared: &Shared, outcome: Result<Response, PageError>) -> Response {
     outcome.unwrap_or_else(|error| error_page(shared, &error))
@@ -390,3 +406,6 @@ impl From<FormError> for PageError {
         }
     }
 }
+
+/// Longer than a form may take to arrive, and than the database may take to fail.
+const DEADLINE: Duration = Duration::from_secs(20);

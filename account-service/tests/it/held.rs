@@ -1,10 +1,18 @@
 //! What another process holds of the database (PostgreSQL): nobody waits crosswise, and nobody waits for ever.
 
-use axum::http::StatusCode;
-use macloud_account_service::{ClientChange, DatabaseSettings};
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::harness::{Authorization, Kind, World, text};
+use axum::http::StatusCode;
+use macloud_account_service::{AccountService, ClientChange, DatabaseSettings};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::harness::{Authorization, Kind, World, basic, form_request, send, text};
 
 /// Another process of ours, with statements at its own pace.
 async fn other(world: &World) -> PgConnection {
@@ -19,7 +27,7 @@ async fn run(connection: &mut PgConnection, sql: &str) {
 /// Until somebody waits for a lock.
 async fn somebody_waits(world: &World) {
     let mut watcher = other(world).await;
-    loop {
+    for _ in 0..2000 {
         let waiting: i64 = sqlx::query_scalar(
             "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
         )
@@ -29,8 +37,9 @@ async fn somebody_waits(world: &World) {
         if waiting > 0 {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    panic!("nobody waits");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,9 +53,8 @@ async fn two_transactions_that_end_the_same_grants_both_succeed() {
         let tokens = world.link_as(&client, &mut thief).await;
         world.link_as(&another, &mut thief).await;
         let mut owner = world.browser();
-        let page = owner.get("/forgot").await;
-        let page = owner.submit(&page, "/forgot", &[("email", "ada@example.org")]).await;
-        let code = crate::mailed::subject_code(&world.mails()[0]);
+        let (page, code) = crate::mailed::forgot(world, &mut owner, "ada@example.org").await;
+        let code = code.unwrap();
         // A revocation, just before it tells of the grant that it ends.
         let mut revoking = other(world).await;
         run(&mut revoking, "BEGIN").await;
@@ -106,6 +114,85 @@ async fn a_slow_commit_is_waited_for_where_nothing_can_be_had_twice() {
         ];
         let refreshed = world.post("/oauth/token", &[], &form).await;
         assert_eq!(refreshed.status, StatusCode::OK, "{}", refreshed.text);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_needs_what_another_process_holds_is_told_to_come_again() {
+    World::with(Kind::Postgres, async |world| {
+        let client = world.alexa().await;
+        let tokens = world.link(&client, "ada@example.org").await;
+        let mut stopped = other(world).await;
+        run(&mut stopped, "BEGIN; UPDATE change_counter SET last = last WHERE id = 1").await;
+        let (header, form) = (basic(&client), [("token", text(&tokens, "refresh_token"))]);
+        let headers = [("authorization", header.as_str())];
+        let revoke = world.post("/oauth/revoke", &headers, &form);
+        let both = async { tokio::join!(revoke, world.service.check_database()) };
+        let (refused, unhealthy) = tokio::time::timeout(Duration::from_secs(8), both).await.unwrap();
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.text);
+        assert!(unhealthy.unwrap_err().to_string().contains("another process holds"));
+        run(&mut stopped, "ROLLBACK").await;
+        assert_eq!(world.post("/oauth/revoke", &headers, &form).await.status, StatusCode::OK);
+        world.service.check_database().await.unwrap();
+    })
+    .await;
+}
+
+/// The network to the database, until it swallows everything.
+async fn network(url: &str) -> (String, tokio::task::JoinHandle<()>, Arc<AtomicBool>) {
+    let mut url = url::Url::parse(url).unwrap();
+    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+    url.set_host(Some("127.0.0.1")).unwrap();
+    let broken = Arc::new(AtomicBool::new(false));
+    let forwarding = tokio::spawn({
+        let broken = broken.clone();
+        async move {
+            let mut connections = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let (server, broken) = (server.clone(), broken.clone());
+                connections.spawn(async move {
+                    let (from_client, to_client) = client.into_split();
+                    let (from_server, to_server) = TcpStream::connect(server).await.unwrap().into_split();
+                    tokio::join!(carry(from_client, to_server, &broken), carry(from_server, to_client, &broken));
+                });
+            }
+        }
+    });
+    (url.into(), forwarding, broken)
+}
+
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, broken: &AtomicBool) {
+    let mut bytes = vec![0; 65536];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        if !broken.load(Ordering::Relaxed) && to.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_does_not_even_fail_is_one_that_is_away() {
+    World::with(Kind::Postgres, async |world| {
+        let client = world.alexa().await;
+        let DatabaseSettings::Postgres { url, .. } = &world.database else { panic!("not what was asked for") };
+        let (url, forwarding, broken) = network(url).await;
+        let database = DatabaseSettings::Postgres { url, max_connections: 8 };
+        let node = AccountService::open(world.config.clone(), &database, world.clock.clone()).await.unwrap();
+        node.check_database().await.unwrap();
+        broken.store(true, Ordering::Relaxed);
+        let header = basic(&client);
+        let request = form_request("/oauth/revoke", &[("authorization", &header)], &[("token", "mcr_x")]);
+        let asked = async { tokio::join!(node.check_database(), send(node.router(), request)) };
+        let (healthy, refused) = tokio::time::timeout(Duration::from_secs(30), asked).await.unwrap();
+        assert!(healthy.unwrap_err().to_string().contains("in time"));
+        assert_eq!(
+            (refused.status, refused.error().as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
+        );
+        forwarding.abort();
     })
     .await;
 }
