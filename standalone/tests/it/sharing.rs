@@ -45,13 +45,29 @@ impl Person {
         Self { browser, alexa, email }
     }
 
-    /// Open an invitation's link and accept it.
+    /// Open an invitation's link and accept it. One that names an address first wants to see that it is theirs.
     async fn accept(&mut self, stage: &Stage, link: &str) {
-        let page = self.browser.page(&stage.cloud_url.join(link).unwrap()).await.unwrap();
+        let mut page = self.browser.page(&stage.cloud_url.join(link).unwrap()).await.unwrap();
+        if page.url.path() == "/verify" {
+            let form = page.form_with("code").unwrap();
+            let code = mailed_code(stage, &self.email);
+            page = self.browser.submit(&form, &[("code", &code)]).await.unwrap().page().unwrap();
+        }
         let form = page.form_to("/join").unwrap();
         let landed = self.browser.submit(&form, &[("decision", "accept")]).await.unwrap().page().unwrap();
         assert_eq!(landed.url.path(), format!("/homes/{}", stage.instance_id), "{}", landed.html);
     }
+}
+
+/// The code in the newest mail to this address.
+fn mailed_code(stage: &Stage, to: &str) -> String {
+    let mails = std::fs::read_dir(stage.state_dir.with_file_name("cloud").join("mail")).unwrap();
+    let mails = mails.map(|entry| entry.unwrap().path());
+    let mails =
+        mails.map(|path| (path.metadata().unwrap().modified().unwrap(), std::fs::read_to_string(path).unwrap()));
+    let (_, newest) = mails.filter(|(_, mail)| mail.contains(to)).max_by_key(|(at, _)| *at).unwrap();
+    let is_code = |word: &&str| word.len() == 9 && word.as_bytes()[4] == b'-' && !word.contains(char::is_lowercase);
+    newest.split_whitespace().find(is_code).unwrap().to_owned()
 }
 
 /// Fill in a form of the home's pages as its owner; the page after it.
