@@ -83,6 +83,24 @@ impl RateLimits {
         )
     }
 
+    /// Count one attempt in several ways, or in none of them: who is refused has not tried.
+    pub(crate) fn count_all(&self, ways: &[(Attempt, &str, Rate)]) -> Result<(), TooMany> {
+        for (at, &(what, who, rate)) in ways.iter().enumerate() {
+            if let Err(refusal) = self.count(what, who, rate) {
+                self.give_all_back(&ways[..at]);
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+
+    /// Take back what [`Self::count_all`] counted.
+    pub(crate) fn give_all_back(&self, ways: &[(Attempt, &str, Rate)]) {
+        for &(what, who, rate) in ways {
+            self.give_back(what, who, rate);
+        }
+    }
+
     /// Take back a count: the attempt turned out to be a rightful one.
     pub(crate) fn give_back(&self, what: Attempt, who: &str, rate: Rate) {
         if rate != Rate::OFF
@@ -187,6 +205,19 @@ mod tests {
             }
             assert!(limits.count(Attempt::WrongSecondStep, "ann", rate).is_err(), "{made_up:?}");
         }
+    }
+
+    #[test]
+    fn a_refusal_costs_nothing() {
+        let limits = RateLimits::new(ManualClock::at(0));
+        let (few, many) = (Rate { requests: 1, seconds: 900 }, Rate { requests: 3, seconds: 900 });
+        let ways = [(Attempt::WrongPasswordHere, "ann here", many), (Attempt::WrongPassword, "ann", few)];
+        assert_eq!(limits.count_all(&ways), Ok(()));
+        for _ in 0..10 {
+            assert!(limits.count_all(&ways).is_err());
+        }
+        limits.give_back(Attempt::WrongPassword, "ann", few);
+        assert_eq!(limits.count_all(&ways), Ok(()), "the refusals left what she may try here as it was");
     }
 
     #[test]

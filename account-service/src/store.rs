@@ -328,10 +328,9 @@ impl Db {
 
     /// Begin a transaction that writes.
     pub(crate) async fn begin(&self) -> Result<Tx> {
-        let open = match self {
-            // IMMEDIATE: a transaction that begins by reading could otherwise fail when it comes to write.
-            Self::Sqlite { write, .. } => Open::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Open::Postgres(pool.begin().await?),
+        let open = match self.clone() {
+            Self::Sqlite { write, .. } => Open::Sqlite(to_its_end(begin_immediate(write)).await?),
+            Self::Postgres(pool) => Open::Postgres(to_its_end(async move { pool.begin().await }).await?),
         };
         Ok(Tx { open, changes: Vec::new() })
     }
@@ -405,8 +404,8 @@ impl Tx {
     pub(crate) async fn commit(mut self) -> Result<()> {
         changes::write_noted(&mut self).await?;
         match self.open {
-            Open::Sqlite(tx) => tx.commit().await?,
-            Open::Postgres(tx) => tx.commit().await?,
+            Open::Sqlite(tx) => to_its_end(tx.commit()).await?,
+            Open::Postgres(tx) => to_its_end(tx.commit()).await?,
         }
         Ok(())
     }
@@ -414,6 +413,27 @@ impl Tx {
     /// Whether others will hear of it.
     pub(crate) fn tells(&self) -> bool {
         !self.changes.is_empty()
+    }
+}
+
+/// Begin or end a transaction even if whoever waits for it goes away. Cut off in between, the driver does not count what the
+/// database has begun, and lends out a connection on which nothing that is written is ever committed.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, sqlx::Error>> + Send + 'static,
+) -> Result<T, sqlx::Error> {
+    tokio::spawn(work).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
+/// IMMEDIATE: a transaction that begins by reading could otherwise fail when it comes to write.
+async fn begin_immediate(write: SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    match write.begin_with(BEGIN_IMMEDIATE).await {
+        // SQLite undid the last transaction by itself, as it does when the disk is full, and the driver counts it still.
+        // Another connection knows nothing of that.
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            write.acquire().await?.close().await?;
+            write.begin_with(BEGIN_IMMEDIATE).await
+        }
+        begun => begun,
     }
 }
 
@@ -484,6 +504,8 @@ fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
     });
     Migrator::with_migrations(migrations.collect())
 }
+
+const BEGIN_IMMEDIATE: &str = "BEGIN IMMEDIATE";
 
 /// How long a request waits for a connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -615,6 +637,23 @@ mod tests {
         changes::last(&db).await.unwrap();
         let error = changes::rewrite(&db).await.unwrap_err();
         assert!(error.to_string().contains("read-only (code 8)"), "{error}");
+        db.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_undid_by_itself_is_the_last_one_to_fail() {
+        let (_scratch, db, _) = fresh().await;
+        let mut undone = db.begin().await.unwrap();
+        undone.write("ROLLBACK", values![]).await.unwrap();
+        assert!(undone.commit().await.is_err());
+        for _ in 0..2 {
+            let mut tx = db.begin().await.unwrap();
+            tx.write("INSERT INTO seen_proofs (proof_hash, expires_at) VALUES (randomblob(32), 1)", values![])
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+        }
+        changes::rewrite(&db).await.unwrap();
         db.close().await;
     }
 

@@ -42,8 +42,9 @@ pub(crate) struct Args {
     /// Sign-ins that begin together.
     #[arg(long, default_value_t = 200, value_name = "COUNT")]
     sign_ins: usize,
-    /// Connections to PostgreSQL that each server has, in all its processes together.
-    #[arg(long, default_value_t = 32, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=200))]
+    /// Connections to PostgreSQL that each server has, in all its processes together. By default as many as the account
+    /// service takes by itself: on a few cores more only stand in each other's way.
+    #[arg(long, default_value_t = 16, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=200))]
     database_connections: u32,
     /// Processes of node-oidc-provider; by default as many as there are cores.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=64))]

@@ -128,10 +128,11 @@ pub(super) async fn write_noted(tx: &mut Tx) -> Result<()> {
     Ok(())
 }
 
-/// Write what is there already: fails when nothing can be written, which reading would not notice.
+/// Write what is there already, the way that requests do: fails when nothing can be written, which reading would not notice.
 pub(crate) async fn rewrite(db: &Db) -> Result<()> {
-    db.write(REWRITE, values![]).await?;
-    Ok(())
+    let mut tx = db.begin().await?;
+    tx.write(REWRITE, values![]).await?;
+    tx.commit().await
 }
 
 /// The newest sequence, 0 when nothing ever changed.

@@ -9,6 +9,7 @@ statements! {
               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     /// The one place where a code is spent: of any number of parallel requests, on any number of nodes, one gets the row.
     REDEEM = "UPDATE codes SET used_at = $3 WHERE code_hash = $1 AND client_id = $2 AND used_at IS NULL AND expires_at > $3 \
+              AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = codes.account_id AND a.suspended_at IS NULL) \
               RETURNING grant_id, account_id, redirect_uri, challenge, nonce, scopes, signed_in_at, dpop_jkt";
     /// Waits for a redeeming under way: whoever ends an account's grants ends these first, and then finds that one's grant, too.
     END_OPEN = "DELETE FROM codes WHERE account_id = $1 AND used_at IS NULL";

@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
-use super::ACQUIRE_TIMEOUT;
+use super::{ACQUIRE_TIMEOUT, begin_immediate};
 
 /// Where statements are handed in. The writer ends when all clones of this are gone.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ async fn write(pool: SqlitePool, mut waiting: mpsc::Receiver<Job>) {
 
 /// All in one transaction. `None` when it was undone.
 async fn run_together(pool: &SqlitePool, jobs: &[Job]) -> Option<Vec<Result<Outcome, sqlx::Error>>> {
-    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.ok()?;
+    let mut tx = begin_immediate(pool.clone()).await.ok()?;
     let mut outcomes = Vec::with_capacity(jobs.len());
     for job in jobs {
         let outcome = job.run(&mut tx).await;

@@ -17,10 +17,12 @@ use crate::words;
 /// address from anywhere. The last is high, and the only one that strangers can use up for somebody.
 pub(super) fn count_mail(shared: &Shared, from: &str, email: &str) -> Result<(), PageError> {
     let limits = &shared.config.limits;
-    let count = |what, who: &str, rate| shared.rate_limits.count(what, who, rate);
-    count(Attempt::MailedCode, &format!("{email}\0{from}"), limits.mailed_codes)?;
-    count(Attempt::MailedCodeHere, from, limits.mailed_codes_per_network)?;
-    count(Attempt::Mailbox, email, limits.mails_per_mailbox)?;
+    let here = format!("{email}\0{from}");
+    shared.rate_limits.count_all(&[
+        (Attempt::MailedCode, &here, limits.mailed_codes),
+        (Attempt::MailedCodeHere, from, limits.mailed_codes_per_network),
+        (Attempt::Mailbox, email, limits.mails_per_mailbox),
+    ])?;
     Ok(())
 }
 

@@ -100,18 +100,19 @@ enum Verdict {
 async fn check_password(shared: &Shared, entered: &Entered) -> Result<Verdict, PageError> {
     let limits = &shared.config.limits;
     let address = entered.address(shared);
-    let count = |what, who: &str, rate| shared.rate_limits.count(what, who, rate);
-    count(Attempt::SignIn, &address, limits.sign_in_per_address)?;
+    shared.rate_limits.count(Attempt::SignIn, &address, limits.sign_in_per_address)?;
     let email = normalise_email(entered.email()).unwrap_or_default();
     let here = format!("{email}\0{address}");
+    let guess = [
+        (Attempt::WrongPasswordHere, here.as_str(), limits.wrong_passwords_per_account_and_address),
+        (Attempt::WrongPassword, email.as_str(), limits.wrong_passwords_per_account),
+    ];
     // Counted before the work: parallel guesses must not slip through.
-    count(Attempt::WrongPasswordHere, &here, limits.wrong_passwords_per_account_and_address)?;
-    count(Attempt::WrongPassword, &email, limits.wrong_passwords_per_account)?;
+    shared.rate_limits.count_all(&guess)?;
     let compared = compare(shared, &email, entered.password()).await;
     // And given back unless it was a wrong guess: of who was sent away in a crowd, no password was looked at.
     if !matches!(compared, Ok((false, _))) {
-        shared.rate_limits.give_back(Attempt::WrongPasswordHere, &here, limits.wrong_passwords_per_account_and_address);
-        shared.rate_limits.give_back(Attempt::WrongPassword, &email, limits.wrong_passwords_per_account);
+        shared.rate_limits.give_all_back(&guess);
     }
     let (right, account) = compared?;
     if !right {

@@ -139,8 +139,8 @@ async fn whoever_needs_what_another_process_holds_is_told_to_come_again() {
     .await;
 }
 
-/// The network to the database, until it swallows everything.
-async fn network(url: &str) -> (String, tokio::task::JoinHandle<()>, Arc<AtomicBool>) {
+/// The network to the database, which takes its time, until it swallows everything.
+async fn network(url: &str, delay: Duration) -> (String, tokio::task::JoinHandle<()>, Arc<AtomicBool>) {
     let mut url = url::Url::parse(url).unwrap();
     let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -156,7 +156,8 @@ async fn network(url: &str) -> (String, tokio::task::JoinHandle<()>, Arc<AtomicB
                 connections.spawn(async move {
                     let (from_client, to_client) = client.into_split();
                     let (from_server, to_server) = TcpStream::connect(server).await.unwrap().into_split();
-                    tokio::join!(carry(from_client, to_server, &broken), carry(from_server, to_client, &broken));
+                    let there = carry(from_client, to_server, Duration::ZERO, &broken);
+                    tokio::join!(there, carry(from_server, to_client, delay, &broken));
                 });
             }
         }
@@ -164,9 +165,10 @@ async fn network(url: &str) -> (String, tokio::task::JoinHandle<()>, Arc<AtomicB
     (url.into(), forwarding, broken)
 }
 
-async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, broken: &AtomicBool) {
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration, broken: &AtomicBool) {
     let mut bytes = vec![0; 65536];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        tokio::time::sleep(delay).await;
         if !broken.load(Ordering::Relaxed) && to.write_all(&bytes[..count]).await.is_err() {
             return;
         }
@@ -178,7 +180,7 @@ async fn a_database_that_does_not_even_fail_is_one_that_is_away() {
     World::with(Kind::Postgres, async |world| {
         let client = world.alexa().await;
         let DatabaseSettings::Postgres { url, .. } = &world.database else { panic!("not what was asked for") };
-        let (url, forwarding, broken) = network(url).await;
+        let (url, forwarding, broken) = network(url, Duration::ZERO).await;
         let database = DatabaseSettings::Postgres { url, max_connections: 8 };
         let node = AccountService::open(world.config.clone(), &database, world.clock.clone()).await.unwrap();
         node.check_database().await.unwrap();
@@ -192,6 +194,46 @@ async fn a_database_that_does_not_even_fail_is_one_that_is_away() {
             (refused.status, refused.error().as_str()),
             (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
         );
+        forwarding.abort();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_are_cut_off_leave_no_transaction_behind() {
+    World::with(Kind::Postgres, async |world| {
+        world.client("public", true).await;
+        let asked = Authorization::new("public");
+        let code = world.person("ada@example.org").await.allow(&asked).await;
+        let nobodys = format!("{}AAA", &code[..code.len() - 3]);
+        let form = [("grant_type", "authorization_code"), ("client_id", "public"), ("code", nobodys.as_str())];
+        let DatabaseSettings::Postgres { url, .. } = &world.database else { panic!("not what was asked for") };
+        let (url, forwarding, _) = network(url, Duration::from_millis(20)).await;
+        let database = DatabaseSettings::Postgres { url, max_connections: 8 };
+        let node = AccountService::open(world.config.clone(), &database, world.clock.clone()).await.unwrap();
+        // It remembers the client from now on, and the first that the others ask of the database is to begin.
+        assert_eq!(send(node.router(), form_request("/oauth/token", &[], &form)).await.error(), "invalid_grant");
+        let mut requests = JoinSet::new();
+        for patience in (1..60).map(Duration::from_millis) {
+            let answer = send(node.router(), form_request("/oauth/token", &[], &form));
+            requests.spawn(async move { drop(tokio::time::timeout(patience, answer).await) });
+            if requests.len() == 8 {
+                requests.join_next().await;
+            }
+        }
+        while requests.join_next().await.is_some() {}
+        let mut watcher = other(world).await;
+        let mut open = i64::MAX;
+        for _ in 0..200 {
+            let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+            open = sqlx::query_scalar(sql).fetch_one(&mut watcher).await.unwrap();
+            if open == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(open, 0, "transactions that nobody will ever commit");
+        node.close().await;
         forwarding.abort();
     })
     .await;
