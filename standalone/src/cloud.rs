@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
@@ -91,6 +91,10 @@ impl Cloud {
             clock,
         } = config;
         prepare_data_dir(&data_dir)?;
+        if holds_data(&data_dir) && !SkillKeys::file(&data_dir).exists() {
+            let missing = SkillKeys::file(&data_dir);
+            tracing::warn!(file = %missing.display(), "there is none of these keys here: made anew. Homes that were paired with others must be paired again, or restore the file");
+        }
         let keys = SkillKeys::load_or_create(&data_dir)?;
 
         let mut accounts = Config::new(public_url.clone(), key_file(&data_dir));
@@ -181,7 +185,7 @@ impl Cloud {
 /// Make the data directory, readable by its owner only.
 ///
 /// # Errors
-/// When it cannot be made.
+/// When it cannot be made, or holds a database without the key file that opens it.
 pub fn prepare_data_dir(data_dir: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new()
@@ -189,7 +193,18 @@ pub fn prepare_data_dir(data_dir: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(data_dir)
         .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+    let key_file = key_file(data_dir);
+    // A fresh one in its place would only hide what is wrong.
+    ensure!(
+        !holds_data(data_dir) || key_file.exists(),
+        "{} is missing, and without it the database beside it cannot be opened: restore it from a copy of the data directory",
+        key_file.display()
+    );
     make_private(&database_file(data_dir))
+}
+
+fn holds_data(data_dir: &Path) -> bool {
+    std::fs::metadata(database_file(data_dir)).is_ok_and(|file| file.len() > 0)
 }
 
 /// Hold the data directory for one `serve`: two would each believe that they hold the homes. Held until dropped.

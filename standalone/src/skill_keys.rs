@@ -36,12 +36,18 @@ struct Stored {
 }
 
 impl SkillKeys {
+    /// Where they lie in `data_dir`.
+    #[must_use]
+    pub fn file(data_dir: &Path) -> PathBuf {
+        data_dir.join(FILE)
+    }
+
     /// Load the keys of `data_dir`, or make them.
     ///
     /// # Errors
     /// When the file cannot be read or written, or is not ours.
     pub fn load_or_create(data_dir: &Path) -> anyhow::Result<Self> {
-        let path = data_dir.join(FILE);
+        let path = Self::file(data_dir);
         let stored = match std::fs::read(&path) {
             Ok(bytes) => {
                 serde_json::from_slice(&bytes).with_context(|| format!("{} is not a key file", path.display()))?

@@ -189,6 +189,33 @@ fn one_data_directory_is_one_cloud_and_is_private() {
 }
 
 #[test]
+fn a_database_without_its_key_file_is_left_alone() {
+    let scratch = Scratch::new();
+    let data = scratch.0.join("data");
+    let serve = || {
+        let mut command = ma_cloud();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&data);
+        command
+    };
+    let mut cloud = Running::start(&mut serve());
+    cloud.until("listening");
+    assert!(cloud.terminate().success());
+    let (key, aside) = (data.join("account-service.key"), scratch.0.join("aside"));
+    std::fs::rename(&key, &aside).unwrap();
+    for command in [&mut serve(), ma_cloud().args(["admin", "user", "list", "--data-dir"]).arg(&data)] {
+        let refused = run(command, "");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains("account-service.key is missing") && said.contains("restore it"), "{said}");
+        assert!(!key.exists(), "a wrong one would hide that the right one is missing");
+    }
+    std::fs::rename(&aside, &key).unwrap();
+    let mut cloud = Running::start(&mut serve());
+    cloud.until("listening");
+    assert!(cloud.terminate().success());
+}
+
+#[test]
 fn the_simulated_home_keeps_its_token() {
     let scratch = Scratch::new();
     let file = scratch.0.join("token");
