@@ -1,5 +1,8 @@
 //! The two programs as somebody runs them: flags, environment, files, output and exit codes.
 
+use std::path::Path;
+use std::process::Command;
+
 use macloud_standalone::demo::browser::Browser;
 
 use crate::processes::{self, EMAIL, PASSWORD, Running, Scratch, json, ma_cloud, ma_connector, run};
@@ -165,19 +168,20 @@ fn the_demo_says_what_is_wrong_with_a_music_assistant() {
     }
 }
 
+fn serve(data_dir: &Path) -> Command {
+    let mut command = ma_cloud();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
+    command
+}
+
 #[test]
 fn one_data_directory_is_one_cloud_and_is_private() {
     use std::os::unix::fs::PermissionsExt as _;
     let scratch = Scratch::new();
     let data = scratch.0.join("data");
-    let serve = || {
-        let mut command = ma_cloud();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&data);
-        command
-    };
-    let mut cloud = Running::start(&mut serve());
+    let mut cloud = Running::start(&mut serve(&data));
     cloud.until("listening");
-    let second = run(&mut serve(), "");
+    let second = run(&mut serve(&data), "");
     assert_eq!(second.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&second.stderr).contains("another ma-cloud serve uses the data directory"));
     for entry in std::fs::read_dir(&data).unwrap() {
@@ -192,17 +196,12 @@ fn one_data_directory_is_one_cloud_and_is_private() {
 fn a_database_without_its_key_file_is_left_alone() {
     let scratch = Scratch::new();
     let data = scratch.0.join("data");
-    let serve = || {
-        let mut command = ma_cloud();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&data);
-        command
-    };
-    let mut cloud = Running::start(&mut serve());
+    let mut cloud = Running::start(&mut serve(&data));
     cloud.until("listening");
     assert!(cloud.terminate().success());
     let (key, aside) = (data.join("account-service.key"), scratch.0.join("aside"));
     std::fs::rename(&key, &aside).unwrap();
-    for command in [&mut serve(), ma_cloud().args(["admin", "user", "list", "--data-dir"]).arg(&data)] {
+    for command in [&mut serve(&data), ma_cloud().args(["admin", "user", "list", "--data-dir"]).arg(&data)] {
         let refused = run(command, "");
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!(refused.status.code(), Some(1), "{said}");
@@ -210,7 +209,7 @@ fn a_database_without_its_key_file_is_left_alone() {
         assert!(!key.exists(), "a wrong one would hide that the right one is missing");
     }
     std::fs::rename(&aside, &key).unwrap();
-    let mut cloud = Running::start(&mut serve());
+    let mut cloud = Running::start(&mut serve(&data));
     cloud.until("listening");
     assert!(cloud.terminate().success());
 }
