@@ -15,6 +15,8 @@ pub(crate) enum Attempt {
     SignIn,
     WrongPasswordHere,
     WrongPassword,
+    /// By a browser that somebody signed in from before.
+    WrongPasswordByKnown,
     WrongSecondStep,
     /// By one network to one address.
     MailedCode,
@@ -46,7 +48,8 @@ pub(crate) struct RateLimits {
     strangers: Mutex<Counts>,
     /// By an e-mail address that a password was tried on. Apart, so that nothing that is cheaper to try reaches it.
     passwords: Mutex<Counts>,
-    /// By accounts that there are, and only after their password: never forgotten, so that nothing gives fresh guesses.
+    /// By accounts that there are, and only after their password, and by browsers that are known there: never forgotten, so that
+    /// nothing gives fresh guesses.
     accounts: Mutex<Counts>,
 }
 
@@ -71,7 +74,7 @@ impl RateLimits {
         let now = self.clock.monotonic_millis();
         let each = cost_millis(rate);
         let mut counts = self.lock(what);
-        counts.make_room(now, what != Attempt::WrongSecondStep);
+        counts.make_room(now, !matches!(what, Attempt::WrongSecondStep | Attempt::WrongPasswordByKnown));
         let entry = counts.whole_at.entry((what, secrets::hash(who))).or_insert(now);
         let after = (*entry).max(now) + each;
         wait_millis(after, now, rate).map_or_else(
@@ -112,7 +115,7 @@ impl RateLimits {
 
     fn lock(&self, what: Attempt) -> MutexGuard<'_, Counts> {
         let counts = match what {
-            Attempt::WrongSecondStep => &self.accounts,
+            Attempt::WrongSecondStep | Attempt::WrongPasswordByKnown => &self.accounts,
             Attempt::WrongPassword => &self.passwords,
             Attempt::SignIn
             | Attempt::Mailbox

@@ -23,6 +23,7 @@ pub(crate) mod housekeeping;
 pub(crate) mod identities;
 pub(crate) mod instances;
 pub(crate) mod invitations;
+pub(crate) mod known_browsers;
 pub(crate) mod link_attempts;
 pub(crate) mod mail_challenges;
 pub(crate) mod mailed_codes;
@@ -550,6 +551,7 @@ macro_rules! all_migrations {
             "0042" "hash_keys"
             "0050" "housekeeping"
             "0060" "billing_counter"
+            "0070" "known_browsers"
         )
     };
 }
@@ -581,6 +583,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     identities::STATEMENTS,
     instances::STATEMENTS,
     invitations::STATEMENTS,
+    known_browsers::STATEMENTS,
     link_attempts::STATEMENTS,
     mail_challenges::STATEMENTS,
     mailed_codes::STATEMENTS,

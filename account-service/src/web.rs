@@ -18,6 +18,7 @@ mod headers;
 mod home_assistant;
 mod homes;
 mod join;
+mod known;
 mod landing;
 mod legal;
 mod link_doctor;
@@ -224,9 +225,7 @@ impl Place {
 /// A page for this visitor.
 pub(crate) fn page(shared: &Shared, visitor: &Visitor, status: StatusCode, template: &impl Template) -> Response {
     let mut response = render(status, template);
-    if let Some(cookie) = visitor.cookie_to_set(shared) {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
+    visitor.set_cookies(shared, &mut response);
     response
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header;
+
 use axum::response::Response;
 use serde::Deserialize;
 
@@ -63,7 +63,7 @@ pub(super) async fn confirmed(State(shared): State<Arc<Shared>>, request: Reques
         let target = target(&shared, &Form::parse(query.as_bytes())?).await?;
         let visitor = posted.visitor.signed_out(&shared).await?;
         let mut response = see_other(target.as_deref().unwrap_or("/"));
-        response.headers_mut().extend(visitor.cookie_to_set(&shared).map(|cookie| (header::SET_COOKIE, cookie)));
+        visitor.set_cookies(&shared, &mut response);
         Ok(response)
     };
     web::answer(&shared, outcome.await)

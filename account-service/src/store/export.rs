@@ -9,6 +9,7 @@ use super::{Db, Result, statements, values};
 statements! {
     ACCOUNT = "SELECT id, email, created_at, suspended_at, email_verified_at FROM accounts WHERE id = $1";
     SESSIONS = "SELECT id, device, signed_in_at, last_seen_at, expires_at FROM web_sessions WHERE account_id = $1 ORDER BY signed_in_at";
+    KNOWN_BROWSERS = "SELECT session_id, expires_at FROM known_browsers WHERE account_id = $1 ORDER BY expires_at";
     CODES = "SELECT client_id, scopes, redirect_uri, expires_at, used_at FROM codes WHERE account_id = $1 ORDER BY expires_at";
     GRANTS = "SELECT id, client_id, scopes, signed_in_at, created_at, ended_at FROM grants WHERE account_id = $1 ORDER BY created_at";
     TOKENS = "SELECT p.grant_id, p.scopes, p.issued_at, p.access_expires_at, p.refresh_expires_at, p.used_at \
@@ -52,9 +53,10 @@ type Table = (&'static str, Value);
 
 /// All of it as one JSON document: an object with a list for each table.
 pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
-    let tables: [Table; 29] = [
+    let tables: [Table; 30] = [
         accounts(db, account).await?,
         sessions(db, account).await?,
+        known_browsers(db, account).await?,
         codes(db, account).await?,
         grants(db, account).await?,
         tokens(db, account).await?,
@@ -103,6 +105,12 @@ async fn sessions(db: &Db, account: &AccountId) -> Result<Table> {
     let rows: Vec<(String, String, i64, i64, i64)> = db.rows(SESSIONS, values![account.as_str()]).await?;
     let row = |(id, device, signed_in_at, last_seen_at, expires_at)| json!({ "id": id, "device": device, "signed_in_at": signed_in_at, "last_seen_at": last_seen_at, "expires_at": expires_at });
     Ok(("web_sessions", rows.into_iter().map(row).collect()))
+}
+
+async fn known_browsers(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(String, i64)> = db.rows(KNOWN_BROWSERS, values![account.as_str()]).await?;
+    let row = |(session_id, expires_at)| json!({ "session_id": session_id, "expires_at": expires_at });
+    Ok(("known_browsers", rows.into_iter().map(row).collect()))
 }
 
 async fn codes(db: &Db, account: &AccountId) -> Result<Table> {

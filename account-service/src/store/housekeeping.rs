@@ -7,6 +7,7 @@ use super::{Db, Result, Value, statements, values};
 
 statements! {
     SESSIONS = "DELETE FROM web_sessions WHERE cookie_hash IN (SELECT cookie_hash FROM web_sessions WHERE expires_at <= $1 LIMIT 1000)";
+    KNOWN_BROWSERS = "DELETE FROM known_browsers WHERE (browser_hash, account_id) IN (SELECT browser_hash, account_id FROM known_browsers WHERE expires_at <= $1 LIMIT 1000)";
     /// Kept a day past their end: a second use of a spent code must still be recognised, to revoke what it issued.
     CODES = "DELETE FROM codes WHERE code_hash IN (SELECT code_hash FROM codes WHERE expires_at <= $1 - 86400 LIMIT 1000)";
     PAIRINGS = "DELETE FROM pairings WHERE device_code_hash IN (SELECT device_code_hash FROM pairings WHERE expires_at <= $1 - 3600 LIMIT 1000)";
@@ -46,6 +47,7 @@ pub(crate) async fn run(db: &Db, now: i64, overlap_seconds: i64) -> Result<u64> 
     let mut deleted = 0;
     let by_their_end = [
         SESSIONS,
+        KNOWN_BROWSERS,
         CODES,
         PAIRINGS,
         PUSHED_REQUESTS,

@@ -2,7 +2,7 @@
 
 use macloud_proto::ids::{AccountId, InstanceId};
 
-use super::{Db, Result, StoreError, Tx, parse_id, statements, values};
+use super::{Db, Result, StoreError, Tx, known_browsers, parse_id, statements, values};
 
 statements! {
     USERS = "SELECT a.id, a.email, a.created_at, a.suspended_at, a.email_verified_at, \
@@ -84,5 +84,6 @@ pub(crate) async fn homes(db: &Db, account: Option<&AccountId>, after: &str, lim
 
 /// Sign an account out everywhere. How many browsers were signed in.
 pub(crate) async fn end_sessions(tx: &mut Tx, account: &AccountId) -> Result<u64> {
+    known_browsers::end_all(tx, account).await?;
     tx.write(END_SESSIONS, values![account.as_str()]).await
 }

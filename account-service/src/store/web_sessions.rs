@@ -1,8 +1,8 @@
-//! Browsers that are signed in.
+//! Browsers that are signed in. Whoever ends a session from elsewhere does not know the browser any more, either.
 
 use macloud_proto::ids::AccountId;
 
-use super::{Db, Result, Tx, accounts, parse_id, statements, values};
+use super::{Db, Result, Tx, accounts, known_browsers, parse_id, statements, values};
 
 statements! {
     /// Only while the password is the one that was there when somebody began to show who they are.
@@ -89,21 +89,21 @@ pub(crate) async fn end(db: &Db, cookie: &[u8; 32]) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn end_one(db: &Db, account: &AccountId, id: &str) -> Result<()> {
-    db.write(END_ONE, values![account.as_str(), id]).await?;
-    Ok(())
+pub(crate) async fn end_one(tx: &mut Tx, account: &AccountId, id: &str) -> Result<()> {
+    tx.write(END_ONE, values![account.as_str(), id]).await?;
+    known_browsers::end_one(tx, account, id).await
 }
 
 /// End all of an account's sessions.
 pub(crate) async fn end_all(tx: &mut Tx, account: &AccountId) -> Result<()> {
     tx.write(END_ALL, values![account.as_str()]).await?;
-    Ok(())
+    known_browsers::end_all(tx, account).await
 }
 
 /// End all of an account's sessions but one.
 pub(crate) async fn end_others(tx: &mut Tx, account: &AccountId, keep: &str) -> Result<()> {
     tx.write(END_OTHERS, values![account.as_str(), keep]).await?;
-    Ok(())
+    known_browsers::end_others(tx, account, keep).await
 }
 
 /// Hold a session's account, see [`accounts::hold`]. Whether the session lives; then it does until the transaction ends.

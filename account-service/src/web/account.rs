@@ -99,7 +99,8 @@ async fn try_delete(shared: &Shared, request: Request) -> Result<Response, PageE
     } else if posted.form.value("payment").is_none() && plans::is_paid_for(&shared.db, account).await? {
         Some("leaving-paid-unread")
     } else if second_step::has_app(shared, account).await?
-        && !second_step::is_right(shared, account, posted.form.value("code").unwrap_or_default()).await?
+        && !second_step::is_right(shared, &posted.parts.headers, account, posted.form.value("code").unwrap_or_default())
+            .await?
     {
         Some("security-code-wrong")
     } else {

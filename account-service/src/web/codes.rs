@@ -6,6 +6,7 @@
 
 use super::PageError;
 use super::credentials::Entered;
+use super::known::Trier;
 use crate::oauth::{draw_user_code, normalise_user_code};
 use crate::rate_limits::Attempt;
 use crate::secrets::{Kind, Secret, lookup_hash};
@@ -14,9 +15,16 @@ use crate::store::mail_challenges::{self, Code, Meant, Purpose, Right};
 use crate::words;
 
 /// Count a mail that somebody wants sent to this address: for them at this address, for their network, and for the
-/// address from anywhere. The last is high, and the only one that strangers can use up for somebody.
-pub(super) fn count_mail(shared: &Shared, from: &str, email: &str) -> Result<(), PageError> {
+/// address from anywhere. The last is high, and the only one that strangers can use up for somebody. A browser that is known
+/// there is counted alone.
+pub(super) fn count_mail(shared: &Shared, trier: &Trier, email: &str) -> Result<(), PageError> {
     let limits = &shared.config.limits;
+    let from = match trier {
+        Trier::Known(browser) => {
+            return Ok(shared.rate_limits.count(Attempt::MailedCode, browser, limits.mailed_codes)?);
+        }
+        Trier::Stranger(network) => network,
+    };
     let here = format!("{email}\0{from}");
     shared.rate_limits.count_all(&[
         (Attempt::MailedCode, &here, limits.mailed_codes),

@@ -3,9 +3,10 @@
 
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
+use super::known::Trier;
 use super::sign_in::sign_in_page;
 use super::visitor::Visitor;
 use super::{PageError, Posted, posted, see_other};
@@ -47,7 +48,16 @@ impl Entered {
         self.form.value(name).unwrap_or_default()
     }
 
-    /// Who tries, for limits.
+    pub(super) const fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// Who tries to get into the account of this address, for limits.
+    pub(super) async fn trier(&self, shared: &Shared, email: &str) -> Result<Trier, PageError> {
+        Trier::by_email(shared, &self.parts, email).await
+    }
+
+    /// Where they try from, for limits.
     pub(super) fn address(&self, shared: &Shared) -> String {
         address_key(shared.client_address(&self.parts))
     }
@@ -74,7 +84,7 @@ pub(super) async fn go_on(
         return sign_in_page(shared, visitor, status, next, Some(&account.email), error).await;
     };
     let mut response = see_other(next.location());
-    response.headers_mut().extend(visitor.cookie_to_set(shared).map(|cookie| (header::SET_COOKIE, cookie)));
+    visitor.set_cookies(shared, &mut response);
     Ok(response)
 }
 

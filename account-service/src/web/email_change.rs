@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::known::Trier;
 use super::security::{overview, recently_signed_in};
 use super::{Frame, PageError, Place, Posted, answer, begin_as, codes, page};
 use crate::passwords::normalise_email;
@@ -44,7 +45,9 @@ async fn try_begin(shared: &Shared, request: Request) -> Result<Response, PageEr
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         return overview(shared, &posted.visitor, &session, status, problem, None).await;
     };
-    codes::count_mail(shared, &address_key(shared.client_address(&posted.parts)), &email)?;
+    // Nobody is known at an address that is not theirs yet.
+    let from = Trier::Stranger(address_key(shared.client_address(&posted.parts)));
+    codes::count_mail(shared, &from, &email)?;
     let taken = accounts::by_email(&shared.db, &email).await?.is_some();
     let meant = Meant { account: Some(session.account_id.clone()), email: Some(email.clone()), password_hash: None };
     let (ticket, code) = codes::begin(shared, Purpose::ChangeEmail, &meant).await?;

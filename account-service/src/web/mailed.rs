@@ -84,7 +84,7 @@ pub(super) async fn forgot(State(shared): State<Arc<Shared>>, request: Request) 
     let outcome = async {
         let entered = Entered::read(&shared, request, FORM).await?;
         let email = normalise_email(entered.email()).unwrap_or_default();
-        codes::count_mail(&shared, &entered.address(&shared), &email)?;
+        codes::count_mail(&shared, &entered.trier(&shared, &email).await?, &email)?;
         let account = accounts::by_email(&shared.db, &email).await?.filter(|account| !account.suspended);
         let id = account.as_ref().map(|account| account.id.clone());
         let meant = Meant { account: id, email: None, password_hash: None };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,7 +16,7 @@ use macloud_proto::ids::AccountId;
 use super::credentials::{Entered, Next};
 use super::passkeys::{self, Asked, Purpose};
 use super::visitor::Visitor;
-use super::{Frame, PageError, answer, page_with_script, sign_in};
+use super::{Frame, PageError, answer, known, page_with_script, sign_in};
 use crate::rate_limits::Attempt;
 use crate::second_factor::{matching_step, normalise_recovery_code};
 use crate::secrets;
@@ -89,7 +89,7 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
     let account = account.filter(|account| password_mark(&account.password_hash) == password);
     let account = account.ok_or(PageError::Forgery)?;
     let error = match entered.value("credential") {
-        "" if is_right(shared, &account.id, entered.value("code")).await? => None,
+        "" if is_right(shared, entered.headers(), &account.id, entered.value("code")).await? => None,
         "" => Some(words::say("step-wrong")),
         credential if has_passkey(shared, &entered, &account.id, credential).await? => None,
         _ => Some(words::say("identity-passkey-wrong")),
@@ -119,7 +119,7 @@ pub(super) async fn show_again(State(shared): State<Arc<Shared>>, request: Reque
         let entered = Entered::read(&shared, request, sign_in::FORM).await?;
         let Some(session) = entered.visitor.session.clone() else { return Err(PageError::Forgery) };
         let account = accounts::by_id(&shared.db, &session.account_id).await?.ok_or(PageError::Forgery)?;
-        if !is_right(&shared, &account.id, entered.value("code")).await? {
+        if !is_right(&shared, entered.headers(), &account.id, entered.value("code")).await? {
             return sign_in::again(&shared, &entered, words::say("identity-app-code-wrong")).await;
         }
         entered.go_on(&shared, &account).await
@@ -127,14 +127,21 @@ pub(super) async fn show_again(State(shared): State<Arc<Shared>>, request: Reque
     answer(&shared, outcome.await)
 }
 
-/// Whether this is a code of the account's app, or one of its recovery codes; either works once.
-pub(super) async fn is_right(shared: &Shared, account: &AccountId, typed: &str) -> Result<bool, PageError> {
+/// Whether this is a code of the account's app, or one of its recovery codes; either works once. Whoever found out the password
+/// can use up the tries of the account, but not those of a browser that is known there.
+pub(super) async fn is_right(
+    shared: &Shared,
+    headers: &HeaderMap,
+    account: &AccountId,
+    typed: &str,
+) -> Result<bool, PageError> {
     let limit = shared.config.limits.wrong_second_steps_per_account;
-    shared.rate_limits.count(Attempt::WrongSecondStep, account.as_str(), limit)?;
+    let who = known::of_account(shared, headers, account).await?;
+    shared.rate_limits.count(Attempt::WrongSecondStep, &who, limit)?;
     let judged = use_up(shared, account, typed).await;
     // Given back unless it was a wrong guess: what we could not look at is none.
     if !matches!(judged, Ok(false)) {
-        shared.rate_limits.give_back(Attempt::WrongSecondStep, account.as_str(), limit);
+        shared.rate_limits.give_back(Attempt::WrongSecondStep, &who, limit);
     }
     judged
 }

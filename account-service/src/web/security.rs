@@ -225,7 +225,7 @@ pub(super) async fn turn_off(State(shared): State<Arc<Shared>>, request: Request
             Err(elsewhere) => return Ok(elsewhere),
         };
         let code = posted.form.value("code").unwrap_or_default();
-        if !is_right(&shared, &session.account_id, code).await? {
+        if !is_right(&shared, &posted.parts.headers, &session.account_id, code).await? {
             let problem = Some(("off", "security-code-wrong"));
             return overview(&shared, &posted.visitor, &session, StatusCode::UNPROCESSABLE_ENTITY, problem, None).await;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::visitor::Visitor;
@@ -72,7 +72,10 @@ pub(super) async fn end(State(shared): State<Arc<Shared>>, Path(id): Path<String
     let outcome = async {
         let posted = posted(&shared, request, FORM).await?;
         let Some(session) = &posted.visitor.session else { return Ok(see_other("/sign-in?next=%2Fsessions")) };
-        web_sessions::end_one(&shared.db, &session.account_id, own_id(&id)?).await?;
+        let id = own_id(&id)?;
+        let mut tx = begin_as(&shared, session).await?;
+        web_sessions::end_one(&mut tx, &session.account_id, id).await?;
+        tx.commit().await?;
         Ok(see_other("/sessions"))
     };
     answer(&shared, outcome.await)
@@ -117,7 +120,7 @@ pub(super) async fn sign_out(State(shared): State<Arc<Shared>>, request: Request
         let posted = posted(&shared, request, FORM).await?;
         let visitor = posted.visitor.signed_out(&shared).await?;
         let mut response = see_other("/");
-        response.headers_mut().extend(visitor.cookie_to_set(&shared).map(|cookie| (header::SET_COOKIE, cookie)));
+        visitor.set_cookies(&shared, &mut response);
         Ok(response)
     };
     answer(&shared, outcome.await)

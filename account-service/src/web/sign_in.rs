@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::credentials::{Entered, Next};
+use super::known::Trier;
 use super::passkeys::{self, Asked};
 use super::upstream::{self, Offered};
 use super::visitor::Visitor;
@@ -99,20 +100,24 @@ enum Verdict {
 
 async fn check_password(shared: &Shared, entered: &Entered) -> Result<Verdict, PageError> {
     let limits = &shared.config.limits;
-    let address = entered.address(shared);
-    shared.rate_limits.count(Attempt::SignIn, &address, limits.sign_in_per_address)?;
     let email = normalise_email(entered.email()).unwrap_or_default();
-    let here = format!("{email}\0{address}");
-    let guess = [
-        (Attempt::WrongPasswordHere, here.as_str(), limits.wrong_passwords_per_account_and_address),
-        (Attempt::WrongPassword, email.as_str(), limits.wrong_passwords_per_account),
-    ];
+    let trier = entered.trier(shared, &email).await?;
+    shared.rate_limits.count(Attempt::SignIn, trier.key(), limits.sign_in_per_address)?;
+    let here = format!("{email}\0{}", trier.key());
+    let few = limits.wrong_passwords_per_account_and_address;
+    let guess = match &trier {
+        Trier::Known(browser) => &[(Attempt::WrongPasswordByKnown, browser.as_str(), few)][..],
+        Trier::Stranger(_) => &[
+            (Attempt::WrongPasswordHere, here.as_str(), few),
+            (Attempt::WrongPassword, email.as_str(), limits.wrong_passwords_per_account),
+        ],
+    };
     // Counted before the work: parallel guesses must not slip through.
-    shared.rate_limits.count_all(&guess)?;
+    shared.rate_limits.count_all(guess)?;
     let compared = compare(shared, &email, entered.password()).await;
     // And given back unless it was a wrong guess: of who was sent away in a crowd, no password was looked at.
     if !matches!(compared, Ok((false, _))) {
-        shared.rate_limits.give_all_back(&guess);
+        shared.rate_limits.give_all_back(guess);
     }
     let (right, account) = compared?;
     if !right {

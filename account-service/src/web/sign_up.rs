@@ -11,6 +11,7 @@ use macloud_proto::ids::AccountId;
 use macloud_service_kit::random;
 
 use super::credentials::{Entered, Next};
+use super::known::Trier;
 use super::mailed::send_code;
 use super::visitor::Visitor;
 use super::{Frame, PageError, answer, codes, page};
@@ -115,7 +116,7 @@ async fn try_sign_up(shared: &Shared, entered: &Entered) -> Result<Result<Signed
     let from = entered.address(shared);
     shared.rate_limits.count(Attempt::SignUp, &from, shared.config.limits.sign_up_per_address)?;
     if code_comes_first(shared) {
-        codes::count_mail(shared, &from, &email)?;
+        codes::count_mail(shared, &Trier::Stranger(from), &email)?;
         let hash = shared.passwords.hash(entered.password()).await?;
         return Ok(Ok(SignedUp::OnceConfirmed(send_first_code(shared, email, hash).await?)));
     }

@@ -1,10 +1,11 @@
 //! Who is at the browser: a cookie, and the session behind it if somebody signed in.
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 use macloud_proto::ids::base32;
 use macloud_service_kit::random;
 
-use super::PageError;
+use super::{PageError, known};
 use crate::secrets::{Kind, Secret, lookup_hash};
 use crate::shared::Shared;
 use crate::store::accounts::Account;
@@ -19,6 +20,8 @@ pub(crate) struct Visitor {
     fresh: bool,
     /// Whether the fresh cookie is to outlive the browser.
     lasting: bool,
+    /// The cookie by which the browser is known from now on, made for this answer.
+    known: Option<HeaderValue>,
     pub(crate) session: Option<Session>,
 }
 
@@ -31,12 +34,12 @@ impl Visitor {
         if session.as_ref().is_some_and(|session| now - session.last_seen_at >= SEEN_EVERY_SECONDS) {
             web_sessions::seen(&shared.db, &hash, now).await?;
         }
-        Ok(Self { cookie, hash, fresh: false, lasting: false, session })
+        Ok(Self { cookie, hash, fresh: false, lasting: false, known: None, session })
     }
 
     fn stranger() -> Self {
         let cookie = Secret::new(Kind::Cookie);
-        Self { hash: cookie.hash(), cookie, fresh: true, lasting: false, session: None }
+        Self { hash: cookie.hash(), cookie, fresh: true, lasting: false, known: None, session: None }
     }
 
     /// The same browser, now signed in, by somebody who showed at `signed_in_at` who they are: with a new cookie, so that nobody
@@ -65,6 +68,7 @@ impl Visitor {
         if !web_sessions::insert(&mut tx, &visitor.hash, &session, hash, expires_at, device).await? {
             return Ok(None);
         }
+        visitor.known = Some(known::keep(&mut tx, shared, headers, &account.id, &session.id).await?);
         tx.commit().await?;
         if self.session.is_some() {
             web_sessions::end(&shared.db, &self.hash).await?;
@@ -94,17 +98,26 @@ impl Visitor {
         &self.hash
     }
 
-    pub(crate) fn cookie_to_set(&self, shared: &Shared) -> Option<HeaderValue> {
-        if !self.fresh {
-            return None;
+    /// Have an answer set the cookies that were made for it.
+    pub(crate) fn set_cookies(&self, shared: &Shared, response: &mut Response) {
+        for cookie in self.cookie_to_set(shared).into_iter().chain(self.known.clone()) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
         }
-        let secure = if shared.https { "; Secure" } else { "" };
-        let age = shared.config.lives.session_seconds;
-        let age = if self.lasting { format!("; Max-Age={age}") } else { String::new() };
-        let (name, value) = (cookie_name(shared), self.cookie.as_str());
-        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}");
-        Some(HeaderValue::from_str(&text).expect("name, value and attributes are ASCII"))
     }
+
+    /// The browser's own, if it is fresh.
+    pub(crate) fn cookie_to_set(&self, shared: &Shared) -> Option<HeaderValue> {
+        let age = self.lasting.then(|| shared.config.lives.session_seconds.into());
+        self.fresh.then(|| set_cookie(shared, cookie_name(shared), self.cookie.as_str(), age))
+    }
+}
+
+/// What sets a cookie for this host alone, kept for `seconds`, or until the browser is closed.
+pub(super) fn set_cookie(shared: &Shared, name: &str, value: &str, seconds: Option<i64>) -> HeaderValue {
+    let secure = if shared.https { "; Secure" } else { "" };
+    let age = seconds.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}");
+    HeaderValue::from_str(&text).expect("name, value and attributes are ASCII")
 }
 
 /// `__Host-` binds the cookie to this host and to https; browsers refuse it on plain http, which exists on loopback only.
@@ -112,7 +125,8 @@ fn cookie_name(shared: &Shared) -> &'static str {
     if shared.https { "__Host-macloud" } else { "macloud" }
 }
 
-fn read_cookie(headers: &HeaderMap, name: &str) -> Option<(Secret, [u8; 32])> {
+/// A cookie of ours that has the form of a secret.
+pub(super) fn read_cookie(headers: &HeaderMap, name: &str) -> Option<(Secret, [u8; 32])> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut values = cookies.flat_map(|text| text.split(';')).filter_map(|pair| {
         let (other, value) = pair.trim().split_once('=')?;

@@ -269,7 +269,7 @@ impl World {
     }
 
     pub fn browser(&self) -> Browser<'_> {
-        Browser { world: self, cookie: None, language: None, prefers: None }
+        Browser { world: self, cookie: None, known: None, language: None, prefers: None, from: None }
     }
 
     /// Link the client to a new account, the whole way; the token answer.
@@ -389,10 +389,14 @@ impl Authorization {
 pub struct Browser<'w> {
     pub world: &'w World,
     pub cookie: Option<String>,
+    /// The cookie by which it is known where somebody signed in from it.
+    pub known: Option<String>,
     /// The cookie that remembers its language.
     pub language: Option<String>,
     /// What it sends as `Accept-Language`.
     pub prefers: Option<&'static str>,
+    /// Where it is, for limits: what the proxy in front says in `x-client`.
+    pub from: Option<String>,
 }
 
 impl Browser<'_> {
@@ -428,8 +432,14 @@ impl Browser<'_> {
         if let Some(cookie) = &self.cookie {
             request = request.header("cookie", format!("__Host-macloud={cookie}"));
         }
+        if let Some(known) = &self.known {
+            request = request.header("cookie", format!("__Host-macloud-known={known}"));
+        }
         if let Some(language) = &self.language {
             request = request.header("cookie", format!("macloud-language={language}"));
+        }
+        if let Some(from) = &self.from {
+            request = request.header("x-client", from);
         }
         match self.prefers {
             Some(languages) => request.header("accept-language", languages),
@@ -442,6 +452,7 @@ impl Browser<'_> {
             let (pair, _) = value.to_str().unwrap().split_once(';').unwrap();
             match pair.split_once('=').unwrap() {
                 ("__Host-macloud", value) => self.cookie = Some(value.to_owned()),
+                ("__Host-macloud-known", value) => self.known = Some(value.to_owned()),
                 ("macloud-language", value) => self.language = Some(value.to_owned()),
                 (other, _) => panic!("an unknown cookie: {other}"),
             }

@@ -16,6 +16,7 @@ mod hostile;
 mod inspect;
 mod key_file;
 mod keys;
+mod known;
 mod language;
 mod leaving;
 mod linking;
