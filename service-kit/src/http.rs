@@ -2,17 +2,22 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -84,6 +89,12 @@ pub struct ServerLimits {
     pub handshake_timeout: Duration,
     /// For the head of each request, and from a connection's start to its first request.
     pub header_timeout: Duration,
+    /// An HTTP/2 connection on which nothing was asked for this long ends. Browsers and proxies keep theirs for a while, and
+    /// make a new one without anybody noticing. HTTP/1 connections wait no longer than for a head.
+    pub idle_timeout: Duration,
+    /// An HTTP/2 connection ends when it took back more requests than it let be answered, by so many. Not for a server behind a
+    /// proxy, whose connections are many people's.
+    pub taken_back: usize,
     /// After a soft stop, requests in flight get this long.
     pub drain_timeout: Duration,
     /// A peer that acknowledges nothing for this long is gone; see [`socket::set_user_timeout`].
@@ -100,6 +111,9 @@ impl Default for ServerLimits {
             open_per_network: 1024,
             handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(120),
+            // A page's pictures that somebody did not wait for, several times over.
+            taken_back: 200,
             drain_timeout: Duration::from_secs(10),
             user_timeout: Duration::from_secs(15),
         }
@@ -130,10 +144,11 @@ impl Server {
         self
     }
 
-    /// Everyone comes from the address of a proxy: do not count by address here.
+    /// Everyone comes from the address of a proxy, and on its connections: do not count by address or connection here.
     pub const fn behind_proxy(mut self) -> Self {
         self.limits.waiting_per_network = usize::MAX;
         self.limits.open_per_network = usize::MAX;
+        self.limits.taken_back = usize::MAX;
         self
     }
 
@@ -240,12 +255,19 @@ impl Connection {
         let Self { addr, waits, open, limits, router, stop } = self;
         let (waits, open) = (Arc::new(Mutex::new(Some(waits))), Arc::new(Mutex::new(Some(open))));
         let first = waits.clone();
+        let streams = Arc::new(Streams::default());
+        let in_service = streams.clone();
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             drop(take(&first));
             request.extensions_mut().insert(Peer { addr, security });
+            let asked = (request.version() == hyper::Version::HTTP_2).then(|| Asked::on(&in_service));
             let (answer, open) = (router.clone().oneshot(request), open.clone());
             async move {
                 let answer = answer.await;
+                let answer = match asked {
+                    Some(asked) => answer.map(|answer| asked.answered(answer)),
+                    None => answer,
+                };
                 if answer.as_ref().is_ok_and(|answer| answer.status() == hyper::StatusCode::SWITCHING_PROTOCOLS) {
                     drop(take(&open));
                 }
@@ -258,6 +280,8 @@ impl Connection {
             .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(250)
+            .max_pending_accept_reset_streams(RESETS)
+            .max_local_error_reset_streams(RESETS)
             .keep_alive_interval(Duration::from_secs(60));
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
@@ -271,6 +295,17 @@ impl Connection {
         let result = tokio::select! {
             result = connection.as_mut() => result,
             () = silent => return,
+            () = streams.taken_back(limits.taken_back) => {
+                return tracing::debug!("took back too many requests");
+            }
+            () = streams.none_for(limits.idle_timeout) => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    result = connection.as_mut() => result,
+                    () = tokio::time::sleep(limits.header_timeout) => return,
+                    () = stop.hard() => return,
+                }
+            }
             () = stop.soft() => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
@@ -284,6 +319,99 @@ impl Connection {
         }
     }
 }
+
+/// What is asked on an HTTP/2 connection.
+#[derive(Default)]
+struct Streams {
+    open: AtomicUsize,
+    /// How many more were taken back than answered.
+    taken_back: AtomicUsize,
+    changed: Notify,
+    given_up: Notify,
+}
+
+impl Streams {
+    /// Until nothing was asked for so long. Never on a connection on which nothing ever was: `waits` is for those.
+    async fn none_for(&self, idle: Duration) {
+        self.changed.notified().await;
+        loop {
+            if self.open.load(Ordering::Acquire) > 0 {
+                self.changed.notified().await;
+            } else if tokio::time::timeout(idle, self.changed.notified()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Until more than so many were taken back.
+    async fn taken_back(&self, most: usize) {
+        while self.taken_back.load(Ordering::Acquire) <= most {
+            self.given_up.notified().await;
+        }
+    }
+}
+
+/// A request on an HTTP/2 connection, until its answer went out, or until it was taken back.
+struct Asked {
+    streams: Arc<Streams>,
+    answered: bool,
+}
+
+impl Asked {
+    fn on(streams: &Arc<Streams>) -> Self {
+        streams.open.fetch_add(1, Ordering::AcqRel);
+        streams.changed.notify_one();
+        Self { streams: streams.clone(), answered: false }
+    }
+
+    fn answered(mut self, answer: Response<Body>) -> Response<Body> {
+        self.answered = true;
+        answer.map(|body| Body::new(Answering { body, _asked: self }))
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let Streams { open, taken_back, changed, given_up } = &*self.streams;
+        open.fetch_sub(1, Ordering::AcqRel);
+        changed.notify_one();
+        if self.answered {
+            let _ = taken_back.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| count.checked_sub(1));
+        } else {
+            taken_back.fetch_add(1, Ordering::AcqRel);
+            given_up.notify_one();
+        }
+    }
+}
+
+/// An answer on its way.
+struct Answering {
+    body: Body,
+    _asked: Asked,
+}
+
+impl hyper::body::Body for Answering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Streams that are reset before they are looked at, and such as are reset for their own faults.
+const RESETS: usize = 20;
 
 fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
     slot.lock().expect("no code panics while holding this lock").take()

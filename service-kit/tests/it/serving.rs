@@ -26,7 +26,7 @@ fn router() -> Router {
         tokio::time::sleep(Duration::from_millis(200)).await;
         "finished"
     };
-    Router::new().route("/", get(tell)).route("/slow", get(slow))
+    Router::new().route("/", get(tell)).route("/slow", get(slow)).route("/never", get(std::future::pending::<()>))
 }
 
 struct Files(PathBuf);
@@ -230,4 +230,122 @@ async fn whoever_connects_and_says_nothing_is_cut_off_and_keeps_nobody_waiting()
         let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
         assert!(ended.is_ok(), "a connection that sent {preface:?} is still open");
     }
+}
+
+/// A connection that speaks HTTP/2 frame by frame.
+struct Frames(TcpStream);
+
+impl Frames {
+    async fn open(address: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        let mut frames = Self(stream);
+        frames.send(SETTINGS, 0, 0, &[]).await.unwrap();
+        frames
+    }
+
+    async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> std::io::Result<()> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let mut frame = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+        frame.extend_from_slice(payload);
+        self.0.write_all(&frame).await
+    }
+
+    /// Ask for a path, on this stream.
+    async fn ask(&mut self, stream: u32, path: &str) -> std::io::Result<()> {
+        // `:method: GET` and `:scheme: http` by their numbers; path and authority in clear.
+        let mut head = vec![0x82, 0x86, 0x04, u8::try_from(path.len()).unwrap()];
+        head.extend_from_slice(path.as_bytes());
+        head.extend_from_slice(&[0x01, 1, b'x']);
+        self.send(HEADERS, 0x05, stream, &head).await
+    }
+
+    async fn take_back(&mut self, stream: u32) -> std::io::Result<()> {
+        self.send(RST_STREAM, 0, stream, &8_u32.to_be_bytes()).await
+    }
+
+    /// The next frame: its kind and stream; none when the connection has ended.
+    async fn next(&mut self) -> Option<(u8, u32)> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).await.ok()?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        self.0.read_exact(&mut vec![0; length as usize]).await.ok()?;
+        Some((head[3], u32::from_be_bytes(head[5..].try_into().unwrap())))
+    }
+
+    /// Wait for a frame of this kind.
+    async fn wait_for(&mut self, kind: u8) -> Option<u32> {
+        loop {
+            match self.next().await? {
+                (other, stream) if other == kind => return Some(stream),
+                _ => {}
+            }
+        }
+    }
+
+    /// That everything sent so far was looked at.
+    async fn sync(&mut self) -> Option<u32> {
+        self.send(PING, 0, 0, &[0; 8]).await.ok()?;
+        self.wait_for(PING).await
+    }
+
+    async fn ends(mut self) -> bool {
+        tokio::time::timeout(Duration::from_secs(10), async { while self.next().await.is_some() {} }).await.is_ok()
+    }
+}
+
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+
+#[tokio::test]
+async fn an_http2_connection_on_which_nothing_is_asked_any_more_ends() {
+    let limits = ServerLimits {
+        header_timeout: Duration::from_millis(300),
+        idle_timeout: Duration::from_millis(100),
+        ..ServerLimits::default()
+    };
+    let (address, _stop) = start(None, limits).await;
+    let mut waiting = Frames::open(address).await;
+    waiting.ask(1, "/slow").await.unwrap();
+    let mut idle = Frames::open(address).await;
+    idle.ask(1, "/").await.unwrap();
+    assert_eq!(idle.wait_for(HEADERS).await, Some(1));
+    assert!(idle.ends().await, "it is still open, though it never acknowledged that it was to end");
+    assert_eq!(waiting.wait_for(HEADERS).await, Some(1), "whoever waits for an answer gets it");
+    assert!(waiting.ends().await, "it is still open");
+}
+
+#[tokio::test]
+async fn whoever_takes_back_more_than_they_let_be_answered_is_cut_off() {
+    let (address, _stop) = start(None, ServerLimits { taken_back: 5, ..ServerLimits::default() }).await;
+    let mut frames = Frames::open(address).await;
+    let mut stream = 1;
+    // One by one, so that each was begun before it is taken back: of others the protocol itself allows few.
+    for _ in 0..5 {
+        frames.ask(stream, "/never").await.unwrap();
+        frames.sync().await.unwrap();
+        frames.take_back(stream).await.unwrap();
+        frames.sync().await.unwrap();
+        stream += 2;
+    }
+    frames.ask(stream, "/").await.unwrap();
+    assert_eq!(frames.wait_for(HEADERS).await, Some(stream));
+    for _ in 0..2 {
+        stream += 2;
+        frames.ask(stream, "/never").await.unwrap();
+        frames.sync().await.unwrap();
+        frames.take_back(stream).await.unwrap();
+    }
+    assert!(frames.ends().await, "it is still open");
+
+    let mut flood = Frames::open(address).await;
+    for stream in (1..100).step_by(2) {
+        let (asked, taken) = (flood.ask(stream, "/never").await, flood.take_back(stream).await);
+        if asked.and(taken).is_err() {
+            break;
+        }
+    }
+    assert!(flood.ends().await, "it is still open");
 }
