@@ -204,8 +204,9 @@ async fn follow(
         }
         for change in new {
             from = change.sequence;
+            let Some(what) = change.subject else { continue };
             let happened_at = change.happened_at.unsigned_abs();
-            let message = Change { sequence: from, subject: Some(subject(change.subject)), happened_at };
+            let message = Change { sequence: from, subject: Some(subject(what)), happened_at };
             if sender.send(Ok(message)).await.is_err() {
                 return;
             }

@@ -50,7 +50,8 @@ pub(crate) enum Subject {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) sequence: u64,
-    pub(crate) subject: Subject,
+    /// None for what only a newer version of this program knows of.
+    pub(crate) subject: Option<Subject>,
     /// Seconds since 1970, taken just before its transaction.
     pub(crate) happened_at: i64,
 }
@@ -69,8 +70,9 @@ impl Subject {
         }
     }
 
-    fn from_columns(kind: &str, subject: &str) -> Result<Self> {
-        Ok(match kind {
+    /// None of a kind that is not known.
+    fn from_columns(kind: &str, subject: &str) -> Result<Option<Self>> {
+        Ok(Some(match kind {
             "grant_ended" => Self::GrantEnded(parse_id(subject, "changes", "subject")?),
             "instance_ended" => Self::InstanceEnded(parse_id(subject, "changes", "subject")?),
             "account_ended" => Self::AccountEnded(parse_id(subject, "changes", "subject")?),
@@ -82,8 +84,8 @@ impl Subject {
             "home_paused" => Self::HomePaused(parse_id(subject, "changes", "subject")?),
             "home_resumed" => Self::HomeResumed(parse_id(subject, "changes", "subject")?),
             "limits_changed" => Self::LimitsChanged(parse_id(subject, "changes", "subject")?),
-            _ => return Err(StoreError::Inconsistent { table: "changes", column: "kind" }),
-        })
+            _ => return Ok(None),
+        }))
     }
 }
 
@@ -158,8 +160,13 @@ pub(crate) async fn after(db: &Db, sequence: u64) -> Result<Vec<Change>> {
     let rows: Vec<(i64, String, String, i64)> = db.rows(AFTER, values![sequence as i64]).await?;
     rows.into_iter()
         .map(|(sequence, kind, subject, happened_at)| {
+            let sequence = sequence.unsigned_abs();
             let subject = Subject::from_columns(&kind, &subject)?;
-            Ok(Change { sequence: sequence.unsigned_abs(), subject, happened_at })
+            if subject.is_none() {
+                // While a newer version is rolled out beside this one. Who follows us does not know of such, either.
+                tracing::warn!(change.sequence = sequence, change.kind = %kind, "a change of an unknown kind is passed over");
+            }
+            Ok(Change { sequence, subject, happened_at })
         })
         .collect()
 }

@@ -14,7 +14,7 @@ use macloud_service_kit::clock::Clock as _;
 use macloud_service_kit::stop::Stop;
 use tonic::Streaming;
 
-use crate::harness::{ISSUER, PASSWORD, World, on_both_databases, text};
+use crate::harness::{ISSUER, NOW, PASSWORD, World, on_both_databases, text};
 use crate::pairing::Connector;
 
 async fn resolve(world: &World, token: &str) -> ResolveAccessAnswer {
@@ -165,6 +165,19 @@ on_both_databases! {
         world.service.set_user_suspended("ada@example.org", false).await.unwrap();
         world.advance(10);
         assert_eq!(ended(watch_from(world, 5).await).await, []);
+    }
+
+    async fn a_change_that_only_a_newer_version_knows_of_is_passed_over(world: &World) {
+        let mut stream = watch(world, 0).await;
+        let start = next(&mut stream).await.sequence;
+        let strange = format!("INSERT INTO changes (sequence, kind, subject, happened_at) VALUES ({}, 'moon_risen', 'x', {NOW})", start + 1);
+        world.execute(strange).await;
+        world.execute("UPDATE change_counter SET last = last + 1".into()).await;
+        world.service.create_user("ada@example.org", PASSWORD).await.unwrap();
+        world.service.set_user_suspended("ada@example.org", true).await.unwrap();
+        let told = next(&mut stream).await;
+        assert!(matches!(told.subject, Some(Subject::AccountEnded(_))), "{told:?}");
+        assert_eq!(told.sequence, start + 2);
     }
 
     async fn a_change_on_another_node_arrives_soon(world: &World) {
