@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::Request;
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -55,10 +56,10 @@ pub(crate) fn routes() -> Routes<AccountService> {
 }
 
 /// Turns away whoever comes over a network in clear, or with less than TLS 1.3: a token that is shown there could be read on
-/// its way, and used by others.
+/// its way, and used by others. Whom a proxy on this machine passes on came over a network, too, and nobody knows how.
 pub(crate) async fn unless_overheard(request: Request, next: Next) -> Response {
     let is_overheard = request.extensions().get::<Peer>().is_some_and(|peer| match peer.security {
-        Security::Plain => !peer.addr.ip().to_canonical().is_loopback(),
+        Security::Plain => !peer.addr.ip().to_canonical().is_loopback() || is_passed_on(request.headers()),
         Security::Tls12 => true,
         Security::Tls13 => false,
     });
@@ -66,6 +67,13 @@ pub(crate) async fn unless_overheard(request: Request, next: Next) -> Response {
         return Problem::overheard().into_response();
     }
     next.run(request).await
+}
+
+/// Whether a proxy says that it passes this on for somebody.
+fn is_passed_on(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::FORWARDED)
+        || headers.contains_key(header::VIA)
+        || headers.keys().any(|name| name.as_str().starts_with("x-forwarded-") || name == "x-real-ip")
 }
 
 /// TLS for the operators' listener, as it is given on the command line.

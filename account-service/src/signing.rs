@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::secrets::MasterKeys;
 use crate::store::signing_keys::{self, StoredKey};
-use crate::store::{Db, StoreError};
+use crate::store::{Db, StoreError, Tx};
 
 /// Why the signing keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,9 @@ impl Signing {
         signing.reload(db, master).await?;
         if signing.current().is_empty() {
             // Another process may do the same now: one of us is first with generation 1, both read that one back.
-            signing_keys::insert(db, &make(master, 1, signing.clock.unix_seconds() as i64)).await?;
+            let mut tx = db.begin().await?;
+            signing_keys::insert(&mut tx, &make(master, 1, signing.clock.unix_seconds() as i64)).await?;
+            tx.commit().await?;
             signing.reload(db, master).await?;
         }
         Ok(signing)
@@ -62,15 +64,16 @@ impl Signing {
         Ok(())
     }
 
-    /// Publish a new key, to be used from [`PUBLISH_BEFORE_USE_SECONDS`] on. Its key id.
-    pub(crate) async fn rotate(&self, db: &Db, master: &MasterKeys) -> Result<String, SigningError> {
+    /// Publish a new key, to be used from [`PUBLISH_BEFORE_USE_SECONDS`] on, with a transaction, after which the keys are to be
+    /// [read again](Self::reload). Its key id.
+    pub(crate) async fn rotate(&self, tx: &mut Tx, master: &MasterKeys) -> Result<String, StoreError> {
         let newest = self.current().last().map_or(0, |key| key.generation);
         let key = make(master, newest + 1, self.clock.unix_seconds() as i64 + PUBLISH_BEFORE_USE_SECONDS);
-        signing_keys::insert(db, &key).await?;
-        self.reload(db, master).await?;
-        // Another process may have been first with this generation: its key is as good.
-        let keys = self.current();
-        Ok(keys.iter().find(|other| other.generation == key.generation).map_or(key.kid, |other| other.kid.clone()))
+        if signing_keys::insert(tx, &key).await? {
+            return Ok(key.kid);
+        }
+        // Another process was first with this generation: its key is as good.
+        signing_keys::kid(tx, key.generation).await
     }
 
     /// Rotate when the newest key has been in use for `after_seconds`.
@@ -83,7 +86,10 @@ impl Signing {
         self.reload(db, master).await?;
         let now = self.clock.unix_seconds() as i64;
         if self.current().last().is_some_and(|newest| newest.use_from + after_seconds <= now) {
-            let kid = self.rotate(db, master).await?;
+            let mut tx = db.begin().await?;
+            let kid = self.rotate(&mut tx, master).await?;
+            tx.commit().await?;
+            self.reload(db, master).await?;
             tracing::info!(key.id = %kid, "published the next signing key");
         }
         Ok(())

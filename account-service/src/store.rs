@@ -121,6 +121,11 @@ impl StoreError {
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(inner)) if inner.is_unique_violation())
     }
+
+    /// Whether what a row was to belong to is not there any more.
+    pub(crate) fn is_orphaned(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(inner)) if inner.is_foreign_key_violation())
+    }
 }
 
 /// A database's own message may quote values; its code does not.

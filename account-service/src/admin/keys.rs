@@ -4,6 +4,7 @@ use super::AdminError;
 use super::audit::Act;
 use crate::AccountService;
 use crate::key_ring::{FileKey, Renewed};
+use crate::shared::Shared;
 use crate::store::sealed::COLUMNS;
 
 /// A signing key as an operator sees it.
@@ -34,14 +35,16 @@ impl AccountService {
     /// # Errors
     /// The database's, or the key file's.
     pub async fn rotate_signing_key(&self) -> Result<String, AdminError> {
-        let act = Act::new("key.rotate");
-        match self.shared.signing.rotate(&self.shared.db, &self.shared.master).await {
-            Ok(id) => {
-                self.note(&act.on(&id)).await?;
-                Ok(id)
-            }
-            Err(error) => Err(self.refused(&act, error.into()).await),
+        let Shared { db, master, signing, .. } = &*self.shared;
+        let mut tx = db.begin().await?;
+        let rotated = signing.rotate(&mut tx, master).await;
+        let mut act = Act::new("key.rotate");
+        if let Ok(id) = &rotated {
+            act = act.on(id);
         }
+        let id = self.finish(tx, &act, rotated.map_err(AdminError::from)).await?;
+        signing.reload(db, master).await?;
+        Ok(id)
     }
 
     /// The signing keys that are published, oldest first.

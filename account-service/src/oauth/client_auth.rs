@@ -47,6 +47,15 @@ pub(super) async fn authenticate(shared: &Shared, headers: &HeaderMap, form: &Fo
     Ok(client)
 }
 
+/// What to say when something was gone. If it was the client, which another process deleted after we looked, it cannot
+/// authenticate any more.
+pub(super) async fn unless_deleted(shared: &Shared, client: &Client, error: OAuthError) -> OAuthError {
+    match error {
+        OAuthError::Gone if matches!(shared.client_now(&client.id).await, Ok(None)) => FAILED,
+        other => other,
+    }
+}
+
 fn is_proved(client: &Client, presented: &Presented<'_>, now: i64) -> bool {
     match (&client.credentials, presented) {
         (Credentials::None, Presented::Nothing) => true,

@@ -34,6 +34,8 @@ pub(crate) enum OAuthError {
     /// Come again with this nonce in the proof.
     UseDpopNonce(String),
     TooMany(TooMany),
+    /// Somebody deleted what this was about at this moment. Whoever comes again hears what it was.
+    Gone,
     /// Our own fault, never the caller's: must not be taken for a revocation.
     Unavailable,
 }
@@ -54,7 +56,7 @@ impl OAuthError {
             Self::ExpiredToken => "expired_token",
             Self::InvalidDpopProof(_) => "invalid_dpop_proof",
             Self::UseDpopNonce(_) => "use_dpop_nonce",
-            Self::TooMany(_) | Self::Unavailable => "temporarily_unavailable",
+            Self::TooMany(_) | Self::Gone | Self::Unavailable => "temporarily_unavailable",
         }
     }
 
@@ -77,7 +79,7 @@ impl OAuthError {
             Self::ExpiredToken => "The pairing was not decided in time",
             Self::UseDpopNonce(_) => "The DPoP proof needs the nonce given in this answer",
             Self::TooMany(_) => "Too many requests",
-            Self::Unavailable => "Try again in a moment",
+            Self::Gone | Self::Unavailable => "Try again in a moment",
         }
     }
 
@@ -87,7 +89,7 @@ impl OAuthError {
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Gone | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::InvalidRequest(_)
             | Self::InvalidGrant(_)
             | Self::UnauthorizedClient(_)
@@ -125,7 +127,7 @@ impl IntoResponse for OAuthError {
             Self::TooMany(TooMany { retry_after_seconds }) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
             }
-            Self::Unavailable => {
+            Self::Gone | Self::Unavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
             }
             _ => {}
@@ -137,7 +139,7 @@ impl IntoResponse for OAuthError {
 impl From<StoreError> for OAuthError {
     fn from(error: StoreError) -> Self {
         tracing::warn!(%error, "the database did not answer an OAuth request");
-        Self::Unavailable
+        if error.is_orphaned() { Self::Gone } else { Self::Unavailable }
     }
 }
 

@@ -59,7 +59,9 @@ async fn try_push(shared: &Shared, parts: &Parts, body: Body) -> Result<Value, O
     }
     let reference = Secret::new(Kind::PushedRequest);
     let expires_at = shared.now() + SECONDS;
-    pushed_requests::insert(&shared.db, &reference.hash(), &client.id, &request, expires_at).await?;
+    if let Err(error) = pushed_requests::insert(&shared.db, &reference.hash(), &client.id, &request, expires_at).await {
+        return Err(client_auth::unless_deleted(shared, &client, error.into()).await);
+    }
     Ok(json!({ "request_uri": reference.as_str(), "expires_in": SECONDS }))
 }
 

@@ -79,7 +79,7 @@ impl Shown<'_> {
             return Err(Refusal::Invalid);
         }
         proof.use_up(shared).await.map_err(|error| match error {
-            OAuthError::Unavailable => Refusal::Other(error),
+            OAuthError::Gone | OAuthError::Unavailable => Refusal::Other(error),
             _ => Refusal::Proof(error),
         })
     }

@@ -78,7 +78,7 @@ async fn answer(shared: &Shared, parts: &Parts, form: Form, spending: &Spending)
     }
     let client = client?;
     let jkt = possession::key_for(shared, &client, proof).await?;
-    match grant_type {
+    let outcome = match grant_type {
         "authorization_code" => {
             let outcome = code_grant::redeem(shared, &client, jkt, &form, spending).await;
             // What is wrong with the code is noted where it is found.
@@ -89,6 +89,10 @@ async fn answer(shared: &Shared, parts: &Parts, form: Form, spending: &Spending)
         }
         "refresh_token" => refresh_grant::refresh(shared, &client, jkt, &form, spending).await,
         _ => own_grant::token(shared, &client, jkt.as_deref(), &form).await,
+    };
+    match outcome {
+        Err(error) => Err(client_auth::unless_deleted(shared, &client, error).await),
+        answer => answer,
     }
 }
 

@@ -1,10 +1,11 @@
 //! The keys that sign, sealed with the key file.
 
-use super::{Db, Result, parse_bytes, statements, values};
+use super::{Db, Result, StoreError, Tx, parse_bytes, statements, values};
 
 statements! {
     INSERT = "INSERT INTO signing_keys (generation, kid, public_key, sealed_seed, use_from) VALUES ($1, $2, $3, $4, $5) \
               ON CONFLICT (generation) DO NOTHING";
+    KID = "SELECT kid FROM signing_keys WHERE generation = $1";
     LIST = "SELECT generation, kid, public_key, sealed_seed, use_from FROM signing_keys ORDER BY generation";
     DELETE = "DELETE FROM signing_keys WHERE generation = $1";
 }
@@ -29,10 +30,16 @@ struct KeyRow {
 }
 
 /// Whether it was added; no when another process was first with this generation.
-pub(crate) async fn insert(db: &Db, key: &StoredKey) -> Result<bool> {
+pub(crate) async fn insert(tx: &mut Tx, key: &StoredKey) -> Result<bool> {
     let added =
-        db.write(INSERT, values![key.generation, &key.kid, &key.public, &key.sealed_seed, key.use_from]).await?;
+        tx.write(INSERT, values![key.generation, &key.kid, &key.public, &key.sealed_seed, key.use_from]).await?;
     Ok(added == 1)
+}
+
+/// The id of the key with this generation, which is there.
+pub(crate) async fn kid(tx: &mut Tx, generation: i64) -> Result<String> {
+    let row: Option<(String,)> = tx.optional(KID, values![generation]).await?;
+    row.map(|(kid,)| kid).ok_or(StoreError::Inconsistent { table: "signing_keys", column: "generation" })
 }
 
 pub(crate) async fn list(db: &Db) -> Result<Vec<StoredKey>> {

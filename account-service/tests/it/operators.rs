@@ -288,6 +288,56 @@ on_both_databases! {
         }
     }
 
+    async fn whom_a_proxy_passes_on_is_not_on_this_machine(world: &World) {
+        let token = token(world, &["ma_cloud.admin.read"]).await;
+        let passed_on = [
+            ("forwarded", "for=192.0.2.1"), ("x-forwarded-for", "127.0.0.1"), ("x-forwarded-proto", "https"), ("x-real-ip", "192.0.2.1"), ("via", "1.1 proxy"),
+        ];
+        for (header, value) in passed_on {
+            for (security, status) in [(Security::Plain, StatusCode::FORBIDDEN), (Security::Tls13, StatusCode::OK)] {
+                let mut request = Request::get("/admin/v1/keys").header("authorization", format!("Bearer {token}"));
+                request = request.header(header, value);
+                let mut request = request.body(Body::empty()).unwrap();
+                request.extensions_mut().insert(Peer { addr: "127.0.0.1:1".parse().unwrap(), security });
+                let answer = send(world.service.operator_router(), request).await;
+                assert_eq!(answer.status, status, "{header}: {}", answer.text);
+            }
+        }
+    }
+
+    async fn a_signing_key_that_cannot_be_audited_is_not_published(world: &World) {
+        let before = world.service.list_signing_keys().len();
+        world.on_every("INSERT ON audit", "INSERT INTO accounts (id) VALUES (NULL)").await;
+        assert!(world.service.rotate_signing_key().await.is_err());
+        world.no_more("audit").await;
+        let other = world.second_node().await;
+        assert_eq!((world.service.list_signing_keys().len(), other.list_signing_keys().len()), (before, before));
+        // Two at once, of which one has heard of nothing: both name the key that is there, and both are on record.
+        let kid = world.service.rotate_signing_key().await.unwrap();
+        assert_eq!(other.rotate_signing_key().await.unwrap(), kid);
+        other.close().await;
+        let entries = world.service.search_audit(&audit(None, "key")).await.unwrap();
+        let noted: Vec<_> = entries.iter().map(|entry| (entry.subject.as_deref(), entry.outcome.as_str())).collect();
+        assert_eq!(noted, [(Some(kid.as_str()), "done"), (Some(kid.as_str()), "done")]);
+    }
+
+    async fn a_client_that_another_process_deleted_cannot_authenticate(world: &World) {
+        let robot = robot(world, &["ma_cloud.admin"]).await;
+        let client = world.alexa().await;
+        let push = async || world.post("/oauth/par", &[("authorization", &basic(&client))], &[("response_type", "code"), ("redirect_uri", REDIRECT), ("scope", "openid")]).await;
+        assert_eq!(world.token(&robot, &[("grant_type", "client_credentials")]).await.status, StatusCode::OK);
+        assert_eq!(push().await.status, StatusCode::CREATED);
+        let other = world.second_node().await;
+        for id in ["robot", "alexa"] {
+            other.delete_client(id).await.unwrap();
+        }
+        other.close().await;
+        let refused = world.token(&robot, &[("grant_type", "client_credentials")]).await;
+        assert_eq!((refused.status, refused.error().as_str()), (StatusCode::UNAUTHORIZED, "invalid_client"));
+        let refused = push().await;
+        assert_eq!((refused.status, refused.error().as_str()), (StatusCode::UNAUTHORIZED, "invalid_client"), "{}", refused.text);
+    }
+
     async fn people_see_what_operators_did_to_their_accounts(world: &World) {
         let mut browser = world.person("ada@example.org").await;
         world.service.set_user_suspended("ada@example.org", true).await.unwrap();
