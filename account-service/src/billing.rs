@@ -4,11 +4,14 @@
 //! speaks the way of Stripe: signed webhooks with `checkout.session.completed`, `customer.subscription.*` and
 //! `invoice.payment_failed`. Its events come more than once and in any order, so each counts once by its id, and what an older one
 //! says does not undo a newer one.
+//!
+//! Deliberately absent: a key to the provider's interface. Whoever takes this service can charge nobody and end nothing; so a
+//! subscription is ended where it is paid for, and who deletes their account is told so.
 
 mod stripe;
 mod webhook;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use axum::http::HeaderMap;
@@ -17,8 +20,10 @@ use macloud_service_kit::random;
 
 use crate::plans;
 use crate::shared::Shared;
+use crate::store::audit::{self, Entry};
 use crate::store::billing::{self, Checkout, Subscription};
-use crate::store::{StoreError, Tx};
+use crate::store::plans::name_in;
+use crate::store::{StoreError, Tx, activity};
 
 pub(crate) use stripe::Stripe;
 pub(crate) use webhook::routes;
@@ -145,6 +150,7 @@ pub(crate) async fn count(shared: &Shared, event: &Event) -> Result<(), StoreErr
     if !billing::is_new(&mut tx, &event.id, shared.now()).await? {
         return Ok(());
     }
+    let before = plans_before(&mut tx, &event.news, shared.now()).await?;
     let accounts = match &event.news {
         News::Checkout(checkout) => bind(&mut tx, checkout).await?,
         News::Subscription(subscription) => billing::change(&mut tx, subscription).await?.into_iter().collect(),
@@ -152,12 +158,50 @@ pub(crate) async fn count(shared: &Shared, event: &Event) -> Result<(), StoreErr
     };
     for account in &accounts {
         plans::tell_limits(&mut tx, account, shared.now()).await?;
+        let plan = name_in(&mut tx, account, shared.now()).await?;
+        if before.get(account) != Some(&plan) {
+            note_plan(&mut tx, account, plan.as_deref().unwrap_or("default"), shared.now()).await?;
+        }
     }
     shared.commit(tx).await?;
     for account in &accounts {
         tracing::info!(account.id = %account, "the payment provider has news of a plan");
     }
     Ok(())
+}
+
+/// The plans of whom the news may concern, as they were before.
+async fn plans_before(tx: &mut Tx, news: &News, now: i64) -> Result<BTreeMap<AccountId, Option<String>>, StoreError> {
+    let concerned = match news {
+        News::Checkout(Checkout { reference, customer, subscription }) => {
+            billing::concerned(tx, Some(reference), customer, subscription.as_deref()).await?
+        }
+        News::Subscription(Subscription { id, customer, .. }) => {
+            billing::concerned(tx, None, customer, Some(id)).await?
+        }
+        News::Nothing => BTreeSet::new(),
+    };
+    let mut plans = BTreeMap::new();
+    for account in concerned {
+        let plan = name_in(tx, &account, now).await?;
+        plans.insert(account, plan);
+    }
+    Ok(plans)
+}
+
+/// Note another plan where one that an operator gives is noted, too.
+async fn note_plan(tx: &mut Tx, account: &AccountId, plan: &str, now: i64) -> Result<(), StoreError> {
+    activity::note_in(tx, account, activity::Kind::PlanChanged, plan, now).await?;
+    let entry = Entry {
+        happened_at: now,
+        actor_kind: "payment",
+        actor: "",
+        action: "plan.set",
+        account_id: Some(account),
+        subject: Some(plan),
+        outcome: "done",
+    };
+    audit::append(tx, &entry).await
 }
 
 async fn bind(tx: &mut Tx, checkout: &Checkout) -> Result<BTreeSet<AccountId>, StoreError> {

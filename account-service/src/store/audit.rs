@@ -1,4 +1,4 @@
-//! What operators did. Rows are added and, when they are old, deleted; nothing changes them.
+//! What operators did, and which plans came by payment. Rows are added and, when they are old, deleted; nothing changes them.
 
 use macloud_proto::ids::AccountId;
 
@@ -34,7 +34,7 @@ pub struct AuditEntry {
     pub sequence: i64,
     /// When, in seconds since 1970.
     pub happened_at: i64,
-    /// `client`, `command line` or `program`.
+    /// `client`, `command line` or `program`; `payment` for a plan that came by payment.
     pub actor_kind: String,
     /// The client's id, or the operating system's user.
     pub actor: String,

@@ -11,6 +11,9 @@ statements! {
     /// milliseconds: without it, each could look for the other before either is there.
     TURN = "UPDATE billing_counter SET last = last + 1 WHERE id = 1";
     EVENT = "INSERT INTO billing_events (event_id, counted_at) VALUES ($1, $2) ON CONFLICT (event_id) DO NOTHING";
+    /// Whoever's plan a message about these may change. A missing value finds nobody.
+    CONCERNED = "SELECT account_id FROM billing_accounts WHERE reference = $1 OR customer = $2 \
+                 UNION SELECT account_id FROM billing_subscriptions WHERE (customer = $2 OR subscription = $3) AND account_id IS NOT NULL";
     MAKE_REFERENCE = "INSERT INTO billing_accounts (account_id, reference) SELECT id, $2 FROM accounts WHERE id = $1 ON CONFLICT (account_id) DO NOTHING";
     REFERENCE = "SELECT reference FROM billing_accounts WHERE account_id = $1";
     OF_REFERENCE = "SELECT account_id FROM billing_accounts WHERE reference = $1";
@@ -79,6 +82,18 @@ pub(crate) struct Checkout {
 pub(crate) async fn is_new(tx: &mut Tx, event_id: &str, now: i64) -> Result<bool> {
     tx.write(TURN, values![]).await?;
     Ok(tx.write(EVENT, values![event_id, now]).await? == 1)
+}
+
+/// Whoever's plan a message about these may change.
+pub(crate) async fn concerned(
+    tx: &mut Tx,
+    reference: Option<&str>,
+    customer: &str,
+    subscription: Option<&str>,
+) -> Result<BTreeSet<AccountId>> {
+    let values = values![reference.unwrap_or_default(), customer, subscription.unwrap_or_default()];
+    let rows: Vec<(String,)> = tx.rows(CONCERNED, values).await?;
+    rows.iter().map(|(account,)| parse_id(account, "billing_accounts", "account_id")).collect()
 }
 
 /// The name under which the payment page knows this account; `fresh` if it has none yet.

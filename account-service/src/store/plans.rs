@@ -51,6 +51,11 @@ pub(crate) async fn name_of(db: &Db, account: &AccountId, now: i64) -> Result<Op
 /// The same, and let nobody else add what plans count to this account until the transaction ends.
 pub(crate) async fn name_held(tx: &mut Tx, account: &AccountId, now: i64) -> Result<Option<String>> {
     tx.write(HOLD, values![account.as_str()]).await?;
+    name_in(tx, account, now).await
+}
+
+/// The same, as it is within a transaction.
+pub(crate) async fn name_in(tx: &mut Tx, account: &AccountId, now: i64) -> Result<Option<String>> {
     let row: Option<(Option<String>,)> = tx.optional(NAME, values![account.as_str(), now]).await?;
     Ok(row.and_then(|(plan,)| plan))
 }

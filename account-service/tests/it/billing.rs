@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use macloud_account_service::{BillingSettings, Config, PlanArgs, PlanOfUser};
+use macloud_account_service::{AuditQuery, BillingSettings, Config, PlanArgs, PlanOfUser};
 use macloud_proto::ids::AccountId;
 use macloud_service_kit::clock::Clock as _;
 use macloud_service_kit::random;
@@ -310,6 +310,40 @@ async fn whoever_pays_is_told_so_before_their_account_goes() {
         let gone = browser.submit(&page, "/account/delete", &[email, ("payment", "yes")]).await;
         assert_eq!(gone.status, StatusCode::OK, "{}", gone.text);
         assert!(world.service.list_users().await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_came_by_payment_is_on_record_as_one_from_an_operator_is() {
+    on_both(async |world| {
+        let mut browser = world.person("ada@example.org").await;
+        let reference = reference(&mut browser).await;
+        let now = world.clock.unix_seconds();
+        say(world, "evt_1", "checkout.session.completed", now, checkout_of(&reference, "cus_1", "sub_1")).await;
+        for event in ["evt_2", "evt_3"] {
+            // Whatever else is new about it, the plan is the same.
+            say(world, event, "customer.subscription.updated", now + 1, subscription("active")).await;
+        }
+        say(world, "evt_4", "customer.subscription.deleted", now + 2, subscription("canceled")).await;
+        let activity = browser.get("/activity").await.text;
+        for plan in ["plus", "default"] {
+            assert_eq!(activity.matches(&format!("Your plan is now {plan}")).count(), 1, "{activity}");
+        }
+        let query = AuditQuery { kind: Some("plan".into()), limit: 10, ..AuditQuery::default() };
+        let entries = world.service.search_audit(&query).await.unwrap();
+        let id = &world.service.list_users().await.unwrap()[0].id;
+        let noted: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                assert_eq!(entry.account_id.as_deref(), Some(id.as_str()));
+                (entry.actor_kind.as_str(), entry.action.as_str(), entry.subject.as_deref(), entry.outcome.as_str())
+            })
+            .collect();
+        assert_eq!(
+            noted,
+            [("payment", "plan.set", Some("default"), "done"), ("payment", "plan.set", Some("plus"), "done")]
+        );
     })
     .await;
 }
