@@ -115,13 +115,13 @@ async fn a_cloud_that_logs_and_traces_everything_never_tells_a_title() {
 }
 
 /// Takes whatever an OTLP exporter sends, over gRPC.
-struct Collector {
-    url: String,
+pub(crate) struct Collector {
+    pub(crate) url: String,
     seen: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Collector {
-    async fn start(stop: &Stop) -> Self {
+    pub(crate) async fn start(stop: &Stop) -> Self {
         let seen = Arc::<Mutex<Vec<u8>>>::default();
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), None).await.unwrap();
         let url = format!("http://{}", server.local_addr().unwrap());
@@ -140,7 +140,7 @@ impl Collector {
         Self { url, seen }
     }
 
-    fn spans(&self) -> Vec<Span> {
+    pub(crate) fn spans(&self) -> Vec<Span> {
         let seen = self.seen();
         let mut rest = &seen[..];
         let mut spans = Vec::new();
@@ -157,7 +157,7 @@ impl Collector {
         spans
     }
 
-    fn seen(&self) -> Vec<u8> {
+    pub(crate) fn seen(&self) -> Vec<u8> {
         self.seen.lock().unwrap().clone()
     }
 }

@@ -9,6 +9,7 @@ mod chain;
 mod cluster;
 mod faults;
 mod home_assistant;
+mod issued;
 mod killed;
 mod nodes;
 mod pause;
