@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use macloud_service_kit::clock::{self, Clock as _};
+use macloud_service_kit::clock;
 use macloud_service_kit::stop::Stop;
 use macloud_standalone::demo::browser::{Browser, Page};
 use ring::hmac;
