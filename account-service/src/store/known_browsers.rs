@@ -10,7 +10,7 @@ statements! {
     RENEW = "UPDATE known_browsers SET browser_hash = $2 WHERE browser_hash = $1";
     KEEP = "INSERT INTO known_browsers (browser_hash, account_id, session_id, expires_at) VALUES ($1, $2, $3, $4) \
             ON CONFLICT (browser_hash, account_id) DO UPDATE SET session_id = excluded.session_id, expires_at = excluded.expires_at";
-    PEOPLE = "SELECT k.account_id, a.email FROM known_browsers k JOIN accounts a ON a.id = k.account_id WHERE k.browser_hash = $1 AND k.expires_at > $2";
+    PEOPLE = "SELECT k.account_id, a.email, k.session_id FROM known_browsers k JOIN accounts a ON a.id = k.account_id WHERE k.browser_hash = $1 AND k.expires_at > $2";
     END_ONE = "DELETE FROM known_browsers WHERE account_id = $1 AND session_id = $2";
     END_ALL = "DELETE FROM known_browsers WHERE account_id = $1";
     END_OTHERS = "DELETE FROM known_browsers WHERE account_id = $1 AND session_id <> $2";
@@ -31,10 +31,21 @@ pub(crate) async fn keep(
     Ok(())
 }
 
-/// Who signed in from this browser: their ids and addresses.
-pub(crate) async fn people(db: &Db, browser: &[u8; 32], now: i64) -> Result<Vec<(AccountId, String)>> {
-    let rows: Vec<(String, String)> = db.rows(PEOPLE, values![browser, now]).await?;
-    rows.into_iter().map(|(id, email)| Ok((parse_id(&id, "known_browsers", "account_id")?, email))).collect()
+/// Somebody who signed in from a browser. No `Debug`: it holds an address.
+pub(crate) struct Person {
+    pub(crate) account: AccountId,
+    pub(crate) email: String,
+    /// Their last session there.
+    pub(crate) session: String,
+}
+
+/// Who signed in from this browser.
+pub(crate) async fn people(db: &Db, browser: &[u8; 32], now: i64) -> Result<Vec<Person>> {
+    let rows: Vec<(String, String, String)> = db.rows(PEOPLE, values![browser, now]).await?;
+    let parse = |(account, email, session): (String, String, String)| {
+        Ok(Person { account: parse_id(&account, "known_browsers", "account_id")?, email, session })
+    };
+    rows.into_iter().map(parse).collect()
 }
 
 /// No more the browser that this session is or was of.

@@ -4,8 +4,6 @@
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use macloud_proto::ids::AccountId;
 
 use super::PageError;
@@ -13,7 +11,8 @@ use super::visitor::{read_cookie, set_cookie};
 use crate::rate_limits::address_key;
 use crate::secrets::{Kind, Secret};
 use crate::shared::Shared;
-use crate::store::{StoreError, Tx, known_browsers};
+use crate::store::known_browsers::{self, Person};
+use crate::store::{StoreError, Tx};
 
 /// Who tries to get into an account, as limits count them.
 pub(super) enum Trier {
@@ -26,7 +25,7 @@ pub(super) enum Trier {
 impl Trier {
     /// Who tries with this address. Whether it has an account makes no difference: nobody is known there.
     pub(super) async fn by_email(shared: &Shared, parts: &Parts, email: &str) -> Result<Self, PageError> {
-        let known = find(shared, &parts.headers, |(_, theirs)| theirs == email).await?;
+        let known = find(shared, &parts.headers, |person| person.email == email).await?;
         Ok(known.map_or_else(|| Self::Stranger(address_key(shared.client_address(parts))), Self::Known))
     }
 
@@ -38,19 +37,21 @@ impl Trier {
 
 /// What the limits of an account count a try in: the account's own count, or that of a browser that is known there.
 pub(super) async fn of_account(shared: &Shared, headers: &HeaderMap, account: &AccountId) -> Result<String, PageError> {
-    let known = find(shared, headers, |(theirs, _)| theirs == account).await?;
+    let known = find(shared, headers, |person| person.account == *account).await?;
     Ok(known.unwrap_or_else(|| account.to_string()))
 }
 
 async fn find(
     shared: &Shared,
     headers: &HeaderMap,
-    is_meant: impl Fn(&(AccountId, String)) -> bool,
+    is_meant: impl Fn(&Person) -> bool,
 ) -> Result<Option<String>, PageError> {
     let Some((_, browser)) = read_cookie(headers, cookie_name(shared)) else { return Ok(None) };
     let people = known_browsers::people(&shared.db, &browser, shared.now()).await?;
+    // By the session, not by the cookie: that changes with anybody's sign-in, also a thief's to an account of their own, and a
+    // fresh count would be fresh guesses.
     let meant = people.into_iter().find(is_meant);
-    Ok(meant.map(|(account, _)| format!("{account}\0{}", URL_SAFE_NO_PAD.encode(browser))))
+    Ok(meant.map(|Person { account, session, .. }| format!("{account}\0{session}")))
 }
 
 /// Know a browser from now on, in the transaction that signs somebody in there: its fresh cookie.

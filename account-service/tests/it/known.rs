@@ -100,6 +100,12 @@ async fn a_stolen_cookie_has_few_tries_wherever_it_is_and_none_elsewhere() {
             let elsewhere = try_out(&mut thief("192.0.2.11"), email, "wrong").await;
             assert_eq!(elsewhere.status, StatusCode::UNPROCESSABLE_ENTITY);
         }
+        // Nor does signing in to an account of their own with it give them more: the owner's moves to a fresh cookie with them.
+        world.service.create_user("eve@example.org", PASSWORD).await.unwrap();
+        let mut eve = thief("192.0.2.8");
+        assert_eq!(try_out(&mut eve, "eve@example.org", PASSWORD).await.status, StatusCode::SEE_OTHER);
+        let mut eve = Browser { known: eve.known, ..new_at(world, "192.0.2.8") };
+        assert_eq!(try_out(&mut eve, EMAIL, "wrong").await.status, StatusCode::TOO_MANY_REQUESTS);
     })
     .await;
 }
