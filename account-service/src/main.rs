@@ -16,7 +16,7 @@ use macloud_service_kit::lifecycle::{announce, stop_on_signals};
 use macloud_service_kit::metrics::Metrics;
 use macloud_service_kit::stop::Stop;
 use macloud_service_kit::telemetry::{self, TelemetryArgs};
-use macloud_service_kit::{clock, config, tls};
+use macloud_service_kit::{clock, config, memory, tls};
 use tokio_stream::wrappers::TcpListenerStream;
 
 /// The account service of MA Cloud. Every flag can also be given as MACLOUD_FLAG_NAME or as a line of --config.
@@ -107,8 +107,12 @@ impl Args {
 
 const ADMIN_TLS: &str = "--admin-tls-cert and --admin-tls-key cannot be used";
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    memory::give_back_what_is_freed();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run())
+}
+
+async fn run() -> anyhow::Result<()> {
     let args: Args = match config::parse("MACLOUD", std::env::args_os()) {
         Ok(args) => args,
         Err(error) => error.exit(),

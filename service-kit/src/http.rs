@@ -229,7 +229,7 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let _ = socket::set_user_timeout(&stream, self.limits.user_timeout);
         let Some(tls) = tls else {
-            return self.serve(stream, Security::Plain).await;
+            return Box::pin(self.serve(stream, Security::Plain)).await;
         };
         let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
         let hello = match tokio::time::timeout(self.limits.hello_timeout, hello).await {
@@ -244,7 +244,8 @@ impl Connection {
             Ok(Ok(stream)) => {
                 let version = stream.get_ref().1.protocol_version();
                 let tls13 = version == Some(rustls::ProtocolVersion::TLSv1_3);
-                self.serve(stream, if tls13 { Security::Tls13 } else { Security::Tls12 }).await;
+                // Boxed: what the handshake took is not held for as long as the connection lives.
+                Box::pin(self.serve(stream, if tls13 { Security::Tls13 } else { Security::Tls12 })).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake timed out"),

@@ -4,6 +4,7 @@
 //! - [`lifecycle`]: saying where a program listens, and stopping it by signals.
 //! - [`config`]: one definition of a setting serves flag, environment variable and TOML file.
 //! - [`telemetry`]: logs, and with feature `server` traces and metrics.
+//! - `memory` (feature `server`): what is freed goes back to the system.
 //! - [`places`]: bounds for each of many.
 //! - [`socket`]: what a TCP connection is asked beyond the usual.
 //! - `http`, `tls`, `health`, `client` (features `server` and `client`): serving and calling, with time limits and bounds everywhere.
@@ -17,6 +18,8 @@ pub mod health;
 #[cfg(feature = "server")]
 pub mod http;
 pub mod lifecycle;
+#[cfg(feature = "server")]
+pub mod memory;
 #[cfg(feature = "server")]
 pub mod metrics;
 pub mod places;

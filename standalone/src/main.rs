@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use macloud_service_kit::{config, telemetry, tls};
+use macloud_service_kit::{config, memory, telemetry, tls};
 use macloud_standalone::cli::{Cli, Verb};
 use macloud_standalone::{admin, demo, home, serve};
 
 fn main() -> ExitCode {
+    memory::give_back_what_is_freed();
     tls::install_provider();
     let cli: Cli = config::parse("MACLOUD", std::env::args_os()).unwrap_or_else(|error| error.exit());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the runtime starts");
