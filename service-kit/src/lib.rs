@@ -7,7 +7,7 @@
 //! - `memory` (feature `server`): what is freed goes back to the system.
 //! - [`places`]: bounds for each of many.
 //! - [`socket`]: what a TCP connection is asked beyond the usual.
-//! - `http`, `tls`, `health`, `client` (features `server` and `client`): serving and calling, with time limits and bounds everywhere.
+//! - `http`, `tls`, `internal`, `health`, `client` (features `server` and `client`): serving and calling, with time limits and bounds everywhere.
 
 #[cfg(feature = "client")]
 pub mod client;
@@ -17,6 +17,8 @@ pub mod config;
 pub mod health;
 #[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "server")]
+pub mod internal;
 pub mod lifecycle;
 #[cfg(feature = "server")]
 pub mod memory;

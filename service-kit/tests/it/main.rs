@@ -1,4 +1,5 @@
 //! Serving and calling, over real sockets.
 #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
 
+mod internal;
 mod serving;

@@ -1,0 +1,197 @@
+//! TLS among the services of one cloud: version 1.3, and each side shows a certificate of the cloud's own authority. Whoever has
+//! one is trusted; there are no other credentials between services.
+//!
+//! Certificates are replaced while the service runs: the files are read again on SIGHUP, and when one of them has changed. What
+//! is connected stays connected.
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, SystemTime};
+
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+
+use crate::socket;
+use crate::tls::TlsError;
+
+/// This service's certificate among the others, and theirs.
+#[derive(Debug)]
+pub struct InternalTls {
+    files: Files,
+    current: RwLock<Current>,
+}
+
+#[derive(Debug)]
+struct Files {
+    authority: PathBuf,
+    chain: PathBuf,
+    key: PathBuf,
+}
+
+#[derive(Debug, Clone)]
+struct Current {
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
+}
+
+impl InternalTls {
+    /// Read three PEM files: the certificates of the authority, and this service's chain and private key.
+    ///
+    /// # Errors
+    /// When one cannot be read, or they do not belong together.
+    pub fn load(authority: &Path, chain: &Path, key: &Path) -> Result<Arc<Self>, TlsError> {
+        let files = Files { authority: authority.into(), chain: chain.into(), key: key.into() };
+        let current = RwLock::new(files.read()?);
+        Ok(Arc::new(Self { files, current }))
+    }
+
+    /// Read the files again; new connections use them at once. On error the old ones stay.
+    ///
+    /// # Errors
+    /// As [`InternalTls::load`].
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let fresh = self.files.read()?;
+        *self.current.write().expect("no code panics while holding this lock") = fresh;
+        Ok(())
+    }
+
+    /// Read the files again whenever they change, or a SIGHUP asks for it. For ever; cancelling it is safe.
+    ///
+    /// # Errors
+    /// When the operating system does not let the signal be caught.
+    pub async fn keep_fresh(&self) -> io::Result<()> {
+        let mut asked = signal(SignalKind::hangup())?;
+        let mut seen = self.files.changed_at();
+        loop {
+            let told = tokio::select! {
+                _ = asked.recv() => true,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+            };
+            let now = self.files.changed_at();
+            if !told && now == seen {
+                continue;
+            }
+            match self.reload() {
+                Ok(()) => tracing::info!("the internal certificates were read again"),
+                Err(error) => tracing::error!(%error, "cannot read the internal certificates again: the old ones stay"),
+            }
+            seen = now;
+        }
+    }
+
+    /// Accept connections whose other side shows a certificate of the authority, for as long as they are received.
+    pub fn accept(self: &Arc<Self>, listener: TcpListener) -> mpsc::Receiver<io::Result<server::TlsStream<TcpStream>>> {
+        let (sender, accepted) = mpsc::channel(WAITING);
+        let tls = self.clone();
+        tokio::spawn(async move {
+            let places = Arc::new(Semaphore::new(HANDSHAKES));
+            loop {
+                let stream = tokio::select! {
+                    () = sender.closed() => return,
+                    stream = listener.accept() => stream,
+                };
+                let Ok((stream, _)) = stream else {
+                    // Out of file descriptors, mostly. Accepting at full speed would only burn the processor.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                };
+                let Ok(place) = places.clone().acquire_owned().await else { return };
+                let (acceptor, sender) = (TlsAcceptor::from(tls.current().server), sender.clone());
+                tokio::spawn(async move {
+                    prepare(&stream);
+                    match limited(acceptor.accept(stream)).await {
+                        Ok(stream) => drop(sender.send(Ok(stream)).await),
+                        Err(error) => tracing::warn!(%error, "a caller showed no certificate of this cloud"),
+                    }
+                    drop(place);
+                });
+            }
+        });
+        accepted
+    }
+
+    /// Connect to the service at this host, which must show a certificate for that name.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or shows another.
+    pub async fn connect(&self, host: &str, port: u16) -> io::Result<client::TlsStream<TcpStream>> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let stream = limited(TcpStream::connect((host, port))).await?;
+        prepare(&stream);
+        limited(TlsConnector::from(self.current().client).connect(name, stream)).await
+    }
+
+    fn current(&self) -> Current {
+        self.current.read().expect("no code panics while holding this lock").clone()
+    }
+}
+
+impl Files {
+    fn read(&self) -> Result<Current, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for root in certificates("the authority's certificates", &self.authority)? {
+            roots.add(root)?;
+        }
+        let roots = Arc::new(roots);
+        let chain = certificates("the certificate chain", &self.chain)?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|reason| TlsError::Read {
+            what: "the private key",
+            path: self.key.clone(),
+            reason,
+        })?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone());
+        let verifier = verifier.build().map_err(|error| rustls::Error::General(error.to_string()))?;
+        let mut server = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain.clone(), key.clone_key())?;
+        let mut client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key)?;
+        server.alpn_protocols = vec![b"h2".to_vec()];
+        client.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Current { server: Arc::new(server), client: Arc::new(client) })
+    }
+
+    fn changed_at(&self) -> [Option<SystemTime>; 3] {
+        [&self.authority, &self.chain, &self.key]
+            .map(|file| std::fs::metadata(file).and_then(|file| file.modified()).ok())
+    }
+}
+
+fn certificates(what: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(|reason| TlsError::Read {
+        what,
+        path: file.into(),
+        reason,
+    })
+}
+
+fn prepare(stream: &TcpStream) {
+    // Calls are small; waiting to fill a packet adds 40 ms.
+    let _ = stream.set_nodelay(true);
+    let _ = socket::set_user_timeout(stream, USER_TIMEOUT);
+}
+
+async fn limited<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(LIMIT, step).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(3);
+const USER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connected, and not taken yet.
+const WAITING: usize = 64;
+const HANDSHAKES: usize = 64;
