@@ -68,6 +68,8 @@ pub struct Answer {
     pub outcome: Outcome,
     /// The node that holds the home; empty when none does.
     pub node: String,
+    /// Its session there.
+    pub epoch: u64,
     /// What the relay measured.
     pub timing: Option<RelayTiming>,
     /// The relay had sent it to an earlier session of the home already, and this is what came of the second time.
@@ -77,11 +79,20 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The relay that was asked does not have the home, and has sent nothing.
-    fn may_be_elsewhere(&self) -> bool {
-        let not_there = not_sent::Reason::NotConnected;
-        let leaving = not_sent::Reason::Draining;
-        self.by_relay && matches!(self.outcome, Outcome::NotSent(reason) if reason == not_there || reason == leaving)
+    /// Nothing was sent by the relay at the end of this stream, and another one may do better.
+    fn may_be_elsewhere(&self, stream: &Stream) -> bool {
+        use not_sent::Reason;
+        match self.outcome {
+            // The stream broke first, or the relay cannot reach the one that has the home.
+            Outcome::NotSent(Reason::LinkLost) => !self.by_relay || self.is_of_another(stream),
+            Outcome::NotSent(Reason::NotConnected) => self.by_relay && !stream.sees_all_nodes(),
+            Outcome::NotSent(Reason::Draining | Reason::Unlocated) => self.by_relay,
+            _ => false,
+        }
+    }
+
+    fn is_of_another(&self, stream: &Stream) -> bool {
+        !self.node.is_empty() && self.node != stream.node()
     }
 }
 
@@ -120,8 +131,15 @@ struct Inner {
     changed: watch::Sender<u64>,
     next: AtomicUsize,
     was_open: AtomicBool,
-    owners: Mutex<HashMap<InstanceId, Arc<str>>>,
+    owners: Mutex<HashMap<InstanceId, Owner>>,
     config: BusConfig,
+}
+
+/// Where a home was last, as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Owner {
+    node: Arc<str>,
+    epoch: u64,
 }
 
 impl Bus {
@@ -202,14 +220,15 @@ impl Bus {
             let mut stream = self.open_stream(instance, deadline.min(now + self.0.config.patience)).await?;
             let mut asked = Vec::new();
             loop {
-                let answer = stream.call(instance, body.clone(), deadline).await;
+                let least_epoch = self.owner(instance).map_or(0, |owner| owner.epoch);
+                let answer = stream.call(instance, body.clone(), least_epoch, deadline).await;
                 self.learn_owner(instance, &answer);
-                if !answer.may_be_elsewhere() || Instant::now() >= deadline {
+                if !answer.may_be_elsewhere(&stream) || Instant::now() >= deadline {
                     return Ok(answer);
                 }
-                // Nothing was sent, so another node may be asked, until one has the home or none is left.
+                // Nothing was sent, so the node that is named may be asked, or else another, until none is left.
                 asked.push(stream.node().to_owned());
-                match self.pick(None, &asked) {
+                match self.pick(Some(&answer.node), &asked) {
                     Some(another) => stream = another,
                     None => return Ok(answer),
                 }
@@ -221,8 +240,8 @@ impl Bus {
     async fn open_stream(&self, instance: &InstanceId, until: Instant) -> Result<Arc<Stream>, Failure> {
         let mut changed = self.0.changed.subscribe();
         loop {
-            let owner = self.owners().get(instance).cloned();
-            if let Some(stream) = self.pick(owner.as_deref(), &[]) {
+            let owner = self.owner(instance);
+            if let Some(stream) = self.pick(owner.as_ref().map(|owner| &*owner.node), &[]) {
                 return Ok(stream);
             }
             match timeout_at(until, changed.changed()).await {
@@ -259,16 +278,22 @@ impl Bus {
         let mut owners = self.owners();
         if answer.node.is_empty() {
             owners.remove(instance);
-        } else if owners.get(instance).is_none_or(|node| **node != *answer.node) {
+        } else if let Some(owner) = owners.get_mut(instance).filter(|owner| *owner.node == *answer.node) {
+            owner.epoch = owner.epoch.max(answer.epoch);
+        } else if owners.get(instance).is_none_or(|owner| owner.epoch <= answer.epoch) {
             if owners.len() >= MOST_OWNERS {
                 // A hint, cheaply learnt again.
                 owners.clear();
             }
-            owners.insert(instance.clone(), answer.node.as_str().into());
+            owners.insert(instance.clone(), Owner { node: answer.node.as_str().into(), epoch: answer.epoch });
         }
     }
 
-    fn owners(&self) -> std::sync::MutexGuard<'_, HashMap<InstanceId, Arc<str>>> {
+    fn owner(&self, instance: &InstanceId) -> Option<Owner> {
+        self.owners().get(instance).cloned()
+    }
+
+    fn owners(&self) -> std::sync::MutexGuard<'_, HashMap<InstanceId, Owner>> {
         self.0.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -295,16 +320,20 @@ mod tests {
         let answer = |node: &str, by_relay, outcome| Answer {
             outcome,
             node: node.into(),
+            epoch: 1,
             timing: None,
             sent_before: false,
             by_relay,
         };
-        let known = || bus.owners().get(&home).map(ToString::to_string);
+        let known = || bus.owner(&home).map(|owner| owner.node.to_string());
         bus.learn_owner(&home, &answer("two", true, Outcome::Delivered(Bytes::new())));
         assert_eq!(known().as_deref(), Some("two"));
         bus.learn_owner(&home, &answer("", false, Outcome::NotSent(not_sent::Reason::Busy)));
         bus.learn_owner(&home, &answer("", false, Outcome::Unknown(unknown::Reason::LinkLost)));
         assert_eq!(known().as_deref(), Some("two"), "a full or broken stream says nothing of the home");
+        let late = Answer { epoch: 0, ..answer("one", true, Outcome::Unknown(unknown::Reason::Unresponsive)) };
+        bus.learn_owner(&home, &late);
+        assert_eq!(known().as_deref(), Some("two"), "what an older session says comes too late");
         bus.learn_owner(&home, &answer("", true, Outcome::NotSent(not_sent::Reason::NotConnected)));
         assert_eq!(known(), None);
     }

@@ -46,8 +46,12 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     );
     let listener = Server::bind(settings.listen, certificate).await?;
     let admin = Server::bind(settings.admin_listen, None).await?;
-    let skill =
-        Skill::new(settings.skill()?, settings.accounts()?, settings.relays()?, settings.signer()?, clock::system())?;
+    let internal = settings.internal()?;
+    let (accounts, relays) = (settings.accounts(internal.as_ref())?, settings.relays(internal.as_ref())?);
+    if let Some(internal) = internal {
+        tokio::spawn(async move { internal.keep_fresh().await });
+    }
+    let skill = Skill::new(settings.skill()?, accounts, relays, settings.signer()?, clock::system())?;
     let (stop, health) = (stop_on_signals()?, Health::new());
     announce(&json!({
         "event": "listening",

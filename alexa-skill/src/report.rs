@@ -225,7 +225,9 @@ fn ended(failure: &Failure) -> Ended {
     match failure {
         Failure::HomePaused | Failure::NotSent(Reason::Paused) => Ended::Paused,
         Failure::UsedUp(_) | Failure::NotSent(Reason::RateLimited | Reason::UsedUp) => Ended::OverLimit,
-        Failure::NotSent(Reason::NotConnected | Reason::LinkLost | Reason::Draining) => Ended::Offline,
+        Failure::NotSent(Reason::NotConnected | Reason::LinkLost | Reason::Draining | Reason::Unlocated) => {
+            Ended::Offline
+        }
         Failure::Unknown(_) | Failure::TimeUp => Ended::TimedOut,
         Failure::Refused(refusal) => refused(refusal),
         Failure::NotSent(

@@ -2,21 +2,25 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
+use http::Uri;
+use hyper_util::rt::TokioIo;
 use macloud_alexa_skill::SkillConfig;
 use macloud_alexa_skill::grant::{EventsConfig, LOGIN_WITH_AMAZON, Region};
 use macloud_alexa_skill::verify::Dangerous;
 use macloud_e2ee::keys::SkillSigner;
 use macloud_service_kit::clock::ManualClock;
+use macloud_service_kit::internal::InternalTls;
 use macloud_service_kit::telemetry::TelemetryArgs;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Channel, Endpoint};
 
 /// The Alexa skill backend: directives and requests in, sealed commands out.
 #[derive(Debug, Parser)]
@@ -57,16 +61,17 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "URL", required = true, value_delimiter = ',')]
     relay_bus_url: Vec<String>,
 
-    /// Roots (PEM) that the account service's and the relays' certificates must come from.
-    #[arg(long, value_name = "FILE")]
+    /// Roots (PEM) that the account service's and the relays' certificates must come from. These three files are read again
+    /// when they change, and on SIGHUP.
+    #[arg(long, value_name = "FILE", requires_all = ["grpc_cert", "grpc_key"])]
     grpc_ca: Option<PathBuf>,
 
     /// Certificate (PEM) that shows this process to them.
-    #[arg(long, value_name = "FILE", requires = "grpc_key")]
+    #[arg(long, value_name = "FILE", requires = "grpc_ca")]
     grpc_cert: Option<PathBuf>,
 
     /// Its private key (PEM).
-    #[arg(long, value_name = "FILE", requires = "grpc_cert")]
+    #[arg(long, value_name = "FILE", requires = "grpc_ca")]
     grpc_key: Option<PathBuf>,
 
     /// File with the 32-byte seed (base64) of the key that signs sealed sessions. Homes know it by the key set.
@@ -119,12 +124,20 @@ impl Settings {
         Ok(SkillSigner::from_seed(&secret(&self.signing_key_file)?))
     }
 
-    pub(crate) fn accounts(&self) -> anyhow::Result<Channel> {
-        self.channel(&self.accounts_url)
+    /// What this process shows to the other services, and they to it.
+    pub(crate) fn internal(&self) -> anyhow::Result<Option<Arc<InternalTls>>> {
+        let (Some(ca), Some(certificate), Some(key)) = (&self.grpc_ca, &self.grpc_cert, &self.grpc_key) else {
+            return Ok(None);
+        };
+        Ok(Some(InternalTls::load(ca, certificate, key)?))
     }
 
-    pub(crate) fn relays(&self) -> anyhow::Result<Vec<Channel>> {
-        self.relay_bus_url.iter().map(|url| self.channel(url)).collect()
+    pub(crate) fn accounts(&self, internal: Option<&Arc<InternalTls>>) -> anyhow::Result<Channel> {
+        channel(&self.accounts_url, internal)
+    }
+
+    pub(crate) fn relays(&self, internal: Option<&Arc<InternalTls>>) -> anyhow::Result<Vec<Channel>> {
+        self.relay_bus_url.iter().map(|url| channel(url, internal)).collect()
     }
 
     pub(crate) fn skill(&self) -> anyhow::Result<SkillConfig> {
@@ -136,28 +149,6 @@ impl Settings {
         config.verify.application_ids.clone_from(&self.alexa_skill_id);
         config.verify.dangerous = self.dangerous()?;
         Ok(config)
-    }
-
-    /// Connects when first used, and again whenever the connection is lost.
-    fn channel(&self, url: &str) -> anyhow::Result<Channel> {
-        let endpoint = Endpoint::from_shared(url.to_owned()).with_context(|| format!("{url} is not a URL"))?;
-        let endpoint = endpoint
-            .connect_timeout(Duration::from_secs(3))
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .keep_alive_while_idle(true);
-        if !url.starts_with("https:") {
-            return Ok(endpoint.connect_lazy());
-        }
-        let mut tls = ClientTlsConfig::new();
-        if let Some(file) = &self.grpc_ca {
-            tls = tls.ca_certificate(Certificate::from_pem(read(file)?));
-        }
-        if let (Some(certificate), Some(key)) = (&self.grpc_cert, &self.grpc_key) {
-            tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
-        }
-        Ok(endpoint.tls_config(tls)?.connect_lazy())
     }
 
     fn events(&self) -> anyhow::Result<Option<EventsConfig>> {
@@ -197,6 +188,33 @@ impl Settings {
         }
         Ok(dangerous)
     }
+}
+
+/// Connects when first used, and again whenever the connection is lost. A peer that has vanished is noticed within seconds.
+fn channel(url: &str, internal: Option<&Arc<InternalTls>>) -> anyhow::Result<Channel> {
+    let (plain, is_tls) = match url.strip_prefix("https://") {
+        // The connector below makes it TLS.
+        Some(rest) => (format!("http://{rest}"), true),
+        None => (url.to_owned(), false),
+    };
+    let endpoint = Endpoint::from_shared(plain)
+        .with_context(|| format!("{url} is not a URL"))?
+        .connect_timeout(Duration::from_secs(3))
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(2))
+        .keep_alive_timeout(Duration::from_secs(2))
+        .keep_alive_while_idle(true);
+    if !is_tls {
+        return Ok(endpoint.connect_lazy());
+    }
+    let internal = internal.with_context(|| format!("{url} needs --grpc-ca, --grpc-cert and --grpc-key"))?.clone();
+    Ok(endpoint.connect_with_connector_lazy(tower::service_fn(move |url: Uri| {
+        let internal = internal.clone();
+        async move {
+            let host = url.host().unwrap_or_default();
+            Ok::<_, std::io::Error>(TokioIo::new(internal.connect(host, url.port_u16().unwrap_or(443)).await?))
+        }
+    })))
 }
 
 fn region(text: &str) -> Result<Region, String> {

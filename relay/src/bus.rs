@@ -15,13 +15,14 @@ use macloud_proto::MAX_SEALED_BYTES;
 use macloud_proto::bus::v1::command_bus_server::CommandBus;
 use macloud_proto::bus::v1::{self, FromRelay, ToRelay, call, from_relay, to_relay};
 use macloud_proto::ids::{CommandId, InstanceId};
-use macloud_proto::time::Micros;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::dispatch::{Ask, PendingCall, not_sent};
-use crate::node::Node;
+use crate::elsewhere;
+use crate::node::{Leaving, Node};
+use crate::route::Tries;
 use crate::session::Order;
 
 /// The `macloud.bus.v1.CommandBus` service of one node.
@@ -43,7 +44,11 @@ impl CommandBus for Bus {
     async fn link(&self, request: Request<Streaming<ToRelay>>) -> Result<Response<Answers>, Status> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let caller = Arc::new(Caller { out: sender, open: AtomicU32::new(0), in_flight: Mutex::default() });
-        let opened = v1::Opened { node_id: self.node.config.node_id.clone(), credit: self.node.config.bus_credit };
+        let opened = v1::Opened {
+            node_id: self.node.config.node_id.clone(),
+            credit: self.node.config.bus_credit,
+            sees_all_nodes: self.node.peers.is_some(),
+        };
         caller.send(from_relay::Body::Opened(opened));
         let reader = Reader { node: self.node.clone(), caller: caller.clone() };
         // Ends with its caller's stream, or with the answers' when the caller is gone; nobody needs to wait for it.
@@ -90,11 +95,12 @@ impl AnswerTo {
 
 /// A call whose form is right.
 #[derive(Debug)]
-struct Call {
-    instance: InstanceId,
-    remaining: Duration,
-    ask: Ask,
-    traceparent: String,
+pub(crate) struct Call {
+    pub(crate) instance: InstanceId,
+    pub(crate) remaining: Duration,
+    pub(crate) ask: Ask,
+    pub(crate) traceparent: String,
+    pub(crate) tries: Tries,
 }
 
 impl Call {
@@ -117,7 +123,8 @@ impl Call {
             None => return Err("the call has no body"),
         };
         let remaining = Duration::from_millis(call.remaining_ms.into());
-        Ok(Self { instance, remaining, ask, traceparent: call.traceparent })
+        let tries = Tries::new(call.crossed, call.least_epoch);
+        Ok(Self { instance, remaining, ask, traceparent: call.traceparent, tries })
     }
 
     /// What a cancellation must name; nothing for what is not worth cancelling.
@@ -129,20 +136,17 @@ impl Call {
     }
 
     fn dispatch(self, node: &Arc<Node>, answer_to: AnswerTo) {
-        let deadline = before(self.remaining, node.now());
-        PendingCall::new(node.clone(), self.instance, self.ask, self.traceparent, deadline, answer_to).dispatch();
+        PendingCall::new(node.clone(), self, answer_to).dispatch();
     }
-}
-
-/// When to answer so that the answer arrives before the caller's own deadline: a little earlier, for the way back.
-fn before(remaining: Duration, now: Micros) -> Micros {
-    now.plus(remaining - (remaining / 10).min(WAY_BACK))
 }
 
 fn cancel(node: &Node, (instance, command_id): &(InstanceId, CommandId)) {
     if let Some(session) = node.sessions.find(instance) {
         // A full inbox only means that the command is executed for nobody.
         let _ = session.inbox.try_send(Order::Cancel(*command_id).into());
+    }
+    if let Some(peers) = &node.peers {
+        peers.cancel(*command_id);
     }
 }
 
@@ -187,6 +191,16 @@ impl Caller {
     }
 }
 
+/// Wait for the node to be further on its way out than this.
+async fn leave(leaving: &mut watch::Receiver<Leaving>, than: Leaving) -> Leaving {
+    let further = leaving.wait_for(|stage| *stage > than).await.ok().map(|stage| *stage);
+    match further {
+        Some(stage) => stage,
+        // The node is gone, and its streams with it.
+        None => std::future::pending().await,
+    }
+}
+
 /// Reads what a caller sends, until it has nothing more to say.
 struct Reader {
     node: Arc<Node>,
@@ -195,11 +209,11 @@ struct Reader {
 
 impl Reader {
     async fn run(self, mut calls: Streaming<ToRelay>) {
-        let mut draining = self.node.draining.subscribe();
-        let mut told = false;
+        let mut leaving = self.node.leaving.subscribe();
+        let mut told = Leaving::Not;
         loop {
             tokio::select! {
-                // Both arms may be cancelled: a message is taken whole or not at all.
+                // All arms may be cancelled: a message is taken whole or not at all.
                 message = calls.message() => match message {
                     Ok(Some(message)) => {
                         if let Err(status) = self.take(message) {
@@ -211,8 +225,13 @@ impl Reader {
                     Ok(None) => return,
                     Err(_) => break,
                 },
-                _ = draining.wait_for(|draining| *draining), if !told => {
-                    told = true;
+                stage = leave(&mut leaving, told) => {
+                    told = stage;
+                    if stage == Leaving::Gone {
+                        // Behind the last answers, so that these arrive.
+                        let _ = self.caller.out.send(Err(Status::unavailable("the node has left")));
+                        return;
+                    }
                     self.caller.send(from_relay::Body::Draining(v1::Draining {}));
                 }
                 () = self.caller.out.closed() => break,
@@ -229,6 +248,10 @@ impl Reader {
                 if let Some(Some(target)) = target {
                     cancel(&self.node, &target);
                 }
+                Ok(())
+            }
+            Some(to_relay::Body::Superseded(superseded)) => {
+                elsewhere::superseded(&self.node, &superseded);
                 Ok(())
             }
             // A kind this version does not know: a newer caller adds only what may be ignored.
@@ -301,8 +324,6 @@ fn grpc_timeout(metadata: &MetadataMap) -> Option<Duration> {
 }
 
 const REMAINING_MS: std::ops::RangeInclusive<u32> = 1..=30_000;
-/// From here to a caller in the same data centre, with room for a busy machine.
-const WAY_BACK: Duration = Duration::from_millis(25);
 
 #[cfg(test)]
 mod tests {
@@ -320,11 +341,5 @@ mod tests {
         for bad in ["", "m", "10", "-1S", "999999999S", "1.5S", "5s"] {
             assert_eq!(read(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn answers_leave_a_little_before_the_callers_deadline() {
-        assert_eq!(before(Duration::from_secs(6), Micros(0)), Micros(5_975_000));
-        assert_eq!(before(Duration::from_millis(10), Micros(0)), Micros(9_000));
     }
 }

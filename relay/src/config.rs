@@ -68,7 +68,8 @@ pub struct RelayConfig {
     pub accounts_timeout: Duration,
     /// A session is asked to dial in anew with a fresh token after at least half of this and at most all of it.
     pub session_life: Duration,
-    /// The window over which homes spread their reconnects when this node vanishes: what Welcome announces.
+    /// The shortest window over which homes spread their reconnects when this node vanishes: what Welcome announces. It grows
+    /// with the homes that are connected, at the rate of `drain_homes_per_second`.
     pub reconnect_window: Duration,
     /// Bytes of the WebSocket library's read buffer, kept for each connection all the time.
     pub read_buffer_bytes: usize,
@@ -80,7 +81,7 @@ pub struct RelayConfig {
     pub inbox_calls: usize,
     /// When stopping softly: sessions end at the latest after this long.
     pub drain_grace: Duration,
-    /// When stopping softly: this many homes a second are asked to dial elsewhere.
+    /// This many homes a second are asked to dial elsewhere when stopping softly, and told to come when the node vanishes.
     pub drain_homes_per_second: u32,
     /// Whom to show the commands that pass. Nobody, but in the demo and in tests.
     pub tap: Option<Tap>,

@@ -3,6 +3,7 @@
 //! "Exactly one answer" is a guard: a [`PendingCall`] that is dropped without one answers for itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use macloud_proto::bus::v1;
@@ -11,14 +12,19 @@ use macloud_proto::link::relay_side::{NotSent, Outcome, Timing, Unknown};
 use macloud_proto::time::Micros;
 use macloud_service_kit::telemetry;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
-use crate::bus::AnswerTo;
+use crate::bus::{AnswerTo, Call};
+use crate::elsewhere;
 use crate::meters::{Meter, UsedUp};
 use crate::metrics::outcome_label;
 use crate::node::Node;
+use crate::presence::Location;
+use crate::route::{Heard, Tries};
 use crate::session::Input;
+use crate::sessions::SessionHandle;
 
 /// What a home is asked for.
 #[derive(Debug, Clone)]
@@ -36,31 +42,25 @@ pub(crate) struct PendingCall {
     pub(crate) traceparent: String,
     pub(crate) arrived: Micros,
     pub(crate) deadline: Micros,
-    node: Arc<Node>,
+    pub(crate) tries: Tries,
+    pub(crate) node: Arc<Node>,
     /// Taken by the answer.
     answer_to: Option<AnswerTo>,
-    /// The session that has it now, or had it last.
-    epoch: u64,
-    /// It was given to a session: if nobody ever says what became of it there, it may have been written.
+    /// It was given to a session, or to another node: if nobody ever says what became of it there, it may have been written.
     given: bool,
-    /// An earlier session wrote it and ended: from then on "not sent" would be a lie.
-    written_before: bool,
-    retried: bool,
+    /// What is answered when looking for another session leads nowhere.
+    lost: Option<v1::Answer>,
     /// Where it was charged, until it turns out not to have been sent.
     charged: Option<Arc<Meter>>,
+    /// A node that leaves waits for it.
+    _on_its_way: TaskTrackerToken,
     /// From the call's arrival to its answer.
     span: Span,
 }
 
 impl PendingCall {
-    pub(crate) fn new(
-        node: Arc<Node>,
-        instance: InstanceId,
-        ask: Ask,
-        traceparent: String,
-        deadline: Micros,
-        answer_to: AnswerTo,
-    ) -> Box<Self> {
+    pub(crate) fn new(node: Arc<Node>, call: Call, answer_to: AnswerTo) -> Box<Self> {
+        let Call { instance, remaining, ask, traceparent, tries } = call;
         let arrived = node.now();
         if let (Some(tap), Ask::Command { command_id, sealed, .. }) = (&node.config.tap, &ask) {
             (tap.0)(*command_id, sealed);
@@ -69,30 +69,44 @@ impl PendingCall {
         telemetry::continue_trace(&span, &traceparent);
         let own = telemetry::traceparent(&span);
         Box::new(Self {
+            _on_its_way: node.calls.token(),
             instance,
             ask,
             // Without traces of its own, this node hands on the caller's.
             traceparent: if own.is_empty() { traceparent } else { own },
             arrived,
-            deadline,
+            deadline: before(remaining, arrived),
+            tries,
             node,
             answer_to: Some(answer_to),
-            epoch: 0,
             given: false,
-            written_before: false,
-            retried: false,
+            lost: None,
             charged: None,
             span,
         })
     }
 
-    /// Give the call to the home's session on this node, or answer that there is none.
-    pub(crate) fn dispatch(mut self: Box<Self>) {
-        let Some(session) = self.node.sessions.find(&self.instance) else {
-            let elsewhere = if self.node.is_draining() { NoSession::Draining } else { NoSession::NotConnected };
-            return self.answer_without_session(elsewhere);
-        };
-        self.epoch = session.epoch;
+    /// Give the call to the home's session on this node; or take it to the node that holds it; or answer that there is none.
+    pub(crate) fn dispatch(self: Box<Self>) {
+        let here = self.node.sessions.find(&self.instance);
+        let may_use = here.as_ref().is_some_and(|session| self.tries.may_use(session.epoch));
+        let node = self.node.clone();
+        match (&node.peers, here) {
+            (None, Some(session)) if !self.tries.is_lost_by(session.epoch) => self.give_to(session),
+            (None, _) => self.answer_without_session(if node.is_draining() {
+                NoSession::Draining
+            } else {
+                NoSession::NotConnected
+            }),
+            (Some(peers), Some(session)) if may_use && peers.lease.vouches(node.now()) => self.give_to(session),
+            // Its sender looks again. Only a session of a node that has slept is looked up.
+            (Some(_), _) if self.tries.crossed && !may_use => self.answer_without_session(NoSession::NotConnected),
+            (Some(peers), _) => elsewhere::dispatch(self, peers),
+        }
+    }
+
+    pub(crate) fn give_to(mut self: Box<Self>, session: SessionHandle) {
+        self.tries.go_to(session.epoch);
         let Err(error) = session.inbox.try_send(Input::Call(self)) else { return };
         let reason = match &error {
             TrySendError::Full(_) => NotSent::Busy,
@@ -117,81 +131,129 @@ impl PendingCall {
         let reason = v1::not_sent::Reason::UsedUp.into();
         let retry_after_ms = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
         let outcome = v1::answer::Outcome::NotSent(v1::NotSent { reason, retry_after_ms, commands_per_day: allowed });
-        self.give(outcome, Timing::default(), "not_sent_used_up");
+        let owner_node_id = self.node.config.node_id.clone();
+        self.answer(v1::Answer { owner_node_id, session_epoch: self.tries.epoch, ..only(outcome) });
     }
 
-    /// The session has taken the call into its machine.
+    /// From here on it may be written.
     pub(crate) fn mark_given(&mut self) {
         self.given = true;
     }
 
-    /// The session's word on the call. When the session was lost and a newer one has replaced it, the call is given to
-    /// that one once more: the home remembers command ids, so nothing is executed twice.
+    /// The session's word on the call. When the session was lost and a newer one has replaced it, here or elsewhere, the call
+    /// is given to that one once more: the home remembers command ids, so nothing is executed twice.
     pub(crate) fn settle(mut self: Box<Self>, outcome: Outcome, timing: Timing) {
-        if self.is_worth_a_retry(&outcome) {
-            self.retried = true;
-            self.given = false;
-            self.written_before |= matches!(outcome, Outcome::Unknown(_));
-            return self.dispatch();
-        }
-        let outcome = match outcome {
-            Outcome::NotSent(_) if self.written_before => Outcome::Unknown(Unknown::LinkLost),
-            outcome => outcome,
-        };
-        self.answer(outcome, timing);
-    }
-
-    fn is_worth_a_retry(&self, outcome: &Outcome) -> bool {
-        let lost = matches!(
-            outcome,
-            Outcome::NotSent(NotSent::LinkLost) | Outcome::Unknown(Unknown::LinkLost | Unknown::Unresponsive)
-        );
-        let newer = || self.node.sessions.find(&self.instance).is_some_and(|session| session.epoch > self.epoch);
-        lost && !self.retried && self.node.now() < self.deadline && newer()
-    }
-
-    fn answer(&mut self, outcome: Outcome, timing: Timing) {
+        let heard = Heard::from_session(&outcome);
         if matches!(self.ask, Ask::Command { .. }) && matches!(outcome, Outcome::Delivered(_)) {
             self.node.metrics.queued(timing.queued);
         }
-        if matches!(outcome, Outcome::NotSent(_))
+        if matches!(outcome, Outcome::NotSent(_)) {
+            self.give_charge_back();
+        }
+        let answer = v1::Answer {
+            owner_node_id: self.node.config.node_id.clone(),
+            session_epoch: self.tries.epoch,
+            timing: Some(to_timing(timing)),
+            ..only(to_answer(outcome))
+        };
+        self.settle_with(answer, heard);
+    }
+
+    /// Another node's word on the call.
+    pub(crate) fn settle_elsewhere(self: Box<Self>, answer: v1::Answer) {
+        let heard = Heard::from_node(&answer);
+        self.settle_with(answer, heard);
+    }
+
+    /// The connection to the other node is gone, and whatever it would have said.
+    pub(crate) fn settle_gone(self: Box<Self>) {
+        let written = self.given;
+        let outcome = if written { Outcome::Unknown(Unknown::LinkLost) } else { Outcome::NotSent(NotSent::LinkLost) };
+        self.settle_with(only(to_answer(outcome)), Heard::Lost { written });
+    }
+
+    /// The other node has as many calls in flight as it takes.
+    pub(crate) fn refuse_busy(mut self: Box<Self>) {
+        self.answer(not_sent(v1::not_sent::Reason::Busy));
+    }
+
+    /// The other node has not answered in time.
+    pub(crate) fn settle_late(self: Box<Self>) {
+        let outcome =
+            if self.given { Outcome::Unknown(Unknown::Deadline) } else { Outcome::NotSent(NotSent::Deadline) };
+        self.settle_with(only(to_answer(outcome)), Heard::Final);
+    }
+
+    fn settle_with(mut self: Box<Self>, answer: v1::Answer, heard: Heard) {
+        if self.node.now() < self.deadline && self.tries.look_again(heard) && self.may_be_elsewhere() {
+            self.given = false;
+            if matches!(heard, Heard::Lost { .. }) {
+                self.lost = Some(answer);
+            }
+            return self.dispatch();
+        }
+        self.answer(answer);
+    }
+
+    /// Whether there is any session that it was not given to yet, or somebody who would know.
+    fn may_be_elsewhere(&self) -> bool {
+        let newer = || {
+            let here = self.node.sessions.find(&self.instance);
+            here.is_some_and(|session| !self.tries.is_lost_by(session.epoch))
+        };
+        (self.node.peers.is_some() && !self.tries.crossed) || newer()
+    }
+
+    /// The node that has the home cannot be reached from here. The caller may fare better.
+    pub(crate) fn answer_unreachable(self: Box<Self>, location: &Location) {
+        let answer = v1::Answer {
+            owner_node_id: location.node.node_id.clone(),
+            session_epoch: location.epoch,
+            ..not_sent(v1::not_sent::Reason::LinkLost)
+        };
+        self.answer_last_or(answer);
+    }
+
+    pub(crate) fn answer_without_session(self: Box<Self>, why: NoSession) {
+        let reason = match why {
+            NoSession::NotConnected => v1::not_sent::Reason::NotConnected,
+            NoSession::Draining => v1::not_sent::Reason::Draining,
+            NoSession::Unlocated => v1::not_sent::Reason::Unlocated,
+            NoSession::TooLate => v1::not_sent::Reason::Deadline,
+        };
+        self.answer_last_or(not_sent(reason));
+    }
+
+    /// What was said by the session that lost it, if one did: looking further has led nowhere.
+    fn answer_last_or(mut self: Box<Self>, answer: v1::Answer) {
+        self.give_charge_back();
+        let answer = self.lost.take().unwrap_or(answer);
+        self.answer(answer);
+    }
+
+    /// It was not sent after all.
+    fn give_charge_back(&mut self) {
+        if !self.tries.was_written()
             && let Some(meter) = self.charged.take()
         {
             meter.give_back();
         }
-        let label = outcome_label(&outcome);
-        self.give(to_answer(outcome), timing, label);
     }
 
-    fn give(&mut self, outcome: v1::answer::Outcome, timing: Timing, label: &'static str) {
-        let Some(answer_to) = self.answer_to.take() else { return };
-        self.node.metrics.command(label);
-        self.log(label);
-        answer_to.give(v1::Answer {
-            correlation: 0,
-            owner_node_id: if self.epoch == 0 { String::new() } else { self.node.config.node_id.clone() },
-            session_epoch: self.epoch,
-            outcome: Some(outcome),
-            timing: Some(to_timing(timing)),
-            sent_before: self.written_before,
-        });
-    }
-
-    fn answer_without_session(&mut self, why: NoSession) {
-        if self.written_before {
-            return self.answer(Outcome::Unknown(Unknown::LinkLost), Timing::default());
+    fn answer(&mut self, mut answer: v1::Answer) {
+        let sent_before = self.tries.was_written();
+        if sent_before && matches!(answer.outcome, Some(v1::answer::Outcome::NotSent(_))) {
+            answer.outcome = Some(to_answer(Outcome::Unknown(Unknown::LinkLost)));
         }
-        if let Some(meter) = self.charged.take() {
-            meter.give_back();
-        }
+        answer.sent_before |= sent_before;
         let Some(answer_to) = self.answer_to.take() else { return };
-        let (reason, label) = match why {
-            NoSession::NotConnected => (v1::not_sent::Reason::NotConnected, "not_sent_not_connected"),
-            NoSession::Draining => (v1::not_sent::Reason::Draining, "not_sent_draining"),
-        };
-        self.node.metrics.command(label);
+        let label = outcome_label(&answer);
+        // The node where it came in from its caller counts it.
+        if !self.tries.crossed {
+            self.node.metrics.command(label);
+        }
         self.log(label);
-        answer_to.give(not_sent(reason));
+        answer_to.give(answer);
     }
 
     fn log(&self, outcome: &'static str) {
@@ -209,26 +271,35 @@ impl Drop for PendingCall {
     /// Its session's task has died: a fault of ours, but the caller waits.
     fn drop(&mut self) {
         if self.answer_to.is_some() {
-            let outcome = if self.given || self.written_before {
-                Outcome::Unknown(Unknown::LinkLost)
-            } else {
-                Outcome::NotSent(NotSent::LinkLost)
-            };
-            self.answer(outcome, Timing::default());
+            let written = self.given || self.tries.was_written();
+            let outcome =
+                if written { Outcome::Unknown(Unknown::LinkLost) } else { Outcome::NotSent(NotSent::LinkLost) };
+            self.answer(only(to_answer(outcome)));
         }
     }
 }
 
+/// Why no session has a call.
 #[derive(Debug, Clone, Copy)]
-enum NoSession {
+pub(crate) enum NoSession {
     NotConnected,
     Draining,
+    Unlocated,
+    TooLate,
 }
 
 /// An answer for a call that reached no session.
 pub(crate) fn not_sent(reason: v1::not_sent::Reason) -> v1::Answer {
-    let outcome = v1::answer::Outcome::NotSent(v1::NotSent { reason: reason.into(), ..v1::NotSent::default() });
+    only(v1::answer::Outcome::NotSent(v1::NotSent { reason: reason.into(), ..v1::NotSent::default() }))
+}
+
+fn only(outcome: v1::answer::Outcome) -> v1::Answer {
     v1::Answer { outcome: Some(outcome), ..v1::Answer::default() }
+}
+
+/// When to answer so that the answer arrives before the caller's own deadline: a little earlier, for the way back.
+fn before(remaining: Duration, now: Micros) -> Micros {
+    now.plus(remaining - (remaining / 10).min(WAY_BACK))
 }
 
 fn to_answer(outcome: Outcome) -> v1::answer::Outcome {
@@ -261,11 +332,25 @@ fn to_answer(outcome: Outcome) -> v1::answer::Outcome {
 }
 
 fn to_timing(timing: Timing) -> v1::Timing {
-    let micros = |duration: std::time::Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
+    let micros = |duration: Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
     v1::Timing {
         queued_micros: micros(timing.queued),
         received_micros: micros(timing.received),
         replied_micros: micros(timing.replied),
         home_micros: micros(timing.home),
+    }
+}
+
+/// From here to a caller in the same data centre, with room for a busy machine.
+const WAY_BACK: Duration = Duration::from_millis(25);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_leave_a_little_before_the_callers_deadline() {
+        assert_eq!(before(Duration::from_secs(6), Micros(0)), Micros(5_975_000));
+        assert_eq!(before(Duration::from_millis(10), Micros(0)), Micros(9_000));
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! The way of a home: it dials in and is *admitted* before anything is spent on it ([`admission`]), its *session* obeys
 //! the link protocol's machine ([`session`]), and *sessions* are found by the home's id (`sessions`). The way of a
-//! command: it arrives on the *bus*, is *dispatched* to the session, and gets exactly one answer before its deadline.
+//! command: it arrives on the *bus*, is *dispatched* to the session, or *elsewhere* when another node holds the home, and gets
+//! exactly one answer before its deadline. Which node holds which home is in the directory ([`presence`]), in which each node
+//! has a *lease*; where a call goes when things change under it is decided in [`route`].
 //! What the account service revokes or pauses is *followed* and done at once, and what a plan allows is *metered*; sessions are *renewed* now and then all the same; a
 //! node that stops *drains* first.
 //!
@@ -14,20 +16,24 @@ mod changes;
 mod config;
 mod dispatch;
 mod drain;
+mod elsewhere;
 mod handshake;
+mod lease;
 mod meters;
 mod metrics;
 mod node;
+mod peers;
 pub mod presence;
 mod renewal;
+pub mod route;
 mod session;
 mod sessions;
 mod standing;
-mod takeovers;
 
 pub use bus::Bus;
 pub use config::{NonceKey, RelayConfig, Tap, TapFn};
 pub use node::Relay;
+pub use peers::{Cluster, Connect};
 
 /// Where connectors dial in.
 pub const CONNECT_PATH: &str = "/relay/v1/connect";

@@ -9,10 +9,13 @@ use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
-use macloud_relay::presence::MemoryPresence;
-use macloud_relay::{CONNECT_PATH, NonceKey, Relay, RelayConfig};
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use macloud_relay::presence::{MemoryPresence, RedisPresence, Servers};
+use macloud_relay::{CONNECT_PATH, Cluster, Connect, NonceKey, Relay, RelayConfig};
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
+use macloud_service_kit::internal::InternalTls;
 use macloud_service_kit::lifecycle::{announce, raise_open_file_limit, stop_on_signals};
 use macloud_service_kit::metrics::Metrics;
 use macloud_service_kit::stop::Stop;
@@ -20,8 +23,7 @@ use macloud_service_kit::telemetry::{self, TelemetryArgs};
 use macloud_service_kit::tls::{self, Certificate};
 use macloud_service_kit::{clock, config};
 use tokio::net::TcpListener;
-
-use tonic::transport::{Certificate as Ca, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
+use tonic::transport::{Channel, Endpoint};
 
 /// Holds the connections of homes and forwards sealed commands to them.
 #[derive(Debug, Parser)]
@@ -64,7 +66,30 @@ struct Args {
     #[arg(long)]
     accounts: String,
 
-    /// PEM certificate authority of the services of this cloud. With it the bus demands client certificates.
+    /// The Redis in which the nodes of this cloud see which of them holds which home: redis://HOST:PORT/, or rediss:// for TLS.
+    /// Repeat it, or separate with commas, for several servers of a cluster, or several sentinels. Without it this node is the
+    /// only one.
+    #[arg(long, value_name = "URL", value_delimiter = ',', requires = "node_id")]
+    redis: Vec<String>,
+
+    /// The servers of `--redis` are a Redis Cluster.
+    #[arg(long, requires = "redis", conflicts_with = "redis_sentinel_master")]
+    redis_cluster: bool,
+
+    /// The servers of `--redis` are sentinels, and this is the name of the master to ask them for.
+    #[arg(long, value_name = "NAME", requires = "redis")]
+    redis_sentinel_master: Option<String>,
+
+    /// What the keys in Redis begin with. Clouds that share a Redis need different ones.
+    #[arg(long, value_name = "PREFIX", default_value = "macloud", requires = "redis")]
+    redis_prefix: String,
+
+    /// Where the other nodes reach `--bus-listen`, such as https://relay-1.internal:8444, if that is not its address.
+    #[arg(long, value_name = "URL", requires = "redis")]
+    advertise_bus: Option<String>,
+
+    /// PEM certificate authority of the services of this cloud. With it the bus demands client certificates. These three files
+    /// are read again when they change, and on SIGHUP.
     #[arg(long, requires_all = ["internal_certificate", "internal_key"])]
     internal_ca: Option<PathBuf>,
 
@@ -80,9 +105,9 @@ struct Args {
     #[arg(long, default_value = "127.0.0.1:8446")]
     admin_listen: SocketAddr,
 
-    /// Names this node in answers and logs.
-    #[arg(long, default_value = "relay-1")]
-    node_id: String,
+    /// Names this node in answers and logs, and among the others, of which each needs a name of its own. By default relay-1.
+    #[arg(long)]
+    node_id: Option<String>,
 
     /// File with 32 random bytes in base64, the same for all nodes behind one address: a home gets the nonce for its proof
     /// from one node and may show it to another. Without it every node knows its own nonces only.
@@ -124,20 +149,29 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Metrics::install()?;
     let health = Health::new();
     let clock = clock::system();
-    let presence = Arc::new(MemoryPresence::new(clock.clone()));
-    let relay = Relay::new(args.relay_config(raise_open_file_limit())?, args.accounts_channel()?, clock, presence);
+    let internal = args.internal()?;
+    let bus = TcpListener::bind(args.bus_listen).await.context("cannot bind --bus-listen")?;
+    let bus_address = bus.local_addr()?;
+    let config = args.relay_config(raise_open_file_limit())?;
+    let accounts = args.accounts_channel(internal.as_ref())?;
+    let relay = match args.presence()? {
+        Some(presence) => {
+            let cluster = args.cluster(bus_address, internal.clone())?;
+            Relay::among_others(config, accounts, clock, Arc::new(presence), cluster)
+        }
+        None => Relay::new(config, accounts, clock.clone(), Arc::new(MemoryPresence::new(clock))),
+    };
 
-    let bus_tls = args.bus_tls()?;
+    args.check_bus(internal.is_some())?;
     let mut homes = Server::bind(args.listen, args.certificate()?).await.context("cannot bind --listen")?;
     if args.behind_proxy || args.listen.ip().is_loopback() {
         homes = homes.behind_proxy();
     }
     let admin = Server::bind(args.admin_listen, None).await.context("cannot bind --admin-listen")?;
-    let bus = TcpListener::bind(args.bus_listen).await.context("cannot bind --bus-listen")?;
     announce(&serde_json::json!({
         "event": "listening",
         "address": homes.local_addr()?,
-        "bus": bus.local_addr()?,
+        "bus": bus_address,
         "admin": admin.local_addr()?,
     }));
 
@@ -147,12 +181,17 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let until_drained = Stop::new();
     let homes = tokio::spawn(homes.serve(relay.router(), stop.clone()));
     let admin = tokio::spawn(admin.serve(health.router().merge(metrics.router()), until_drained.clone()));
-    let bus = tokio::spawn(serve_bus(relay.clone(), bus, bus_tls, until_drained.clone()));
+    if let Some(internal) = internal.clone() {
+        tokio::spawn(async move { internal.keep_fresh().await });
+    }
+    let bus = tokio::spawn(serve_bus(relay.clone(), bus, internal, until_drained.clone()));
     relay.run(stop).await;
+    until_drained.stop_soft();
+    bus.await??;
     until_drained.stop_hard();
     homes.await?;
     admin.await?;
-    bus.await?
+    Ok(())
 }
 
 async fn watch_health(relay: Relay, health: Health, stop: Stop) {
@@ -166,27 +205,91 @@ async fn watch_health(relay: Relay, health: Health, stop: Stop) {
 async fn serve_bus(
     relay: Relay,
     listener: TcpListener,
-    tls: Option<ServerTlsConfig>,
+    internal: Option<Arc<InternalTls>>,
     stop: Stop,
 ) -> anyhow::Result<()> {
-    let mut server = tonic::transport::Server::builder().tcp_nodelay(true);
-    if let Some(tls) = tls {
-        server = server.tls_config(tls)?;
-    }
-    let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
-    let serving = server.add_service(relay.bus()).serve_with_incoming(incoming);
+    // A peer that has vanished is noticed within seconds, whatever its TCP connection looks like.
+    let mut server = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_LIMIT));
+    let server = server.add_service(relay.bus());
+    // When the drain is over every stream ends by itself; who does not let go then is left behind.
+    let drained = {
+        let stop = stop.clone();
+        async move { stop.soft().await }
+    };
+    let left_behind = async {
+        stop.soft().await;
+        tokio::time::sleep(LAST_ANSWERS).await;
+    };
+    let serving = async {
+        match internal {
+            Some(internal) => {
+                let mut accepted = internal.accept(listener);
+                let incoming = futures_util::stream::poll_fn(move |context| accepted.poll_recv(context));
+                server.serve_with_incoming_shutdown(incoming, drained).await
+            }
+            None => {
+                let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+                server.serve_with_incoming_shutdown(incoming, drained).await
+            }
+        }
+    };
     tokio::select! {
         result = serving => Ok(result?),
-        // After the drain there is no answer left to wait for; streams of callers would stay open for ever.
-        () = stop.hard() => Ok(()),
+        () = left_behind => Ok(()),
     }
 }
+
+/// How this process reaches the other nodes.
+#[derive(Debug)]
+struct Others {
+    internal: Option<Arc<InternalTls>>,
+}
+
+impl Connect for Others {
+    fn channel(&self, bus: &str) -> Option<Channel> {
+        let (url, is_tls) = match bus.strip_prefix("https://") {
+            Some(rest) => (format!("http://{rest}"), true),
+            None => (bus.to_owned(), false),
+        };
+        let endpoint = Endpoint::from_shared(url)
+            .ok()?
+            .connect_timeout(Duration::from_secs(1))
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEP_ALIVE_EVERY)
+            .keep_alive_timeout(KEEP_ALIVE_LIMIT)
+            .keep_alive_while_idle(true);
+        match (is_tls, &self.internal) {
+            (false, _) => Some(endpoint.connect_lazy()),
+            (true, Some(internal)) => Some(over_tls(&endpoint, internal.clone())),
+            (true, None) => None,
+        }
+    }
+}
+
+/// A channel whose connections are made with the certificates as they are then.
+fn over_tls(endpoint: &Endpoint, internal: Arc<InternalTls>) -> Channel {
+    endpoint.connect_with_connector_lazy(tower::service_fn(move |url: Uri| {
+        let internal = internal.clone();
+        async move {
+            let host = url.host().unwrap_or_default();
+            Ok::<_, std::io::Error>(TokioIo::new(internal.connect(host, url.port_u16().unwrap_or(443)).await?))
+        }
+    }))
+}
+
+/// The bus carries something all the time, or this.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(1);
+const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(2);
+/// For answers that were given to streams just before these ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 impl Args {
     fn relay_config(&self, open_files: u64) -> anyhow::Result<RelayConfig> {
         let url = |public: &String| format!("{}{CONNECT_PATH}", public.trim_end_matches('/'));
         Ok(RelayConfig {
-            node_id: self.node_id.clone(),
+            node_id: self.node_id.clone().unwrap_or_else(|| "relay-1".into()),
             connect_urls: self.public_url.iter().map(url).collect(),
             max_connections: self.max_connections_within(open_files)?,
             client_address_header: self.client_address_header()?,
@@ -241,36 +344,67 @@ impl Args {
         }
     }
 
-    fn accounts_channel(&self) -> anyhow::Result<Channel> {
-        let mut endpoint = Endpoint::from_shared(self.accounts.clone())
+    fn accounts_channel(&self, internal: Option<&Arc<InternalTls>>) -> anyhow::Result<Channel> {
+        let (url, is_tls) = match (self.accounts.strip_prefix("https://"), internal) {
+            (Some(_), None) => {
+                bail!("--accounts is an https URL: give --internal-ca, --internal-certificate and --internal-key")
+            }
+            (Some(rest), Some(_)) => (format!("http://{rest}"), true),
+            (None, _) => (self.accounts.clone(), false),
+        };
+        let endpoint = Endpoint::from_shared(url)
             .context("--accounts is not a URL")?
             .connect_timeout(Duration::from_secs(3))
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_while_idle(true);
-        if let Some((ca, identity)) = self.internal()? {
-            endpoint = endpoint.tls_config(ClientTlsConfig::new().ca_certificate(ca).identity(identity))?;
+        Ok(match internal {
+            Some(internal) if is_tls => over_tls(&endpoint, internal.clone()),
+            _ => endpoint.connect_lazy(),
+        })
+    }
+
+    fn presence(&self) -> anyhow::Result<Option<RedisPresence>> {
+        let urls = self.redis.clone();
+        let servers = match (&urls[..], &self.redis_sentinel_master) {
+            ([], _) => return Ok(None),
+            (_, Some(master)) => Servers::Sentinel(urls, master.clone()),
+            _ if self.redis_cluster => Servers::Cluster(urls),
+            ([_], None) => Servers::One(urls.concat()),
+            _ => bail!("--redis names several servers: say --redis-cluster, or --redis-sentinel-master NAME"),
+        };
+        Ok(Some(RedisPresence::new(servers, &self.redis_prefix).context("cannot use --redis")?))
+    }
+
+    fn cluster(&self, bus: SocketAddr, internal: Option<Arc<InternalTls>>) -> anyhow::Result<Cluster> {
+        let bus = match &self.advertise_bus {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None if bus.ip().is_unspecified() => {
+                bail!("--bus-listen {bus} is no address that others can reach: give --advertise-bus URL")
+            }
+            None if internal.is_some() => format!("https://{bus}"),
+            None => format!("http://{bus}"),
+        };
+        let connect = Others { internal };
+        if connect.channel(&bus).is_none() {
+            bail!("--advertise-bus {bus} cannot be used: http://HOST:PORT is expected, or https with --internal-ca");
         }
-        Ok(endpoint.connect_lazy())
+        Ok(Cluster { bus, connect: Arc::new(connect) })
     }
 
     /// The bus has no authentication of its own: client certificates, or nobody from outside this machine.
-    fn bus_tls(&self) -> anyhow::Result<Option<ServerTlsConfig>> {
-        match self.internal()? {
-            Some((ca, identity)) => Ok(Some(ServerTlsConfig::new().identity(identity).client_ca_root(ca))),
-            None if self.bus_listen.ip().is_loopback() => Ok(None),
-            None => {
-                bail!("--bus-listen is not loopback: give --internal-ca, --internal-certificate and --internal-key")
-            }
+    fn check_bus(&self, internal: bool) -> anyhow::Result<()> {
+        if !internal && !self.bus_listen.ip().is_loopback() {
+            bail!("--bus-listen is not loopback: give --internal-ca, --internal-certificate and --internal-key");
         }
+        Ok(())
     }
 
-    fn internal(&self) -> anyhow::Result<Option<(Ca, Identity)>> {
+    fn internal(&self) -> anyhow::Result<Option<Arc<InternalTls>>> {
         let (Some(ca), Some(chain), Some(key)) = (&self.internal_ca, &self.internal_certificate, &self.internal_key)
         else {
             return Ok(None);
         };
-        let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-        Ok(Some((Ca::from_pem(read(ca)?), Identity::from_pem(read(chain)?, read(key)?))))
+        Ok(Some(InternalTls::load(ca, chain, key)?))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use macloud_proto::link::relay_side::{Dropped, NotSent, Outcome, Unknown};
+use macloud_proto::bus::v1;
+use macloud_proto::link::relay_side::Dropped;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, UpDownCounter};
 
@@ -15,6 +16,8 @@ pub(crate) struct Metrics {
     commands: Counter<u64>,
     dropped: Counter<u64>,
     queue_wait: Histogram<f64>,
+    crossings: Counter<u64>,
+    lookups: Counter<u64>,
 }
 
 impl Metrics {
@@ -41,6 +44,14 @@ impl Metrics {
             dropped: meter
                 .u64_counter("macloud.relay.dropped")
                 .with_description("Frames from homes that nobody waited for, by kind")
+                .build(),
+            crossings: meter
+                .u64_counter("macloud.relay.crossings")
+                .with_description("Calls taken to another node, by what became of that")
+                .build(),
+            lookups: meter
+                .u64_counter("macloud.relay.lookups")
+                .with_description("Homes looked for in the directory of all nodes, by result")
                 .build(),
             queue_wait: meter
                 .f64_histogram("macloud.relay.queue_wait")
@@ -71,6 +82,14 @@ impl Metrics {
         self.commands.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 
+    pub(crate) fn crossing(&self, result: &'static str) {
+        self.crossings.add(1, &[KeyValue::new("result", result)]);
+    }
+
+    pub(crate) fn lookup(&self, result: &'static str) {
+        self.lookups.add(1, &[KeyValue::new("result", result)]);
+    }
+
     pub(crate) fn dropped(&self, what: Dropped) {
         let kind = match what {
             Dropped::LateReply => "late_reply",
@@ -91,19 +110,32 @@ impl Metrics {
 }
 
 /// The `outcome` label.
-pub(crate) const fn outcome_label(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Delivered(_) => "delivered",
-        Outcome::PreKey(_) => "pre_key",
-        Outcome::NotSent(NotSent::Busy) => "not_sent_busy",
-        Outcome::NotSent(NotSent::Deadline) => "not_sent_deadline",
-        Outcome::NotSent(NotSent::LinkLost) => "not_sent_link_lost",
-        Outcome::NotSent(NotSent::Cancelled) => "not_sent_cancelled",
-        Outcome::NotSent(NotSent::RateLimited(_)) => "not_sent_rate_limited",
-        Outcome::NotSent(NotSent::Paused) => "not_sent_paused",
-        Outcome::NotSent(NotSent::Invalid) => "not_sent_invalid",
-        Outcome::Unknown(Unknown::Deadline) => "unknown_deadline",
-        Outcome::Unknown(Unknown::LinkLost) => "unknown_link_lost",
-        Outcome::Unknown(Unknown::Unresponsive) => "unknown_unresponsive",
+pub(crate) fn outcome_label(answer: &v1::Answer) -> &'static str {
+    use v1::answer::Outcome;
+    use v1::{not_sent, unknown};
+    match &answer.outcome {
+        Some(Outcome::Delivered(_)) => "delivered",
+        Some(Outcome::PreKey(_)) => "pre_key",
+        Some(Outcome::NotSent(refused)) => match refused.reason() {
+            not_sent::Reason::Unspecified => "not_sent",
+            not_sent::Reason::NotConnected => "not_sent_not_connected",
+            not_sent::Reason::Busy => "not_sent_busy",
+            not_sent::Reason::Draining => "not_sent_draining",
+            not_sent::Reason::Deadline => "not_sent_deadline",
+            not_sent::Reason::LinkLost => "not_sent_link_lost",
+            not_sent::Reason::Cancelled => "not_sent_cancelled",
+            not_sent::Reason::RateLimited => "not_sent_rate_limited",
+            not_sent::Reason::Invalid => "not_sent_invalid",
+            not_sent::Reason::Paused => "not_sent_paused",
+            not_sent::Reason::UsedUp => "not_sent_used_up",
+            not_sent::Reason::Unlocated => "not_sent_unlocated",
+        },
+        Some(Outcome::Unknown(unknown)) => match unknown.reason() {
+            unknown::Reason::Unspecified => "unknown",
+            unknown::Reason::Deadline => "unknown_deadline",
+            unknown::Reason::LinkLost => "unknown_link_lost",
+            unknown::Reason::Unresponsive => "unknown_unresponsive",
+        },
+        None => "none",
     }
 }

@@ -28,11 +28,11 @@ use crate::bus::Bus;
 use crate::config::RelayConfig;
 use crate::meters::Meters;
 use crate::metrics::Metrics;
+use crate::peers::{Cluster, Peers};
 use crate::presence::Presence;
 use crate::sessions::Sessions;
 use crate::standing::Standing;
-use crate::takeovers::Takeovers;
-use crate::{CONNECT_PATH, changes, drain, handshake, renewal};
+use crate::{CONNECT_PATH, changes, drain, handshake, lease, renewal};
 
 /// One relay node. Cheap to clone; all clones are the same node.
 #[derive(Debug, Clone)]
@@ -47,10 +47,11 @@ pub(crate) struct Node {
     pub(crate) clock: ClockDebug,
     pub(crate) admission: Admission,
     pub(crate) sessions: Sessions,
-    pub(crate) takeovers: Takeovers,
     pub(crate) standing: Standing,
     pub(crate) meters: Meters,
     pub(crate) presence: Arc<dyn Presence>,
+    /// None for the only node of its cloud.
+    pub(crate) peers: Option<Peers>,
     pub(crate) accounts: AccountsClient<Channel>,
     pub(crate) metrics: Metrics,
     pub(crate) handshakes: Arc<Semaphore>,
@@ -61,10 +62,21 @@ pub(crate) struct Node {
     pub(crate) connections: Arc<Semaphore>,
     /// Sessions. They end by themselves, by revocation, by takeover, or by the drain that `run` ends with.
     pub(crate) tasks: TaskTracker,
+    /// Calls that have no answer yet.
+    pub(crate) calls: TaskTracker,
     /// Told to bus streams; they belong to their callers and end with them.
-    pub(crate) draining: watch::Sender<bool>,
+    pub(crate) leaving: watch::Sender<Leaving>,
     following: AtomicBool,
     started: Instant,
+}
+
+/// How far a node is on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Leaving {
+    Not,
+    Draining,
+    /// Every session has ended.
+    Gone,
 }
 
 /// A clock that does not get in the way of `derive(Debug)`.
@@ -77,11 +89,35 @@ impl std::fmt::Debug for ClockDebug {
 }
 
 impl Relay {
-    /// A node that is not running yet: its routes answer, but revocations are only followed by [`Relay::run`].
+    /// The only node of its cloud. It is not running yet: its routes answer, but revocations are only followed by
+    /// [`Relay::run`].
     ///
     /// `accounts` reaches the account service; it may connect lazily.
     #[must_use]
     pub fn new(config: RelayConfig, accounts: Channel, clock: SharedClock, presence: Arc<dyn Presence>) -> Self {
+        Self::build(config, accounts, clock, presence, None)
+    }
+
+    /// One of several that share `presence` and reach each other. Otherwise as [`Relay::new`].
+    #[must_use]
+    pub fn among_others(
+        config: RelayConfig,
+        accounts: Channel,
+        clock: SharedClock,
+        presence: Arc<dyn Presence>,
+        cluster: Cluster,
+    ) -> Self {
+        let peers = Peers::new(&config.node_id, cluster);
+        Self::build(config, accounts, clock, presence, Some(peers))
+    }
+
+    fn build(
+        config: RelayConfig,
+        accounts: Channel,
+        clock: SharedClock,
+        presence: Arc<dyn Presence>,
+        peers: Option<Peers>,
+    ) -> Self {
         let accounts = AccountsClient::new(accounts);
         let admission = Admission {
             nonces: Nonces::new(clock.clone(), config.nonce_period, config.nonce_key.clone()),
@@ -94,10 +130,10 @@ impl Relay {
         let node = Node {
             admission,
             sessions: Sessions::default(),
-            takeovers: Takeovers::new(),
             standing: Standing::default(),
             meters: Meters::default(),
             presence,
+            peers,
             accounts,
             metrics: Metrics::new(),
             handshakes: Arc::new(Semaphore::new(config.max_handshakes)),
@@ -105,7 +141,8 @@ impl Relay {
             networks: Arc::default(),
             connections: Arc::new(Semaphore::new(config.max_connections)),
             tasks: TaskTracker::new(),
-            draining: watch::Sender::new(false),
+            calls: TaskTracker::new(),
+            leaving: watch::Sender::new(Leaving::Not),
             following: AtomicBool::new(false),
             started: Instant::now(),
             clock: ClockDebug(clock),
@@ -127,7 +164,8 @@ impl Relay {
         CommandBusServer::new(Bus::new(self.node.clone())).max_decoding_message_size(max)
     }
 
-    /// Follow the account service's changes until a soft stop; then drain, and return when every session has ended.
+    /// Keep this node's place among the others and follow the account service's changes until a soft stop; then drain, and
+    /// return when every session has ended, having told whoever has a stream open.
     /// A hard stop ends the sessions at once. Cancelling this leaves the sessions running and deaf to revocations.
     pub async fn run(&self, stop: Stop) {
         let drained = async {
@@ -139,7 +177,16 @@ impl Relay {
             () = drained => {}
             () = changes::follow(&self.node) => {}
             () = renewal::watch(&self.node) => {}
+            () = lease::keep(&self.node) => {}
         }
+        lease::end(&self.node).await;
+        self.node.leaving.send_replace(Leaving::Gone);
+    }
+
+    /// Whether this node is in the directory of all nodes, and the directory answers. True for the only node of its cloud.
+    #[must_use]
+    pub fn is_among_others(&self) -> bool {
+        lease::is_held(&self.node)
     }
 
     /// Homes connected to this node now.
@@ -171,7 +218,7 @@ impl Node {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        *self.draining.borrow()
+        *self.leaving.borrow() >= Leaving::Draining
     }
 
     pub(crate) fn following(&self) -> bool {

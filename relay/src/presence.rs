@@ -5,8 +5,8 @@
 //! node's lease does: a node that has died is nowhere within seconds, and nobody has to tidy up after it.
 
 mod memory;
-#[cfg(feature = "redis")]
 mod redis;
+mod takeovers;
 
 use std::fmt;
 use std::future::Future;
@@ -15,8 +15,7 @@ use std::pin::Pin;
 use macloud_proto::ids::InstanceId;
 
 pub use self::memory::MemoryPresence;
-#[cfg(feature = "redis")]
-pub use self::redis::{InvalidUrl, RedisPresence};
+pub use self::redis::{InvalidUrl, RedisPresence, Servers};
 
 /// A future behind the trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -39,13 +38,55 @@ pub struct Location {
     pub epoch: u64,
 }
 
+/// A session that wants to begin.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The home.
+    pub instance: &'a InstanceId,
+    /// Where it has dialled in.
+    pub node_id: &'a str,
+    /// Which of the programs that may hold the home's key it is.
+    pub install_id: [u8; 16],
+    /// The session must be newer than this one, which another clock may have numbered.
+    pub above: u64,
+}
+
+/// A session that has been held for some time.
+#[derive(Debug, Clone, Copy)]
+pub struct Held<'a> {
+    /// The home.
+    pub instance: &'a InstanceId,
+    /// Where it is.
+    pub node_id: &'a str,
+    /// Which installation's it is.
+    pub install_id: [u8; 16],
+    /// As it was claimed, or made up by its node while the store was away.
+    pub epoch: u64,
+}
+
 /// A session has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
     /// Its epoch.
     pub epoch: u64,
-    /// The node that held the home until now, if its lease counts.
+    /// The other node that held the home until now, if its lease counts: it must be told.
     pub before: Option<NodeAddress>,
+    /// The session before was another installation's.
+    pub other_installation: bool,
+    /// And the two keep displacing each other.
+    pub contested: bool,
+}
+
+/// What became of a session that was held for some time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restored {
+    /// It is the newest.
+    Newest {
+        /// The other node that held the home until now, as far as the store knew, if its lease counts: it must be told.
+        before: Option<NodeAddress>,
+    },
+    /// Another is newer.
+    Outdated,
 }
 
 /// The shared store cannot be asked now.
@@ -53,31 +94,18 @@ pub struct Claimed {
 #[error("the presence store is unavailable")]
 pub struct Unavailable;
 
-/// The directory of sessions. Implementations: [`MemoryPresence`] within one process; `RedisPresence`
-/// (feature `redis`) for several.
+/// The directory of sessions. Implementations: [`MemoryPresence`] within one process, [`RedisPresence`] for several.
 ///
 /// All methods may be cancelled; what was asked for may or may not have taken effect then.
 pub trait Presence: Send + Sync + fmt::Debug + 'static {
-    /// A session of `instance` begins at `node_id`: gives its epoch, greater than `above` and than that of every session that
-    /// is known here.
-    fn claim<'a>(
-        &'a self,
-        instance: &'a InstanceId,
-        node_id: &'a str,
-        above: u64,
-    ) -> BoxFuture<'a, Result<Claimed, Unavailable>>;
+    /// A session begins: gives its epoch, greater than `above` and than that of every session that is known here.
+    fn claim<'a>(&'a self, claim: Claim<'a>) -> BoxFuture<'a, Result<Claimed, Unavailable>>;
 
     /// The session `epoch` is over. Changes nothing when a newer one has begun; says whether it was the newest.
     fn release<'a>(&'a self, instance: &'a InstanceId, epoch: u64) -> BoxFuture<'a, Result<bool, Unavailable>>;
 
-    /// The session `epoch` is at `node_id` and has been: the store has lost it, or was away when it began. Changes nothing when
-    /// another is newer; says whether it is the newest now.
-    fn restore<'a>(
-        &'a self,
-        instance: &'a InstanceId,
-        node_id: &'a str,
-        epoch: u64,
-    ) -> BoxFuture<'a, Result<bool, Unavailable>>;
+    /// This session is here and has been: the store has lost it, or was away when it began. Changes nothing when another is newer.
+    fn restore<'a>(&'a self, session: Held<'a>) -> BoxFuture<'a, Result<Restored, Unavailable>>;
 
     /// Where the newest session is.
     fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Option<Location>, Unavailable>>;
@@ -86,8 +114,9 @@ pub trait Presence: Send + Sync + fmt::Debug + 'static {
     /// too.
     fn renew_lease<'a>(&'a self, node: &'a NodeAddress) -> BoxFuture<'a, Result<bool, Unavailable>>;
 
-    /// The node leaves: whatever is said of it does not count any more.
-    fn end_lease<'a>(&'a self, node_id: &'a str) -> BoxFuture<'a, Result<(), Unavailable>>;
+    /// The node leaves: whatever is said of it does not count any more. Changes nothing when another process has taken its name
+    /// since.
+    fn end_lease<'a>(&'a self, node: &'a NodeAddress) -> BoxFuture<'a, Result<(), Unavailable>>;
 }
 
 /// How long a lease counts after it was renewed: so long is a node that has died taken for one that is busy. It survives two

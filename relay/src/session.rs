@@ -26,12 +26,12 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use crate::dispatch::{Ask, PendingCall};
-use crate::drain;
 use crate::handshake::Room;
 use crate::meters::Meter;
 use crate::node::Node;
-use crate::renewal;
+use crate::presence::{Claim, Claimed};
 use crate::sessions::{Entered, SessionHandle};
+use crate::{drain, elsewhere, renewal};
 
 /// What the rest of the node tells a session. Both kinds are boxed: a channel keeps room for 32 of them for each home,
 /// all the time.
@@ -103,25 +103,32 @@ async fn begin(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims) -> Option<(B
             return None;
         }
     };
-    let epoch = claim(&node, &claims.sub).await;
+    let claimed = claim(&node, &claims.sub, hello.install_id).await;
     node.metrics.connected(1);
     let (issued_at, key) = (claims.iat, claims.cnf.jkt.as_str().into());
-    let registered = Registered { node, instance: claims.sub.clone(), issued_at, key, epoch };
-    registered.enter(&mut driver, hello, &claims, inbox).await;
+    let registered = Registered { node, instance: claims.sub.clone(), issued_at, key, epoch: claimed.epoch };
+    registered.enter(&mut driver, hello, &claims, &claimed, inbox).await;
     Some((driver, registered))
 }
 
-/// The session's epoch. When the shared store is away, the home is taken in all the same, under a local one: connected
-/// homes matter more than a perfect directory.
-async fn claim(node: &Node, instance: &InstanceId) -> u64 {
+/// The session's place in the directory. When that is away, the home is taken in all the same, under an epoch of this node's
+/// own clock: connected homes matter more than a perfect directory, which is told when it is back.
+async fn claim(node: &Node, instance: &InstanceId, install_id: [u8; 16]) -> Claimed {
     // Whatever clock made the epoch of the session that is here: the new one is newer.
     let above = node.sessions.find(instance).map_or(0, |session| session.epoch);
-    let claim = node.presence.claim(instance, &node.config.node_id, above);
-    if let Ok(Ok(claimed)) = tokio::time::timeout(PRESENCE_LIMIT, claim).await {
-        return claimed.epoch;
+    let lease = node.peers.as_ref().map(|peers| &peers.lease);
+    if !lease.is_some_and(|lease| lease.is_directory_away(node.now())) {
+        let claim = node.presence.claim(Claim { instance, node_id: &node.config.node_id, install_id, above });
+        if let Ok(Ok(claimed)) = tokio::time::timeout(PRESENCE_LIMIT, claim).await {
+            return claimed;
+        }
+        tracing::warn!(instance.id = %instance, "presence is unavailable; the session is known to this node only");
     }
-    tracing::warn!(instance.id = %instance, "presence is unavailable; the session is known to this node only");
-    node.clock.0.unix_millis().max(above + 1)
+    if let Some(lease) = lease {
+        lease.missed_one();
+    }
+    let epoch = node.clock.0.unix_millis().max(above + 1);
+    Claimed { epoch, before: None, other_installation: false, contested: false }
 }
 
 /// A session that is in the tables, until it leaves.
@@ -135,7 +142,14 @@ struct Registered {
 
 impl Registered {
     /// Take the home's place and greet it, then tell the session that had the place before.
-    async fn enter(&self, driver: &mut Driver, hello: Hello, claims: &Claims, inbox: mpsc::Sender<Input>) {
+    async fn enter(
+        &self,
+        driver: &mut Driver,
+        hello: Hello,
+        claims: &Claims,
+        claimed: &Claimed,
+        inbox: mpsc::Sender<Input>,
+    ) {
         let (node, instance) = (&self.node, &self.instance);
         let Self { epoch, issued_at, .. } = *self;
         let renew_at = renewal::due(node);
@@ -152,13 +166,16 @@ impl Registered {
         if node.admission.revoked.refuses(instance, self.issued_at, &self.key) {
             return driver.machine.close(GoodbyeReason::Revoked, "the home was unlinked", now);
         }
-        let other_installation = matches!(&entered, Entered::Replaced(old) if old.install_id != install_id);
-        let contested = other_installation && node.takeovers.note(instance);
+        // Here, or on another node; the directory may be away, and know less than this node.
+        let replaced_here = matches!(&entered, Entered::Replaced(old) if old.install_id != install_id);
+        let other_installation = replaced_here || claimed.other_installation;
+        let contested = claimed.contested;
+        elsewhere::supersede(node, instance, claimed.epoch, claimed.before.clone(), Some(claimed));
         driver.machine.welcome(Registration {
             epoch,
             dpop_nonce: node.admission.nonces.newest(),
             node_id: node.config.node_id.clone(),
-            reconnect_window: node.config.reconnect_window,
+            reconnect_window: drain::reconnect_window(node),
             contested,
             // Asked after the session is in the table: a pause from now on finds it there.
             paused: node.standing.is_paused(claims),
@@ -171,19 +188,17 @@ impl Registered {
             driver.machine.drain(reconnect_after, leaving_in, now);
         }
         tracing::info!(instance.id = %instance, session.epoch = self.epoch, software = hello.software, "home connected");
-        if let Entered::Replaced(old) = entered {
+        if matches!(entered, Entered::Replaced(_)) || claimed.before.is_some() {
             node.metrics.takeover(!other_installation);
-            let detail = match (other_installation, contested) {
-                (false, _) => "a newer session took over",
-                (true, false) => "another installation took over",
-                (true, true) => "two installations of this home keep displacing each other: stop one of them",
-            };
-            if contested {
-                node.metrics.contested();
-                tracing::warn!(instance.id = %instance, "two installations use one home's key and displace each other");
-            } else if other_installation {
-                tracing::info!(instance.id = %instance, "another installation uses this home's key");
-            }
+        }
+        if contested {
+            node.metrics.contested();
+            tracing::warn!(instance.id = %instance, "two installations use one home's key and displace each other");
+        } else if other_installation {
+            tracing::info!(instance.id = %instance, "another installation uses this home's key");
+        }
+        if let Entered::Replaced(old) = entered {
+            let detail = elsewhere::replaced_by(other_installation, contested);
             // Its task takes from its inbox at all times, so this does not wait for long.
             let _ = old.inbox.send(Order::Close(GoodbyeReason::Replaced, detail).into()).await;
         }
@@ -194,6 +209,7 @@ impl Registered {
         driver.answer_inbox();
         drop(driver);
         let release = self.node.presence.release(&self.instance, self.epoch);
+        // What cannot be told is found out by whoever asks this node for the home.
         let _ = tokio::time::timeout(PRESENCE_LIMIT, release).await;
     }
 }

@@ -78,6 +78,14 @@ impl Sessions {
         self.shards.iter().flat_map(handles).collect()
     }
 
+    /// The same, each with its home.
+    pub(crate) fn all_with_homes(&self) -> Vec<(InstanceId, SessionHandle)> {
+        let homes = |shard: &Mutex<HashMap<InstanceId, SessionHandle>>| {
+            lock(shard).iter().map(|(instance, session)| (instance.clone(), session.clone())).collect::<Vec<_>>()
+        };
+        self.shards.iter().flat_map(homes).collect()
+    }
+
     /// Those that are to prove themselves again.
     pub(crate) fn due(&self, now: Micros) -> Vec<SessionHandle> {
         let due = |shard: &Mutex<HashMap<_, SessionHandle>>| {

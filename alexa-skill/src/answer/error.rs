@@ -61,7 +61,9 @@ fn not_sent(reason: not_sent::Reason) -> AlexaError {
         Reason::NotConnected => error("BRIDGE_UNREACHABLE", "The home is not connected."),
         Reason::Busy => error("ENDPOINT_BUSY", "The home has too much to do."),
         Reason::RateLimited => error("RATE_LIMIT_EXCEEDED", "The home was asked too much in too little time."),
-        Reason::Draining | Reason::LinkLost => error("BRIDGE_UNREACHABLE", "The link to the home broke."),
+        Reason::Draining | Reason::LinkLost | Reason::Unlocated => {
+            error("BRIDGE_UNREACHABLE", "The link to the home broke.")
+        }
         Reason::Deadline => error("BRIDGE_UNREACHABLE", "The home could not be asked in time."),
         Reason::Paused => error("INSUFFICIENT_PERMISSIONS", "The owner has stopped remote control of this home."),
         Reason::UsedUp => error("RATE_LIMIT_EXCEEDED", "Today's commands of the plan are used up."),

@@ -141,6 +141,7 @@ const OUTGOING: usize = 128;
 const OPENING: Duration = Duration::from_secs(3);
 const STABLE_AFTER: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A node that has been replaced must be known again before the next one goes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The bus takes no longer deadline.
 const LONGEST_CALL: Duration = Duration::from_secs(30);

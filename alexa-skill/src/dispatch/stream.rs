@@ -15,6 +15,8 @@ use super::{Answer, Outcome, UsedUp};
 
 pub(super) struct Stream {
     node: String,
+    /// The node finds homes that others hold.
+    sees_all_nodes: bool,
     outgoing: mpsc::Sender<ToRelay>,
     /// Calls that the relay is ready to take.
     credit: Semaphore,
@@ -36,6 +38,7 @@ impl Stream {
     pub(super) fn new(opened: v1::Opened, outgoing: mpsc::Sender<ToRelay>) -> Self {
         Self {
             node: opened.node_id,
+            sees_all_nodes: opened.sees_all_nodes,
             outgoing,
             credit: Semaphore::new((opened.credit as usize).min(Semaphore::MAX_PERMITS)),
             in_flight: Mutex::default(),
@@ -47,6 +50,10 @@ impl Stream {
         &self.node
     }
 
+    pub(super) const fn sees_all_nodes(&self) -> bool {
+        self.sees_all_nodes
+    }
+
     pub(super) fn takes_calls(&self) -> bool {
         !self.draining.load(Ordering::Acquire)
     }
@@ -55,8 +62,14 @@ impl Stream {
         self.credit.available_permits() > 0
     }
 
-    /// One call, one answer, whatever happens to the stream.
-    pub(super) async fn call(&self, instance: &InstanceId, body: call::Body, deadline: Instant) -> Answer {
+    /// One call, one answer, whatever happens to the stream. No session older than `least_epoch` is used unless the relay is sure.
+    pub(super) async fn call(
+        &self,
+        instance: &InstanceId,
+        body: call::Body,
+        least_epoch: u64,
+        deadline: Instant,
+    ) -> Answer {
         let credit = match timeout_at(deadline, self.credit.acquire()).await {
             Ok(Ok(credit)) => credit,
             Ok(Err(_)) => return Answer::not_sent(not_sent::Reason::LinkLost),
@@ -70,6 +83,8 @@ impl Stream {
             remaining_ms: remaining.clamp(1, 30_000) as u32,
             body: Some(body),
             traceparent: telemetry::traceparent(&tracing::Span::current()),
+            least_epoch,
+            crossed: false,
         });
         match timeout_at(deadline, self.outgoing.send(ToRelay { body: Some(message) })).await {
             // On its way: from here on, its answer brings the credit back.
@@ -159,7 +174,7 @@ impl Answer {
     }
 
     fn of_our_own(outcome: Outcome) -> Self {
-        Self { outcome, node: String::new(), timing: None, sent_before: false, by_relay: false }
+        Self { outcome, node: String::new(), epoch: 0, timing: None, sent_before: false, by_relay: false }
     }
 }
 
@@ -186,6 +201,7 @@ impl From<v1::Answer> for Answer {
         Self {
             outcome,
             node: answer.owner_node_id,
+            epoch: answer.session_epoch,
             timing: answer.timing.map(Into::into),
             sent_before: answer.sent_before,
             by_relay: true,

@@ -46,7 +46,7 @@ fn expected(failure: &Failure) -> &'static str {
         | Failure::TimeUp
         | Failure::HomeUntrusted
         | Failure::SessionBroken
-        | Failure::NotSent(N::NotConnected | N::Draining | N::Deadline | N::LinkLost)
+        | Failure::NotSent(N::NotConnected | N::Draining | N::Deadline | N::LinkLost | N::Unlocated)
         | Failure::Unknown(_)
         | Failure::Refused(
             R::MusicAssistantAway | R::MusicAssistantStarting | R::MusicAssistantRefusesToken | R::Late,

@@ -8,7 +8,9 @@ use std::sync::{Mutex, MutexGuard};
 use macloud_proto::ids::InstanceId;
 use macloud_service_kit::clock::SharedClock;
 
-use super::{BoxFuture, Claimed, LEASE, Location, NodeAddress, Presence, Unavailable};
+use super::{
+    BoxFuture, Claim, Claimed, Held, LEASE, Location, NodeAddress, Presence, Restored, Unavailable, takeovers,
+};
 
 /// Presence within one process.
 pub struct MemoryPresence {
@@ -19,9 +21,20 @@ pub struct MemoryPresence {
 #[derive(Debug, Default)]
 struct State {
     last_epoch: u64,
-    homes: HashMap<InstanceId, (String, u64)>,
+    homes: HashMap<InstanceId, Home>,
     /// Where each node is, and until when its lease counts by the monotonic clock.
     leases: HashMap<String, (NodeAddress, u64)>,
+    last_swept: u64,
+}
+
+#[derive(Debug, Default)]
+struct Home {
+    /// The newest session's, even when it is over.
+    epoch: u64,
+    /// Where the newest session is, and which installation's it is. None when it is over.
+    place: Option<(String, [u8; 16])>,
+    /// When another installation took over, in milliseconds since 1970.
+    displaced: Vec<u64>,
 }
 
 impl fmt::Debug for MemoryPresence {
@@ -37,37 +50,46 @@ impl MemoryPresence {
         Self { clock, state: Mutex::default() }
     }
 
-    fn begin(&self, instance: &InstanceId, node_id: &str, above: u64) -> Claimed {
+    fn begin(&self, claim: Claim<'_>) -> Claimed {
+        let now = self.clock.unix_millis();
         let mut state = self.lock();
+        state.sweep(now);
         // Epochs start at the time in milliseconds, so that they keep growing over restarts.
-        let epoch = self.clock.unix_millis().max(state.last_epoch + 1).max(above + 1);
+        let epoch = now.max(state.last_epoch + 1).max(claim.above + 1);
         state.last_epoch = epoch;
-        let before = state.homes.insert(instance.clone(), (node_id.into(), epoch));
+        let home = state.homes.entry(claim.instance.clone()).or_default();
+        home.epoch = epoch;
+        let before = home.place.replace((claim.node_id.into(), claim.install_id));
+        let other_installation = before.as_ref().is_some_and(|(_, install_id)| *install_id != claim.install_id);
+        let contested = other_installation && takeovers::note(&mut home.displaced, now);
+        let before = before.filter(|(node_id, _)| node_id != claim.node_id);
         let before = before.and_then(|(node_id, _)| state.living(&node_id, self.clock.monotonic_millis()));
-        Claimed { epoch, before }
+        Claimed { epoch, before, other_installation, contested }
     }
 
     fn end(&self, instance: &InstanceId, epoch: u64) -> bool {
         let mut state = self.lock();
-        let newest = state.homes.get(instance).is_some_and(|(_, newest)| *newest == epoch);
-        if newest {
-            state.homes.remove(instance);
-        }
-        newest
+        let home = state.homes.get_mut(instance).filter(|home| home.epoch == epoch && home.place.is_some());
+        home.map(|home| home.place = None).is_some()
     }
 
-    fn put_back(&self, instance: &InstanceId, node_id: &str, epoch: u64) -> bool {
+    fn put_back(&self, session: Held<'_>) -> Restored {
         let mut state = self.lock();
-        if state.homes.get(instance).is_some_and(|(_, newest)| *newest > epoch) {
-            return false;
+        let home = state.homes.entry(session.instance.clone()).or_default();
+        if home.epoch > session.epoch {
+            return Restored::Outdated;
         }
-        state.homes.insert(instance.clone(), (node_id.into(), epoch));
-        true
+        home.epoch = session.epoch;
+        let before = home.place.replace((session.node_id.into(), session.install_id));
+        let before = before.filter(|(node_id, _)| node_id != session.node_id);
+        let now = self.clock.monotonic_millis();
+        Restored::Newest { before: before.and_then(|(node_id, _)| state.living(&node_id, now)) }
     }
 
     fn find(&self, instance: &InstanceId) -> Option<Location> {
         let state = self.lock();
-        let (node_id, epoch) = state.homes.get(instance)?;
+        let Home { epoch, place, .. } = state.homes.get(instance)?;
+        let (node_id, _) = place.as_ref()?;
         let node = state.living(node_id, self.clock.monotonic_millis())?;
         Some(Location { node, epoch: *epoch })
     }
@@ -81,6 +103,13 @@ impl MemoryPresence {
         was_there
     }
 
+    fn let_go(&self, node: &NodeAddress) {
+        let mut state = self.lock();
+        if state.leases.get(&node.node_id).is_some_and(|(holder, _)| holder == node) {
+            state.leases.remove(&node.node_id);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no code panics while holding this lock")
     }
@@ -90,29 +119,28 @@ impl State {
     fn living(&self, node_id: &str, now: u64) -> Option<NodeAddress> {
         self.leases.get(node_id).filter(|(_, until)| now < *until).map(|(node, _)| node.clone())
     }
+
+    /// Homes that are gone are remembered for as long as an old session's word on them may come, or a quarrel lasts.
+    fn sweep(&mut self, now: u64) {
+        if takeovers::is_recent(self.last_swept, now) {
+            return;
+        }
+        self.last_swept = now;
+        self.homes.retain(|_, home| home.place.is_some() || takeovers::is_recent(home.epoch, now));
+    }
 }
 
 impl Presence for MemoryPresence {
-    fn claim<'a>(
-        &'a self,
-        instance: &'a InstanceId,
-        node_id: &'a str,
-        above: u64,
-    ) -> BoxFuture<'a, Result<Claimed, Unavailable>> {
-        Box::pin(ready(Ok(self.begin(instance, node_id, above))))
+    fn claim<'a>(&'a self, claim: Claim<'a>) -> BoxFuture<'a, Result<Claimed, Unavailable>> {
+        Box::pin(ready(Ok(self.begin(claim))))
     }
 
     fn release<'a>(&'a self, instance: &'a InstanceId, epoch: u64) -> BoxFuture<'a, Result<bool, Unavailable>> {
         Box::pin(ready(Ok(self.end(instance, epoch))))
     }
 
-    fn restore<'a>(
-        &'a self,
-        instance: &'a InstanceId,
-        node_id: &'a str,
-        epoch: u64,
-    ) -> BoxFuture<'a, Result<bool, Unavailable>> {
-        Box::pin(ready(Ok(self.put_back(instance, node_id, epoch))))
+    fn restore<'a>(&'a self, session: Held<'a>) -> BoxFuture<'a, Result<Restored, Unavailable>> {
+        Box::pin(ready(Ok(self.put_back(session))))
     }
 
     fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Option<Location>, Unavailable>> {
@@ -123,8 +151,8 @@ impl Presence for MemoryPresence {
         Box::pin(ready(Ok(self.keep(node))))
     }
 
-    fn end_lease<'a>(&'a self, node_id: &'a str) -> BoxFuture<'a, Result<(), Unavailable>> {
-        self.lock().leases.remove(node_id);
+    fn end_lease<'a>(&'a self, node: &'a NodeAddress) -> BoxFuture<'a, Result<(), Unavailable>> {
+        self.let_go(node);
         Box::pin(ready(Ok(())))
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! | key | value | lives |
 //! |---|---|---|
-//! | `PREFIX:home:{instance}` | hash: `epoch`, `node` | two days from its session's begin; sessions are renewed before that |
+//! | `PREFIX:home:{instance}` | hash: `epoch`; `node` and `install` while it is there; `displaced`, when another installation took over | two days from its session's begin, sessions are renewed before that; a quarter of an hour from its end |
 //! | `PREFIX:node:{node id}` | where its bus is reached | a lease, renewed all the time |
 //!
 //! Each change is one script, so that no other comes between comparing and setting, and each script touches one key, so that
-//! a Redis cluster serves as well. Nothing but ids, epochs and internal addresses is ever stored.
+//! a Redis cluster serves as well. Nothing but ids, epochs, times and internal addresses is ever stored.
 
 use std::fmt;
 use std::future::Future;
@@ -14,24 +14,89 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use macloud_proto::ids::InstanceId;
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisResult, Script};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::cluster_async::ClusterConnection;
+use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo as _, Pipeline, RedisFuture, RedisResult, Script, Value,
+};
 use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
-use super::{BoxFuture, Claimed, LEASE, Location, NodeAddress, Presence, Unavailable};
+use super::takeovers::{TOO_MANY, WINDOW_MILLIS};
+use super::{BoxFuture, Claim, Claimed, Held, LEASE, Location, NodeAddress, Presence, Restored, Unavailable};
+
+/// Which Redis it is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Servers {
+    /// The one at this URL.
+    One(String),
+    /// A Redis Cluster, found through any of these.
+    Cluster(Vec<String>),
+    /// The master of this name, as these sentinels know it. User, password and database of the first URL are for it too.
+    Sentinel(Vec<String>, String),
+}
 
 /// Presence in Redis. Connects at its first use, and again after a failure.
 pub struct RedisPresence {
-    client: Client,
+    servers: Reached,
     prefix: String,
     /// Held while connecting on purpose: whoever needs the connection meanwhile waits for that one.
-    connection: Mutex<Option<MultiplexedConnection>>,
+    slot: Mutex<Slot>,
 }
 
-/// Not a Redis URL. Says nothing of the URL, which may hold a password.
+/// Not Redis URLs. Says nothing of them, since one may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the Redis URL is not valid: redis://HOST:PORT/ is expected")]
+#[error("the Redis URL is not valid: redis://HOST:PORT/ is expected, or rediss:// for TLS")]
 pub struct InvalidUrl;
+
+enum Reached {
+    One(Client),
+    Cluster(Box<ClusterClient>),
+    Sentinel(Box<Mutex<SentinelClient>>),
+}
+
+#[derive(Default)]
+struct Slot {
+    connection: Option<Connection>,
+    /// When connecting failed last.
+    failed: Option<Instant>,
+}
+
+#[derive(Clone)]
+enum Connection {
+    Single(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Single(connection) => connection.req_packed_command(command),
+            Self::Cluster(connection) => connection.req_packed_command(command),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Single(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Single(connection) => connection.get_db(),
+            Self::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
 
 impl fmt::Debug for RedisPresence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,14 +104,38 @@ impl fmt::Debug for RedisPresence {
     }
 }
 
+impl Servers {
+    fn client(self) -> RedisResult<Reached> {
+        Ok(match self {
+            Self::One(url) => Reached::One(Client::open(url)?),
+            Self::Cluster(urls) => {
+                let builder = ClusterClientBuilder::new(urls).connection_timeout(LIMIT).response_timeout(LIMIT);
+                Reached::Cluster(Box::new(builder.retries(1).build()?))
+            }
+            Self::Sentinel(urls, master) => {
+                let first = urls.first().ok_or(redis::ErrorKind::InvalidClientConfig).map_err(unusable)?;
+                let info = first.as_str().into_connection_info()?;
+                let node =
+                    SentinelNodeConnectionInfo::default().set_redis_connection_info(info.redis_settings().clone());
+                let client = SentinelClient::build(urls, master, Some(node), SentinelServerType::Master)?;
+                Reached::Sentinel(Box::new(Mutex::new(client)))
+            }
+        })
+    }
+}
+
+fn unusable(kind: redis::ErrorKind) -> redis::RedisError {
+    (kind, "no server is named").into()
+}
+
 impl RedisPresence {
-    /// In the Redis at `url`, under keys that begin with `prefix`. Clouds that share a Redis need different prefixes.
+    /// In that Redis, under keys that begin with `prefix`. Clouds that share a Redis need different prefixes.
     ///
     /// # Errors
-    /// When the URL is not one.
-    pub fn new(url: &str, prefix: &str) -> Result<Self, InvalidUrl> {
-        let client = Client::open(url).map_err(|_| InvalidUrl)?;
-        Ok(Self { client, prefix: prefix.into(), connection: Mutex::default() })
+    /// When a URL is not one.
+    pub fn new(servers: Servers, prefix: &str) -> Result<Self, InvalidUrl> {
+        let servers = servers.client().map_err(|_| InvalidUrl)?;
+        Ok(Self { servers, prefix: prefix.into(), slot: Mutex::default() })
     }
 
     fn home_key(&self, instance: &InstanceId) -> String {
@@ -57,31 +146,54 @@ impl RedisPresence {
         format!("{}:node:{node_id}", self.prefix)
     }
 
-    async fn connection(&self) -> RedisResult<MultiplexedConnection> {
-        let mut slot = self.connection.lock().await;
-        if let Some(connection) = &*slot {
+    async fn connect(&self) -> RedisResult<Connection> {
+        let limits =
+            || AsyncConnectionConfig::new().set_connection_timeout(Some(LIMIT)).set_response_timeout(Some(LIMIT));
+        Ok(match &self.servers {
+            Reached::One(client) => {
+                Connection::Single(client.get_multiplexed_async_connection_with_config(&limits()).await?)
+            }
+            Reached::Cluster(client) => Connection::Cluster(client.get_async_connection().await?),
+            Reached::Sentinel(client) => {
+                let master = client.lock().await.async_get_client().await?;
+                Connection::Single(master.get_multiplexed_async_connection_with_config(&limits()).await?)
+            }
+        })
+    }
+
+    async fn connection(&self) -> Result<Connection, Unavailable> {
+        let mut slot = self.slot.lock().await;
+        if let Some(connection) = &slot.connection {
             return Ok(connection.clone());
         }
-        let limits = AsyncConnectionConfig::new().set_connection_timeout(Some(LIMIT)).set_response_timeout(Some(LIMIT));
-        let connection = self.client.get_multiplexed_async_connection_with_config(&limits).await?;
-        *slot = Some(connection.clone());
-        Ok(connection)
+        // Many may be waiting for one that cannot be reached: they must not all try, one after the other.
+        if slot.failed.is_some_and(|failed| failed.elapsed() < PAUSE) {
+            return Err(Unavailable);
+        }
+        let connected = timeout(CONNECT_LIMIT, self.connect()).await;
+        if let Ok(Ok(connection)) = connected {
+            *slot = Slot { connection: Some(connection.clone()), failed: None };
+            return Ok(connection);
+        }
+        slot.failed = Some(Instant::now());
+        Err(Unavailable)
     }
 
     /// Do this on a connection. One that fails is not used again.
     async fn with<T, F: Future<Output = RedisResult<T>>>(
         &self,
-        work: impl FnOnce(MultiplexedConnection) -> F,
+        work: impl FnOnce(Connection) -> F,
     ) -> Result<T, Unavailable> {
-        let result = match self.connection().await {
-            Ok(connection) => work(connection).await,
-            Err(error) => Err(error),
+        let connection = self.connection().await?;
+        let Ok(result) = timeout(LIMIT * 2, work(connection)).await else {
+            self.slot.lock().await.connection = None;
+            return Err(Unavailable);
         };
         match result {
             Ok(value) => Ok(value),
             Err(error) => {
                 tracing::debug!(kind = ?error.kind(), "the presence store did not answer");
-                *self.connection.lock().await = None;
+                self.slot.lock().await.connection = None;
                 Err(Unavailable)
             }
         }
@@ -94,19 +206,39 @@ impl RedisPresence {
         Ok(bus.map(|bus| NodeAddress { node_id, bus }))
     }
 
-    async fn begin(&self, instance: &InstanceId, node_id: &str, above: u64) -> Result<Claimed, Unavailable> {
-        let key = self.home_key(instance);
-        let (epoch, before): (u64, Option<String>) = self
+    async fn begin(&self, claim: Claim<'_>) -> Result<Claimed, Unavailable> {
+        let key = self.home_key(claim.instance);
+        let (epoch, before, other_installation, contested): (u64, Option<String>, bool, bool) = self
             .with(|mut redis| async move {
-                let mut claim = CLAIM.key(key);
-                claim.arg(node_id).arg(above).arg(HOME_SECONDS).invoke_async(&mut redis).await
+                let mut script = CLAIM.key(key);
+                let script = script.arg(claim.node_id).arg(claim.above).arg(hex(claim.install_id)).arg(HOME_SECONDS);
+                script.arg(TOO_MANY).arg(WINDOW_MILLIS).invoke_async(&mut redis).await
             })
             .await?;
         let before = match before {
-            Some(before) if before != node_id => self.living(before).await?,
+            Some(before) if before != claim.node_id => self.living(before).await?,
             _ => None,
         };
-        Ok(Claimed { epoch, before })
+        Ok(Claimed { epoch, before, other_installation, contested })
+    }
+
+    async fn put_back(&self, session: Held<'_>) -> Result<Restored, Unavailable> {
+        let key = self.home_key(session.instance);
+        let (newest, before): (bool, Option<String>) = self
+            .with(|mut redis| async move {
+                let mut script = RESTORE.key(key);
+                let script = script.arg(session.node_id).arg(session.epoch).arg(hex(session.install_id));
+                script.arg(HOME_SECONDS).invoke_async(&mut redis).await
+            })
+            .await?;
+        if !newest {
+            return Ok(Restored::Outdated);
+        }
+        let before = match before {
+            Some(before) if before != session.node_id => self.living(before).await?,
+            _ => None,
+        };
+        Ok(Restored::Newest { before })
     }
 
     async fn find(&self, instance: &InstanceId) -> Result<Option<Location>, Unavailable> {
@@ -122,30 +254,19 @@ impl RedisPresence {
 }
 
 impl Presence for RedisPresence {
-    fn claim<'a>(
-        &'a self,
-        instance: &'a InstanceId,
-        node_id: &'a str,
-        above: u64,
-    ) -> BoxFuture<'a, Result<Claimed, Unavailable>> {
-        Box::pin(self.begin(instance, node_id, above))
+    fn claim<'a>(&'a self, claim: Claim<'a>) -> BoxFuture<'a, Result<Claimed, Unavailable>> {
+        Box::pin(self.begin(claim))
     }
 
     fn release<'a>(&'a self, instance: &'a InstanceId, epoch: u64) -> BoxFuture<'a, Result<bool, Unavailable>> {
         let key = self.home_key(instance);
-        Box::pin(self.with(move |mut redis| async move { RELEASE.key(key).arg(epoch).invoke_async(&mut redis).await }))
+        Box::pin(self.with(move |mut redis| async move {
+            RELEASE.key(key).arg(epoch).arg(WINDOW_MILLIS).invoke_async(&mut redis).await
+        }))
     }
 
-    fn restore<'a>(
-        &'a self,
-        instance: &'a InstanceId,
-        node_id: &'a str,
-        epoch: u64,
-    ) -> BoxFuture<'a, Result<bool, Unavailable>> {
-        let key = self.home_key(instance);
-        Box::pin(self.with(move |mut redis| async move {
-            RESTORE.key(key).arg(node_id).arg(epoch).arg(HOME_SECONDS).invoke_async(&mut redis).await
-        }))
+    fn restore<'a>(&'a self, session: Held<'a>) -> BoxFuture<'a, Result<Restored, Unavailable>> {
+        Box::pin(self.put_back(session))
     }
 
     fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Option<Location>, Unavailable>> {
@@ -168,44 +289,67 @@ impl Presence for RedisPresence {
         }))
     }
 
-    fn end_lease<'a>(&'a self, node_id: &'a str) -> BoxFuture<'a, Result<(), Unavailable>> {
-        let key = self.node_key(node_id);
-        Box::pin(self.with(move |mut redis| async move { redis::cmd("DEL").arg(key).exec_async(&mut redis).await }))
+    fn end_lease<'a>(&'a self, node: &'a NodeAddress) -> BoxFuture<'a, Result<(), Unavailable>> {
+        let key = self.node_key(&node.node_id);
+        Box::pin(
+            self.with(move |mut redis| async move { END_LEASE.key(key).arg(&node.bus).invoke_async(&mut redis).await }),
+        )
     }
+}
+
+fn hex(bytes: [u8; 16]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// By Redis's own clock, in milliseconds: the nodes' clocks may differ. Lua's numbers hold such an integer exactly.
 static CLAIM: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"local time = redis.call('TIME')
-        local epoch = time[1] * 1000 + math.floor(time[2] / 1000)
-        local before = redis.call('HMGET', KEYS[1], 'epoch', 'node')
-        epoch = math.max(epoch, tonumber(before[1] or 0) + 1, tonumber(ARGV[2]) + 1)
+        local now = time[1] * 1000 + math.floor(time[2] / 1000)
+        local before = redis.call('HMGET', KEYS[1], 'epoch', 'node', 'install', 'displaced')
+        local epoch = math.max(now, tonumber(before[1] or 0) + 1, tonumber(ARGV[2]) + 1)
         local text = string.format('%.0f', epoch)
-        redis.call('HSET', KEYS[1], 'epoch', text, 'node', ARGV[1])
-        redis.call('EXPIRE', KEYS[1], ARGV[3])
-        return {text, before[2]}",
+        redis.call('HSET', KEYS[1], 'epoch', text, 'node', ARGV[1], 'install', ARGV[3])
+        redis.call('EXPIRE', KEYS[1], ARGV[4])
+        if not before[2] or before[3] == ARGV[3] then return {text, before[2], 0, 0} end
+        local lately = {}
+        for at in string.gmatch(before[4] or '', '%d+') do
+            if now - tonumber(at) <= tonumber(ARGV[6]) then table.insert(lately, at) end
+        end
+        table.insert(lately, string.format('%.0f', now))
+        if #lately > tonumber(ARGV[5]) then table.remove(lately, 1) end
+        redis.call('HSET', KEYS[1], 'displaced', table.concat(lately, ' '))
+        return {text, before[2], 1, #lately == tonumber(ARGV[5]) and 1 or 0}",
     )
 });
 
+/// The epoch stays for a while, so that what an older session says later is known to be old.
 static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end
-        return redis.call('DEL', KEYS[1])",
+        redis.call('PEXPIRE', KEYS[1], ARGV[2])
+        return redis.call('HDEL', KEYS[1], 'node', 'install') > 0 and 1 or 0",
     )
 });
 
 static RESTORE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        r"local newest = redis.call('HGET', KEYS[1], 'epoch')
-        if newest and tonumber(newest) > tonumber(ARGV[2]) then return 0 end
-        redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'node', ARGV[1])
-        redis.call('EXPIRE', KEYS[1], ARGV[3])
-        return 1",
+        r"local before = redis.call('HMGET', KEYS[1], 'epoch', 'node')
+        if before[1] and tonumber(before[1]) > tonumber(ARGV[2]) then return {0, false} end
+        redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'node', ARGV[1], 'install', ARGV[3])
+        redis.call('EXPIRE', KEYS[1], ARGV[4])
+        return {1, before[2]}",
     )
 });
+
+static END_LEASE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(r"if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"));
 
 /// Longer than any session lasts, so that only what died with its node is forgotten by itself.
 const HOME_SECONDS: u64 = 48 * 3600;
 /// For connecting, and for each answer.
 const LIMIT: Duration = Duration::from_millis(500);
+/// A sentinel is asked first, and nodes of a cluster for its slots.
+const CONNECT_LIMIT: Duration = Duration::from_millis(1500);
+/// After connecting failed, nobody tries again for this long.
+const PAUSE: Duration = Duration::from_millis(250);

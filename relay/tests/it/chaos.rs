@@ -108,6 +108,8 @@ async fn whatever_homes_do_each_call_has_one_answer_in_time_and_nothing_runs_twi
                 macloud_proto::bus::v1::Dispatch { command_id: id.to_vec().into(), sealed: Bytes::new(), class: 0 };
             call.body = Some(macloud_proto::bus::v1::call::Body::Dispatch(body));
             stream.call(sent, call);
+            // Homes come and go by the same time.
+            tokio::time::sleep(Duration::from_millis(dice.below(10))).await;
             deadlines.insert(sent, Instant::now() + remaining);
             ids.insert(sent, (home, CommandId::from_bytes(id)));
             sent += 1;

@@ -32,6 +32,11 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
 
+use net::{Net, Wire};
+
+#[path = "net.rs"]
+pub(crate) mod net;
+
 pub(crate) const NOW: u64 = 1_795_000_000;
 pub(crate) const ISSUER: &str = "https://cloud.example";
 pub(crate) const URL: &str = "https://cloud.example/relay/v1/connect";
@@ -43,6 +48,14 @@ pub(crate) struct Cloud {
     pub(crate) stop: Stop,
     pub(crate) run: JoinHandle<()>,
     pub(crate) bus: CommandBusClient<Channel>,
+    /// What everybody reaches it by.
+    pub(crate) wire: Wire,
+}
+
+fn config(node_id: &str, change: impl FnOnce(&mut RelayConfig)) -> RelayConfig {
+    let mut config = RelayConfig { node_id: node_id.into(), connect_urls: vec![URL.into()], ..RelayConfig::default() };
+    change(&mut config);
+    config
 }
 
 impl Cloud {
@@ -57,21 +70,48 @@ impl Cloud {
     /// With an account service that has a past.
     pub(crate) async fn start_among(accounts: FakeAccounts, change: impl FnOnce(&mut RelayConfig)) -> Self {
         let clock = ManualClock::at(NOW);
-        *accounts.state.clock.lock().unwrap() = Some(clock.clone());
-        let mut config =
-            RelayConfig { node_id: "relay-1".into(), connect_urls: vec![URL.into()], ..RelayConfig::default() };
-        change(&mut config);
+        accounts.keep_time_by(&clock);
         let presence = Arc::new(MemoryPresence::new(clock.clone()));
-        let relay = Relay::new(config, accounts.serve(), clock.clone(), presence);
+        let relay = Relay::new(config("relay-1", change), accounts.serve(), clock.clone(), presence);
         let bus = CommandBusClient::new(in_process(Server::builder().add_service(relay.bus())));
+        Self::run(relay, accounts, clock, bus, Wire::open()).await
+    }
+
+    /// One of several nodes.
+    pub(crate) async fn start_in(net: &Net, node_id: &str, change: impl FnOnce(&mut RelayConfig)) -> Self {
+        let wire = Wire::open();
+        let config = RelayConfig { nonce_key: Some(macloud_relay::NonceKey([1; 32])), ..config(node_id, change) };
+        let cluster = net.cluster(node_id, &wire);
+        let accounts = net.accounts.serve();
+        let relay = Relay::among_others(config, accounts, net.clock.clone(), net.presence(&wire), cluster);
+        net.serve(node_id, &wire, Server::builder().add_service(relay.bus()));
+        let bus = CommandBusClient::new(net.channel(node_id, &Wire::open()));
+        let node = Self::run(relay, net.accounts.clone(), net.clock.clone(), bus, wire).await;
+        until(|| node.relay.is_among_others()).await;
+        node
+    }
+
+    async fn run(
+        relay: Relay,
+        accounts: FakeAccounts,
+        clock: Arc<ManualClock>,
+        bus: CommandBusClient<Channel>,
+        wire: Wire,
+    ) -> Self {
         let stop = Stop::new();
         let run = tokio::spawn({
             let (relay, stop) = (relay.clone(), stop.clone());
             async move { relay.run(stop).await }
         });
-        let cloud = Self { relay, accounts, clock, stop, run, bus };
+        let cloud = Self { relay, accounts, clock, stop, run, bus, wire };
         until(|| cloud.relay.follows_changes()).await;
         cloud
+    }
+
+    /// As kill -9, seen from outside.
+    pub(crate) fn kill(&self) {
+        self.run.abort();
+        self.wire.cut();
     }
 
     /// A new connection to the relay's web server.
@@ -85,19 +125,16 @@ impl Cloud {
             let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
             let _ = builder.serve_connection_with_upgrades(TokioIo::new(server), service).await;
         });
-        client
+        self.wire.lead_to(client)
     }
 
     /// One dial-in with exactly these credentials.
     pub(crate) async fn dial_with(&self, dial: Dial) -> Result<Socket, Refused> {
-        let connection = self.connection();
-        // As small as the relay's own, so that measuring both ends says something.
-        let config = WebSocketConfig::default().read_buffer_size(2048);
-        match tokio_tungstenite::client_async_with_config(dial.into_request(), connection, Some(config)).await {
-            Ok((socket, _)) => Ok(socket),
-            Err(WsError::Http(response)) => Err(Refused::from(*response)),
-            Err(other) => panic!("{other}"),
-        }
+        self.reach_with(dial).await.expect("the node is there")
+    }
+
+    async fn reach_with(&self, dial: Dial) -> Option<Result<Socket, Refused>> {
+        dial_over(self.connection(), dial).await
     }
 
     /// The nonce a home gets when it has none.
@@ -154,6 +191,26 @@ impl Cloud {
     }
 }
 
+/// One dial-in at a node that may not be there.
+async fn dial_over(connection: DuplexStream, dial: Dial) -> Option<Result<Socket, Refused>> {
+    // As small as the relay's own, so that measuring both ends says something.
+    let config = WebSocketConfig::default().read_buffer_size(2048);
+    let dialling = tokio_tungstenite::client_async_with_config(dial.into_request(), connection, Some(config));
+    match tokio::time::timeout(Duration::from_secs(5), dialling).await.ok()? {
+        Ok((socket, _)) => Some(Ok(socket)),
+        Err(WsError::Http(response)) => Some(Err(Refused::from(*response))),
+        Err(_) => None,
+    }
+}
+
+/// A welcomed home, if the node behind these connections is there and lets it in.
+pub(crate) async fn dial_in(connect: impl Fn() -> DuplexStream, home: &HomeKey, now: u64) -> Option<Home> {
+    let token = home.token_at(now);
+    let refused = dial_over(connect(), Dial::of(home, token.clone(), None)).await?.err()?;
+    let socket = dial_over(connect(), Dial::of(home, token, Some(&refused.nonce?))).await?.ok()?;
+    Home::try_greet(socket, 32, [7; 16]).await
+}
+
 pub(crate) type Socket = WebSocketStream<DuplexStream>;
 
 pub(crate) fn dispatch(home: &HomeKey, id: u8, remaining: Duration) -> bus::Call {
@@ -172,6 +229,7 @@ fn call_with(home: &HomeKey, remaining: Duration, body: call::Body) -> bus::Call
         remaining_ms: remaining.as_millis() as u32,
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
         body: Some(body),
+        ..bus::Call::default()
     }
 }
 
@@ -257,6 +315,12 @@ impl HomeKey {
 
     pub(crate) fn token(&self) -> String {
         instance_token::sign(&account_key(1), "k1", &self.claims())
+    }
+
+    /// As fresh as that.
+    pub(crate) fn token_at(&self, now: u64) -> String {
+        let claims = Claims { iat: now - 10, exp: now + 800, ..self.claims() };
+        instance_token::sign(&account_key(1), "k1", &claims)
     }
 }
 
@@ -357,17 +421,27 @@ impl Home {
         Self::greet_as(socket, credit, [7; 16]).await
     }
 
-    pub(crate) async fn greet_as(mut socket: Socket, credit: u32, install_id: [u8; 16]) -> Self {
+    pub(crate) async fn greet_as(socket: Socket, credit: u32, install_id: [u8; 16]) -> Self {
+        Self::try_greet(socket, credit, install_id).await.expect("a welcome")
+    }
+
+    async fn try_greet(mut socket: Socket, credit: u32, install_id: [u8; 16]) -> Option<Self> {
         let hello = Hello { version_min: 1, version_max: 1, install_id, software: "test".into(), credit };
-        socket.send(Message::Binary(FromConnector::Hello(hello).encode())).await.unwrap();
-        match next_frame(&mut socket).await {
-            Some(FromRelay::Welcome(welcome)) => Self { socket, welcome },
+        socket.send(Message::Binary(FromConnector::Hello(hello).encode())).await.ok()?;
+        match tokio::time::timeout(Duration::from_secs(10), next_frame(&mut socket)).await.ok()?? {
+            FromRelay::Welcome(welcome) => Some(Self { socket, welcome }),
+            FromRelay::Goodbye(_) => None,
             other => panic!("{other:?} instead of a welcome"),
         }
     }
 
     pub(crate) async fn send(&mut self, frame: FromConnector) {
         self.socket.send(Message::Binary(frame.encode())).await.unwrap();
+    }
+
+    /// Unless the relay has hung up.
+    pub(crate) async fn try_send(&mut self, frame: FromConnector) -> Option<()> {
+        self.socket.send(Message::Binary(frame.encode())).await.ok()
     }
 
     pub(crate) async fn next(&mut self) -> Option<FromRelay> {
@@ -461,7 +535,7 @@ impl FakeAccounts {
         accounts
     }
 
-    fn serve(&self) -> Channel {
+    pub(crate) fn serve(&self) -> Channel {
         in_process(Server::builder().add_service(AccountsServer::new(self.clone())))
     }
 
@@ -500,6 +574,10 @@ impl FakeAccounts {
         let sequence = self.state.sequence.fetch_add(1, Ordering::SeqCst) + 1;
         let change = accounts::Change { sequence, subject: Some(subject), happened_at: self.now() - seconds_ago };
         self.state.history.lock().unwrap().push(change);
+    }
+
+    pub(crate) fn keep_time_by(&self, clock: &Arc<ManualClock>) {
+        *self.state.clock.lock().unwrap() = Some(clock.clone());
     }
 
     fn now(&self) -> u64 {
@@ -600,15 +678,21 @@ async fn beat(state: Arc<AccountsState>, watcher: mpsc::WeakUnboundedSender<Resu
 
 /// A channel to a gRPC service in this process, without any socket.
 fn in_process(router: tonic::transport::server::Router) -> Channel {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let incoming = UnboundedReceiverStream::new(receiver).map(Ok::<DuplexStream, std::io::Error>);
-    tokio::spawn(router.serve_with_incoming(assert_stream(incoming)));
+    let sender = accept(router);
     let connect = tower::service_fn(move |_: http::Uri| {
         let (client, server) = tokio::io::duplex(1024 * 1024);
         let sent = sender.send(server).map_err(|_| std::io::Error::other("the service has ended"));
         std::future::ready(sent.map(|()| TokioIo::new(client)))
     });
     Endpoint::from_static("http://in-process").connect_with_connector_lazy(connect)
+}
+
+/// Serve whatever is sent.
+fn accept(router: tonic::transport::server::Router) -> mpsc::UnboundedSender<DuplexStream> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let incoming = UnboundedReceiverStream::new(receiver).map(Ok::<DuplexStream, std::io::Error>);
+    tokio::spawn(router.serve_with_incoming(assert_stream(incoming)));
+    sender
 }
 
 fn assert_stream<S: Stream>(stream: S) -> S {

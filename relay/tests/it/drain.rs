@@ -80,6 +80,19 @@ async fn reconnects_are_spread_over_the_fleet() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_window_for_reconnects_grows_with_the_fleet() {
+    let cloud = Cloud::start_with(|config| config.drain_homes_per_second = 2).await;
+    let mut windows = Vec::new();
+    let mut homes = Vec::new();
+    for number in 0..20 {
+        let home = cloud.home(&HomeKey::new(number)).await;
+        windows.push(home.welcome.reconnect_window);
+        homes.push(home);
+    }
+    assert_eq!((windows[0], windows[19]), (SECOND * 5, SECOND * 10));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hard_stop_closes_everything_now() {
     let cloud = Cloud::start().await;
     let key = HomeKey::new(1);

@@ -154,7 +154,7 @@ fn not_sent(reason: not_sent::Reason) -> Spoken {
         ),
         Reason::Busy => busy(),
         Reason::RateLimited => saying("That was too much at once. Please wait a few seconds and try again."),
-        Reason::Draining | Reason::LinkLost => {
+        Reason::Draining | Reason::LinkLost | Reason::Unlocated => {
             saying("The connection to your home was lost for a moment. Please try again.")
         }
         Reason::Deadline => slow(),

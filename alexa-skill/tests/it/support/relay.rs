@@ -152,7 +152,7 @@ impl FakeRelay {
         self.0.streams.lock().unwrap().push(control.clone());
         self.0.opened.fetch_add(1, Ordering::SeqCst);
         let credit = self.0.credit.load(Ordering::SeqCst);
-        let opened = Opened { node_id: self.0.node.into(), credit };
+        let opened = Opened { node_id: self.0.node.into(), credit, sees_all_nodes: false };
         say(&outgoing, from_relay::Body::Opened(opened)).await;
         loop {
             tokio::select! {

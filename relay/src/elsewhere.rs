@@ -1,0 +1,138 @@
+//! Calls for homes that other nodes hold: looked for in the directory, taken across once, and brought back. The answer names
+//! the owner, so that the caller goes there by itself next time; in the steady state nothing here runs at all.
+
+use std::sync::Arc;
+
+use macloud_proto::bus::v1::{Superseded, ToRelay, to_relay};
+use macloud_proto::ids::InstanceId;
+use macloud_proto::link::GoodbyeReason;
+
+use crate::dispatch::{NoSession, PendingCall};
+use crate::lease::limited;
+use crate::node::Node;
+use crate::peers::Peers;
+use crate::presence::{Claimed, Location, NodeAddress, Unavailable};
+use crate::route::{Directory, Way};
+use crate::session::Order;
+
+/// Take the call to where its home was last time, if that is known and a connection is open; else look for it.
+pub(crate) fn dispatch(call: Box<PendingCall>, peers: &Peers) {
+    if call.tries.may_guess()
+        && call.node.sessions.find(&call.instance).is_none()
+        && let Some(location) = peers.routes.find(&call.instance)
+        && location.epoch >= call.tries.least_epoch
+        && let Some(link) = peers.open_link(&location.node)
+    {
+        return link.send(call, location.epoch);
+    }
+    // Ends within the call's deadline; the call answers for itself if this is cancelled.
+    tokio::spawn(look_and_go(call));
+}
+
+async fn look_and_go(mut call: Box<PendingCall>) {
+    let node = call.node.clone();
+    let Some(peers) = &node.peers else { return call.answer_without_session(NoSession::NotConnected) };
+    loop {
+        if let Some(pause) = call.tries.pause() {
+            tokio::time::sleep(pause).await;
+        }
+        if node.now() >= call.deadline {
+            return call.answer_without_session(NoSession::TooLate);
+        }
+        let located = look(&node, peers, &call.instance).await;
+        let here = node.sessions.find(&call.instance);
+        let directory = match &located {
+            Err(Unavailable) => Directory::Unavailable,
+            Ok(None) => Directory::Nowhere,
+            Ok(Some(location)) if location.node.node_id == peers.own().node_id => {
+                Directory::Here { epoch: location.epoch }
+            }
+            Ok(Some(location)) => Directory::There { epoch: location.epoch },
+        };
+        match (call.tries.way(here.as_ref().map(|session| session.epoch), directory), here, located) {
+            (Way::Here, Some(session), _) => return call.give_to(session),
+            (Way::There, _, Ok(Some(location))) => return cross(call, peers, location).await,
+            (Way::Again, ..) => call.tries.miss(),
+            (Way::Unlocated, ..) => return call.answer_without_session(NoSession::Unlocated),
+            (Way::Nowhere | Way::Here | Way::There, ..) => {
+                return call.answer_without_session(NoSession::NotConnected);
+            }
+        }
+    }
+}
+
+async fn look(node: &Node, peers: &Peers, instance: &InstanceId) -> Result<Option<Location>, Unavailable> {
+    if peers.lease.is_directory_away(node.now()) {
+        return Err(Unavailable);
+    }
+    let located = limited(node.presence.locate(instance)).await;
+    node.metrics.lookup(match &located {
+        Ok(Some(_)) => "found",
+        Ok(None) => "nowhere",
+        Err(Unavailable) => "unavailable",
+    });
+    located
+}
+
+async fn cross(call: Box<PendingCall>, peers: &Peers, location: Location) {
+    match peers.link(&location.node).await {
+        Ok(link) => {
+            peers.routes.learn(&call.instance, &location);
+            link.send(call, location.epoch);
+        }
+        Err(unreachable) => {
+            tracing::debug!(peer.node = location.node.node_id, ?unreachable, "cannot reach the node that has a home");
+            call.node.metrics.crossing("unreachable");
+            call.answer_unreachable(&location);
+        }
+    }
+}
+
+/// The newest session is here: have the node that held the home until now end its own. `takeover` says whether another
+/// installation has taken over, and whether they keep doing so.
+pub(crate) fn supersede(
+    node: &Arc<Node>,
+    instance: &InstanceId,
+    session_epoch: u64,
+    before: Option<NodeAddress>,
+    takeover: Option<&Claimed>,
+) {
+    let Some(before) = before.filter(|_| node.peers.is_some()) else { return };
+    let superseded = Superseded {
+        instance_id: instance.to_string(),
+        session_epoch,
+        other_installation: takeover.is_some_and(|claimed| claimed.other_installation),
+        contested: takeover.is_some_and(|claimed| claimed.contested),
+    };
+    let node = node.clone();
+    // If it cannot be told, its old session ends with the home's socket, or at the next command.
+    tokio::spawn(async move {
+        let Some(peers) = &node.peers else { return };
+        if let Ok(link) = peers.link(&before).await {
+            link.tell(ToRelay { body: Some(to_relay::Body::Superseded(superseded)) });
+        }
+    });
+}
+
+/// Another node has a newer session of this home.
+pub(crate) fn superseded(node: &Node, superseded: &Superseded) {
+    let Ok(instance) = superseded.instance_id.parse::<InstanceId>() else { return };
+    let Some(session) = node.sessions.find(&instance).filter(|session| session.epoch < superseded.session_epoch) else {
+        return;
+    };
+    // At once, so that whatever comes for the home from here on is looked for.
+    node.sessions.leave(&instance, session.epoch);
+    let detail = replaced_by(superseded.other_installation, superseded.contested);
+    let close = Order::Close(GoodbyeReason::Replaced, detail);
+    // Its task takes from its inbox at all times, so this does not wait for long.
+    tokio::spawn(async move { session.inbox.send(close.into()).await });
+}
+
+/// What a session is told that was replaced.
+pub(crate) const fn replaced_by(other_installation: bool, contested: bool) -> &'static str {
+    match (other_installation, contested) {
+        (false, _) => "a newer session took over",
+        (true, false) => "another installation took over",
+        (true, true) => "two installations of this home keep displacing each other: stop one of them",
+    }
+}

@@ -1,0 +1,85 @@
+//! A Redis of one test's own, which may be killed and started again at the same port.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+pub(crate) struct Redis {
+    pub(crate) port: u16,
+    dir: PathBuf,
+    arguments: Vec<String>,
+    child: Mutex<Option<Child>>,
+}
+
+impl Redis {
+    /// With more arguments. None where tests run without one.
+    pub(crate) fn start(arguments: &[&str]) -> Option<Self> {
+        if std::env::var_os("MACLOUD_TEST_REDIS_URL").is_none() {
+            let embedded_only = std::env::var("MACLOUD_TEST_EMBEDDED_ONLY").is_ok_and(|value| value == "1");
+            assert!(embedded_only, "MACLOUD_TEST_REDIS_URL is not set; infra/test sets it");
+            return None;
+        }
+        // Below the ports that are given to clients, and with room for a cluster's own port above it.
+        let port = loop {
+            let port = 15_000 + macloud_service_kit::random::up_to(10_000) as u16;
+            let is_free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+            if is_free(port) && is_free(port + 10_000) {
+                break port;
+            }
+        };
+        let dir = std::env::temp_dir().join(format!("macloud-relay-redis-{port}"));
+        std::fs::create_dir_all(&dir).unwrap();
+        let arguments = arguments.iter().map(|argument| (*argument).into()).collect();
+        let redis = Self { port, dir, arguments, child: Mutex::new(None) };
+        redis.run();
+        Some(redis)
+    }
+
+    /// One that watches over `master`, under the name `homes`.
+    pub(crate) fn sentinel(master: &Self) -> Option<Self> {
+        let file = master.dir.join("sentinel.conf");
+        std::fs::write(&file, format!("sentinel monitor homes 127.0.0.1 {} 1\n", master.port)).unwrap();
+        Self::start(&[file.to_str().unwrap(), "--sentinel"])
+    }
+
+    pub(crate) fn run(&self) {
+        let port = self.port.to_string();
+        let is_sentinel = self.arguments.iter().any(|argument| argument == "--sentinel");
+        let mut command = Command::new("redis-server");
+        command.args(self.arguments.iter().filter(|argument| argument.ends_with(".conf")));
+        command.args(["--port", &port, "--bind", "127.0.0.1", "--dir"]).arg(&self.dir);
+        if !is_sentinel {
+            command.args(["--save", "", "--appendonly", "no"]);
+        }
+        command.args(self.arguments.iter().filter(|argument| !argument.ends_with(".conf")));
+        *self.child.lock().unwrap() = Some(command.stdout(Stdio::null()).spawn().unwrap());
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// What `redis-cli` says to this.
+    pub(crate) fn tell(&self, words: &[&str]) -> String {
+        let output = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(words).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) fn kill(&self) {
+        if let Some(mut child) = self.child.lock().unwrap().take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
