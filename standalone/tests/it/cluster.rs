@@ -1,4 +1,4 @@
-//! The hosted service as processes of their own, as `infra/local-cluster` starts it: two relays, two skills, PostgreSQL.
+//! The hosted service as processes of their own, as `infra/local-cluster` starts it: two relays, two skills, PostgreSQL, Redis.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -34,6 +34,15 @@ impl Cluster {
         self.about.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {}", self.about))
     }
 
+    /// Stop this process as its manager would, and start it anew.
+    async fn restart(&mut self, name: &str) {
+        let mut restart = script("restart", &self.dir);
+        restart.args([name, "--json"]);
+        let restarted = tokio::task::spawn_blocking(move || run(&mut restart, "")).await.unwrap();
+        assert!(restarted.status.success(), "{}", String::from_utf8_lossy(&restarted.stderr));
+        self.about = read(&restarted);
+    }
+
     fn admin(&self, args: &[&str], stdin: &str) -> Value {
         let command: Vec<&str> =
             self.about["admin_command"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
@@ -54,13 +63,13 @@ fn script(verb: &str, dir: &Path) -> Command {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_relays_and_two_skills_serve_a_home_through_the_loss_of_a_relay() {
+async fn two_relays_and_two_skills_serve_a_home_through_replacement_and_loss_of_relays() {
     if std::env::var_os("MACLOUD_TEST_EMBEDDED_ONLY").is_some() {
         return;
     }
     macloud_service_kit::tls::install_provider();
     let scratch = Scratch::new();
-    let cluster = Cluster::up(&scratch);
+    let mut cluster = Cluster::up(&scratch);
     let url = cluster.text("/account_service/url").to_owned();
 
     cluster.admin(&["user", "create", "--email", EMAIL, "--password-stdin"], PASSWORD);
@@ -80,6 +89,23 @@ async fn two_relays_and_two_skills_serve_a_home_through_the_loss_of_a_relay() {
         kitchen = endpoint["endpointId"].as_str().unwrap().to_owned();
         assert!(kitchen.starts_with(&home.instance_id));
         assert_eq!(verdict(&set_volume(&alexa, &kitchen, 31).await), "Response", "through {skill}");
+    }
+
+    // Both are replaced, one after the other, and Alexa notices nothing.
+    for name in ["relay-1", "relay-2"] {
+        let replaced = cluster.restart(name);
+        let mut replaced = std::pin::pin!(replaced);
+        let mut level = 0;
+        while tokio::time::timeout(Duration::from_millis(20), &mut replaced).await.is_err() {
+            level = (level + 1) % 60;
+            let answer = set_volume(&alexa, &kitchen, level).await;
+            assert_eq!(verdict(&answer), "Response", "while {name} is replaced: {answer}");
+        }
+        // A skill finds a node again within a second.
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert_eq!(verdict(&set_volume(&alexa, &kitchen, 30).await), "Response", "after {name} was replaced");
+        }
     }
 
     // Whichever relay holds the home: the first one dies, then it comes back no more and the other must do.
