@@ -1,8 +1,10 @@
-//! `loadtest`: what a directive costs, measured on the real chain, and what signing in and refreshing cost, measured beside
-//! another server.
+//! `loadtest`: what a directive costs, measured on the real chain; what signing in and refreshing cost, measured beside another
+//! server; and whether a command is ever lost or done twice, in a model of the whole fleet.
 
 #[cfg(feature = "hops")]
 mod hops;
+#[cfg(feature = "model")]
+mod model;
 mod oauth;
 
 use std::path::PathBuf;
@@ -27,6 +29,10 @@ enum Verb {
     /// Time per hop of one directive after the other, on a warm chain.
     #[cfg(feature = "hops")]
     Hops(hops::Args),
+    /// Relays, homes and callers in virtual time, under everything that can go wrong: each command has one answer, and nothing
+    /// is done twice.
+    #[cfg(feature = "model")]
+    Model(model::Args),
     /// The account service beside node-oidc-provider, both on one PostgreSQL: refreshing, introspection, linking, passwords.
     Oauth(oauth::Args),
 }
@@ -39,6 +45,8 @@ fn main() -> anyhow::Result<()> {
         match cli.verb {
             #[cfg(feature = "hops")]
             Verb::Hops(args) => hops::run(&args).await,
+            #[cfg(feature = "model")]
+            Verb::Model(args) => model::run(&args),
             Verb::Oauth(args) => oauth::run(&args).await,
         }
     })
