@@ -159,7 +159,7 @@ impl Link {
         {
             let mut crossed = self.crossed();
             while let Some((at, correlation)) = crossed.deadlines.first().copied() {
-                if !crossed.calls.get(&correlation).is_some_and(|call| call.node.now() >= at) {
+                if crossed.calls.get(&correlation).is_none_or(|call| call.node.now() < at) {
                     break;
                 }
                 late.extend(crossed.take(correlation));

@@ -52,7 +52,7 @@ pub struct RedisPresence {
 pub struct InvalidUrl;
 
 enum Reached {
-    One(Client),
+    One(Box<Client>),
     Cluster(Box<ClusterClient>),
     Sentinel(Box<Mutex<SentinelClient>>),
 }
@@ -107,7 +107,7 @@ impl fmt::Debug for RedisPresence {
 impl Servers {
     fn client(self) -> RedisResult<Reached> {
         Ok(match self {
-            Self::One(url) => Reached::One(Client::open(url)?),
+            Self::One(url) => Reached::One(Box::new(Client::open(url)?)),
             Self::Cluster(urls) => {
                 let builder = ClusterClientBuilder::new(urls).connection_timeout(LIMIT).response_timeout(LIMIT);
                 Reached::Cluster(Box::new(builder.retries(1).build()?))

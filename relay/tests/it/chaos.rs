@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use macloud_proto::bus::v1::{answer, from_relay};
+use macloud_proto::bus::v1::{Call, Dispatch, ToRelay, answer, call, from_relay, to_relay};
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::command_memory::{CommandMemory, Verdict};
 use macloud_proto::link::frame::{FromConnector, FromRelay, Reply};
@@ -83,6 +83,26 @@ async fn unsteady_home(cloud: Arc<Cloud>, key: HomeKey, memory: Arc<Mutex<Memory
     }
 }
 
+async fn ask(
+    stream: tokio::sync::mpsc::UnboundedSender<ToRelay>,
+    calls: u64,
+    asked: Arc<Mutex<HashMap<u64, (u8, CommandId, Instant)>>>,
+) {
+    let mut dice = Dice(99);
+    for correlation in 0..calls {
+        let home = dice.below(6) as u8;
+        let remaining = Duration::from_millis(100 + dice.below(6_000));
+        let mut id = [home; 16];
+        id[..8].copy_from_slice(&correlation.to_le_bytes());
+        let body = Dispatch { command_id: id.to_vec().into(), sealed: Bytes::new(), class: 0 };
+        let body = Some(call::Body::Dispatch(body));
+        let call = Call { correlation, body, ..dispatch(&HomeKey::new(home), 0, remaining) };
+        asked.lock().unwrap().insert(correlation, (home, CommandId::from_bytes(id), Instant::now() + remaining));
+        stream.send(ToRelay { body: Some(to_relay::Body::Call(call)) }).unwrap();
+        tokio::time::sleep(Duration::from_millis(dice.below(20))).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn whatever_homes_do_each_call_has_one_answer_in_time_and_nothing_runs_twice() {
     let cloud = Arc::new(Cloud::start_with(|config| config.bus_credit = 5_000).await);
@@ -92,35 +112,19 @@ async fn whatever_homes_do_each_call_has_one_answer_in_time_and_nothing_runs_twi
         tokio::spawn(home);
     }
     let (mut stream, _) = cloud.stream().await;
-    let (mut dice, mut deadlines, mut ids) = (Dice(99), HashMap::new(), HashMap::new());
     let calls = 4_000u64;
+    let asked: Arc<Mutex<HashMap<u64, (u8, CommandId, Instant)>>> = Arc::default();
+    // Beside the reading, so that homes come and go by the same time.
+    tokio::spawn(ask(stream.calls.clone(), calls, asked.clone()));
     let mut answered: HashSet<u64> = HashSet::new();
     let (mut delivered, mut unknown, mut not_sent) = (0, 0, 0);
-    let mut sent = 0;
     while (answered.len() as u64) < calls {
-        if sent < calls {
-            let home = dice.below(6) as u8;
-            let remaining = Duration::from_millis(100 + dice.below(6_000));
-            let mut call = dispatch(&HomeKey::new(home), 0, remaining);
-            let mut id = [home; 16];
-            id[..8].copy_from_slice(&sent.to_le_bytes());
-            let body =
-                macloud_proto::bus::v1::Dispatch { command_id: id.to_vec().into(), sealed: Bytes::new(), class: 0 };
-            call.body = Some(macloud_proto::bus::v1::call::Body::Dispatch(body));
-            stream.call(sent, call);
-            // Homes come and go by the same time.
-            tokio::time::sleep(Duration::from_millis(dice.below(10))).await;
-            deadlines.insert(sent, Instant::now() + remaining);
-            ids.insert(sent, (home, CommandId::from_bytes(id)));
-            sent += 1;
-        }
-        let pause = Duration::from_millis(if sent < calls { dice.below(20) } else { 10_000 });
-        let Ok(message) = tokio::time::timeout(pause, stream.next()).await else { continue };
+        let message = stream.next().await;
         let Some(from_relay::Body::Answer(answer)) = message else { panic!("{message:?}") };
         let correlation = answer.correlation;
         assert!(answered.insert(correlation), "answered twice");
-        assert!(Instant::now() <= deadlines[&correlation], "answered too late");
-        let (home, id) = ids[&correlation];
+        let (home, id, deadline) = asked.lock().unwrap()[&correlation];
+        assert!(Instant::now() <= deadline, "answered too late");
         let executions = memories[usize::from(home)].lock().unwrap().executions.get(&id).copied().unwrap_or(0);
         assert!(executions <= 1, "executed {executions} times");
         match answer.outcome.unwrap() {
