@@ -9,12 +9,13 @@ mod rules;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use macloud_proto::ids::fingerprint;
 use macloud_proto::link::redial::RedialSettings;
 use macloud_service_kit::telemetry::{self, TelemetryArgs};
 use macloud_service_kit::{clock, lifecycle};
@@ -22,15 +23,15 @@ use serde::Serialize;
 use serde_json::json;
 use url::Url;
 
-use crate::connector::{Connector, ConnectorOptions, OpenError, USUAL_MA_URL};
+use crate::connector::{Connector, ConnectorOptions, OpenError, USUAL_MA_URL, is_healthy, ma_place, ma_url};
 use crate::discovery::{self, Found};
-use crate::doctor;
+use crate::doctor::{self, judge_ma};
 use crate::home_assistant::{self, BindError, BindOptions, Link};
-use crate::music_assistant::Timing;
 use crate::music_assistant::token::Token;
+use crate::music_assistant::{MusicAssistant, Settings, Timing, TokenSource};
 use crate::network::Dialer;
 use crate::pairing::{DeviceCode, PairError, PairOptions, pair};
-use crate::state::{MusicAssistantPlace, StateDir, StateError};
+use crate::state::{MusicAssistantPlace, StateDir, StateError, command, usual_state_dir};
 use crate::status::Status;
 use rules::RulesVerb;
 
@@ -63,9 +64,9 @@ enum Verb {
     /// Open the link that is shown on any device, sign in, and compare the fingerprints. Pairing again keeps the home and its
     /// players.
     Pair {
-        /// The cloud's address, such as https://cloud.example.
-        #[arg(long, value_name = "URL")]
-        cloud: Url,
+        /// The cloud's address, such as https://cloud.example. Otherwise the one that this home is paired with.
+        #[arg(long, value_name = "URL", value_parser = cloud_url)]
+        cloud: Option<Url>,
         /// A name to suggest for this home.
         #[arg(long)]
         name: Option<String>,
@@ -148,12 +149,12 @@ struct Json {
 #[derive(Debug, Args)]
 struct Place {
     /// Where this home's key and pairing are kept.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", default_value_os_t = usual_state_dir())]
     state_dir: PathBuf,
-    /// Music Assistant's address, such as http://192.168.1.5:8095. Otherwise the one given at pairing, otherwise this machine.
-    #[arg(long, value_name = "URL")]
+    /// Music Assistant's address, such as http://192.168.1.5:8095. Otherwise the one given before, otherwise this machine.
+    #[arg(long, value_name = "URL", value_parser = ma_url)]
     ma_url: Option<Url>,
-    /// A file with a long-lived access token of Music Assistant (Settings, Profile).
+    /// A file with a long-lived access token of Music Assistant (Settings, Profile). `pair` keeps it, and `run` once it was accepted.
     #[arg(long, value_name = "FILE")]
     ma_token_file: Option<PathBuf>,
     /// A PEM file with certificate authorities to trust beside the usual ones.
@@ -197,7 +198,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn pair_verb(cloud: Url, name: Option<String>, place: &Place, json: bool) -> anyhow::Result<ExitCode> {
+async fn pair_verb(cloud: Option<Url>, name: Option<String>, place: &Place, json: bool) -> anyhow::Result<ExitCode> {
+    let paired = StateDir::existing(&place.state_dir).and_then(|state| state.pairing().ok()?);
+    let cloud = cloud.or(paired.map(|pairing| pairing.cloud)).ok_or(NoCloud)?;
     let ma_token = match &place.ma_token_file {
         Some(path) => {
             let text = std::fs::read_to_string(path)
@@ -208,6 +211,9 @@ async fn pair_verb(cloud: Url, name: Option<String>, place: &Place, json: bool) 
         }
         None => None,
     };
+    if let Some(trouble) = ma_trouble(place).await? {
+        complain(&format!("{trouble} Pairing goes on without it."));
+    }
     let options = PairOptions {
         cloud,
         state_dir: place.state_dir.clone(),
@@ -234,9 +240,36 @@ async fn pair_verb(cloud: Url, name: Option<String>, place: &Place, json: bool) 
         if let Some(url) = &found {
             say(&format!("Found Music Assistant at {url}."));
         }
-        say(&next_step(&paired.home_name, &StateDir::open(&place.state_dir)?));
+        let state = StateDir::open(&place.state_dir)?;
+        let is_placed = state.music_assistant()?.url.is_some() || is_on_this_machine().await;
+        say(&next_step(&paired.home_name, &state, is_placed));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is wrong with Music Assistant, as far as that can be told before pairing: it has been told where, and with what token.
+async fn ma_trouble(place: &Place) -> anyhow::Result<Option<String>> {
+    let options = place.options()?;
+    let kept = StateDir::existing(&place.state_dir);
+    let kept_url = match &kept {
+        Some(state) => state.music_assistant()?.url,
+        None => None,
+    };
+    let url = options.ma_url.clone().or(kept_url);
+    let token = options.ma_token_file.clone().or_else(|| Some(kept?.token_file())).filter(|file| file.exists());
+    let Some(token) = token else { return Ok(None) };
+    if url.is_none() && !is_on_this_machine().await {
+        return Ok(None);
+    }
+    let ma = MusicAssistant::new(Settings {
+        url: ma_place(url),
+        token: TokenSource::File(token),
+        dialer: options.ma_dialer,
+        clock: options.clock,
+        timing: options.timing,
+    });
+    let condition = judge_ma(&ma).await;
+    Ok((!is_healthy(condition.word())).then(|| condition.explanation()))
 }
 
 /// The one Music Assistant of this network, where no address was ever given and none is on this machine.
@@ -274,13 +307,22 @@ async fn find_verb(json: bool) -> anyhow::Result<ExitCode> {
     Ok(if found.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn next_step(home_name: &str, state: &StateDir) -> String {
-    let token = if state.token_file().exists() {
-        ""
-    } else {
-        " --ma-token-file FILE\nFILE holds a token of Music Assistant: create one in its web page under Settings, Profile, long-lived access tokens."
-    };
-    format!("Paired as \"{home_name}\". Next: {}{token}", command("run", state.path()))
+fn next_step(home_name: &str, state: &StateDir, is_placed: bool) -> String {
+    let mut step = format!("Paired as \"{home_name}\". Next: {}", command("run", state.path()));
+    let has_token = state.token_file().exists();
+    if !is_placed {
+        step.push_str(" --ma-url http://HOST:8095");
+    }
+    if !has_token {
+        step.push_str(" --ma-token-file FILE");
+    }
+    if !is_placed {
+        step.push_str("\nHOST is where Music Assistant runs: it was not found by itself.");
+    }
+    if !has_token {
+        step.push_str("\nFILE holds a token of Music Assistant: create one in its web page under Settings, Profile, long-lived access tokens.");
+    }
+    step
 }
 
 fn show_code(code: &DeviceCode, json: bool) {
@@ -361,7 +403,7 @@ fn status_verb(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
         value["running"] = running.into();
         if !running {
             // What was true of the process that is gone is not true now.
-            for gone in ["relay", "music_assistant", "pid"] {
+            for gone in ["relay", "music_assistant", "pid", "key_trouble"] {
                 value[gone] = serde_json::Value::Null;
             }
         }
@@ -371,10 +413,11 @@ fn status_verb(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
     } else {
         say(&status_text(&state, status.as_ref().filter(|_| running))?);
     }
+    let has_trouble = status.is_some_and(|status| status.key_trouble.is_some());
     Ok(match (running, state.is_paired()) {
         (_, false) => ExitCode::from(NOT_PAIRED),
-        (true, true) => ExitCode::SUCCESS,
-        (false, true) => ExitCode::FAILURE,
+        (true, true) if !has_trouble => ExitCode::SUCCESS,
+        (_, true) => ExitCode::FAILURE,
     })
 }
 
@@ -383,12 +426,17 @@ fn status_text(state: &StateDir, status: Option<&Status>) -> anyhow::Result<Stri
         Some(pairing) => format!("Home:            {} ({})\n", pairing.home_name, pairing.instance_id),
         None => "Home:            not paired yet\n".into(),
     };
+    if let Some(key) = state.public_identity()? {
+        text.push_str(&format!("Fingerprint:     {}\n", fingerprint(&key)));
+    }
     match status {
         None => text.push_str("Connector:       not running"),
         Some(status) => {
-            text.push_str(&format!("Fingerprint:     {}\n", status.fingerprint));
             text.push_str(&format!("Connector:       running (version {})\n", status.version));
             text.push_str(&format!("Cloud:           {}\n", status.relay.explanation()));
+            if let Some(trouble) = &status.key_trouble {
+                text.push_str(&format!("Keys:            {trouble}\n"));
+            }
             let ma = &status.music_assistant;
             let when = if ma.players_current { "" } else { ", as last seen" };
             text.push_str(&format!("Music Assistant: {}\nPlayers:         {}{when}", ma.explanation, ma.players));
@@ -435,12 +483,12 @@ fn switch_verb(place: &Place, stopped: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A command to copy into a shell.
-fn command(verb: &str, state_dir: &Path) -> String {
-    let path = state_dir.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@".contains(c);
-    let path = if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) };
-    format!("ma-connector {verb} --state-dir {path}")
+/// The cloud's address, written as an address.
+fn cloud_url(text: &str) -> Result<Url, String> {
+    if !text.contains("://") {
+        return Err(format!("write it with https://, as in https://{text}"));
+    }
+    Url::parse(text).map_err(|error| error.to_string())
 }
 
 impl Place {
@@ -473,11 +521,17 @@ impl Place {
     }
 }
 
+/// Pairing with which cloud?
+#[derive(Debug, thiserror::Error)]
+#[error("give the address of your cloud with --cloud, such as https://cloud.example")]
+struct NoCloud;
+
 /// There is nothing where a home should have been paired.
 #[derive(Debug, thiserror::Error)]
 #[error("the state directory {0} does not exist; give the one that was used for pairing with --state-dir")]
 struct NoState(PathBuf);
 
+const USAGE: u8 = 2;
 const NOT_PAIRED: u8 = 3;
 const IN_USE: u8 = 4;
 
@@ -496,6 +550,9 @@ fn code_of(error: &anyhow::Error) -> u8 {
         Some(OpenError::NotPaired(_)) => return NOT_PAIRED,
         Some(OpenError::State(error)) if in_use(error) => return IN_USE,
         _ => {}
+    }
+    if error.is::<NoCloud>() {
+        return USAGE;
     }
     if let Some(BindError::NotPaired) = error.downcast_ref() {
         return NOT_PAIRED;

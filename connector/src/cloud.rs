@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use crate::network::Dialer;
+use crate::network::{Dialer, cause, tls_trouble};
 
 /// Per request, connecting included.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
@@ -45,6 +45,12 @@ pub enum CloudError {
     /// No answer.
     #[error("the cloud does not answer ({0})")]
     Unreachable(String),
+    /// It answers, but not in a way that can be trusted, or understood as encrypted.
+    #[error("the cloud answers, but {0}")]
+    Insecure(String),
+    /// An address that is not to be used.
+    #[error("the cloud's address cannot be used: {0}")]
+    Address(String),
     /// It asks to be left alone for a while.
     #[error("the cloud is busy; it asks to try again in {} s", .0.as_secs())]
     RetryAfter(Duration),
@@ -176,6 +182,27 @@ pub struct HomeAssistantUser {
     pub is_owner: bool,
 }
 
+impl CloudError {
+    /// What happened and what to do, as sentences.
+    #[must_use]
+    pub fn with_advice(&self) -> String {
+        format!("{self}. {}", self.advice()).trim_end().to_owned()
+    }
+
+    /// What to do, where the text alone does not say it.
+    #[must_use]
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => {
+                "Check this machine's internet connection, the cloud's address, and that the cloud is running."
+            }
+            Self::NotCloud(_) => "Check the cloud's address.",
+            Self::RetryAfter(_) | Self::Refused { .. } => "Try again in a while.",
+            Self::Insecure(_) | Self::Address(_) | Self::Unauthorized | Self::Moved | Self::Suspended => "",
+        }
+    }
+}
+
 impl InstanceToken {
     /// The skill key set's bytes, if there is one and it is readable.
     #[must_use]
@@ -214,10 +241,10 @@ impl Cloud {
     /// At this address.
     ///
     /// # Errors
-    /// [`CloudError::NotCloud`] when the address may not be used.
+    /// [`CloudError::Address`] when the address may not be used.
     pub fn new(base: Url, dialer: Dialer, clock: SharedClock) -> Result<Self, CloudError> {
-        dialer.check(&base).map_err(|error| CloudError::Unreachable(error.to_string()))?;
-        let http = dialer.http_client(REQUEST_LIMIT).map_err(|error| CloudError::Unreachable(cause(error)))?;
+        dialer.check(&base).map_err(|error| CloudError::Address(error.to_string()))?;
+        let http = dialer.http_client(REQUEST_LIMIT).map_err(no_answer)?;
         Ok(Self {
             base,
             dialer,
@@ -246,7 +273,7 @@ impl Cloud {
         let mut url = self.base.clone();
         let path = format!("{}/.well-known/openid-configuration", url.path().trim_end_matches('/'));
         url.set_path(&path);
-        let response = self.http.get(url).send().await.map_err(|error| CloudError::Unreachable(cause(error)))?;
+        let response = self.http.get(url).send().await.map_err(no_answer)?;
         if let Some(busy) = asks_to_wait(&response) {
             return Err(busy);
         }
@@ -283,7 +310,7 @@ impl Cloud {
         ];
         form.extend(name.map(|name| ("instance_name", name.to_owned())));
         let request = self.http.post(metadata.device_authorization_endpoint.clone()).form(&form);
-        let response = request.send().await.map_err(|error| CloudError::Unreachable(cause(error)))?;
+        let response = request.send().await.map_err(no_answer)?;
         let answer = Answer::read(response).await?;
         match answer.status {
             StatusCode::OK => answer.parse("its answer to pairing is not understood"),
@@ -452,7 +479,7 @@ impl Cloud {
             let request = dpop::Request { method: "POST", url, access_token: None };
             let proof = dpop::prove(key, request, nonce.as_deref(), &random_id(), self.unix_seconds());
             let request = self.http.post(endpoint.clone()).header("DPoP", proof).form(&form(&metadata));
-            let response = request.send().await.map_err(|error| CloudError::Unreachable(cause(error)))?;
+            let response = request.send().await.map_err(no_answer)?;
             let answer = Answer::read(response).await?;
             if answer.status == StatusCode::NOT_FOUND {
                 // The service may have moved its endpoints. The next request asks where they are.
@@ -547,7 +574,7 @@ fn asks_to_wait(response: &Response) -> Option<CloudError> {
 
 async fn body(mut response: Response) -> Result<Vec<u8>, CloudError> {
     let mut all = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| CloudError::Unreachable(cause(error)))? {
+    while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
         all.extend_from_slice(&chunk);
         if all.len() > MAX_BODY {
             return Err(CloudError::NotCloud("its answer is too long"));
@@ -556,11 +583,23 @@ async fn body(mut response: Response) -> Result<Vec<u8>, CloudError> {
     Ok(all)
 }
 
-/// The innermost reason, which is the one that means something, without the URL.
-fn cause(error: reqwest::Error) -> String {
+/// Why a request was not answered.
+fn no_answer(error: reqwest::Error) -> CloudError {
     if error.is_timeout() {
-        return "no answer in time".into();
+        return CloudError::Unreachable("no answer in time".into());
     }
+    if let Some(trouble) = tls_trouble(&error) {
+        return CloudError::Insecure(trouble);
+    }
+    if cause::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) {
+        let at_tls = if error.url().is_some_and(|url| url.scheme() == "http") { "; it may be at https://" } else { "" };
+        return CloudError::Insecure(format!("what it says is not HTTP{at_tls}"));
+    }
+    CloudError::Unreachable(innermost(error))
+}
+
+/// The innermost reason, which is the one that means something, without the URL.
+fn innermost(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut innermost: &dyn std::error::Error = &error;
     while let Some(source) = innermost.source() {

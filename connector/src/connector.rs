@@ -19,12 +19,13 @@ use crate::cloud::{Cloud, CloudError};
 use crate::execute::Executor;
 use crate::link::commands::Commands;
 use crate::link::{Admission, KeySetTaker, Link};
+use crate::music_assistant::token::Token;
 use crate::music_assistant::{Condition, MusicAssistant, Settings, Timing, TokenSource};
 use crate::network::Dialer;
 use crate::rules::HouseRules;
 use crate::rules::local_time::Zone;
-use crate::state::{Pairing, StateDir, StateError, StateLock, is_readable_by_others};
-use crate::status::{Event, Events, LinkState, MusicAssistantState, Observer, Status};
+use crate::state::{MusicAssistantPlace, Pairing, StateDir, StateError, StateLock, command, is_readable_by_others};
+use crate::status::{Event, Events, LinkState, MusicAssistantState, Observer, Status, key_trouble};
 
 /// Where Music Assistant usually is: on the same machine.
 pub const USUAL_MA_URL: &str = "ws://localhost:8095/ws";
@@ -63,7 +64,7 @@ pub enum OpenError {
     #[error(transparent)]
     State(#[from] StateError),
     /// It is not paired.
-    #[error("this connector is not paired with a cloud yet. Run: ma-connector pair --cloud URL --state-dir {}", .0.display())]
+    #[error("this connector is not paired with a cloud yet. Run: {}", command("pair --cloud URL", .0))]
     NotPaired(PathBuf),
     /// The cloud's address cannot be used.
     #[error("the cloud's address cannot be used: {0}")]
@@ -77,6 +78,7 @@ pub struct Connector {
     pairing: Pairing,
     fingerprint: String,
     ma: MusicAssistant,
+    given_ma_url: Option<Url>,
     house: HouseRules,
     link: Arc<Link>,
     commands: Arc<Commands>,
@@ -115,7 +117,7 @@ impl Connector {
         let executor = Executor::new(ma.clone(), house.clone());
         let commands = Arc::new(Commands::new(home, executor, Arc::clone(&options.clock), events.clone()));
         let cloud = Cloud::new(pairing.cloud.clone(), options.dialer.clone(), Arc::clone(&options.clock))?;
-        let take_key_set = key_set_taker(state.clone(), Arc::clone(&commands), Arc::clone(&options.clock));
+        let take_key_set = key_set_taker(state.clone(), Arc::clone(&commands));
         let admission = Admission::new(
             cloud,
             options.dialer,
@@ -133,7 +135,8 @@ impl Connector {
         commands.renew_through(&link);
         let fingerprint = fingerprint(identity.public());
         let clock = options.clock;
-        Ok(Self { state, _lock: lock, pairing, fingerprint, ma, house, link, commands, events, clock })
+        let given_ma_url = options.ma_url;
+        Ok(Self { state, _lock: lock, pairing, fingerprint, ma, given_ma_url, house, link, commands, events, clock })
     }
 
     /// Be told of everything that happens. At most one observer; it must not wait.
@@ -179,7 +182,9 @@ impl Connector {
         let mut write_at: Option<Instant> = None;
         let mut not_before = Instant::now();
         let mut rules = self.state.rules_stamp();
+        let mut kept = self.state.token();
         loop {
+            self.keep_accepted(&mut kept);
             let status = self.status();
             if told.as_ref().is_none_or(|told| !same(told, &status)) {
                 // Written before it is told, so that whoever hears of it can read it. Only players that come one by one
@@ -243,15 +248,29 @@ impl Connector {
             home_name: self.pairing.home_name.clone(),
             fingerprint: self.fingerprint.clone(),
             stopped: self.commands.is_stopped(),
+            key_trouble: self.commands.keys_refused().map(|error| {
+                let (trouble, remedy) = key_trouble(error);
+                format!("{trouble} {remedy}")
+            }),
             relay: self.link.states().borrow().clone(),
             music_assistant: MusicAssistantState {
-                state: condition.word().into(),
-                explanation: condition.explanation(),
                 players: self.ma.directory().exposed().filter(|player| rules.expose(player)).count(),
                 players_current: condition.is_ready(),
-                token_ends_in_days: self.ma.token_ending_soon().map(|left| left.as_secs() / 86_400),
+                ..ma_state(&self.ma, &condition)
             },
         }
+    }
+
+    /// Keep the token that Music Assistant took, and its address if one was given, for the other commands and the next start.
+    fn keep_accepted(&self, kept: &mut Option<Token>) {
+        let Some(token) = self.ma.accepted().filter(|token| kept.as_ref() != Some(token)) else { return };
+        let url = self.given_ma_url.clone();
+        let place = url.map_or(Ok(()), |url| self.state.save_music_assistant(&MusicAssistantPlace { url: Some(url) }));
+        match place.and_then(|()| self.state.save_token(&token)) {
+            Ok(()) => tracing::debug!("kept the token that Music Assistant accepted"),
+            Err(error) => tracing::warn!("the token that Music Assistant accepted could not be kept: {error}"),
+        }
+        *kept = Some(token);
     }
 
     fn tell_changes(&self, before: Option<&Status>, now: &Status) {
@@ -294,14 +313,45 @@ impl Connector {
 /// [`StateError`].
 pub fn ma_settings(state: &StateDir, options: &ConnectorOptions) -> Result<Settings, StateError> {
     let kept = state.music_assistant()?;
-    let usual = || Url::parse(USUAL_MA_URL).expect("a constant that is a URL");
     Ok(Settings {
-        url: options.ma_url.clone().or(kept.url).map_or_else(usual, |url| websocket_url(&url)),
+        url: ma_place(options.ma_url.clone().or(kept.url)),
         token: TokenSource::File(options.ma_token_file.clone().unwrap_or_else(|| state.token_file())),
         dialer: options.ma_dialer.clone(),
         clock: Arc::clone(&options.clock),
         timing: options.timing,
     })
+}
+
+/// The address to dial where this one is known, or none.
+pub(crate) fn ma_place(known: Option<Url>) -> Url {
+    let usual = || Url::parse(USUAL_MA_URL).expect("a constant that is a URL");
+    known.map_or_else(usual, |url| websocket_url(&url))
+}
+
+/// How it stands, as far as there is no need to know the home.
+pub(crate) fn ma_state(ma: &MusicAssistant, condition: &Condition) -> MusicAssistantState {
+    MusicAssistantState {
+        state: condition.word().into(),
+        explanation: condition.explanation(),
+        players: 0,
+        players_current: false,
+        token_ends_in_days: ma.token_ending_soon().map(|left| left.as_secs() / 86_400),
+    }
+}
+
+/// Music Assistant's address as people write it: `http://192.168.1.5:8095` as in the browser, `ws://…/ws` as its API has
+/// it, or `HOST:PORT`.
+///
+/// # Errors
+/// With what to write instead.
+pub fn ma_url(text: &str) -> Result<Url, String> {
+    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let wanted = || "write it as http://HOST:8095".to_owned();
+    let url = Url::parse(&whole).map_err(|error| format!("{error}; {}", wanted()))?;
+    match url.scheme() {
+        "http" | "https" | "ws" | "wss" if url.has_host() => Ok(url),
+        _ => Err(wanted()),
+    }
 }
 
 /// People give the address that they see in the browser, such as `http://192.168.1.5:8095`.
@@ -323,39 +373,38 @@ pub fn websocket_url(url: &Url) -> Url {
     url
 }
 
-fn key_set_taker(state: StateDir, commands: Arc<Commands>, clock: SharedClock) -> KeySetTaker {
-    Box::new(move |signed| {
-        let mut home = commands.home();
-        home.note_wall_clock(clock.unix_seconds());
-        let known = home.skill_keys().version();
-        if let Err(error) = home.update_skill_keys(signed) {
-            // The pinned one stays: what the cloud says later must not weaken what was pinned at pairing.
-            tracing::error!("the cloud sent a skill key set that is not accepted: {error}");
-            return;
+fn key_set_taker(state: StateDir, commands: Arc<Commands>) -> KeySetTaker {
+    Box::new(move |signed| match commands.take_key_set(signed) {
+        Ok(None) => {}
+        Ok(Some(newer)) => {
+            if let Err(error) = state.save_skill_keys(&newer) {
+                tracing::warn!("the skill key set could not be kept: {error}");
+            }
         }
-        let keys = home.skill_keys().clone();
-        drop(home);
-        if keys.version() != known
-            && let Err(error) = state.save_skill_keys(&keys)
-        {
-            tracing::warn!("the skill key set could not be kept: {error}");
+        Err(error) => {
+            let (trouble, remedy) = key_trouble(error);
+            tracing::error!("the cloud sent a skill key set that is not accepted: {error}. {trouble} {remedy}");
         }
     })
 }
 
 fn is_urgent(before: &Status, now: &Status) -> bool {
-    let parts = |status: &Status| (status.stopped, status.relay.clone(), status.music_assistant.state.clone());
+    let parts = |status: &Status| {
+        let Status { stopped, key_trouble, relay, music_assistant, .. } = status.clone();
+        (stopped, key_trouble, relay, music_assistant.state)
+    };
     parts(before) != parts(now)
 }
 
 fn same(one: &Status, other: &Status) -> bool {
-    (&one.relay, &one.music_assistant, one.stopped) == (&other.relay, &other.music_assistant, other.stopped)
+    (&one.relay, &one.music_assistant, one.stopped, &one.key_trouble)
+        == (&other.relay, &other.music_assistant, other.stopped, &other.key_trouble)
 }
 
-/// Whether Music Assistant is as it should be, or on its way there by itself.
+/// Whether this [word](Condition::word) says that Music Assistant is as it should be, or on its way there by itself.
 #[must_use]
-pub const fn is_healthy(condition: &Condition) -> bool {
-    matches!(condition, Condition::Ready { .. } | Condition::Starting)
+pub fn is_healthy(condition: &str) -> bool {
+    ["ready", "starting"].contains(&condition)
 }
 
 #[cfg(test)]
@@ -365,12 +414,16 @@ mod tests {
     #[test]
     fn addresses_as_people_give_them_lead_to_the_api() {
         for (given, dialled) in [
+            ("192.168.1.5:8095", "ws://192.168.1.5:8095/ws"),
             ("http://192.168.1.5:8095", "ws://192.168.1.5:8095/ws"),
             ("https://ma.home.example/", "wss://ma.home.example/ws"),
             ("ws://192.168.1.5:8095/ws", "ws://192.168.1.5:8095/ws"),
             ("http://host:8095/prefix/ws", "ws://host:8095/prefix/ws"),
         ] {
-            assert_eq!(websocket_url(&Url::parse(given).unwrap()).as_str(), dialled);
+            assert_eq!(websocket_url(&ma_url(given).unwrap()).as_str(), dialled);
+        }
+        for wrong in ["ftp://host:8095", "http://", "http://a b"] {
+            assert!(ma_url(wrong).unwrap_err().contains("http://HOST:8095"), "{wrong}");
         }
     }
 }

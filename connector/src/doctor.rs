@@ -7,13 +7,13 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cloud::{Cloud, CloudError};
-use crate::connector::{ConnectorOptions, is_healthy, ma_settings};
+use crate::connector::{ConnectorOptions, is_healthy, ma_settings, ma_state};
 use crate::discovery;
 use crate::link::Admission;
 use crate::music_assistant::{Condition, MusicAssistant};
 use crate::rules::Rules;
-use crate::state::{Pairing, StateDir};
-use crate::status::Status;
+use crate::state::{Pairing, StateDir, command};
+use crate::status::{MusicAssistantState, Status, key_trouble};
 
 /// For Music Assistant to be reached, or to say why not.
 const MA_LIMIT: Duration = Duration::from_secs(12);
@@ -52,6 +52,11 @@ impl Check {
     fn bad(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { name, ok: false, detail: detail.into(), fix: Some(fix.into()) }
     }
+
+    fn failed(name: &'static str, error: &CloudError) -> Self {
+        let fix = Some(error.advice()).filter(|advice| !advice.is_empty()).map(str::to_owned);
+        Self { name, ok: false, detail: sentence(error), fix }
+    }
 }
 
 /// Look at every hop. Does not disturb a connector that runs.
@@ -86,7 +91,10 @@ fn state_checks(options: &ConnectorOptions, checks: &mut Vec<Check>) -> Option<(
     }
     match state.rules() {
         Ok(rules) if rules == Rules::default() => {}
-        Ok(_) => checks.push(Check::good("rules", "In force. See them with: ma-connector rules show")),
+        Ok(_) => {
+            let see = command("rules show", &options.state_dir);
+            checks.push(Check::good("rules", format!("In force. See them with: {see}")));
+        }
         Err(error) => checks.push(Check::bad("rules", error.to_string(), "See the message.")),
     }
     let pairing = match state.pairing() {
@@ -95,7 +103,7 @@ fn state_checks(options: &ConnectorOptions, checks: &mut Vec<Check>) -> Option<(
             Some(pairing)
         }
         Ok(None) => {
-            let fix = format!("Run: ma-connector pair --cloud URL --state-dir {}", options.state_dir.display());
+            let fix = format!("Run: {}", command("pair --cloud URL", &options.state_dir));
             checks.push(Check::bad("pairing", "Not paired with a cloud yet.", fix));
             None
         }
@@ -105,7 +113,7 @@ fn state_checks(options: &ConnectorOptions, checks: &mut Vec<Check>) -> Option<(
         }
     };
     if state.is_stopped() {
-        let fix = format!("Run: ma-connector resume --state-dir {}", options.state_dir.display());
+        let fix = format!("Run: {}", command("resume", &options.state_dir));
         checks.push(Check::bad("stop switch", "Pressed: nothing is carried out.", fix));
     } else {
         checks.push(Check::good("stop switch", "Not pressed."));
@@ -116,49 +124,72 @@ fn state_checks(options: &ConnectorOptions, checks: &mut Vec<Check>) -> Option<(
 async fn ma_checks(state: &StateDir, options: &ConnectorOptions, checks: &mut Vec<Check>) {
     const REACH: &str = "Music Assistant";
     const TOKEN: &str = "Music Assistant token";
-    let settings = match ma_settings(state, options) {
-        Ok(settings) => settings,
-        Err(error) => return checks.push(Check::bad(REACH, error.to_string(), "See the message.")),
+    // Who names another Music Assistant, or token, asks about that one.
+    let asks_the_running = state.is_in_use() && options.ma_url.is_none() && options.ma_token_file.is_none();
+    let running = if asks_the_running { running_ma(state).await } else { None };
+    let found = match (running, ma_settings(state, options)) {
+        (Some(found), _) => found,
+        (None, Ok(settings)) => {
+            let ma = MusicAssistant::new(settings);
+            let condition = judge_ma(&ma).await;
+            ma_state(&ma, &condition)
+        }
+        (None, Err(error)) => return checks.push(Check::bad(REACH, error.to_string(), "See the message.")),
     };
-    let ma = MusicAssistant::new(settings);
-    let condition = judge_ma(&ma).await;
-    let fix = condition.explanation();
-    match &condition {
-        condition if is_healthy(condition) => {
-            checks.push(Check::good(REACH, condition.explanation()));
-            checks.push(match ma.token_ending_soon() {
-                Some(left) => Check::bad(
+    match found.state.as_str() {
+        word if is_healthy(word) => {
+            checks.push(Check::good(REACH, found.explanation));
+            checks.push(match found.token_ends_in_days {
+                Some(days) => Check::bad(
                     TOKEN,
-                    format!("Accepted, but it ends in {} days.", left.as_secs() / 86_400),
-                    "Create a new one in Music Assistant under Settings, Profile, and give it with --ma-token-file.",
+                    format!("Accepted, but it ends in {days} days."),
+                    "Create a new one in Music Assistant under Settings, Profile, and start `ma-connector run` with --ma-token-file: it is kept once it is accepted.",
                 ),
                 None => Check::good(TOKEN, "Accepted."),
             });
         }
-        Condition::NoToken => checks.push(Check::bad(TOKEN, "There is none.", fix)),
-        Condition::TokenDoubted | Condition::TokenRefused => {
+        word if word == Condition::NoToken.word() => {
+            checks.push(Check::bad(TOKEN, "There is none.", found.explanation));
+        }
+        word if [Condition::TokenDoubted.word(), Condition::TokenRefused.word()].contains(&word) => {
             checks.push(Check::good(REACH, "It answers."));
             let fix = Condition::TokenRefused.explanation();
             checks.push(Check::bad(TOKEN, "Music Assistant refuses it.", fix));
         }
-        other => {
-            let mut fix = fix;
+        word => {
+            let mut fix = found.explanation;
             // The owner decides: whoever is in the network can say that it is Music Assistant.
             for found in discovery::find(discovery::USUAL_LIMIT).await.unwrap_or_default() {
                 fix.push_str(&format!(" One announces itself in this network: --ma-url {}", found.url));
             }
-            checks.push(Check::bad(REACH, format!("Not usable ({}).", other.word()), fix));
+            checks.push(Check::bad(REACH, format!("Not usable ({word})."), fix));
         }
     }
 }
 
-/// How it stands with Music Assistant, once that is known.
+/// What the running connector says of Music Assistant, with the address and the token that it was started with.
+async fn running_ma(state: &StateDir) -> Option<MusicAssistantState> {
+    let deadline = Instant::now() + LINK_LIMIT;
+    loop {
+        let status = state.status::<Status>().ok().flatten().map(|status| status.music_assistant);
+        let is_known = status.as_ref().is_some_and(|ma| ma.state != Condition::Connecting.word());
+        if is_known || Instant::now() >= deadline {
+            return status.filter(|_| is_known);
+        }
+        sleep(LINK_LIMIT / 10).await;
+    }
+}
+
+/// How it stands with Music Assistant, once that is known. Nobody goes on trying after this.
 pub(crate) async fn judge_ma(ma: &MusicAssistant) -> Condition {
     let stop = Stop::new();
     let mut conditions = ma.conditions();
     let judged = async {
         let found = conditions.wait_for(|condition| *condition != Condition::Connecting).await;
-        found.map_or(Condition::Connecting, |condition| condition.clone())
+        match found.map_or(Condition::Connecting, |condition| condition.clone()) {
+            Condition::TokenDoubted => Condition::TokenRefused,
+            judged => judged,
+        }
     };
     tokio::select! {
         judged = timeout(MA_LIMIT, judged) => {
@@ -171,15 +202,14 @@ pub(crate) async fn judge_ma(ma: &MusicAssistant) -> Condition {
 async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOptions, checks: &mut Vec<Check>) {
     const REACH: &str = "cloud";
     const TOKEN: &str = "access to the cloud";
-    const NETWORK: &str = "Check this machine's internet connection, and that the cloud is running.";
     let clock = options.clock.clone();
     let cloud = match Cloud::new(pairing.cloud.clone(), options.dialer.clone(), clock) {
         Ok(cloud) => cloud,
-        Err(error) => return checks.push(Check::bad(REACH, error.to_string(), "Pair again with the right address.")),
+        Err(error) => return checks.push(Check::bad(REACH, sentence(&error), "Pair again with the right address.")),
     };
     match cloud.metadata().await {
         Ok(_) => checks.push(Check::good(REACH, "It answers.")),
-        Err(error) => return checks.push(Check::bad(REACH, format!("{}.", capitalized(&error.to_string())), NETWORK)),
+        Err(error) => return checks.push(Check::failed(REACH, &error)),
     }
     let identity = match state.identity() {
         Ok(identity) => identity,
@@ -188,6 +218,7 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
     match cloud.instance_token(&identity, &pairing.instance_id).await {
         Ok(token) => {
             checks.push(Check::good(TOKEN, "This home is accepted."));
+            checks.extend(token.key_set_bytes().map(|signed| keys_check(state, &signed)));
             if token.paused {
                 let fix = "Open the cloud's web page under Homes and resume this home.";
                 checks.push(Check::bad("pause in the cloud", "Paused on the cloud's web page: no commands come.", fix));
@@ -207,9 +238,9 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
         }
         Err(error @ CloudError::Suspended) => {
             let fix = "Ask whoever runs the cloud. Here is nothing to repair: the home connects by itself when the suspension ends.";
-            return checks.push(Check::bad(TOKEN, format!("{}.", capitalized(&error.to_string())), fix));
+            return checks.push(Check::bad(TOKEN, sentence(&error), fix));
         }
-        Err(error) => return checks.push(Check::bad(TOKEN, format!("{}.", capitalized(&error.to_string())), NETWORK)),
+        Err(error) => return checks.push(Check::failed(TOKEN, &error)),
     }
     let relay = if state.is_in_use() {
         running_link(state).await
@@ -225,6 +256,23 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
         trial_link(&admission).await
     };
     checks.push(relay);
+}
+
+/// Whether the keys that the cloud has now are those that were pinned at pairing, or follow them.
+fn keys_check(state: &StateDir, signed: &[u8]) -> Check {
+    const NAME: &str = "keys of the cloud";
+    let mut pinned = match state.skill_keys() {
+        Ok(Some(pinned)) => pinned,
+        Ok(None) => return Check::bad(NAME, "Those of the pairing are missing here.", "Run ma-connector pair again."),
+        Err(error) => return Check::bad(NAME, error.to_string(), "See the message."),
+    };
+    match pinned.update(signed) {
+        Ok(()) => Check::good(NAME, "Those of the pairing."),
+        Err(error) => {
+            let (trouble, remedy) = key_trouble(error);
+            Check::bad(NAME, trouble, remedy)
+        }
+    }
 }
 
 /// What the running connector says of its link. A trial would push it off.
@@ -260,7 +308,8 @@ async fn trial_link(admission: &Admission) -> Check {
     }
 }
 
-fn capitalized(text: &str) -> String {
+fn sentence(error: &CloudError) -> String {
+    let text = error.to_string();
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).chain(['.']).collect())
 }

@@ -63,7 +63,7 @@ pub enum BindError {
     #[error("this home is not paired yet: run \"ma-connector pair\" first")]
     NotPaired,
     /// The cloud.
-    #[error("the cloud did not help: {0}")]
+    #[error("the cloud did not help: {}", .0.with_advice())]
     Cloud(#[from] CloudError),
     /// Nobody came back in time.
     #[error("nobody came back from Home Assistant in time. Start again and open the new link.")]
@@ -103,7 +103,7 @@ pub async fn bind(options: BindOptions, mut on_link: impl FnMut(&Link)) -> Resul
             Ok(None) => {}
             Err(CloudError::Refused { code }) if code == "expired_token" => return Err(BindError::Expired),
             // The person is still on the way; a moment without network must not cost them another round.
-            Err(CloudError::Unreachable(_)) => {}
+            Err(CloudError::Unreachable(_) | CloudError::Insecure(_)) => {}
             Err(CloudError::RetryAfter(after)) => sleep(after.min(expires_in)).await,
             Err(error) => return Err(error.into()),
         }
@@ -129,7 +129,7 @@ async fn until_heard(
             Err(error) => error,
         };
         let wait = match &error {
-            CloudError::Unreachable(_) => interval,
+            CloudError::Unreachable(_) | CloudError::Insecure(_) => interval,
             CloudError::RetryAfter(after) => interval.max(*after),
             _ => return Err(error),
         };

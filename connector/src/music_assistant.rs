@@ -186,10 +186,10 @@ impl Condition {
                 message::MIN_SCHEMA
             ),
             Self::SetUpNeeded => "Music Assistant is not set up yet. Open its web page and finish the set-up.".into(),
-            Self::NoToken => "There is no token for Music Assistant. Create one in its web page under Settings, Profile, long-lived access tokens, put it in a file, and give that file with --ma-token-file.".into(),
+            Self::NoToken => "There is no token for Music Assistant. Create one in its web page under Settings, Profile, long-lived access tokens, put it in a file, and start `ma-connector run` with --ma-token-file: it is kept once it is accepted.".into(),
             Self::Starting => "Music Assistant is starting.".into(),
             Self::TokenDoubted => "Music Assistant refused the token; trying again, because this can pass after a restart.".into(),
-            Self::TokenRefused => "Music Assistant refuses the token. Create a new one in its web page under Settings, Profile, and give it with --ma-token-file.".into(),
+            Self::TokenRefused => "Music Assistant refuses the token. Create a new one in its web page under Settings, Profile, put it in a file, and start `ma-connector run` with --ma-token-file: it is kept once it is accepted.".into(),
             Self::Ready { version, .. } => format!("Connected to Music Assistant {version}."),
         }
     }
@@ -229,6 +229,8 @@ struct Shared {
     changes: watch::Sender<u64>,
     condition: watch::Sender<Condition>,
     session: Mutex<Option<Arc<Session>>>,
+    /// The token that Music Assistant took last.
+    accepted: Mutex<Option<Token>>,
     /// Until then nothing is taken to be gone.
     settling_until: Mutex<Option<Instant>>,
 }
@@ -243,6 +245,7 @@ impl MusicAssistant {
             changes: watch::Sender::new(0),
             condition: watch::Sender::new(Condition::Connecting),
             session: Mutex::default(),
+            accepted: Mutex::default(),
             settling_until: Mutex::default(),
         }))
     }
@@ -277,6 +280,12 @@ impl MusicAssistant {
     #[must_use]
     pub fn is_settling(&self) -> bool {
         self.0.is_settling()
+    }
+
+    /// The token that Music Assistant took last.
+    #[must_use]
+    pub fn accepted(&self) -> Option<Token> {
+        lock(&self.0.accepted).clone()
     }
 
     /// How long the token still lives, if that is short enough to tell the owner.

@@ -48,7 +48,7 @@ pub enum DialError {
     Address(&'static str),
     /// A plain connection to another machine was not allowed.
     #[error(
-        "the address is not encrypted and not on this machine; use an encrypted one, or allow plain connections in the configuration"
+        "what begins with http:// or ws:// is not encrypted, and for this machine only: use https://, or, for a trial, --dangerous-allow-plain"
     )]
     Plain,
     /// Nobody answers there.
@@ -58,7 +58,7 @@ pub enum DialError {
     #[error("no answer in time")]
     TimedOut,
     /// TLS failed: a wrong name, an unknown authority, an old version.
-    #[error("the encrypted connection failed: {0}")]
+    #[error("{}", tls_trouble(.0).unwrap_or_else(|| format!("the encrypted connection failed: {}", .0)))]
     Tls(io::Error),
     /// The peer answered the upgrade with something else.
     #[error("the server refused the connection with HTTP status {}", .0.status().as_u16())]
@@ -184,6 +184,52 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// What is wrong with the other end's encryption, if that is what `error` comes from, in words that say what helps.
+pub(crate) fn tls_trouble(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    use rustls::{CertificateError, Error};
+    let text = match cause(error)? {
+        Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::UnknownIssuer => {
+                "no authority that is trusted here has signed its certificate; give the one that has with --extra-ca-file"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "its certificate is for another name than the address"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "its certificate has expired, or this machine's clock is wrong"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "its certificate is not valid yet, or this machine's clock is wrong"
+            }
+            // How a certificate looks that has signed itself.
+            CertificateError::Other(_) => {
+                "its certificate is not one that an authority has signed for a server; have one signed, and give the authority with --extra-ca-file if it is your own"
+            }
+            other => return Some(format!("its certificate cannot be accepted ({other})")),
+        },
+        Error::InvalidMessage(_) => "what answers is not encrypted; it may be at http://, or at another port",
+        Error::PeerIncompatible(_) | Error::AlertReceived(rustls::AlertDescription::ProtocolVersion) => {
+            "it does not speak TLS 1.3, the least that is accepted"
+        }
+        other => return Some(format!("the encrypted connection failed ({other})")),
+    };
+    Some(text.into())
+}
+
+/// The first cause of this kind. An I/O error hides what it was made from between itself and its source.
+pub(crate) fn cause<'e, T: std::error::Error + 'static>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let inside = inside.and_then(|inside| cause(inside));
+        if let Some(found) = error.downcast_ref().or(inside) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
 async fn tcp(url: &Url) -> Result<TcpStream, DialError> {
     let addresses = url_addresses(url).await?;
     let mut last = DialError::Address("the host name has no address");
@@ -301,6 +347,24 @@ mod tests {
             assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
             assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_said_with_what_helps() {
+        use rustls::{CertificateError, Error};
+        let certificate = |wrong| Error::InvalidCertificate(wrong);
+        for (error, said) in [
+            (certificate(CertificateError::UnknownIssuer), "--extra-ca-file"),
+            (certificate(CertificateError::NotValidForName), "another name"),
+            (certificate(CertificateError::Expired), "expired"),
+            (Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType), "not encrypted"),
+        ] {
+            // As the TLS library hands it on.
+            let error = io::Error::new(io::ErrorKind::InvalidData, error);
+            let text = DialError::Tls(error).to_string();
+            assert!(text.contains(said), "{text}");
+        }
+        assert_eq!(tls_trouble(&io::Error::other("reset")), None);
     }
 
     #[test]

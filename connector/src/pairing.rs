@@ -71,9 +71,7 @@ pub enum PairError {
     #[error(transparent)]
     State(#[from] StateError),
     /// The cloud.
-    #[error(
-        "pairing failed: {0}. Check the address given with --cloud and this machine's internet connection, then try again."
-    )]
+    #[error("pairing failed: {}", .0.with_advice())]
     Cloud(#[from] CloudError),
     /// The person said no.
     #[error("pairing was refused on the web page. Start it again if that was a mistake.")]
@@ -127,7 +125,7 @@ pub async fn pair(options: PairOptions, mut on_code: impl FnMut(&DeviceCode)) ->
             Ok(Poll::Denied) => return Err(PairError::Denied),
             Ok(Poll::Expired) => return Err(PairError::Expired),
             // The code lives on; a moment without network must not cost the person another round.
-            Err(CloudError::Unreachable(_)) => interval = interval.max(INTERVAL),
+            Err(CloudError::Unreachable(_) | CloudError::Insecure(_)) => interval = interval.max(INTERVAL),
             Err(CloudError::RetryAfter(after)) => sleep(after.min(expires_in)).await,
             Err(error) => return Err(error.into()),
         }

@@ -15,8 +15,10 @@
 //! Every file is replaced as a whole, and all but `status.json` are flushed to the disk first, so that a power cut leaves the
 //! old or the new one.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use crate::music_assistant::token::Token;
 use crate::rules::Rules;
 
 const RULES: &str = "rules.json";
+const TOKEN: &str = "music-assistant.token";
 
 /// Nothing here is larger.
 const MAX_FILE: u64 = 1 << 20;
@@ -106,6 +109,41 @@ pub struct MusicAssistantPlace {
     /// Its address, where one was given.
     #[serde(default, with = "crate::url_text::option")]
     pub url: Option<Url>,
+}
+
+/// Where the state is if nobody says otherwise: what systemd gives a service, else `/var/lib` for root, else where the
+/// states of a person's programs are.
+#[must_use]
+pub fn usual_state_dir() -> PathBuf {
+    usual_among(&|name| std::env::var_os(name), rustix::process::geteuid().is_root())
+}
+
+fn usual_among(variable: &dyn Fn(&str) -> Option<OsString>, is_root: bool) -> PathBuf {
+    const NAME: &str = "ma-connector";
+    let given = |name| variable(name).filter(|value| Path::new(value).is_absolute()).map(PathBuf::from);
+    if let Some(several) = variable("STATE_DIRECTORY").filter(|value| !value.is_empty()) {
+        // With several, systemd puts colons between them.
+        let bytes = several.as_encoded_bytes();
+        let first = bytes.split(|byte| *byte == b':').next().unwrap_or(bytes);
+        return PathBuf::from(OsStr::from_bytes(first));
+    }
+    if is_root {
+        return Path::new("/var/lib").join(NAME);
+    }
+    let states = given("XDG_STATE_HOME").or_else(|| Some(given("HOME")?.join(".local/state")));
+    states.map_or_else(|| NAME.into(), |states| states.join(NAME))
+}
+
+/// A command to copy into a shell.
+#[must_use]
+pub(crate) fn command(verb: &str, state_dir: &Path) -> String {
+    if state_dir == usual_state_dir() {
+        return format!("ma-connector {verb}");
+    }
+    let path = state_dir.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@".contains(c);
+    let path = if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) };
+    format!("ma-connector {verb} --state-dir {path}")
 }
 
 /// The directory.
@@ -310,7 +348,13 @@ impl StateDir {
     /// Where Music Assistant's token is kept.
     #[must_use]
     pub fn token_file(&self) -> PathBuf {
-        self.file("music-assistant.token")
+        self.file(TOKEN)
+    }
+
+    /// Music Assistant's token, if one is kept.
+    #[must_use]
+    pub fn token(&self) -> Option<Token> {
+        Token::parse(&String::from_utf8(self.read(TOKEN).ok()??).ok()?)
     }
 
     /// Keep Music Assistant's token.
@@ -318,7 +362,7 @@ impl StateDir {
     /// # Errors
     /// [`StateError`].
     pub fn save_token(&self, token: &Token) -> Result<(), StateError> {
-        self.write("music-assistant.token", token.as_stored())
+        self.write(TOKEN, token.as_stored())
     }
 
     /// Make sure that nobody else reads Music Assistant's token where it is kept here.
@@ -326,7 +370,7 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Exposed`].
     pub fn keep_token_private(&self) -> Result<(), StateError> {
-        self.keep_private("music-assistant.token")
+        self.keep_private(TOKEN)
     }
 
     /// Whether the owner pressed "stop now".
@@ -454,4 +498,30 @@ impl StateDir {
 #[must_use]
 pub fn is_readable_by_others(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_word_the_state_is_where_this_kind_of_program_keeps_it() {
+        let among = |variables: &[(&str, &str)], is_root| {
+            let variable = |name: &str| Some(variables.iter().find(|(known, _)| *known == name)?.1.into());
+            usual_among(&variable, is_root).display().to_string()
+        };
+        let person = [("HOME", "/home/ada")];
+        assert_eq!(among(&person, false), "/home/ada/.local/state/ma-connector");
+        assert_eq!(among(&[person[0], ("XDG_STATE_HOME", "/states")], false), "/states/ma-connector");
+        assert_eq!(among(&[person[0], ("XDG_STATE_HOME", "relative")], false), "/home/ada/.local/state/ma-connector");
+        assert_eq!(among(&person, true), "/var/lib/ma-connector");
+        assert_eq!(among(&[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")], false), "/var/lib/a");
+        assert_eq!(among(&[], false), "ma-connector");
+    }
+
+    #[test]
+    fn commands_can_be_copied() {
+        assert_eq!(command("run", &usual_state_dir()), "ma-connector run");
+        assert_eq!(command("run", Path::new("/a b/it's")), r"ma-connector run --state-dir '/a b/it'\''s'");
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use macloud_e2ee::keys::KeySetError;
 use macloud_proto::ids::InstanceId;
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +69,25 @@ impl LinkState {
     }
 }
 
-const PAUSED: &str = "Connected to the cloud, but paused on its web page: no commands come until this home is resumed there, under Homes.";
+const PAUSED: &str = "Connected to the cloud, but paused there, by you or by who runs it: no commands come until this home is resumed on the cloud's web page, under Homes.";
+
+/// What it means that the cloud's key set is not accepted, and what to do then.
+pub(crate) const fn key_trouble(error: KeySetError) -> (&'static str, &'static str) {
+    match error {
+        KeySetError::OtherRoot => (
+            "The cloud has other keys than at pairing: none of its commands can be opened.",
+            "If whoever runs it set it up anew, run ma-connector pair again. If nobody did, ask first: something may be pretending to be your cloud.",
+        ),
+        KeySetError::Older | KeySetError::Conflict => (
+            "The cloud came back with older keys than this home has seen: its commands may not open.",
+            "Ask whoever runs the cloud to restore its newest skill keys; otherwise run ma-connector pair again.",
+        ),
+        KeySetError::Envelope(_) | KeySetError::Keys | KeySetError::Signature => (
+            "The cloud's keys are not understood: its commands may not open.",
+            "Update this connector, or ask whoever runs the cloud.",
+        ),
+    }
+}
 
 /// How it stands with Music Assistant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +122,9 @@ pub struct Status {
     pub fingerprint: String,
     /// Whether the owner pressed "stop now".
     pub stopped: bool,
+    /// What it means that the cloud has other keys than this home accepts, where it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_trouble: Option<String>,
     /// The relay.
     pub relay: LinkState,
     /// Music Assistant.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use macloud_e2ee::vocabulary::clean_text;
 use macloud_service_kit::clock;
 
@@ -39,28 +39,30 @@ pub(super) enum RulesVerb {
         common: Common,
     },
     /// Let a player be made no louder than this through the cloud.
+    #[command(group(ArgGroup::new("limit").required(true).args(["volume", "off"])))]
     Limit {
         /// Its name, or its id in Music Assistant.
         player: String,
         /// The highest volume, 0 to 100.
-        #[arg(long, value_name = "PERCENT", required_unless_present = "off")]
+        #[arg(long, value_name = "PERCENT")]
         volume: Option<Level>,
         /// Take the limit away.
-        #[arg(long, conflicts_with = "volume")]
+        #[arg(long)]
         off: bool,
         #[command(flatten)]
         common: Common,
     },
     /// Between two times of day, start nothing and turn nothing up. Pausing and turning down work always.
+    #[command(group(ArgGroup::new("hours").required(true).args(["from", "off"])))]
     Quiet {
         /// When it begins, such as 22:00, by this machine's clock.
-        #[arg(long, value_name = "TIME", requires = "to", required_unless_present = "off")]
+        #[arg(long, value_name = "TIME", requires = "to")]
         from: Option<TimeOfDay>,
         /// When it ends, such as 07:00.
         #[arg(long, value_name = "TIME", requires = "from")]
         to: Option<TimeOfDay>,
         /// Have no quiet hours.
-        #[arg(long, conflicts_with_all = ["from", "to"])]
+        #[arg(long, conflicts_with = "to")]
         off: bool,
         #[command(flatten)]
         common: Common,
@@ -172,7 +174,7 @@ async fn players(state: &StateDir, place: &Place) -> anyhow::Result<Vec<(String,
 async fn music_assistant(state: &StateDir, place: &Place) -> anyhow::Result<MusicAssistant> {
     let ma = MusicAssistant::new(ma_settings(state, &place.options()?)?);
     let condition = judge_ma(&ma).await;
-    if !is_healthy(&condition) {
+    if !is_healthy(condition.word()) {
         return Err(anyhow::anyhow!(condition.explanation())).context("the player cannot be looked up");
     }
     Ok(ma)

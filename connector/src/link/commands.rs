@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use macloud_e2ee::home::{Home, OpenError, Opened};
+use macloud_e2ee::keys::{KeySetError, PinnedKeySet};
 use macloud_e2ee::vocabulary::{Command, Refusal, Reply, Scopes};
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::command_memory::{CommandMemory, Verdict};
@@ -36,6 +37,7 @@ pub struct Commands {
     memory: Mutex<CommandMemory<mpsc::Sender<ToSession>>>,
     executor: Executor,
     stopped: AtomicBool,
+    keys_refused: Mutex<Option<KeySetError>>,
     clock: SharedClock,
     events: Events,
     tasks: TaskTracker,
@@ -60,6 +62,7 @@ impl Commands {
             memory: Mutex::default(),
             executor,
             stopped: AtomicBool::new(false),
+            keys_refused: Mutex::default(),
             clock,
             events,
             tasks: TaskTracker::new(),
@@ -98,6 +101,27 @@ impl Commands {
     /// Whether "stop now" is pressed.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Take the key set that the cloud has now, if it comes from where the pinned one does. Whether it is a newer one.
+    ///
+    /// # Errors
+    /// The pinned one then stays: what the cloud says later must not weaken what was pinned at pairing.
+    pub(crate) fn take_key_set(&self, signed: &[u8]) -> Result<Option<PinnedKeySet>, KeySetError> {
+        let taken = {
+            let mut home = self.home();
+            home.note_wall_clock(self.clock.unix_seconds());
+            let known = home.skill_keys().version();
+            let taken = home.update_skill_keys(signed);
+            taken.map(|()| (home.skill_keys().version() != known).then(|| home.skill_keys().clone()))
+        };
+        *lock(&self.keys_refused) = taken.as_ref().err().copied();
+        taken
+    }
+
+    /// Why the key set that the cloud has is not accepted, where it is not.
+    pub(crate) fn keys_refused(&self) -> Option<KeySetError> {
+        *lock(&self.keys_refused)
     }
 
     /// Wait for what is being executed, for at most `limit`.

@@ -81,9 +81,7 @@ impl DialFailure {
             Self::Cloud(CloudError::RetryAfter(after)) | Self::RetryAfter(after) => {
                 (Because::RetryAfter(*after), "The cloud is busy and asked to wait.".into())
             }
-            Self::Cloud(error) => {
-                (Because::Failed, format!("No access to the relay: {error}. Check this machine's internet connection."))
-            }
+            Self::Cloud(error) => (Because::Failed, format!("No access to the relay: {}", error.with_advice())),
             Self::Relay(error) => (
                 Because::Failed,
                 format!("The relay cannot be reached: {error}. Check that this machine may open connections to it."),

@@ -154,6 +154,7 @@ async fn use_session(shared: &Shared, session: &Arc<Session>, hello: &Hello, tok
     if let Err(failure) = authenticate(shared, session, hello, &token).await {
         return failure;
     }
+    *lock(&shared.accepted) = Some(token.clone());
     settle(shared);
     lock(&shared.directory).meet(&hello.server_id);
     let mut hello = hello.clone();

@@ -515,7 +515,7 @@ async fn a_pause_in_the_cloud_is_told_and_shown_until_it_ends() {
         };
         timeout(PATIENCE, read).await.unwrap_or_else(|_| panic!("never shown: {wanted}"));
     };
-    shown("paused on its web page").await;
+    shown("paused there, by you or by who runs it").await;
     relay.send(FromRelay::Standing(Standing { paused: false })).await;
     shown("Connected to the cloud.").await;
 }

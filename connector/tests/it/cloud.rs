@@ -132,6 +132,12 @@ impl Cloud {
         self.edit(|script| script.key_set = signed);
     }
 
+    /// The cloud was set up anew: its keys have another root.
+    pub fn replace_root(&self) {
+        let (root, signer) = (KeySetRoot::from_seed(&[4; 32]), SkillSigner::from_seed(&[5; 32]));
+        self.edit(|script| script.key_set = root.sign_key_set(1, &[signer.public_key(0)]).unwrap());
+    }
+
     /// The next session that a connector opens, before its hello was read.
     pub async fn next_socket(&self) -> RelaySession {
         let socket = timeout(PATIENCE, async { self.sessions.lock().await.recv().await }).await;

@@ -4,7 +4,12 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use macloud_connector::ConnectorOptions;
+use macloud_connector::music_assistant::token::Token;
+use macloud_connector::state::StateDir;
+use macloud_connector::status::Event;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -196,6 +201,157 @@ async fn doctor_names_the_broken_hop() {
 }
 
 #[tokio::test]
+async fn a_cloud_with_other_keys_than_at_pairing_is_noticed() {
+    let home = Home::paired().await;
+    let good = home.output("doctor", &["--json"]).await;
+    assert_eq!(check(&lines(&good)[0], "keys of the cloud")["ok"], true);
+    home.cloud.replace_root();
+    let idle = home.output("doctor", &["--json"]).await;
+    assert_eq!(idle.status.code(), Some(1));
+    let fix = check(&lines(&idle)[0], "keys of the cloud")["fix"].as_str().unwrap().to_owned();
+    assert!(fix.contains("pair again"), "{fix}");
+    for _ in [good, idle] {
+        drop(home.cloud.next_socket().await);
+    }
+
+    let running = home.run();
+    let _relay = home.cloud.next_session(1).await;
+    let noticed = async {
+        loop {
+            let status = home.output("status", &[]).await;
+            let text = String::from_utf8(status.stdout).unwrap();
+            if text.contains("Connected to the cloud") {
+                return (status.status.code(), text);
+            }
+        }
+    };
+    let (code, text) = timeout(PATIENCE, noticed).await.unwrap();
+    assert_eq!(code, Some(1), "no command works");
+    assert!(text.contains("other keys than at pairing") && text.contains("pair again"), "{text}");
+    assert_eq!(home.output("doctor", &[]).await.status.code(), Some(1));
+    running.stop().await;
+    home.pair().await.unwrap();
+    assert_eq!(home.output("doctor", &[]).await.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_token_that_was_accepted_is_kept_for_every_command() {
+    let home = Home::paired().await;
+    home.ma.edit(|script| script.token = "renewed".into());
+    let given = home.state_dir.join("given-token");
+    std::fs::write(&given, "renewed").unwrap();
+    assert_eq!(home.output("doctor", &[]).await.status.code(), Some(1));
+    drop(home.cloud.next_socket().await);
+    let mut running = Home::run_with(ConnectorOptions { ma_token_file: Some(given), ..home.options() });
+    let _relay = home.cloud.next_session(1).await;
+    running.ma_ready().await;
+    let state = StateDir::existing(&home.state_dir).unwrap();
+    let kept = async {
+        while state.token() != Token::parse("renewed") {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, kept).await.expect("it was not kept");
+    assert_eq!(home.output("doctor", &[]).await.status.code(), Some(0));
+    let mut hide = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
+    hide.args(["rules", "hide", "Kitchen", "--state-dir"]).arg(&home.state_dir);
+    assert_eq!(output_of(hide).await.status.code(), Some(0));
+    running.stop().await;
+    assert_eq!(home.output("doctor", &[]).await.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_not_kept() {
+    let home = Home::paired().await;
+    home.ma.edit(|script| script.token = "another".into());
+    let given = home.state_dir.join("given-token");
+    std::fs::write(&given, "wrong").unwrap();
+    let mut running = Home::run_with(ConnectorOptions { ma_token_file: Some(given), ..home.options() });
+    let refused = |event: &Event| matches!(event, Event::MusicAssistant { state, .. } if state.starts_with("token_"));
+    running.heard("a refused token", refused).await;
+    assert_eq!(StateDir::existing(&home.state_dir).unwrap().token(), Token::parse(TOKEN));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn doctor_asks_the_connector_that_runs() {
+    let home = Home::paired().await;
+    let mut running = home.run();
+    let _relay = home.cloud.next_session(1).await;
+    running.ma_ready().await;
+    let asked = home.ma.edit(|script| script.connections);
+    let diagnosis = home.output("doctor", &["--json"]).await;
+    assert_eq!(check(&lines(&diagnosis)[0], "Music Assistant")["ok"], true);
+    assert_eq!(home.ma.edit(|script| script.connections), asked, "it looked for itself");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn pairing_says_first_what_is_wrong_with_music_assistant() {
+    let home = Home::unpaired().await;
+    let token = home.state_dir.join("given-token");
+    std::fs::write(&token, "wrong").unwrap();
+    let (cloud, token) = (home.cloud.url.as_str(), token.to_str().unwrap());
+    let pair = async |ma_url: &str| {
+        let args = ["--cloud", cloud, "--ma-url", ma_url, "--ma-token-file", token, "--json"];
+        let output = home.output("pair", &args).await;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let refused = pair(home.ma.url.as_str()).await;
+    assert!(refused.contains("refuses the token") && refused.contains("Pairing goes on"), "{refused}");
+    let nobody = pair(&nobody_there()).await;
+    assert!(nobody.contains("does not answer") && nobody.contains("--ma-url"), "{nobody}");
+    std::fs::write(token, TOKEN).unwrap();
+    assert_eq!(pair(home.ma.url.as_str()).await, "");
+}
+
+#[tokio::test]
+async fn pairing_again_needs_no_address() {
+    let home = Home::unpaired().await;
+    let nowhere = home.output("pair", &[]).await;
+    assert_eq!(nowhere.status.code(), Some(2), "{nowhere:?}");
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("--cloud"), "{nowhere:?}");
+    home.pair().await.unwrap();
+    let again = home.output("pair", &["--json"]).await;
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_written_wrongly_is_told_how_to_write_it() {
+    let home = Home::unpaired().await;
+    // As a server answers that is spoken to in the clear and speaks TLS, and the other way round.
+    let speaks_tls = answering(b"\x15\x03\x01\x00\x02\x02\x16").await;
+    let speaks_plain = answering(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+    for (cloud, code, advice) in [
+        ("music.example.org", 2, "https://music.example.org"),
+        ("http://cloud.example", 1, "--dangerous-allow-plain"),
+        (&speaks_plain.replace("http:", "https:"), 1, "not encrypted; it may be at http://"),
+        (&speaks_tls, 1, "it may be at https://"),
+    ] {
+        let pair = home.output("pair", &["--cloud", cloud]).await;
+        let said = String::from_utf8_lossy(&pair.stderr).into_owned();
+        assert_eq!(pair.status.code(), Some(code), "{cloud}: {said}");
+        assert!(said.contains(advice) && !said.contains("internet connection"), "{cloud}: {said}");
+    }
+}
+
+/// Answers this to whatever is said, and no more.
+async fn answering(answer: &'static [u8]) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 1024];
+            let _ = stream.read(&mut asked).await;
+            let _ = stream.write_all(answer).await;
+        }
+    });
+    url
+}
+
+#[tokio::test]
 async fn options_come_from_a_file_and_the_environment_too() {
     let home = Home::paired().await;
     let config = home.state_dir.join("config.toml");
@@ -217,7 +373,7 @@ async fn the_text_for_people_is_about_people_things() {
     home.ma.edit(|script| script.players.push(player("up2", "Bath", json!({}))));
     let status = home.output("status", &[]).await;
     let text = String::from_utf8_lossy(&status.stdout).into_owned();
-    assert!(text.contains("Test home") && text.contains("not running"), "{text}");
+    assert!(text.contains("Test home") && text.contains("not running") && text.contains("Fingerprint:"), "{text}");
     let doctor = home.output("doctor", &[]).await;
     let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(text.lines().all(|line| line.starts_with("ok  ")), "{text}");
@@ -381,6 +537,10 @@ async fn rules_are_shown_changed_and_obeyed_within_a_second() {
         (&["quiet", "--from", "22:00"], 2),
     ] {
         assert_eq!(rules(wrong).await.status.code(), Some(code), "{wrong:?}");
+    }
+    for lacking in [&["limit", "kitchen"][..], &["quiet"]] {
+        let said = String::from_utf8(rules(lacking).await.stderr).unwrap();
+        assert!(said.contains("--off"), "{said}");
     }
     let upstairs = player("g", "Upstairs", json!({"type": "group", "group_members": ["up2"]}));
     home.ma.edit(|script| script.players.push(upstairs));
