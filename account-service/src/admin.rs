@@ -17,10 +17,10 @@ use crate::store::StoreError;
 
 pub(crate) use self::audit::Act;
 pub use self::audit::Actor;
-pub use self::clients::{ClientChange, ClientView, CreatedClient, NewClient};
+pub use self::clients::{ClientChange, ClientView, CreatedClient, NewClient, check_new_client};
 pub use self::homes::Home;
 pub use self::keys::{PublishedKey, Resealed};
-pub use self::users::{User, UserDetails};
+pub use self::users::{User, UserDetails, check_new_user};
 
 /// Why an operator's wish was not done.
 #[derive(Debug, thiserror::Error)]

@@ -52,13 +52,13 @@ use macloud_service_kit::stop::Stop;
 
 pub use crate::admin::{
     Actor, AdminError, ClientChange, ClientView, CreatedClient, Home, NewClient, PublishedKey, Resealed, User,
-    UserDetails,
+    UserDetails, check_new_client, check_new_user,
 };
 pub use crate::admin_plans::{Allowance, LinkAttemptReport, PlanOfUser};
 pub use crate::billing::{BillingArgs, BillingSettings, InvalidPrice, Price};
 pub use crate::config::{Config, InvalidRate, Limits, Lives, Operator, Rate, SignUp};
 pub use crate::key_ring::{FileKey, KeyFileError};
-pub use crate::mail::{MailArgs, MailError, MailSettings};
+pub use crate::mail::{MailArgs, MailError, MailSettings, try_mail};
 pub use crate::operator_api::AdminTlsArgs;
 pub use crate::passwords::PasswordRule;
 pub use crate::plans::{InvalidPlan, Plan, PlanArgs};

@@ -6,9 +6,10 @@
 //! some minutes. The queue is memory: a stop sends what waits for its first try, and a crash loses it. Every mail is a
 //! code or a notice; who waits for a code asks for another.
 
+use std::error::Error as _;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -16,9 +17,11 @@ use futures_util::stream::FuturesUnordered;
 use lettre::message::Mailbox;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use macloud_proto::ids::base32;
+use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
 use tokio::sync::mpsc;
+use url::Url;
 
 /// How mail leaves.
 #[derive(Clone)]
@@ -61,10 +64,12 @@ impl MailArgs {
     ///
     /// # Errors
     /// When the file with the URL cannot be read.
-    pub fn settings(&self, data_dir: &Path) -> std::io::Result<MailSettings> {
+    pub fn settings(&self, data_dir: &Path) -> Result<MailSettings, MailError> {
         match (&self.mail_server_file, &self.mail_from) {
             (Some(path), Some(from)) => {
-                let url = std::fs::read_to_string(path)?.trim().to_owned();
+                let text = std::fs::read_to_string(path);
+                let text = text.map_err(|source| MailError::File { path: path.clone(), source })?;
+                let url = text.trim().to_owned();
                 Ok(MailSettings::Server { url, from: from.clone() })
             }
             _ => Ok(MailSettings::Directory(data_dir.join("mail"))),
@@ -75,24 +80,62 @@ impl MailArgs {
 /// Why mail cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
+    /// The file with the mail server's URL cannot be read.
+    #[error("cannot read --mail-server-file {}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Not an address.
     #[error("--mail-from must be an address such as \"MA Cloud <no-reply@example.org>\"")]
     From,
     /// Not a mail server's URL, or one without encryption.
     #[error("the mail server's URL must be smtps://USER:PASSWORD@HOST or smtp://USER:PASSWORD@HOST?tls=required")]
     Url,
+    /// Nobody can be written to there.
+    #[error("that is not an address that mail can be sent to")]
+    To,
+    /// A trial mail did not leave.
+    #[error("{0}")]
+    Trial(String),
 }
 
 /// Sends mail.
 pub(crate) struct Mailer {
     from: Mailbox,
     way: Way,
+    clock: SharedClock,
+}
+
+/// Send a mail to `to` now, the way that `settings` say: where it went.
+///
+/// # Errors
+/// With what is wrong, as far as it can be told.
+pub async fn try_mail(settings: &MailSettings, to: &str, clock: SharedClock) -> Result<String, MailError> {
+    let mailer = Mailer::new(settings, clock)?;
+    let message =
+        mailer.message(to, "MA Cloud can send mail", "This is a trial mail, sent by whoever runs this MA Cloud.\n");
+    let message = message.ok_or(MailError::To)?;
+    match &mailer.way {
+        Way::Directory(path) => match write(path, &message.formatted(), mailer.clock.unix_seconds()) {
+            Ok(file) => Ok(file.display().to_string()),
+            Err(error) => Err(MailError::Trial(format!("cannot write into {}: {error}", path.display()))),
+        },
+        Way::Server { transport, server, .. } => match transport.send(message).await {
+            Ok(_) => Ok(server.to_string()),
+            Err(error) => Err(MailError::Trial(format!("{server}: {}", trouble(&error)))),
+        },
+    }
 }
 
 enum Way {
     Directory(PathBuf),
     Server {
-        transport: AsyncSmtpTransport<Tokio1Executor>,
+        transport: Box<AsyncSmtpTransport<Tokio1Executor>>,
+        /// Its name and port, for the log.
+        server: Arc<str>,
         queue: mpsc::Sender<Message>,
         /// Taken by whoever delivers.
         waiting: Mutex<Option<mpsc::Receiver<Message>>>,
@@ -100,11 +143,11 @@ enum Way {
 }
 
 impl Mailer {
-    pub(crate) fn new(settings: &MailSettings) -> Result<Self, MailError> {
+    pub(crate) fn new(settings: &MailSettings, clock: SharedClock) -> Result<Self, MailError> {
         match settings {
             MailSettings::Directory(path) => {
                 let from = "MA Cloud <ma-cloud@localhost>".parse().map_err(|_| MailError::From)?;
-                Ok(Self { from, way: Way::Directory(path.clone()) })
+                Ok(Self { from, way: Way::Directory(path.clone()), clock })
             }
             MailSettings::Server { url, from } => {
                 let encrypted =
@@ -113,10 +156,10 @@ impl Mailer {
                     return Err(MailError::Url);
                 }
                 let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| MailError::Url)?;
-                let transport = transport.timeout(Some(SEND_LIMIT)).build();
+                let transport = Box::new(transport.timeout(Some(SEND_LIMIT)).build());
                 let (queue, waiting) = mpsc::channel(QUEUE);
-                let way = Way::Server { transport, queue, waiting: Mutex::new(Some(waiting)) };
-                Ok(Self { from: from.parse().map_err(|_| MailError::From)?, way })
+                let way = Way::Server { transport, server: server_of(url), queue, waiting: Mutex::new(Some(waiting)) };
+                Ok(Self { from: from.parse().map_err(|_| MailError::From)?, way, clock })
             }
         }
     }
@@ -133,21 +176,12 @@ impl Mailer {
 
     /// Send, or queue. What fails is logged without the address, and whoever asked may ask for another.
     pub(crate) fn send(&self, to: &str, subject: &str, text: &str) {
-        let Ok(to) = to.parse::<Address>().map(|to| Mailbox::new(None, to)) else {
-            tracing::warn!("an account's address is none that mail can be sent to");
-            return;
-        };
-        let message = Message::builder().from(self.from.clone()).to(to).subject(subject).body(text.to_owned());
-        let Ok(message) = message else {
-            tracing::error!("a mail could not be put together");
-            return;
-        };
+        let Some(message) = self.message(to, subject, text) else { return };
         match &self.way {
-            Way::Directory(path) => {
-                if let Err(error) = write(path, &message.formatted()) {
-                    tracing::error!(%error, directory = %path.display(), "a mail could not be written");
-                }
-            }
+            Way::Directory(path) => match write(path, &message.formatted(), self.clock.unix_seconds()) {
+                Ok(file) => tracing::info!(file = %file.display(), "a mail waits here to be passed on"),
+                Err(error) => tracing::error!(%error, directory = %path.display(), "a mail could not be written"),
+            },
             Way::Server { queue, .. } => {
                 if queue.try_send(message).is_err() {
                     tracing::error!("a mail was dropped: too many wait for the mail server");
@@ -156,16 +190,31 @@ impl Mailer {
         }
     }
 
+    /// None, and a word in the log, where this cannot be a mail.
+    fn message(&self, to: &str, subject: &str, text: &str) -> Option<Message> {
+        let Ok(to) = to.parse::<Address>().map(|to| Mailbox::new(None, to)) else {
+            tracing::warn!("an account's address is none that mail can be sent to");
+            return None;
+        };
+        let message = Message::builder().from(self.from.clone()).to(to).subject(subject).body(text.to_owned());
+        if message.is_err() {
+            tracing::error!("a mail could not be put together");
+        }
+        message.ok()
+    }
+
     /// Send what is queued until a soft stop, and then what still waits for its first try. Without a server, there is
     /// nothing to do.
     pub(crate) async fn deliver(&self, stop: &Stop) {
-        let Way::Server { transport, waiting, .. } = &self.way else { return };
+        let Way::Server { transport, server, waiting, .. } = &self.way else { return };
         let taken = waiting.lock().expect("no code panics while holding this lock").take();
         let Some(mut waiting) = taken else { return };
-        let mut office = PostOffice { transport, sending: FuturesUnordered::new(), later: FuturesUnordered::new() };
+        let mut office =
+            PostOffice { transport, server, sending: FuturesUnordered::new(), later: FuturesUnordered::new() };
         tokio::select! {
             () = stop.soft() => {}
-            () = office.work(&mut waiting, &RETRIES) => {}
+            // Whoever runs this is there to read it now, not when the first person waits for a code.
+            ((), ()) = async { tokio::join!(meet(transport, server), office.work(&mut waiting, &RETRIES)) } => {}
         }
         // What nobody has asked for yet is refused from here on, and what was asked for goes out.
         waiting.close();
@@ -191,6 +240,7 @@ struct Letter {
 /// What is on its way, and what is to be tried again: that blocks nobody else's mail.
 struct PostOffice<'a> {
     transport: &'a AsyncSmtpTransport<Tokio1Executor>,
+    server: &'a str,
     sending: FuturesUnordered<Sending<'a>>,
     later: FuturesUnordered<Later>,
 }
@@ -218,8 +268,7 @@ impl PostOffice<'_> {
     }
 
     fn send(&mut self, letter: Letter) {
-        let transport = self.transport;
-        self.sending.push(Box::pin(try_once(transport, letter)));
+        self.sending.push(Box::pin(try_once(self.transport, self.server, letter)));
     }
 
     fn put_aside(&mut self, letter: Letter, pauses: &[Duration]) {
@@ -239,22 +288,70 @@ impl PostOffice<'_> {
 }
 
 /// The letter comes back when it is to be tried again.
-async fn try_once(transport: &AsyncSmtpTransport<Tokio1Executor>, letter: Letter) -> Option<Letter> {
+async fn try_once(transport: &AsyncSmtpTransport<Tokio1Executor>, server: &str, letter: Letter) -> Option<Letter> {
     match transport.send(letter.message.clone()).await {
         Ok(_) => None,
-        // The server's own words may quote the address: only their kind is told.
         Err(error) if error.is_permanent() => {
-            tracing::warn!("the mail server refused a mail for good");
+            tracing::warn!(server, why = trouble(&error), "the mail server refused a mail for good");
             None
         }
         Err(error) => {
-            tracing::warn!(timeout = error.is_timeout(), "the mail server did not take a mail: it is tried again");
+            tracing::warn!(server, why = trouble(&error), "the mail server did not take a mail: it is tried again");
             Some(Letter { tries: letter.tries + 1, ..letter })
         }
     }
 }
 
-fn write(directory: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Whether the mail server would take mail, for the log of the start.
+async fn meet(transport: &AsyncSmtpTransport<Tokio1Executor>, server: &str) {
+    match transport.test_connection().await {
+        Ok(true) => tracing::info!(server, "the mail server answers"),
+        Ok(false) => tracing::warn!(server, "the mail server does not take mail"),
+        Err(error) => {
+            tracing::error!(
+                server,
+                why = trouble(&error),
+                "the mail server cannot be used: nobody gets mail until it can"
+            );
+        }
+    }
+}
+
+/// What kind of trouble this is. The server's own words may quote an address: only its number is told.
+fn trouble(error: &lettre::transport::smtp::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".into();
+    }
+    if let Some(code) = error.status() {
+        let code = u16::from(code);
+        return match code {
+            530 | 534 | 535 | 538 => format!("it refuses the sign-in ({code}): look at user and password"),
+            400..=499 => format!("it refuses for now ({code})"),
+            _ => format!("it refuses ({code})"),
+        };
+    }
+    let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let connection = causes.find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    match connection {
+        // What the TLS library says comes wrapped like this.
+        Some(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            format!("the encrypted connection fails: {error}")
+        }
+        Some(error) => format!("no connection: {error}"),
+        None if error.is_tls() => "the encrypted connection fails: look at host name and certificate".into(),
+        None => "it does not speak as a mail server does: look at host, port and smtps:// or smtp://".into(),
+    }
+}
+
+/// Name and port of a mail server, without what is secret in its URL.
+fn server_of(url: &str) -> Arc<str> {
+    let Ok(url) = Url::parse(url) else { return "".into() };
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.into(), |port| format!("{host}:{port}").into())
+}
+
+/// As a file whose name begins with the time, so that a list of them is in order.
+fn write(directory: &Path, bytes: &[u8], now: u64) -> std::io::Result<PathBuf> {
     use std::io::Write as _;
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -266,8 +363,12 @@ fn write(directory: &Path, bytes: &[u8]) -> std::io::Result<()> {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
     builder.create(directory)?;
-    let name = format!("{}.eml", base32(&random::bytes::<10>()));
-    options.open(directory.join(name))?.write_all(bytes)
+    let format = time::macros::format_description!("[year]-[month]-[day]T[hour][minute][second]Z");
+    let time = i64::try_from(now).ok().and_then(|now| time::OffsetDateTime::from_unix_timestamp(now).ok());
+    let time = time.and_then(|time| time.format(format).ok()).unwrap_or_default();
+    let path = directory.join(format!("{time}-{}.eml", base32(&random::bytes::<5>())));
+    options.open(&path)?.write_all(bytes)?;
+    Ok(path)
 }
 
 const SEND_LIMIT: Duration = Duration::from_secs(20);
@@ -336,8 +437,11 @@ mod tests {
     fn mailer(port: u16) -> (Mailer, AsyncSmtpTransport<Tokio1Executor>) {
         let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1").port(port).build();
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let way = Way::Server { transport: transport.clone(), queue, waiting: Mutex::new(Some(waiting)) };
-        (Mailer { from: "cloud@example.org".parse().unwrap(), way }, transport)
+        let server = format!("127.0.0.1:{port}").into();
+        let way =
+            Way::Server { transport: Box::new(transport.clone()), server, queue, waiting: Mutex::new(Some(waiting)) };
+        let clock = macloud_service_kit::clock::system();
+        (Mailer { from: "cloud@example.org".parse().unwrap(), way, clock }, transport)
     }
 
     fn queue_of(mailer: &Mailer) -> mpsc::Receiver<Message> {
@@ -351,8 +455,12 @@ mod tests {
         let (mailer, transport) = mailer(port);
         let mut waiting = queue_of(&mailer);
         mailer.send("ada@example.org", "greylisted", "x");
-        let mut office =
-            PostOffice { transport: &transport, sending: FuturesUnordered::new(), later: FuturesUnordered::new() };
+        let mut office = PostOffice {
+            transport: &transport,
+            server: "",
+            sending: FuturesUnordered::new(),
+            later: FuturesUnordered::new(),
+        };
         let pauses = [Duration::ZERO; 3];
         let first = tokio::select! {
             () = office.work(&mut waiting, &pauses) => panic!("the queue is open"),
@@ -389,7 +497,7 @@ mod tests {
     async fn mail_never_leaves_unencrypted() {
         let server = |url: &str| {
             let from = "MA Cloud <no-reply@example.org>".to_owned();
-            Mailer::new(&MailSettings::Server { url: url.into(), from }).map(drop)
+            Mailer::new(&MailSettings::Server { url: url.into(), from }, macloud_service_kit::clock::system()).map(drop)
         };
         assert!(server("smtps://user:secret@mail.example.org").is_ok());
         assert!(server("smtp://user:secret@mail.example.org?tls=required").is_ok());
@@ -401,6 +509,40 @@ mod tests {
         let settings =
             MailSettings::Server { url: "smtps://user:secret@mail.example.org".into(), from: "nobody".into() };
         assert!(!format!("{settings:?}").contains("secret"));
-        assert!(matches!(Mailer::new(&settings), Err(MailError::From)));
+        let clock = macloud_service_kit::clock::system();
+        assert!(matches!(Mailer::new(&settings, clock), Err(MailError::From)));
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_a_mail_server_is_told_by_its_kind_and_without_an_address() {
+        let said = async |answer: &'static [&'static str]| {
+            let (port, _taken) = mail_server(answer).await;
+            let (mailer, transport) = mailer(port);
+            let message = mailer.message("ada@example.org", "x", "x").unwrap();
+            trouble(&transport.send(message).await.unwrap_err())
+        };
+        assert_eq!(said(&["451 ada@example.org is greylisted"]).await, "it refuses for now (451)");
+        assert_eq!(said(&["550 no ada@example.org"]).await, "it refuses (550)");
+        assert!(said(&["535 no"]).await.contains("user and password"));
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let (_, transport) = mailer(free);
+        let refused = trouble(&transport.test_connection().await.unwrap_err());
+        assert!(refused.starts_with("no connection: "), "{refused}");
+        assert_eq!(&*server_of("smtps://user:secret@mail.example.org:465"), "mail.example.org:465");
+    }
+
+    #[tokio::test]
+    async fn mail_as_files_is_in_the_order_in_which_it_was_written() {
+        let directory = std::env::temp_dir().join(format!("macloud-mail-{}", base32(&random::bytes::<10>())));
+        let clock = macloud_service_kit::clock::ManualClock::at(1_795_305_600);
+        let settings = MailSettings::Directory(directory.clone());
+        let first = try_mail(&settings, "ada@example.org", clock).await.unwrap();
+        let name = first.rsplit('/').next().unwrap();
+        assert!(name.starts_with("2026-11-22T000000Z-") && name.ends_with(".eml"), "{name}");
+        assert!(matches!(
+            try_mail(&settings, "nobody", macloud_service_kit::clock::system()).await,
+            Err(MailError::To)
+        ));
+        std::fs::remove_dir_all(directory).unwrap();
     }
 }

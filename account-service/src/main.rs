@@ -87,7 +87,7 @@ impl Args {
         config.operator = self.operator.clone();
         config.lives = self.lives.clone();
         config.limits = self.limits.clone();
-        config.mail = self.mail.settings(&self.data_dir).context("cannot read --mail-server-file")?;
+        config.mail = self.mail.settings(&self.data_dir)?;
         config.identity_providers = self.identity_providers.read()?;
         config.commands_per_minute = self.commands_per_minute;
         config.plans = self.plans.clone();
@@ -119,7 +119,7 @@ async fn run() -> anyhow::Result<()> {
     };
     tls::install_provider();
     let _telemetry = telemetry::init(&args.telemetry, "account-service")?;
-    let metrics = Metrics::install()?;
+    let metrics = Metrics::install("account-service")?;
     let (config, database) = args.settings()?;
     let service = AccountService::open(config, &database, clock::system()).await?;
 

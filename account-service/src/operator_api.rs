@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -107,8 +107,11 @@ impl AdminTlsArgs {
 
 type Answer = Result<Response, Problem>;
 
-async fn description() -> Response {
-    ([("content-type", "application/json")], include_str!("../openapi/operators.json")).into_response()
+/// Tokens come from the public listener, so their address is told whole.
+async fn description(State(accounts): State<AccountService>) -> Response {
+    let token_url = accounts.shared.url("/oauth/token");
+    let text = include_str!("../openapi/operators.json").replace(r#""/oauth/token""#, &format!("{token_url:?}"));
+    ([("content-type", "application/json")], text).into_response()
 }
 
 /// A JSON answer.

@@ -66,7 +66,7 @@ impl Shared {
             providers::Provider::new(settings.clone(), &issuer, clock.clone())
         });
         let providers = providers.collect::<Result<_, _>>()?;
-        let mail = Mailer::new(&config.mail)?;
+        let mail = Mailer::new(&config.mail, clock.clone())?;
         let mut master = MasterKeys::load_or_create(&config.key_file, clock.clone())?;
         let db = Db::open(database).await?;
         // Before anything is put into the database that another key file could not open.

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 
 async fn run(settings: Settings) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&settings.telemetry, "ma-alexa-skill")?;
-    let metrics = Metrics::install()?;
+    let metrics = Metrics::install("ma-alexa-skill")?;
     let certificate = match (&settings.tls_cert, &settings.tls_key) {
         (Some(chain), Some(key)) => Some(Certificate::load(chain, key)?),
         _ => None,

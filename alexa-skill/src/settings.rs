@@ -9,6 +9,7 @@ use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
+use clap::builder::NonEmptyStringValueParser;
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use macloud_alexa_skill::SkillConfig;
@@ -79,7 +80,7 @@ pub(crate) struct Settings {
     signing_key_file: PathBuf,
 
     /// Id of the skill whose custom requests are accepted; several may be given. Without one, they are refused.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
     alexa_skill_id: Vec<String>,
 
     /// Client id for Login with Amazon, from the skill's permissions page. Without it, state reports stay off.

@@ -146,7 +146,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&args.telemetry, "macloud-relay")?;
-    let metrics = Metrics::install()?;
+    let metrics = Metrics::install("macloud-relay")?;
     let health = Health::new();
     let clock = clock::system();
     let internal = args.internal()?;

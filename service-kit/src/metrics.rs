@@ -15,14 +15,15 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Install the global meter provider. Call once, before any service makes its instruments.
+    /// Install the global meter provider, for a program of this name. Call once, before any service makes its instruments.
     ///
     /// # Errors
     /// When the exporter cannot register itself.
-    pub fn install() -> anyhow::Result<Self> {
+    pub fn install(service: &'static str) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build()?;
-        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
+        let resource = opentelemetry_sdk::Resource::builder().with_service_name(service).build();
+        let provider = SdkMeterProvider::builder().with_resource(resource).with_reader(exporter).build();
         opentelemetry::global::set_meter_provider(provider.clone());
         Ok(Self { registry, _provider: provider })
     }

@@ -10,11 +10,14 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+/// What is logged if nobody says otherwise.
+pub const USUAL_LOG: &str = "info,opentelemetry=warn";
+
 /// How to log.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TelemetryArgs {
     /// What to log: `error`, `warn`, `info`, `debug`, or per module such as `warn,macloud_relay=debug`.
-    #[arg(long, default_value = "info,opentelemetry=warn", global = true)]
+    #[arg(long, default_value = USUAL_LOG, global = true)]
     pub log: String,
 
     /// Form of the log lines.

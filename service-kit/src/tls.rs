@@ -32,6 +32,12 @@ mod server {
             /// What went wrong. Part of the message, so not a source: whoever prints all causes would say it twice.
             reason: rustls_pki_types::pem::Error,
         },
+        /// The file is PEM, but of something else.
+        #[error("{path} holds no certificate")]
+        NoCertificate {
+            /// Which file.
+            path: PathBuf,
+        },
         /// Key and certificate do not belong together, or the key's kind is not supported.
         #[error("the certificate and key cannot be used: {0}")]
         Use(rustls::Error),
@@ -82,6 +88,9 @@ mod server {
         let certificates = CertificateDer::pem_file_iter(chain)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|reason| TlsError::Read { what: "the certificate chain", path: chain.into(), reason })?;
+        if certificates.is_empty() {
+            return Err(TlsError::NoCertificate { path: chain.into() });
+        }
         let private = PrivateKeyDer::from_pem_file(key).map_err(|reason| TlsError::Read {
             what: "the private key",
             path: key.into(),

@@ -1,21 +1,23 @@
 //! `ma-cloud admin`: people, homes, OAuth clients and keys, on the database itself. Works whether or not `serve` runs
 //! beside it. What it does is noted in the audit, under the name of who is at the command line.
 
+mod terminal;
 mod text;
 mod when;
 
-use std::io::BufRead as _;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use macloud_account_service::{
-    AccountService, Actor, AuditQuery, Client, ClientChange, Config, DatabaseSettings, NewClient,
+    AccountService, Actor, AuditQuery, Client, ClientChange, Config, DatabaseSettings, MailSettings, NewClient,
+    check_new_client, check_new_user, try_mail,
 };
 use macloud_service_kit::clock;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    AdminArgs, AdminSubject, AuditArgs, ClientSettings, ClientVerb, HomeVerb, KeysVerb, SkillKeysVerb, UserVerb, Who,
+    AdminArgs, AdminSubject, AuditArgs, ClientSettings, ClientVerb, HomeVerb, KeysVerb, MailVerb, SkillKeysVerb,
+    UserVerb, Who,
 };
 use crate::{admin_plans, cloud, skill_keys};
 
@@ -25,37 +27,101 @@ use crate::{admin_plans, cloud, skill_keys};
 /// With a sentence for the operator.
 pub async fn run(args: AdminArgs) -> anyhow::Result<String> {
     let print = |answer: Value| if args.json { answer.to_string() } else { text::of(&answer) };
-    if let AdminSubject::SkillKeys(SkillKeysVerb::Create { out }) = &args.subject {
-        return skill_keys::create_files(out).map(print);
+    match &args.subject {
+        AdminSubject::SkillKeys(SkillKeysVerb::Create { out }) => return skill_keys::create_files(out).map(print),
+        AdminSubject::Mail(MailVerb::Test { to, mail }) => {
+            return mail_test(to, &mail.settings(&args.data.data_dir)?, &args.data.data_dir).await.map(print);
+        }
+        _ => {}
     }
-    let accounts = match (&args.database_url, &args.account_key_file) {
-        (Some(url), Some(key_file)) => open_hosted(url, key_file).await?,
-        _ => open(&args.data.data_dir, args.subject.creates()).await?,
+    let asked = Asked::of(&args.subject)?;
+    let (accounts, database) = match (&args.database_url, &args.account_key_file) {
+        (Some(url), Some(key_file)) => (open_hosted(url, key_file).await?, None),
+        _ => (open(&args.data.data_dir, &asked).await?, Some(cloud::database_file(&args.data.data_dir))),
     };
     let accounts = accounts.acting_as(Actor::CommandLine(who_is_here()));
-    let answer = match args.subject {
-        AdminSubject::User(verb) => user(&accounts, verb).await,
-        AdminSubject::Home(verb) => home(&accounts, verb).await,
-        AdminSubject::Client(verb) => client(&accounts, verb).await,
-        AdminSubject::Plan(verb) => admin_plans::plan(&accounts, verb).await,
-        AdminSubject::LinkAttempts { most } => admin_plans::link_attempts(&accounts, most).await,
-        AdminSubject::Keys(verb) => keys(&accounts, &verb).await,
-        AdminSubject::Audit(args) => audit(&accounts, args).await,
-        AdminSubject::SkillKeys(_) => unreachable!("needs no database"),
+    let creates = !matches!(asked, Asked::Other);
+    let answer = match (args.subject, asked) {
+        (_, Asked::NewUser { email, password }) => new_user(&accounts, &email, &password).await,
+        (_, Asked::NewClient(new)) => new_client(&accounts, *new).await,
+        (subject, Asked::Other) => act(&accounts, subject).await,
     };
     accounts.close().await;
-    answer.map(print)
+    let mut answer = answer?;
+    if let Some(database) = database.filter(|_| creates) {
+        // A mistyped directory is noticed here, at the latest.
+        let database = std::path::absolute(&database).unwrap_or(database);
+        answer["database"] = database.display().to_string().into();
+    }
+    Ok(print(answer))
 }
 
-async fn open(data_dir: &Path, may_make: bool) -> anyhow::Result<AccountService> {
-    if !cloud::database_file(data_dir).exists() {
+async fn act(accounts: &AccountService, subject: AdminSubject) -> anyhow::Result<Value> {
+    match subject {
+        AdminSubject::User(verb) => user(accounts, verb).await,
+        AdminSubject::Home(verb) => home(accounts, verb).await,
+        AdminSubject::Client(verb) => client(accounts, verb).await,
+        AdminSubject::Plan(verb) => admin_plans::plan(accounts, verb).await,
+        AdminSubject::LinkAttempts { most } => admin_plans::link_attempts(accounts, most).await,
+        AdminSubject::Keys(verb) => keys(accounts, &verb).await,
+        AdminSubject::Audit(args) => audit(accounts, args).await,
+        AdminSubject::SkillKeys(_) | AdminSubject::Mail(_) => unreachable!("needs no database"),
+    }
+}
+
+/// What adds something, so that it may be the first thing that is ever done with a data directory. Known as a whole before
+/// the directory is made: what cannot be done leaves nothing behind.
+enum Asked {
+    NewUser { email: String, password: String },
+    NewClient(Box<NewClient>),
+    Other,
+}
+
+impl Asked {
+    fn of(subject: &AdminSubject) -> anyhow::Result<Self> {
+        match subject {
+            AdminSubject::User(UserVerb::Create { email, password_stdin: _ }) => {
+                Ok(Self::NewUser { email: email.clone(), password: terminal::password()? })
+            }
+            AdminSubject::Client(ClientVerb::Create {
+                client_id,
+                redirect_uri,
+                public,
+                require_pkce,
+                require_dpop,
+                settings,
+            }) => Ok(Self::NewClient(Box::new(NewClient {
+                client_id: client_id.clone(),
+                name: settings.name.clone(),
+                redirect_uris: redirect_uri.clone(),
+                post_logout_redirect_uris: settings.post_logout_redirect_uri.clone(),
+                require_pkce: *require_pkce,
+                public: *public,
+                access_token_seconds: settings.access_token_seconds,
+                rotation: None,
+                jwks: jwks(settings)?,
+                own_scopes: settings.own_scope.clone(),
+                require_dpop: *require_dpop,
+            }))),
+            _ => Ok(Self::Other),
+        }
+    }
+
+    /// Whether this could be done in a database that is still to be made.
+    fn check_alone(&self) -> anyhow::Result<bool> {
+        match self {
+            Self::NewUser { email, password } => check_new_user(email, password).map(drop)?,
+            Self::NewClient(new) => check_new_client((**new).clone())?,
+            Self::Other => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+async fn open(data_dir: &Path, asked: &Asked) -> anyhow::Result<AccountService> {
+    if !cloud::has_database(data_dir)? {
         // A mistyped directory would show a cloud without people, or take a change to where nobody ever looks.
-        ensure!(
-            may_make,
-            "there is no MA Cloud database in {}: check --data-dir. \"ma-cloud serve\" makes one there, and so do the \
-             \"create\" verbs of \"ma-cloud admin\"",
-            data_dir.display()
-        );
+        ensure!(asked.check_alone()?, "{}", no_cloud(data_dir));
         tracing::warn!(data_dir = %data_dir.display(), "there was no MA Cloud database here: making one");
     }
     cloud::prepare_data_dir(data_dir)?;
@@ -67,6 +133,14 @@ async fn open(data_dir: &Path, may_make: bool) -> anyhow::Result<AccountService>
         .with_context(|| format!("cannot open the data directory {}", data_dir.display()))
 }
 
+fn no_cloud(data_dir: &Path) -> String {
+    format!(
+        "there is no MA Cloud database in {}: check --data-dir. \"ma-cloud serve\" makes one there, and so do the \"create\" \
+         verbs of \"ma-cloud admin\"",
+        data_dir.display()
+    )
+}
+
 /// The database of a hosted cloud.
 async fn open_hosted(url: &str, key_file: &Path) -> anyhow::Result<AccountService> {
     ensure!(key_file.exists(), "there is no key file {}: give the one of the account services", key_file.display());
@@ -75,25 +149,44 @@ async fn open_hosted(url: &str, key_file: &Path) -> anyhow::Result<AccountServic
     AccountService::open(config, &database, clock::system()).await.context("cannot open the database of --database-url")
 }
 
+async fn mail_test(to: &str, settings: &MailSettings, data_dir: &Path) -> anyhow::Result<Value> {
+    let way = match settings {
+        MailSettings::Directory(_) => {
+            ensure!(cloud::has_database(data_dir)?, "{}", no_cloud(data_dir));
+            "written_to"
+        }
+        MailSettings::Server { .. } => "taken_by",
+    };
+    let place = try_mail(settings, to, clock::system()).await.context("the mail did not leave")?;
+    Ok(json!({"to": to, way: place}))
+}
+
 /// Who is at the command line, as far as the environment tells. Whoever can write the database could claim anything; this
 /// is for honest people who want to know later which of them it was.
 fn who_is_here() -> String {
     let named = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(|name| std::env::var(name).ok());
     let plain = |name: &String| (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
-    named.filter(plain).unwrap_or_else(|| "somebody".into())
+    named.filter(plain).unwrap_or_else(|| match rustix::process::getuid() {
+        root if root.is_root() => "root".into(),
+        user => format!("uid-{}", user.as_raw()),
+    })
+}
+
+async fn new_user(accounts: &AccountService, email: &str, password: &str) -> anyhow::Result<Value> {
+    let id = accounts.create_user(email, password).await?;
+    Ok(json!({"account_id": id, "email": email}))
 }
 
 async fn user(accounts: &AccountService, verb: UserVerb) -> anyhow::Result<Value> {
     match verb {
-        UserVerb::Create { email, password_stdin: _ } => {
-            let id = accounts.create_user(&email, &password_from_stdin()?).await?;
-            Ok(json!({"account_id": id, "email": email}))
-        }
+        UserVerb::Create { .. } => unreachable!("what adds something is asked for in its own way"),
         UserVerb::List => Ok(serde_json::to_value(accounts.list_users().await?)?),
         UserVerb::Show(who) => Ok(serde_json::to_value(accounts.show_user(who.text()).await?)?),
         UserVerb::Suspend(who) => suspend(accounts, &who, true).await,
         UserVerb::Resume(who) => suspend(accounts, &who, false).await,
-        UserVerb::Delete(who) => {
+        UserVerb::Delete { who, yes } => {
+            let gone = format!("This deletes {} and everything that is kept about them.", who.text());
+            ensure!(yes || terminal::agrees(&gone)?, "nothing was deleted");
             accounts.delete_user(who.text()).await?;
             Ok(about(&who, "deleted", true.into()))
         }
@@ -113,17 +206,11 @@ async fn suspend(accounts: &AccountService, who: &Who, suspended: bool) -> anyho
     Ok(about(who, "suspended", suspended.into()))
 }
 
-fn about(who: &Who, what: &str, value: Value) -> Value {
+pub(crate) fn about(who: &Who, what: &str, value: Value) -> Value {
     let mut answer = json!({});
     answer[if who.email.is_some() { "email" } else { "account_id" }] = who.text().into();
     answer[what] = value;
     answer
-}
-
-fn password_from_stdin() -> anyhow::Result<String> {
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).context("cannot read the password from standard input")?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 async fn home(accounts: &AccountService, verb: HomeVerb) -> anyhow::Result<Value> {
@@ -160,30 +247,18 @@ async fn pause(accounts: &AccountService, home: &str, paused: bool) -> anyhow::R
     Ok(json!({"home": home, "paused": paused}))
 }
 
+async fn new_client(accounts: &AccountService, new: NewClient) -> anyhow::Result<Value> {
+    let created = accounts.create_client(new).await?;
+    let mut answer = describe(&created.client)?;
+    if let Some(secret) = created.client_secret {
+        answer["client_secret"] = secret.into();
+    }
+    Ok(answer)
+}
+
 async fn client(accounts: &AccountService, verb: ClientVerb) -> anyhow::Result<Value> {
     match verb {
-        ClientVerb::Create { client_id, redirect_uri, public, require_pkce, require_dpop, settings } => {
-            let jwks = jwks(&settings)?;
-            let new = NewClient {
-                client_id,
-                name: settings.name,
-                redirect_uris: redirect_uri,
-                post_logout_redirect_uris: settings.post_logout_redirect_uri,
-                require_pkce,
-                public,
-                access_token_seconds: settings.access_token_seconds,
-                rotation: None,
-                jwks,
-                own_scopes: settings.own_scope,
-                require_dpop,
-            };
-            let created = accounts.create_client(new).await?;
-            let mut answer = describe(&created.client)?;
-            if let Some(secret) = created.client_secret {
-                answer["client_secret"] = secret.into();
-            }
-            Ok(answer)
-        }
+        ClientVerb::Create { .. } => unreachable!("what adds something is asked for in its own way"),
         ClientVerb::List => accounts.list_clients().await?.iter().map(describe).collect(),
         ClientVerb::Show { client_id } => describe(&accounts.show_client(&client_id).await?),
         ClientVerb::Update { client_id, redirect_uri, require_pkce, require_dpop, settings } => {

@@ -1,17 +1,18 @@
 //! `ma-cloud admin plan` and `ma-cloud admin link-attempts`.
 
 use macloud_account_service::AccountService;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::admin::about;
 use crate::cli::PlanVerb;
 
 /// Plans.
 pub(crate) async fn plan(accounts: &AccountService, verb: PlanVerb) -> anyhow::Result<Value> {
     match verb {
         PlanVerb::List => Ok(serde_json::to_value(accounts.list_plans().await?)?),
-        PlanVerb::Set { email, plan } => {
-            accounts.set_plan(&email, Some(plan.as_str()).filter(|plan| *plan != "default")).await?;
-            Ok(json!({"email": email, "plan": plan}))
+        PlanVerb::Set { who, plan } => {
+            accounts.set_plan(who.text(), Some(plan.as_str()).filter(|plan| *plan != "default")).await?;
+            Ok(about(&who, "plan", plan.into()))
         }
     }
 }

@@ -6,12 +6,15 @@ mod admin;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
+use macloud_connector::connector::ma_url;
 use macloud_service_kit::telemetry::TelemetryArgs;
+use url::Url;
 
 pub use self::admin::{
-    AdminArgs, AdminSubject, AuditArgs, ClientSettings, ClientVerb, HomeVerb, KeysVerb, PlanVerb, SkillKeysVerb,
-    UserVerb, Who,
+    AdminArgs, AdminSubject, AuditArgs, ClientSettings, ClientVerb, HomeVerb, KeysVerb, MailVerb, PlanVerb,
+    SkillKeysVerb, UserVerb, Who,
 };
 
 /// Voice control for Music Assistant: the whole cloud in one program.
@@ -75,7 +78,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// Certificate chain (PEM) to serve TLS with. Without it, put a TLS proxy in front or stay on loopback.
+    /// Certificate chain (PEM) to serve TLS with, read again on SIGHUP. Without it, put a TLS proxy in front or stay on loopback.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
 
@@ -128,7 +131,7 @@ pub struct ServeArgs {
 #[derive(Debug, Args, Clone)]
 pub struct AlexaArgs {
     /// Id of the skill whose custom requests are accepted; several may be given. Without one, custom requests are refused.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
     pub alexa_skill_id: Vec<String>,
 
     /// Client id for Login with Amazon, from the skill's permissions page. Without it, state reports stay off.
@@ -215,9 +218,9 @@ pub enum HomeTiming {
 /// Settings of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Use this Music Assistant (ws://HOST:8095/ws) instead of the simulated one. It will really play.
-    #[arg(long, value_name = "URL", requires = "ma_token_file")]
-    pub ma_url: Option<String>,
+    /// Use this Music Assistant (http://HOST:8095) instead of the simulated one. It will really play.
+    #[arg(long, value_name = "URL", requires = "ma_token_file", value_parser = ma_url)]
+    pub ma_url: Option<Url>,
 
     /// File with a long-lived token for it.
     #[arg(long, value_name = "FILE", requires = "ma_url")]

@@ -104,7 +104,7 @@ impl Cloud {
         accounts.limits = limits;
         accounts.operator = operator;
         accounts.identity_providers = identity_providers.read()?;
-        accounts.mail = mail.settings(&data_dir).context("cannot read --mail-server-file")?;
+        accounts.mail = mail.settings(&data_dir)?;
         accounts.commands_per_minute = commands_per_minute;
         accounts.plans = plans;
         accounts.billing = billing.settings().context("cannot read --billing-webhook-secret-file")?;
@@ -193,6 +193,7 @@ pub fn prepare_data_dir(data_dir: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(data_dir)
         .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+    has_database(data_dir)?;
     let key_file = key_file(data_dir);
     // A fresh one in its place would only hide what is wrong.
     ensure!(
@@ -201,6 +202,27 @@ pub fn prepare_data_dir(data_dir: &Path) -> anyhow::Result<()> {
         key_file.display()
     );
     make_private(&database_file(data_dir))
+}
+
+/// Whether there is a database in this data directory.
+///
+/// # Errors
+/// When this user may not know, or not use it.
+pub fn has_database(data_dir: &Path) -> anyhow::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    match std::fs::OpenOptions::new().read(true).write(true).open(database_file(data_dir)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            let owner = std::fs::metadata(data_dir).map(|directory| directory.uid());
+            let remedy =
+                owner.map(|uid| format!("; it belongs to another user: put sudo -u '#{uid}' before the command"));
+            let remedy = remedy.unwrap_or_default();
+            Err(error)
+                .with_context(|| format!("this user may not use the data directory {}{remedy}", data_dir.display()))
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot use the data directory {}", data_dir.display())),
+    }
 }
 
 fn holds_data(data_dir: &Path) -> bool {

@@ -12,6 +12,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use macloud_connector::connector::websocket_url;
 use macloud_service_kit::http::Server;
 use macloud_service_kit::lifecycle::stop_on_signals;
 
@@ -40,7 +41,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     };
     narrator.say("MA Cloud: the whole chain on this machine\n");
     let music = match (args.ma_url, args.ma_token_file) {
-        (Some(url), Some(token_file)) => Music::Real { url, token_file },
+        (Some(url), Some(token_file)) => Music::Real { url: websocket_url(&url).into(), token_file },
         _ => Music::simulated(),
     };
     let config = StageConfig { listen: args.listen, music, ..StageConfig::default() };

@@ -20,7 +20,11 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+async fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
+    if matches!(cli.verb, Verb::Demo(_)) && cli.telemetry.log == telemetry::USUAL_LOG {
+        // Between the steps that it tells of, only what is wrong has a place.
+        cli.telemetry.log = "warn".into();
+    }
     let _telemetry = telemetry::init(&cli.telemetry, "ma-cloud")?;
     match cli.verb {
         Verb::Serve(args) => serve::run(*args).await.map(|()| ExitCode::SUCCESS),

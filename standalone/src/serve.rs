@@ -1,5 +1,6 @@
 //! `ma-cloud serve`: the cloud on one address, until it is told to stop.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// # Errors
 /// When a setting is unusable, an address cannot be bound or the data directory cannot be opened.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let metrics = Metrics::install()?;
+    let metrics = Metrics::install("ma-cloud")?;
     let certificate = match (&args.tls_cert, &args.tls_key) {
         (Some(chain), Some(key)) => {
             Some(Certificate::load(chain, key).context("--tls-cert and --tls-key cannot be used")?)
@@ -39,8 +40,15 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         _ => None,
     };
     let open_files = raise_open_file_limit();
-    let mut listener = Server::bind(args.listen, certificate.clone()).await.with_context(|| {
-        format!("cannot listen on {}: stop what uses it, or give another with --listen", args.listen)
+    let bound = Server::bind(args.listen, certificate.clone()).await;
+    let mut listener = bound.map_err(|error| {
+        let remedy = match error.kind() {
+            ErrorKind::PermissionDenied => "this user may not use ports below 1024: allow it (CAP_NET_BIND_SERVICE), or give a higher one with --listen",
+            ErrorKind::AddrInUse => "stop what uses it, or give another with --listen",
+            _ => "give another with --listen",
+        };
+        let told = format!("cannot listen on {}: {remedy}", args.listen);
+        anyhow::Error::new(error).context(told)
     })?;
     if args.behind_proxy || args.listen.ip().is_loopback() {
         listener = listener.behind_proxy();
@@ -145,6 +153,9 @@ fn public_url(args: &ServeArgs, address: SocketAddr) -> anyhow::Result<String> {
 fn skill_config(args: &AlexaArgs, is_private: bool) -> anyhow::Result<SkillConfig> {
     let deadline = Duration::from_millis(args.directive_budget_ms);
     let mut config = SkillConfig { deadline, ..SkillConfig::default() };
+    if args.alexa_skill_id.is_empty() {
+        tracing::warn!("no --alexa-skill-id: requests of a skill's custom part (\"Alexa, ask …\") are refused");
+    }
     config.verify.application_ids.clone_from(&args.alexa_skill_id);
     config.verify.dangerous = dangerous(args, is_private)?;
     Ok(config)

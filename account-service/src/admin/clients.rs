@@ -123,6 +123,48 @@ pub struct CreatedClient {
     pub client_secret: Option<String>,
 }
 
+/// Whether there can be such a client.
+///
+/// # Errors
+/// What [`AccountService::create_client`] would say before it looks at the database.
+pub fn check_new_client(new: NewClient) -> Result<(), AdminError> {
+    client_to_be(new, 3600, 0).map(drop)
+}
+
+fn client_to_be(new: NewClient, default_seconds: u32, now: i64) -> Result<(Client, Option<Secret>), AdminError> {
+    check_client_id(&new.client_id)?;
+    let rotation = new.rotation.unwrap_or(if new.public { Rotation::Strict } else { Rotation::Overlap });
+    if new.public && rotation == Rotation::Overlap {
+        return Err(AdminError::Rotation);
+    }
+    let keys = new.jwks.clone().map(parse_keys).transpose()?;
+    let secret = (!new.public && keys.is_none()).then(|| Secret::new(Kind::Client));
+    let credentials = match (keys, &secret) {
+        (Some(_), _) if new.public => {
+            return Err(AdminError::Combination("a client with keys is not public: leave --public away"));
+        }
+        (Some(keys), _) => Credentials::Keys(keys),
+        (None, Some(secret)) => Credentials::Secret { hash: secret.hash(), old: None },
+        (None, None) => Credentials::None,
+    };
+    let default_seconds = if new.own_scopes.is_empty() { default_seconds } else { OPERATOR_TOKEN_SECONDS };
+    let client = Client {
+        name: new.name.unwrap_or_else(|| guess_name(&new.client_id, &new.redirect_uris)),
+        credentials,
+        require_pkce: new.require_pkce || new.public,
+        require_dpop: new.require_dpop,
+        rotation,
+        access_token_seconds: new.access_token_seconds.unwrap_or(default_seconds).into(),
+        redirect_uris: new.redirect_uris,
+        post_logout_redirect_uris: new.post_logout_redirect_uris,
+        own_scopes: new.own_scopes.join(" "),
+        created_at: now,
+        id: new.client_id,
+    };
+    check_client(&client)?;
+    Ok((client, secret))
+}
+
 impl AccountService {
     /// Register a client.
     ///
@@ -130,7 +172,8 @@ impl AccountService {
     /// See [`AdminError`].
     pub async fn create_client(&self, new: NewClient) -> Result<CreatedClient, AdminError> {
         let act = Act::new("client.create").on(&new.client_id);
-        let (client, secret) = match self.client_to_be(new) {
+        let default_seconds = self.shared.config.lives.default_access_token_seconds;
+        let (client, secret) = match client_to_be(new, default_seconds, self.shared.now()) {
             Ok(client) => client,
             Err(error) => return Err(self.refused(&act, error).await),
         };
@@ -142,44 +185,6 @@ impl AccountService {
         };
         self.finish(tx, &act, outcome).await?;
         Ok(CreatedClient { client, client_secret: secret.map(Secret::into_string) })
-    }
-
-    fn client_to_be(&self, new: NewClient) -> Result<(Client, Option<Secret>), AdminError> {
-        let shared = &self.shared;
-        check_client_id(&new.client_id)?;
-        let rotation = new.rotation.unwrap_or(if new.public { Rotation::Strict } else { Rotation::Overlap });
-        if new.public && rotation == Rotation::Overlap {
-            return Err(AdminError::Rotation);
-        }
-        let keys = new.jwks.clone().map(parse_keys).transpose()?;
-        let secret = (!new.public && keys.is_none()).then(|| Secret::new(Kind::Client));
-        let credentials = match (keys, &secret) {
-            (Some(_), _) if new.public => {
-                return Err(AdminError::Combination("a client with keys is not public: leave --public away"));
-            }
-            (Some(keys), _) => Credentials::Keys(keys),
-            (None, Some(secret)) => Credentials::Secret { hash: secret.hash(), old: None },
-            (None, None) => Credentials::None,
-        };
-        let default_seconds = match new.own_scopes.is_empty() {
-            true => shared.config.lives.default_access_token_seconds,
-            false => OPERATOR_TOKEN_SECONDS,
-        };
-        let client = Client {
-            name: new.name.unwrap_or_else(|| guess_name(&new.client_id, &new.redirect_uris)),
-            credentials,
-            require_pkce: new.require_pkce || new.public,
-            require_dpop: new.require_dpop,
-            rotation,
-            access_token_seconds: new.access_token_seconds.unwrap_or(default_seconds).into(),
-            redirect_uris: new.redirect_uris,
-            post_logout_redirect_uris: new.post_logout_redirect_uris,
-            own_scopes: new.own_scopes.join(" "),
-            created_at: shared.now(),
-            id: new.client_id,
-        };
-        check_client(&client)?;
-        Ok((client, secret))
     }
 
     /// All clients.

@@ -41,6 +41,16 @@ pub struct UserDetails {
     pub sessions: i64,
 }
 
+/// Whether there can be such an account: its address, as it is kept.
+///
+/// # Errors
+/// What [`AccountService::create_user`] would say before it looks at the database.
+pub fn check_new_user(email: &str, password: &str) -> Result<String, AdminError> {
+    let email = passwords::normalise_email(email).ok_or(AdminError::Email)?;
+    passwords::check_form(password, &email)?;
+    Ok(email)
+}
+
 impl AccountService {
     /// Create an account.
     ///
@@ -63,8 +73,7 @@ impl AccountService {
     }
 
     async fn prepare(&self, email: &str, password: &str) -> Result<(String, String), AdminError> {
-        let email = passwords::normalise_email(email).ok_or(AdminError::Email)?;
-        passwords::check_form(password, &email)?;
+        let email = check_new_user(email, password)?;
         let hash = self.shared.passwords.hash(password).await?;
         Ok((email, hash))
     }

@@ -14,16 +14,27 @@ pub(super) fn of(answer: &Value) -> String {
 }
 
 fn lines(fields: &Map<String, Value>) -> String {
-    let width = fields.keys().map(|name| name.chars().count()).max().unwrap_or_default();
-    let line = |(name, value): (&String, &Value)| {
-        format!("{:<width$}  {}", label(name), plain(name, value)).trim_end().to_owned()
-    };
-    let mut text = fields.iter().map(line).collect::<Vec<_>>().join("\n");
+    // What has nothing to say only takes room, unless nothing else is there.
+    let mut said: Vec<(&str, String)> = fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), plain(name, value)))
+        .filter(|(_, text)| !text.is_empty())
+        .collect();
+    if said.is_empty() {
+        said = fields.keys().map(|name| (name.as_str(), "none".into())).collect();
+    }
+    said.sort_by_key(|(name, _)| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+    let width = said.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    let lines = said.iter().map(|(name, text)| format!("{:<width$}  {text}", label(name)));
+    let mut text = lines.collect::<Vec<_>>().join("\n");
     if fields.contains_key("client_secret") {
         text.push_str("\n\nThe secret is shown this once, and only a hash of it is kept: store it now.");
     }
     text
 }
+
+/// What a thing is called comes before what it is.
+const FIRST: [&str; 3] = ["client_id", "client_secret", "email"];
 
 fn table(items: &[Value]) -> String {
     let rows: Vec<&Map<String, Value>> = items.iter().filter_map(Value::as_object).collect();
@@ -54,6 +65,7 @@ fn plain(name: &str, value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Bool(true) => "yes".into(),
         Value::Bool(false) => "no".into(),
+        Value::Number(number) if name.ends_with("_from") && number.as_i64() == Some(0) => "the start".into(),
         Value::Number(number) if is_time => number.as_i64().map_or_else(|| number.to_string(), when::text),
         Value::Array(items) => items.iter().map(|item| plain(name, item)).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
@@ -81,8 +93,16 @@ mod tests {
 
     #[test]
     fn a_secret_comes_with_a_warning_and_a_number_stays_a_number() {
-        let text = of(&json!({ "client_id": "a", "client_secret": "mcs_x", "access_token_seconds": 3600 }));
+        let text = of(&json!({ "access_token_seconds": 3600, "client_id": "a", "client_secret": "mcs_x", "keys": [] }));
         assert!(text.contains("access token seconds  3600") && text.ends_with("store it now."), "{text}");
+        assert!(text.starts_with("client id             a\nclient secret         mcs_x\n"), "{text}");
+        assert!(!text.contains("keys"), "what is empty takes no room: {text}");
         assert!(!of(&json!({ "client_id": "a" })).contains("secret"));
+    }
+
+    #[test]
+    fn nothing_and_no_time_have_words_of_their_own() {
+        assert_eq!(of(&json!({ "dropped": [] })), "dropped  none");
+        assert_eq!(of(&json!({ "use_from": 0 })), "use from  the start");
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use macloud_account_service::MailArgs;
 
 use super::DataArgs;
 
@@ -45,6 +46,9 @@ pub enum AdminSubject {
     /// What accounts may use.
     #[command(subcommand)]
     Plan(PlanVerb),
+    /// How mail leaves.
+    #[command(subcommand)]
+    Mail(MailVerb),
     /// Attempts to link an app: how far each came and what stopped it.
     LinkAttempts {
         /// At most so many, the newest first, 1 to 1000.
@@ -68,10 +72,26 @@ pub enum PlanVerb {
     List,
     /// Give a person a plan, whatever they pay for. It counts within seconds.
     Set {
-        /// Their e-mail address.
-        email: String,
+        /// Whose.
+        #[command(flatten)]
+        who: Who,
         /// The plan's name, as `serve --plan` has it; `default` takes back what was given.
+        #[arg(long, value_name = "NAME")]
         plan: String,
+    },
+}
+
+/// How mail leaves.
+#[derive(Debug, Subcommand)]
+pub enum MailVerb {
+    /// Send a mail now, the way that `serve` would with the same settings, and say what is wrong.
+    Test {
+        /// To this address.
+        #[arg(long, value_name = "EMAIL")]
+        to: String,
+        /// The settings of `serve`.
+        #[command(flatten)]
+        mail: MailArgs,
     },
 }
 
@@ -85,14 +105,6 @@ pub enum SkillKeysVerb {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-}
-
-impl AdminSubject {
-    /// Whether this adds something, so that it may be the first thing that is ever done with a data directory.
-    #[must_use]
-    pub const fn creates(&self) -> bool {
-        matches!(self, Self::User(UserVerb::Create { .. }) | Self::Client(ClientVerb::Create { .. }))
-    }
 }
 
 /// Whom an operator means.
@@ -123,7 +135,7 @@ pub enum UserVerb {
         /// Their e-mail address.
         #[arg(long)]
         email: String,
-        /// Read the password from standard input, up to the first line end.
+        /// Read the password from standard input, up to the first line end. At a terminal you are asked for it.
         #[arg(long, required = true)]
         password_stdin: bool,
     },
@@ -135,8 +147,15 @@ pub enum UserVerb {
     Suspend(Who),
     /// Undo a suspension.
     Resume(Who),
-    /// Delete a person and everything that is kept about them. There is no way back.
-    Delete(Who),
+    /// Delete a person and everything that is kept about them. There is no way back; at a terminal you are asked first.
+    Delete {
+        /// Whom.
+        #[command(flatten)]
+        who: Who,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Turn off the second step of signing in, for somebody who lost both phone and recovery codes. Make sure who asks.
     ResetSecondStep(Who),
     /// Sign a person out of every browser. Linked apps and homes keep working.

@@ -48,7 +48,7 @@ async fn a_song_title_is_seen_at_the_two_ends_only() {
         .with_env_filter("trace,tungstenite=debug,tokio_tungstenite=debug")
         .with_writer(log.clone())
         .init();
-    let metrics = Metrics::install().unwrap();
+    let metrics = Metrics::install("ma-cloud").unwrap();
     let redis = RedisMonitor::start();
 
     let library = Library::from_json(
@@ -67,6 +67,7 @@ async fn a_song_title_is_seen_at_the_two_ends_only() {
     let rendered = metrics.render().unwrap();
     stage.strike().await;
 
+    assert!(rendered.contains(r#"service_name="ma-cloud""#), "whose metrics are these?");
     let logged = log.0.lock().unwrap().clone();
     assert!(logged.len() > 1000, "the log was captured");
     let link = gate.passed();

@@ -1,7 +1,8 @@
 //! The two programs as somebody runs them: flags, environment, files, output and exit codes.
 
+use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use macloud_standalone::demo::browser::Browser;
 
@@ -92,6 +93,14 @@ fn mistakes_on_the_command_line_are_named() {
         (&["serve", "--code-seconds", "0"], "invalid value '0' for '--code-seconds <SECONDS>': 0 is not in 1..=600"),
         (&["serve", "--default-access-token-seconds", "359"], "360..=2592000"),
         (&["demo", "--ma-url", "ws://127.0.0.1:1/ws"], "--ma-token-file"),
+        (&["demo", "--ma-url", "ftp://127.0.0.1:1", "--ma-token-file", "t"], "http://HOST:8095"),
+        (&["serve", "--alexa-skill-id", ""], "--alexa-skill-id"),
+        (&["serve", "--tls-cert", "empty.pem", "--tls-key", "empty.pem"], "empty.pem holds no certificate"),
+        (&["serve", "--mail-server-file", "nowhere", "--mail-from", "a@example.org"], "--mail-server-file nowhere"),
+        (
+            &["admin", "mail", "test", "--to", "ann@example.org", "--data-dir", "nowhere"],
+            "there is no MA Cloud database",
+        ),
         (&["--config", "/nonexistent/file.toml", "serve"], "/nonexistent/file.toml"),
         (&["admin", "client", "create", "--client-id", "a b", "--redirect-uri", "https://x.example/"], "client id"),
         (&["serve", "--listen", "0.0.0.0:0", "--behind-proxy"], "--client-address-header"),
@@ -141,6 +150,7 @@ fn mistakes_on_the_command_line_are_named() {
             "/nonexistent/t",
         ),
     ];
+    std::fs::write(scratch.0.join("empty.pem"), "").unwrap();
     for (args, expected) in cases {
         let output = run(ma_cloud().args(*args).current_dir(&scratch.0), "");
         assert!(!output.status.success(), "{args:?} succeeded");
@@ -157,8 +167,13 @@ fn the_demo_says_what_is_wrong_with_a_music_assistant() {
     std::fs::write(&token, "not-the-token").unwrap();
     let mut home = Running::start(ma_cloud().args(["home", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]));
     let real = home.until("listening")["ws_url"].as_str().unwrap().to_owned();
-    let cases =
-        [("ws://127.0.0.1:1/ws", "Music Assistant does not answer"), (&real, "Music Assistant refuses the token")];
+    // As the browser has it, and as its API does.
+    let in_browser = real.replace("ws://", "http://").replace("/ws", "");
+    let cases = [
+        ("127.0.0.1:1", "Music Assistant does not answer"),
+        (&real, "Music Assistant refuses the token"),
+        (&in_browser, "Music Assistant refuses the token"),
+    ];
     for (url, expected) in cases {
         let output =
             run(ma_cloud().args(["demo", "--once", "--json", "--ma-url", url, "--ma-token-file"]).arg(&token), "");
@@ -259,11 +274,150 @@ fn admin_verbs_do_not_make_a_cloud_where_none_is_unless_they_create() {
         assert!(said.contains("mistyped") && said.contains("ma-cloud serve"), "{said}");
         assert!(!mistyped.exists(), "{verb:?} made something");
     }
+    for impossible in [
+        &["user", "create", "--email", "nonsense", "--password-stdin"][..],
+        &["client", "create", "--client-id", "a b", "--redirect-uri", "https://x.example/"],
+        &["client", "create", "--client-id", "a", "--redirect-uri", "http://x.example/"],
+    ] {
+        assert_eq!(admin(impossible).status.code(), Some(1), "{impossible:?}");
+        assert!(!mistyped.exists(), "{impossible:?} made something");
+    }
+    let mut short = ma_cloud();
+    short
+        .args(["admin", "user", "create", "--email", "ann@example.org", "--password-stdin", "--data-dir"])
+        .arg(&mistyped);
+    assert_eq!(run(&mut short, "short\n").status.code(), Some(1));
+    assert!(!mistyped.exists(), "a password that is too short made something");
     let made = admin(&["user", "create", "--email", "ann@example.org", "--password-stdin"]);
     assert!(made.status.success() && String::from_utf8_lossy(&made.stderr).contains("making one"));
+    for created in [made, admin(&["user", "create", "--email", "ben@example.org", "--password-stdin"])] {
+        let said = String::from_utf8_lossy(&created.stdout).into_owned();
+        assert!(said.contains(mistyped.join("ma-cloud.sqlite").to_str().unwrap()), "{said}");
+    }
     assert!(String::from_utf8_lossy(&admin(&["user", "list"]).stdout).contains("ann@example.org"));
     let rotated = json(&admin(&["keys", "rotate", "--json"]));
     let listed = json(&admin(&["keys", "list", "--json"]));
     assert_eq!((listed[0]["signs"].as_bool(), listed[1]["signs"].as_bool()), (Some(true), Some(false)));
     assert_eq!(listed[1]["id"], rotated["key_id"]);
+}
+
+/// Somebody who may look into nothing of ours, if there can be one: only root can become another user.
+fn as_somebody_else(command: &mut Command) -> Option<&mut Command> {
+    use std::os::unix::process::CommandExt as _;
+    let is_root = rustix::process::geteuid().is_root();
+    is_root.then(|| command.uid(65_534).gid(65_534).current_dir("/"))
+}
+
+#[test]
+fn a_data_directory_of_another_user_is_not_taken_for_an_empty_one() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scratch = Scratch::new();
+    let program = scratch.0.join("ma-cloud");
+    std::fs::copy(env!("CARGO_BIN_EXE_ma-cloud"), &program).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&scratch.0, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let data = scratch.0.join("data");
+    let mut cloud = Running::start(&mut serve(&data));
+    cloud.until("listening");
+    assert!(cloud.terminate().success());
+    for verb in [
+        &["admin", "user", "list"][..],
+        &["admin", "user", "create", "--email", "ann@example.org", "--password-stdin"],
+        &["serve", "--listen", "127.0.0.1:0"],
+    ] {
+        let mut command = Command::new(&program);
+        command.args(verb).arg("--data-dir").arg(&data);
+        let Some(command) = as_somebody_else(&mut command) else { return };
+        let refused = run(command, "long enough\n");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains("sudo -u '#0'") && !said.contains("there is no MA Cloud"), "{said}");
+    }
+}
+
+#[test]
+fn a_mail_server_that_is_away_is_found_out_before_anybody_waits_for_a_code() {
+    let scratch = Scratch::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let file = scratch.0.join("mail-server");
+    std::fs::write(&file, format!("smtps://user:secret-word@{free}")).unwrap();
+    let with_mail = |command: &mut Command| {
+        let mail = ["--mail-from", "cloud@example.org", "--mail-server-file", file.to_str().unwrap()];
+        run(command.args(mail), "")
+    };
+    let tried = with_mail(ma_cloud().args(["admin", "mail", "test", "--to", "ann@example.org"]));
+    let said = String::from_utf8_lossy(&tried.stderr).into_owned();
+    assert_eq!(tried.status.code(), Some(1), "{said}");
+    assert!(said.contains(&free.to_string()) && said.contains("no connection"), "{said}");
+    assert!(!said.contains("secret-word"), "{said}");
+
+    let data = scratch.0.join("data");
+    json(&run(
+        ma_cloud()
+            .args(["admin", "client", "create", "--json", "--client-id", "a", "--redirect-uri", "https://x.example/"])
+            .arg("--data-dir")
+            .arg(&data),
+        "",
+    ));
+    let written = run(
+        ma_cloud().args(["admin", "mail", "test", "--json", "--to", "ann@example.org", "--data-dir"]).arg(&data),
+        "",
+    );
+    let path = json(&written)["written_to"].as_str().unwrap().to_owned();
+    assert!(std::fs::read_to_string(path).unwrap().contains("To: ann@example.org"));
+}
+
+/// A terminal, and a program with it as its standard input. What the person there sees comes out of the first.
+fn at_a_terminal(command: &mut Command) -> (std::fs::File, std::process::Child) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&person).unwrap();
+    unlockpt(&person).unwrap();
+    let name = ptsname(&person, Vec::new()).unwrap();
+    let terminal = std::fs::OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let child = command.stdin(terminal.try_clone().unwrap()).stdout(Stdio::piped()).stderr(terminal).spawn().unwrap();
+    (person.into(), child)
+}
+
+/// What stands on the terminal once this has appeared there.
+fn shown(terminal: &mut std::fs::File, until: &str) -> String {
+    let mut text = String::new();
+    while !text.contains(until) {
+        let mut part = [0; 256];
+        let count = terminal.read(&mut part).unwrap();
+        text.push_str(&String::from_utf8_lossy(&part[..count]));
+    }
+    text
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked_and_their_password_is_not_shown() {
+    let scratch = Scratch::new();
+    let data = scratch.0.join("data");
+    let admin = |args: &[&str]| {
+        let mut command = ma_cloud();
+        command.arg("admin").args(args).arg("--data-dir").arg(&data).args(["--log", "error"]);
+        command
+    };
+    let mut create = admin(&["user", "create", "--email", EMAIL, "--password-stdin"]);
+    let (mut terminal, mut child) = at_a_terminal(&mut create);
+    drop(create);
+    shown(&mut terminal, "Password");
+    writeln!(terminal, "{PASSWORD}").unwrap();
+    assert!(child.wait().unwrap().success());
+    let mut after = [0; 1024];
+    let count = terminal.read(&mut after).unwrap_or_default();
+    let after = String::from_utf8_lossy(&after[..count]).into_owned();
+    assert!(!after.contains(PASSWORD), "{after}");
+
+    let is_there = || String::from_utf8_lossy(&run(&mut admin(&["user", "list"]), "").stdout).contains(EMAIL);
+    for (answer, stays) in [("no", true), ("yes", false)] {
+        let mut delete = admin(&["user", "delete", "--email", EMAIL]);
+        let (mut terminal, mut child) = at_a_terminal(&mut delete);
+        drop(delete);
+        shown(&mut terminal, "Type yes");
+        writeln!(terminal, "{answer}").unwrap();
+        assert_eq!(child.wait().unwrap().success(), !stays);
+        assert_eq!(is_there(), stays);
+    }
 }
