@@ -101,6 +101,16 @@ impl Shared {
         self.clock.unix_seconds() as i64
     }
 
+    /// What to type beside Music Assistant to connect a home with this cloud.
+    pub(crate) fn pair_command(&self) -> String {
+        format!("ma-connector pair --cloud {}", self.issuer)
+    }
+
+    /// Whether this cloud has an app to link yet. While nobody can tell, it has.
+    pub(crate) async fn has_app_to_link(&self) -> bool {
+        clients::any_to_link(&self.db).await.unwrap_or(true)
+    }
+
     /// The absolute URL of a path of ours.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)

@@ -1,7 +1,8 @@
 # Linked apps.
 apps-title = Verbundene Apps
 apps-empty-title = Keine App verbunden
-apps-empty = Aktiviere in der Alexa-App den Skill „Music Assistant“ und melde dich dort mit diesem Konto an. Dann erscheint er hier.
+apps-empty = Aktiviere in der Alexa-App den Music-Assistant-Skill dieser MA Cloud und melde dich dort mit diesem Konto an. Dann erscheint er hier.
+apps-none = Noch gibt es nichts zu verbinden: Für diese MA Cloud ist noch kein Skill eingerichtet. Das macht, wer sie betreibt.
 apps-linked = Verbunden
 apps-used = Zuletzt benutzt
 apps-never = noch nie

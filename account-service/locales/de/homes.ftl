@@ -2,7 +2,7 @@
 homes-title = Mein Zuhause
 homes-connect = Zuhause verbinden
 homes-empty-title = Noch kein Zuhause
-homes-empty = Zwei Schritte, und deine Musik hört auf dich: Starte <code>ma-connector pair</code> neben Music Assistant und gib dann den Code ein, der dort erscheint.
+homes-empty = Zwei Schritte, und deine Musik hört auf dich: Starte auf dem Rechner, auf dem Music Assistant läuft, <code>{ $command }</code>. Gib dann den Code ein, der dort erscheint.
 homes-empty-button = Code eingeben
 homes-waiting = Wartet auf deinen Connector
 homes-waiting-note = Du hast dieses Zuhause erlaubt. Sein Connector holt sich den Schlüssel in wenigen Sekunden; lade die Seite dann neu. Ändert sich nichts, sieh nach, ob <code>ma-connector pair</code> noch läuft, oder starte es noch einmal.

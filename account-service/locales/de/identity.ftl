@@ -57,6 +57,7 @@ identity-passkeys-have = Deine Passkeys
 identity-passkeys-none = Du hast noch keinen.
 identity-passkeys-add = Passkey hinzufügen
 identity-passkeys-missing = Dieser Browser kann hier keine Passkeys anlegen, oder Skripte sind abgeschaltet. Auf einem anderen Gerät geht es vielleicht.
+identity-passkeys-no-name = Diese MA Cloud hat statt eines Namens nur eine Nummer als Adresse, und Passkeys brauchen einen Namen. Deshalb gibt es hier keine, auf keinem Gerät.
 identity-passkey-name = Name
 identity-passkey-example = Mein Telefon
 identity-passkey-unnamed = Mein Passkey

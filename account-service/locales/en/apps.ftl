@@ -1,7 +1,8 @@
 # Linked apps.
 apps-title = Linked apps
 apps-empty-title = No app is linked
-apps-empty = Enable the Music Assistant skill in the Alexa app and sign in there with this account. Then it appears here.
+apps-empty = In the Alexa app, enable the Music Assistant skill of this MA Cloud and sign in there with this account. Then it appears here.
+apps-none = There is nothing to link yet: whoever runs this MA Cloud has not set up a skill for it.
 apps-linked = Linked
 apps-used = Last used
 apps-never = not yet

@@ -2,7 +2,7 @@
 homes-title = My homes
 homes-connect = Connect a home
 homes-empty-title = No home yet
-homes-empty = Two steps, and your music listens to your voice: run <code>ma-connector pair</code> beside Music Assistant, then enter the code that it shows.
+homes-empty = Two steps, and your music listens to your voice: on the machine that runs Music Assistant, run <code>{ $command }</code>. Then enter the code that it shows.
 homes-empty-button = Enter the code
 homes-waiting = Waiting for your connector
 homes-waiting-note = You allowed this home. Its connector picks up its key within seconds; reload this page then. If nothing changes, look whether <code>ma-connector pair</code> is still running, or start it again.

@@ -57,6 +57,7 @@ identity-passkeys-have = Your passkeys
 identity-passkeys-none = You have none yet.
 identity-passkeys-add = Add a passkey
 identity-passkeys-missing = This browser cannot make passkeys here, or scripts are turned off. On another device it may work.
+identity-passkeys-no-name = This MA Cloud is reached by a number instead of a name, and passkeys need a name. So there are none here, on any device.
 identity-passkey-name = Name
 identity-passkey-example = My phone
 identity-passkey-unnamed = Passkey

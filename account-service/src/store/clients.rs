@@ -14,6 +14,8 @@ statements! {
     LIST = "SELECT id, name, secret_hash, require_pkce, rotation, access_token_seconds, redirect_uris, created_at, \
             post_logout_redirect_uris, jwks, old_secret_hash, old_secret_until, own_scopes, require_dpop \
             FROM clients ORDER BY id";
+    /// Somebody a person can link: it has an address that codes may be sent to.
+    TO_LINK = "SELECT id FROM clients WHERE redirect_uris <> '[]' LIMIT 1";
     UPDATE = "UPDATE clients SET name = $2, require_pkce = $3, access_token_seconds = $4, redirect_uris = $5, \
               post_logout_redirect_uris = $6, jwks = $7, own_scopes = $8, require_dpop = $9 WHERE id = $1";
     /// Keeps others from changing it until the transaction ends: a change reads the whole client and writes the whole client.
@@ -275,6 +277,12 @@ pub(crate) async fn by_id_in(tx: &mut Tx, id: &str) -> Result<Option<Client>> {
 pub(crate) async fn list(db: &Db) -> Result<Vec<Client>> {
     let rows: Vec<ClientRow> = db.rows(LIST, values![]).await?;
     rows.into_iter().map(Client::try_from).collect()
+}
+
+/// Whether there is an app to link.
+pub(crate) async fn any_to_link(db: &Db) -> Result<bool> {
+    let row: Option<(String,)> = db.optional(TO_LINK, values![]).await?;
+    Ok(row.is_some())
 }
 
 /// Delete a client and, by cascade, its codes, grants and tokens. Whether it was there.

@@ -23,6 +23,8 @@ const FORM: &str = "apps";
 struct Apps {
     frame: Frame,
     apps: Vec<ShownApp>,
+    /// Whether there is one to link at all.
+    has_app: bool,
 }
 
 /// All that one app may do, however often it was linked.
@@ -52,7 +54,8 @@ async fn try_list(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
         apps.push(shown(&app, used_at, shared.now()));
     }
     let frame = Frame::new(words::say("apps-title"), Some(session)).at(Place::Apps);
-    Ok(page(shared, &visitor, StatusCode::OK, &Apps { frame, apps }))
+    let has_app = shared.has_app_to_link().await;
+    Ok(page(shared, &visitor, StatusCode::OK, &Apps { frame, apps, has_app }))
 }
 
 /// One line per app: the union of what it may do, the first link and the latest use.

@@ -37,6 +37,7 @@ struct Homes {
     frame: Frame,
     homes: Vec<ShownHome>,
     waiting: Vec<WaitingHome>,
+    command: String,
 }
 
 #[derive(Template)]
@@ -49,6 +50,7 @@ struct Home {
     same_name: bool,
     members: Vec<ShownMember>,
     invitations: Vec<ShownInvitation>,
+    command: String,
 }
 
 /// A home, for whoever reaches it.
@@ -141,6 +143,7 @@ async fn try_list(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
         frame: Frame::new(say("homes-title"), Some(session)).at(Place::Homes),
         homes: shown_homes,
         waiting: waiting.collect(),
+        command: shared.pair_command(),
     };
     Ok(page(shared, &visitor, StatusCode::OK, &template))
 }
@@ -172,6 +175,7 @@ async fn try_show(shared: &Shared, id: &str, headers: &HeaderMap) -> Result<Resp
         same_name,
         members,
         invitations,
+        command: shared.pair_command(),
     };
     Ok(page(shared, &visitor, StatusCode::OK, &template))
 }

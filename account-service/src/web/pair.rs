@@ -33,6 +33,7 @@ struct Enter {
     form_token: String,
     typed: String,
     error: Option<String>,
+    command: String,
 }
 
 #[derive(Template)]
@@ -71,6 +72,7 @@ struct Done {
     name: String,
     /// The fingerprint of the hardware that was replaced.
     replaced: Option<String>,
+    has_app: bool,
 }
 
 /// GET `/pair?user_code=…`. Opening the link decides nothing.
@@ -216,6 +218,7 @@ async fn decide(
         allowed,
         name,
         replaced: replaced.map(|home| home.fingerprint),
+        has_app: shared.has_app_to_link().await,
     };
     Ok(page(shared, visitor, StatusCode::OK, &template))
 }
@@ -246,6 +249,7 @@ async fn find(
 
 fn enter(shared: &Shared, visitor: &Visitor, status: StatusCode, typed: String, error: Option<String>) -> Response {
     let frame = Frame::new(words::say("pair-title"), visitor.session.as_ref());
-    let template = Enter { frame, form_token: visitor.form_token(shared, FORM), typed, error };
+    let (form_token, command) = (visitor.form_token(shared, FORM), shared.pair_command());
+    let template = Enter { frame, form_token, typed, error, command };
     page(shared, visitor, status, &template)
 }

@@ -171,6 +171,8 @@ struct Passkeys {
     /// Adding one needs a recent sign-in: better asked before the device made it.
     recent: bool,
     full: bool,
+    /// Whether this cloud has a name that passkeys can be bound to.
+    possible: bool,
     problem: Option<String>,
     done: Option<String>,
 }
@@ -224,6 +226,7 @@ async fn list(
         asked: question.map(|question| asked(shared, visitor, Purpose::Make(account), question)),
         recent,
         full,
+        possible: shared.passkeys.is_some(),
         problem,
         done,
     };

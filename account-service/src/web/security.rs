@@ -37,6 +37,8 @@ struct Security {
     second_step: bool,
     /// Whether there are other providers to sign in with.
     providers: bool,
+    /// Whether this cloud has a name that passkeys can be bound to.
+    passkeys: bool,
     codes_left: i64,
     problem: Option<(&'static str, &'static str)>,
     done: Option<&'static str>,
@@ -85,6 +87,7 @@ pub(super) async fn overview(
         form_token: visitor.form_token(shared, FORM),
         email_verified: account.is_none_or(|account| account.email_verified),
         providers: !shared.providers.is_empty(),
+        passkeys: shared.passkeys.is_some(),
         second_step: totp.is_some_and(|totp| totp.confirmed),
         codes_left: second_factors::codes_left(&shared.db, &session.account_id).await?,
         problem,

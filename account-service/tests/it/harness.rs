@@ -418,7 +418,7 @@ impl Browser<'_> {
         let request = self
             .request(Method::POST, path)
             .header("content-type", "application/x-www-form-urlencoded")
-            .header("origin", ISSUER)
+            .header("origin", self.world.config.public_url.as_str())
             .header("sec-fetch-site", "same-origin")
             .body(Body::from(encode_form(fields)))
             .unwrap();

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use macloud_account_service::Config;
+use macloud_account_service::{Config, NewClient};
 
 use crate::harness::{Authorization, Kind, PASSWORD, World, on_both_databases, raw_request, text};
 use crate::pairing::Connector;
@@ -27,6 +27,30 @@ on_both_databases! {
         let page = browser.get("/sign-in?next=%2Fapps").await;
         let landed = browser.submit(&page, "/sign-in", &[("email", "ADA@example.org"), ("password", PASSWORD)]).await;
         assert_eq!(landed.location(), "/apps");
+    }
+
+    async fn pages_name_the_command_and_speak_of_the_skill_once_there_is_one(world: &World) {
+        let mut browser = world.person("ada@example.org").await;
+        let command = "ma-connector pair --cloud https://cloud.example</code>";
+        for page in ["/homes", "/pair"] {
+            let text = browser.get(page).await.text;
+            assert!(text.contains(command), "{page}: {text}");
+        }
+        let skill = "enable the Music Assistant skill of this MA Cloud";
+        let pages = ["/", "/apps"];
+        for page in pages {
+            let text = browser.get(page).await.text;
+            assert!(!text.contains(skill) && text.contains("has not set up a skill"), "{page}: {text}");
+        }
+        // One that acts in its own name only is none to link.
+        let own = NewClient { client_id: "ops".into(), own_scopes: vec!["ma_cloud.admin".into()], ..NewClient::default() };
+        world.service.create_client(own).await.unwrap();
+        assert!(!browser.get("/apps").await.text.contains(skill));
+        world.alexa().await;
+        for page in pages {
+            let text = browser.get(page).await.text;
+            assert!(text.contains(skill) && !text.contains("has not set up a skill"), "{page}: {text}");
+        }
     }
 
     async fn sign_up_says_what_is_wrong(world: &World) {
@@ -215,7 +239,7 @@ on_both_databases! {
         world.link_as(&client, &mut browser).await;
         let operator = world.second_node().await;
         operator.delete_client("alexa").await.unwrap();
-        let mut new = macloud_account_service::NewClient {
+        let mut new = NewClient {
             client_id: "alexa".into(), name: None, redirect_uris: vec![crate::harness::REDIRECT.into()], post_logout_redirect_uris: vec![], require_pkce: true,
             public: false, access_token_seconds: None, ..Default::default()
         };
@@ -319,6 +343,23 @@ async fn a_cloud_can_be_closed_to_strangers() {
         // The operator's own way stays open, and so does signing in.
         let mut ada = world.person("ada@example.org").await;
         assert_eq!(ada.get("/homes").await.status, StatusCode::OK);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cloud_without_a_name_promises_no_passkeys() {
+    let numbered = |config: &mut Config| config.public_url = "https://192.0.2.1".into();
+    World::with_settings(Kind::Sqlite, numbered, async |world| {
+        let mut browser = world.person("ada@example.org").await;
+        assert!(!browser.get("/security").await.text.contains("/security/passkeys"));
+        let page = browser.get("/security/passkeys").await.text;
+        assert!(page.contains("passkeys need a name") && !page.contains("another device"), "{page}");
+    })
+    .await;
+    World::with(Kind::Sqlite, async |world| {
+        let mut browser = world.person("ada@example.org").await;
+        assert!(browser.get("/security").await.text.contains("/security/passkeys"));
     })
     .await;
 }
