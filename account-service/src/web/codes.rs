@@ -15,20 +15,21 @@ use crate::store::mail_challenges::{self, Code, Meant, Purpose, Right};
 use crate::words;
 
 /// Count a mail that somebody wants sent to this address: for them at this address, for their network, and for the
-/// address from anywhere. The last is high, and the only one that strangers can use up for somebody. A browser that is known
-/// there is counted alone.
+/// address from anywhere. The last is high, and the only one that strangers can use up for somebody. Those who are known there
+/// have, all together, as many to themselves as one stranger.
 pub(super) fn count_mail(shared: &Shared, trier: &Trier, email: &str) -> Result<(), PageError> {
     let limits = &shared.config.limits;
-    let from = match trier {
-        Trier::Known(browser) => {
-            return Ok(shared.rate_limits.count(Attempt::MailedCode, browser, limits.mailed_codes)?);
+    let from_here = (Attempt::MailedCodeHere, trier.network.as_str(), limits.mailed_codes_per_network);
+    if let Some(known) = &trier.known {
+        let as_known = [(Attempt::MailedCode, known.account.as_str(), limits.mailed_codes), from_here];
+        if shared.rate_limits.count_all(&as_known).is_ok() {
+            return Ok(());
         }
-        Trier::Stranger(network) => network,
-    };
-    let here = format!("{email}\0{from}");
+    }
+    let here = format!("{email}\0{}", trier.network);
     shared.rate_limits.count_all(&[
         (Attempt::MailedCode, &here, limits.mailed_codes),
-        (Attempt::MailedCodeHere, from, limits.mailed_codes_per_network),
+        from_here,
         (Attempt::Mailbox, email, limits.mails_per_mailbox),
     ])?;
     Ok(())

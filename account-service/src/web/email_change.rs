@@ -46,7 +46,7 @@ async fn try_begin(shared: &Shared, request: Request) -> Result<Response, PageEr
         return overview(shared, &posted.visitor, &session, status, problem, None).await;
     };
     // Nobody is known at an address that is not theirs yet.
-    let from = Trier::Stranger(address_key(shared.client_address(&posted.parts)));
+    let from = Trier::stranger(address_key(shared.client_address(&posted.parts)));
     codes::count_mail(shared, &from, &email)?;
     let taken = accounts::by_email(&shared.db, &email).await?.is_some();
     let meant = Meant { account: Some(session.account_id.clone()), email: Some(email.clone()), password_hash: None };

@@ -1,6 +1,7 @@
 //! Browsers that somebody has signed in from before: each has a cookie, which stays when they sign out. What it tries is
-//! counted for it alone, so that strangers, from however many networks, cannot use up its tries; and as strictly as a
-//! single network, so that the cookie is of little use to whoever steals it (OWASP: "device cookies").
+//! counted for it first, so that strangers, from however many networks, cannot use up its tries; and as strictly as a
+//! single network, so that the cookie is of little use to whoever steals it (OWASP: "device cookies"). Once its tries are used up
+//! it is a stranger like any other: nor can such a thief keep it out. What costs us work or mail counts for networks, known or not.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
@@ -15,46 +16,56 @@ use crate::store::known_browsers::{self, Person};
 use crate::store::{StoreError, Tx};
 
 /// Who tries to get into an account, as limits count them.
-pub(super) enum Trier {
-    /// A browser that somebody signed in to this account from before.
-    Known(String),
-    /// Anybody else, by their network.
-    Stranger(String),
+pub(super) struct Trier {
+    /// Where they are.
+    pub(super) network: String,
+    /// Whether somebody signed in to this account from there before.
+    pub(super) known: Option<Known>,
+}
+
+/// A browser that somebody signed in from before.
+pub(super) struct Known {
+    /// For what all browsers that are known at the account share.
+    pub(super) account: String,
+    /// For what it has for itself.
+    pub(super) browser: String,
 }
 
 impl Trier {
+    pub(super) const fn stranger(network: String) -> Self {
+        Self { network, known: None }
+    }
+
     /// Who tries with this address. Whether it has an account makes no difference: nobody is known there.
     pub(super) async fn by_email(shared: &Shared, parts: &Parts, email: &str) -> Result<Self, PageError> {
         let known = find(shared, &parts.headers, |person| person.email == email).await?;
-        Ok(known.map_or_else(|| Self::Stranger(address_key(shared.client_address(parts))), Self::Known))
-    }
-
-    pub(super) fn key(&self) -> &str {
-        let (Self::Known(key) | Self::Stranger(key)) = self;
-        key
+        Ok(Self { network: address_key(shared.client_address(parts)), known })
     }
 }
 
-/// What the limits of an account count a try in: the account's own count, or that of a browser that is known there.
-pub(super) async fn of_account(shared: &Shared, headers: &HeaderMap, account: &AccountId) -> Result<String, PageError> {
-    let known = find(shared, headers, |person| person.account == *account).await?;
-    Ok(known.unwrap_or_else(|| account.to_string()))
+/// Whether a browser is known at an account.
+pub(super) async fn at(shared: &Shared, headers: &HeaderMap, account: &AccountId) -> Result<Option<Known>, PageError> {
+    find(shared, headers, |person| person.account == *account).await
 }
 
 async fn find(
     shared: &Shared,
     headers: &HeaderMap,
     is_meant: impl Fn(&Person) -> bool,
-) -> Result<Option<String>, PageError> {
+) -> Result<Option<Known>, PageError> {
     let Some((_, browser)) = read_cookie(headers, cookie_name(shared)) else { return Ok(None) };
     let people = known_browsers::people(&shared.db, &browser, shared.now()).await?;
     // By the session, not by the cookie: that changes with anybody's sign-in, also a thief's to an account of their own, and a
     // fresh count would be fresh guesses.
     let meant = people.into_iter().find(is_meant);
-    Ok(meant.map(|Person { account, session, .. }| format!("{account}\0{session}")))
+    Ok(meant.map(|Person { account, session, .. }| Known {
+        browser: format!("{account}\0{session}"),
+        account: account.to_string(),
+    }))
 }
 
-/// Know a browser from now on, in the transaction that signs somebody in there: its fresh cookie.
+/// Know a browser from now on, in the transaction that signs somebody in there or ends what they have elsewhere: its fresh
+/// cookie. A copy of the old one is worth nothing then.
 pub(super) async fn keep(
     tx: &mut Tx,
     shared: &Shared,

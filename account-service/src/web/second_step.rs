@@ -136,8 +136,15 @@ pub(super) async fn is_right(
     typed: &str,
 ) -> Result<bool, PageError> {
     let limit = shared.config.limits.wrong_second_steps_per_account;
-    let who = known::of_account(shared, headers, account).await?;
-    shared.rate_limits.count(Attempt::WrongSecondStep, &who, limit)?;
+    let known = known::at(shared, headers, account).await?.map(|known| known.browser);
+    let count = |who: &str| shared.rate_limits.count(Attempt::WrongSecondStep, who, limit);
+    let who = match known {
+        Some(browser) if count(&browser).is_ok() => browser,
+        _ => {
+            count(account.as_str())?;
+            account.to_string()
+        }
+    };
     let judged = use_up(shared, account, typed).await;
     // Given back unless it was a wrong guess: what we could not look at is none.
     if !matches!(judged, Ok(false)) {

@@ -22,7 +22,7 @@ use crate::second_factor::{
 use crate::shared::Shared;
 use crate::store::activity::{self, Kind};
 use crate::store::identities::{self, Ways};
-use crate::store::web_sessions::{self, Session};
+use crate::store::web_sessions::Session;
 use crate::store::{Tx, accounts, mail_challenges, second_factors};
 use crate::words;
 
@@ -102,7 +102,7 @@ pub(super) async fn change_password(State(shared): State<Arc<Shared>>, request: 
 }
 
 async fn try_change_password(shared: &Shared, request: Request) -> Result<Response, PageError> {
-    let (posted, session) = match recently_signed_in(shared, request).await? {
+    let (mut posted, session) = match recently_signed_in(shared, request).await? {
         Ok(both) => both,
         Err(elsewhere) => return Ok(elsewhere),
     };
@@ -114,7 +114,7 @@ async fn try_change_password(shared: &Shared, request: Request) -> Result<Respon
     let hash = shared.passwords.hash(new).await?;
     let mut tx = begin_as(shared, &session).await?;
     accounts::set_password(&mut tx, &session.account_id, &hash).await?;
-    web_sessions::end_others(&mut tx, &session.account_id, &session.id).await?;
+    posted.visitor.end_others(&mut tx, shared, &posted.parts.headers, &session).await?;
     mail_challenges::end_of_account(&mut tx, &session.account_id).await?;
     tx.commit().await?;
     tell(shared, &session, Kind::PasswordChanged, "", "identity-mail-password").await;
@@ -174,7 +174,7 @@ pub(super) async fn confirm_app(State(shared): State<Arc<Shared>>, request: Requ
 }
 
 async fn try_confirm_app(shared: &Shared, request: Request) -> Result<Response, PageError> {
-    let (posted, session) = match recently_signed_in(shared, request).await? {
+    let (mut posted, session) = match recently_signed_in(shared, request).await? {
         Ok(both) => both,
         Err(elsewhere) => return Ok(elsewhere),
     };
@@ -194,7 +194,7 @@ async fn try_confirm_app(shared: &Shared, request: Request) -> Result<Response, 
     if !second_factors::confirm(&mut tx, account, &begun.sealed_secret, step, &hashes, shared.now()).await? {
         return Ok(see_other("/security"));
     }
-    web_sessions::end_others(&mut tx, account, &session.id).await?;
+    posted.visitor.end_others(&mut tx, shared, &posted.parts.headers, &session).await?;
     tx.commit().await?;
     tell(shared, &session, Kind::SecondStepOn, "", "identity-mail-step-on").await;
     Ok(show_codes(shared, &posted.visitor, &session, codes))

@@ -84,12 +84,14 @@ pub(super) async fn end(State(shared): State<Arc<Shared>>, Path(id): Path<String
 /// POST `/sessions/others/end`.
 pub(super) async fn end_others(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let outcome = async {
-        let posted = posted(&shared, request, FORM).await?;
-        let Some(session) = &posted.visitor.session else { return Ok(see_other("/sign-in?next=%2Fsessions")) };
-        let mut tx = begin_as(&shared, session).await?;
-        web_sessions::end_others(&mut tx, &session.account_id, &session.id).await?;
+        let mut posted = posted(&shared, request, FORM).await?;
+        let Some(session) = posted.visitor.session.clone() else { return Ok(see_other("/sign-in?next=%2Fsessions")) };
+        let mut tx = begin_as(&shared, &session).await?;
+        posted.visitor.end_others(&mut tx, &shared, &posted.parts.headers, &session).await?;
         tx.commit().await?;
-        Ok(see_other("/sessions"))
+        let mut response = see_other("/sessions");
+        posted.visitor.set_cookies(&shared, &mut response);
+        Ok(response)
     };
     answer(&shared, outcome.await)
 }

@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::credentials::{Entered, Next};
-use super::known::Trier;
 use super::passkeys::{self, Asked};
 use super::upstream::{self, Offered};
 use super::visitor::Visitor;
@@ -102,18 +101,22 @@ async fn check_password(shared: &Shared, entered: &Entered) -> Result<Verdict, P
     let limits = &shared.config.limits;
     let email = normalise_email(entered.email()).unwrap_or_default();
     let trier = entered.trier(shared, &email).await?;
-    shared.rate_limits.count(Attempt::SignIn, trier.key(), limits.sign_in_per_address)?;
-    let here = format!("{email}\0{}", trier.key());
+    shared.rate_limits.count(Attempt::SignIn, &trier.network, limits.sign_in_per_address)?;
+    let here = format!("{email}\0{}", trier.network);
     let few = limits.wrong_passwords_per_account_and_address;
-    let guess = match &trier {
-        Trier::Known(browser) => &[(Attempt::WrongPasswordByKnown, browser.as_str(), few)][..],
-        Trier::Stranger(_) => &[
-            (Attempt::WrongPasswordHere, here.as_str(), few),
-            (Attempt::WrongPassword, email.as_str(), limits.wrong_passwords_per_account),
-        ],
-    };
+    let as_known = trier.known.as_ref().map(|known| [(Attempt::WrongPasswordByKnown, known.browser.as_str(), few)]);
+    let as_stranger = [
+        (Attempt::WrongPasswordHere, here.as_str(), few),
+        (Attempt::WrongPassword, email.as_str(), limits.wrong_passwords_per_account),
+    ];
     // Counted before the work: parallel guesses must not slip through.
-    shared.rate_limits.count_all(guess)?;
+    let guess = match &as_known {
+        Some(known) if shared.rate_limits.count_all(known).is_ok() => &known[..],
+        _ => {
+            shared.rate_limits.count_all(&as_stranger)?;
+            &as_stranger[..]
+        }
+    };
     let compared = compare(shared, &email, entered.password()).await;
     // And given back unless it was a wrong guess: of who was sent away in a crowd, no password was looked at.
     if !matches!(compared, Ok((false, _))) {

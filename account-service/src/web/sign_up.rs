@@ -116,7 +116,7 @@ async fn try_sign_up(shared: &Shared, entered: &Entered) -> Result<Result<Signed
     let from = entered.address(shared);
     shared.rate_limits.count(Attempt::SignUp, &from, shared.config.limits.sign_up_per_address)?;
     if code_comes_first(shared) {
-        codes::count_mail(shared, &Trier::Stranger(from), &email)?;
+        codes::count_mail(shared, &Trier::stranger(from), &email)?;
         let hash = shared.passwords.hash(entered.password()).await?;
         return Ok(Ok(SignedUp::OnceConfirmed(send_first_code(shared, email, hash).await?)));
     }

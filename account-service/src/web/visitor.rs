@@ -8,6 +8,7 @@ use macloud_service_kit::random;
 use super::{PageError, known};
 use crate::secrets::{Kind, Secret, lookup_hash};
 use crate::shared::Shared;
+use crate::store::Tx;
 use crate::store::accounts::Account;
 use crate::store::activity;
 use crate::store::web_sessions::{self, Session};
@@ -76,6 +77,20 @@ impl Visitor {
         activity::note(&shared.db, &account.id, activity::Kind::SignedIn, device, now).await;
         visitor.session = Some(session);
         Ok(Some(visitor))
+    }
+
+    /// End all of an account's sessions but this one's, in a transaction that [`super::begin_as`] began. The answer is to
+    /// [set the cookies](Self::set_cookies): a copy of the one by which the browser was known ends, too.
+    pub(super) async fn end_others(
+        &mut self,
+        tx: &mut Tx,
+        shared: &Shared,
+        headers: &HeaderMap,
+        session: &Session,
+    ) -> Result<(), PageError> {
+        web_sessions::end_others(tx, &session.account_id, &session.id).await?;
+        self.known = Some(known::keep(tx, shared, headers, &session.account_id, &session.id).await?);
+        Ok(())
     }
 
     /// The same browser, signed out, with yet another cookie.

@@ -12,6 +12,7 @@ const EMAIL: &str = "ada@example.org";
 fn few(config: &mut Config) {
     let limits = &mut config.limits;
     limits.wrong_passwords_per_account_and_address = "3/900".parse().unwrap();
+    limits.sign_in_per_address = "60/60".parse().unwrap();
     limits.wrong_passwords_per_account = "20/3600".parse().unwrap();
     limits.wrong_second_steps_per_account = "3/900".parse().unwrap();
     limits.mailed_codes = "3/3600".parse().unwrap();
@@ -81,14 +82,14 @@ async fn a_stolen_cookie_has_few_tries_wherever_it_is_and_none_elsewhere() {
     on_both(async |world| {
         let owner = world.person(EMAIL).await;
         let thief = |from: &str| Browser { known: owner.known.clone(), ..new_at(world, from) };
-        for network in 0..3 {
-            let wrong = try_out(&mut thief(&format!("192.0.2.{network}")), EMAIL, "wrong").await;
+        // Three for the cookie, and three as any stranger has where they are.
+        for from in ["192.0.2.0", "192.0.2.1", "192.0.2.2", "192.0.2.9", "192.0.2.9", "192.0.2.9"] {
+            let wrong = try_out(&mut thief(from), EMAIL, "wrong").await;
             assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
         }
         let refused = try_out(&mut thief("192.0.2.9"), EMAIL, PASSWORD).await;
         assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(refused.header("retry-after"), "300");
-        assert_eq!(try_out(&mut new_at(world, "192.0.2.9"), EMAIL, PASSWORD).await.status, StatusCode::SEE_OTHER);
         // Where there is no account it looks as it does without the cookie.
         for email in ["nobody@example.org", "ben@example.org"] {
             for _ in 0..3 {
@@ -102,10 +103,61 @@ async fn a_stolen_cookie_has_few_tries_wherever_it_is_and_none_elsewhere() {
         }
         // Nor does signing in to an account of their own with it give them more: the owner's moves to a fresh cookie with them.
         world.service.create_user("eve@example.org", PASSWORD).await.unwrap();
-        let mut eve = thief("192.0.2.8");
+        let mut eve = thief("192.0.2.9");
         assert_eq!(try_out(&mut eve, "eve@example.org", PASSWORD).await.status, StatusCode::SEE_OTHER);
-        let mut eve = Browser { known: eve.known, ..new_at(world, "192.0.2.8") };
+        let mut eve = Browser { known: eve.known, ..new_at(world, "192.0.2.9") };
         assert_eq!(try_out(&mut eve, EMAIL, "wrong").await.status, StatusCode::TOO_MANY_REQUESTS);
+        // And where the thief is not, its owner comes in with it.
+        assert_eq!(try_out(&mut thief("198.51.100.1"), EMAIL, PASSWORD).await.status, StatusCode::SEE_OTHER);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_known_browser_costs_no_more_than_its_network_may() {
+    on_both(async |world| {
+        let mut person = world.person(EMAIL).await;
+        person.from = Some("192.0.2.1".into());
+        let mut right = 0;
+        while right < 100 && try_out(&mut person, EMAIL, PASSWORD).await.status == StatusCode::SEE_OTHER {
+            sign_out(&mut person).await;
+            right += 1;
+        }
+        assert_eq!(right, 60);
+        for _ in 0..40 {
+            person.from = Some(format!("198.51.100.{right}"));
+            assert_eq!(try_out(&mut person, EMAIL, PASSWORD).await.status, StatusCode::SEE_OTHER);
+            person.from = Some("192.0.2.1".into());
+            let page = person.get("/forgot").await;
+            person.submit(&page, "/forgot", &[("email", EMAIL)]).await;
+            sign_out(&mut person).await;
+            right += 1;
+        }
+        assert_eq!(world.mails().len(), 6, "three that are known there, three from one network");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_the_cookie_is_worth_nothing_once_everybody_else_is_signed_out() {
+    on_both(async |world| {
+        let mut owner = world.person(EMAIL).await;
+        let copy = owner.known.clone();
+        assert_eq!(try_out(&mut new_at(world, "192.0.2.7"), EMAIL, PASSWORD).await.status, StatusCode::SEE_OTHER);
+        let page = owner.get("/sessions").await;
+        assert_eq!(owner.submit(&page, "/sessions/others/end", &[]).await.status, StatusCode::SEE_OTHER);
+        let second = owner.known.clone();
+        let page = owner.get("/security").await;
+        let fields = [("new_password", "another long one")];
+        assert_eq!(owner.submit(&page, "/security/password", &fields).await.status, StatusCode::OK);
+        assert!(copy != second && second != owner.known);
+        sign_out(&mut owner).await;
+        attack(world, EMAIL).await;
+        for known in [copy, second] {
+            let mut thief = Browser { known, ..new_at(world, "192.0.2.1") };
+            assert_eq!(try_out(&mut thief, EMAIL, "wrong").await.status, StatusCode::TOO_MANY_REQUESTS);
+        }
+        assert_eq!(try_out(&mut owner, EMAIL, "another long one").await.status, StatusCode::SEE_OTHER);
     })
     .await;
 }
