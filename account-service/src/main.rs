@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use macloud_account_service::{
@@ -12,6 +13,7 @@ use macloud_account_service::{
 };
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
+use macloud_service_kit::internal::InternalTls;
 use macloud_service_kit::lifecycle::{announce, stop_on_signals};
 use macloud_service_kit::metrics::Metrics;
 use macloud_service_kit::stop::Stop;
@@ -32,6 +34,16 @@ struct Args {
     /// Where the other parts of the cloud connect (gRPC). Keep it inside.
     #[arg(long, default_value = "127.0.0.1:9081")]
     rpc_listen: SocketAddr,
+    /// PEM certificate authority of the services of this cloud. With it --rpc-listen demands client certificates. These three
+    /// files are read again when they change, and on SIGHUP.
+    #[arg(long, value_name = "FILE", requires_all = ["internal_certificate", "internal_key"])]
+    internal_ca: Option<PathBuf>,
+    /// This service's PEM certificate chain among the others.
+    #[arg(long, value_name = "FILE", requires = "internal_ca")]
+    internal_certificate: Option<PathBuf>,
+    /// Its PEM private key.
+    #[arg(long, value_name = "FILE", requires = "internal_ca")]
+    internal_key: Option<PathBuf>,
     /// Where operators look: /metrics, /healthz, /readyz, and the API under /admin/v1. Keep it inside.
     #[arg(long, default_value = "127.0.0.1:9181")]
     admin_listen: SocketAddr,
@@ -103,6 +115,18 @@ impl Args {
         };
         Ok((config, database))
     }
+
+    /// Whoever reaches --rpc-listen is believed: client certificates, or nobody from outside this machine.
+    fn internal(&self) -> anyhow::Result<Option<Arc<InternalTls>>> {
+        match (&self.internal_ca, &self.internal_certificate, &self.internal_key) {
+            (Some(ca), Some(chain), Some(key)) => {
+                let internal = InternalTls::load(ca, chain, key);
+                Ok(Some(internal.context("--internal-ca, --internal-certificate and --internal-key cannot be used")?))
+            }
+            _ if self.rpc_listen.ip().to_canonical().is_loopback() => Ok(None),
+            _ => bail!("--rpc-listen is not loopback: give --internal-ca, --internal-certificate and --internal-key"),
+        }
+    }
 }
 
 const ADMIN_TLS: &str = "--admin-tls-cert and --admin-tls-key cannot be used";
@@ -121,6 +145,7 @@ async fn run() -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&args.telemetry, "account-service")?;
     let metrics = Metrics::install("account-service")?;
     let (config, database) = args.settings()?;
+    let internal = args.internal()?;
     let service = AccountService::open(config, &database, clock::system()).await?;
 
     let stop = stop_on_signals()?;
@@ -129,12 +154,13 @@ async fn run() -> anyhow::Result<()> {
     let web = Server::bind(args.listen, None).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let web = web.behind_proxy();
     let admin_certificate = args.admin_tls.certificate(args.admin_listen).context(ADMIN_TLS)?;
-    let admin = Server::bind(args.admin_listen, admin_certificate)
+    let admin = Server::bind(args.admin_listen, admin_certificate.clone())
         .await
         .with_context(|| format!("cannot listen on {}", args.admin_listen))?;
     let rpc = tokio::net::TcpListener::bind(args.rpc_listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.rpc_listen))?;
+    tls::reload_on_hangup(admin_certificate.into_iter().collect())?;
     announce(&serde_json::json!({
         "event": "listening",
         "address": web.local_addr()?,
@@ -145,10 +171,22 @@ async fn run() -> anyhow::Result<()> {
     let not_found = service.clone();
     let router =
         service.router().fallback(move |request: axum::extract::Request| async move { not_found.not_found(&request) });
+    if let Some(internal) = internal.clone() {
+        tokio::spawn(async move { internal.keep_fresh().await });
+    }
     let rpc_stop = stop.clone();
-    let serve_rpc = tonic::transport::Server::builder()
-        .add_service(service.accounts_rpc())
-        .serve_with_incoming_shutdown(TcpListenerStream::new(rpc), async move { rpc_stop.soft().await });
+    let serve_rpc = async {
+        let server = tonic::transport::Server::builder().add_service(service.accounts_rpc());
+        let told = async move { rpc_stop.soft().await };
+        match internal {
+            Some(internal) => {
+                let mut accepted = internal.accept(rpc);
+                let incoming = futures_util::stream::poll_fn(move |context| accepted.poll_recv(context));
+                server.serve_with_incoming_shutdown(incoming, told).await
+            }
+            None => server.serve_with_incoming_shutdown(TcpListenerStream::new(rpc), told).await,
+        }
+    };
     let work = async {
         let (_, rpc_ended, _, _, ()) = tokio::join!(
             web.serve(router, stop.clone()),

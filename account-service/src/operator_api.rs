@@ -15,12 +15,13 @@ mod plans;
 mod problem;
 mod users;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -59,7 +60,9 @@ pub(crate) fn routes() -> Routes<AccountService> {
 /// its way, and used by others. Whom a proxy on this machine passes on came over a network, too, and nobody knows how.
 pub(crate) async fn unless_overheard(request: Request, next: Next) -> Response {
     let is_overheard = request.extensions().get::<Peer>().is_some_and(|peer| match peer.security {
-        Security::Plain => !peer.addr.ip().to_canonical().is_loopback() || is_passed_on(request.headers()),
+        Security::Plain => {
+            !peer.addr.ip().to_canonical().is_loopback() || is_passed_on(request.headers()) || !is_for_here(&request)
+        }
         Security::Tls12 => true,
         Security::Tls13 => false,
     });
@@ -69,12 +72,34 @@ pub(crate) async fn unless_overheard(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Whether a proxy says that it passes this on for somebody.
+/// Whether a proxy says that it passes this on for somebody, or a browser that it is one.
 fn is_passed_on(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::FORWARDED)
-        || headers.contains_key(header::VIA)
-        || headers.keys().any(|name| name.as_str().starts_with("x-forwarded-") || name == "x-real-ip")
+    headers.keys().map(HeaderName::as_str).any(|name| {
+        name.starts_with("x-forwarded-") || name.starts_with("sec-fetch-") || OF_PROXIES_AND_BROWSERS.contains(&name)
+    })
 }
+
+/// Whether this machine is who was asked for: many proxies pass on the name by which they were called.
+fn is_for_here(request: &Request) -> bool {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = request.uri().authority().map(Authority::as_str).or(host);
+    let Some(host) = host.and_then(|host| host.parse::<Authority>().ok()) else { return false };
+    let name = host.host().trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+const OF_PROXIES_AND_BROWSERS: [&str; 10] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "cf-connecting-ip",
+    "true-client-ip",
+    "x-client-ip",
+    "x-original-host",
+    "x-envoy-external-address",
+    "fly-client-ip",
+    "origin",
+];
 
 /// TLS for the operators' listener, as it is given on the command line.
 #[derive(Debug, Clone, Default, clap::Args)]

@@ -44,6 +44,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         "refusing to serve plain HTTP on {}: give --tls-cert and --tls-key, or say --behind-proxy",
         settings.listen
     );
+    tls::reload_on_hangup(certificate.iter().cloned().collect())?;
     let listener = Server::bind(settings.listen, certificate).await?;
     let admin = Server::bind(settings.admin_listen, None).await?;
     let internal = settings.internal()?;

@@ -41,7 +41,8 @@ struct Args {
     #[arg(long, required = true)]
     public_url: Vec<String>,
 
-    /// PEM certificate chain for `--listen`. Without it plain HTTP is served: only on loopback, or behind a proxy.
+    /// PEM certificate chain for `--listen`, read again on SIGHUP. Without it plain HTTP is served: only on loopback, or behind
+    /// a proxy.
     #[arg(long, requires = "tls_key")]
     tls_certificate: Option<PathBuf>,
 
@@ -163,11 +164,13 @@ async fn run(args: Args) -> anyhow::Result<()> {
     };
 
     args.check_bus(internal.is_some())?;
-    let mut homes = Server::bind(args.listen, args.certificate()?).await.context("cannot bind --listen")?;
+    let certificate = args.certificate()?;
+    let mut homes = Server::bind(args.listen, certificate.clone()).await.context("cannot bind --listen")?;
     if args.behind_proxy || args.listen.ip().is_loopback() {
         homes = homes.behind_proxy();
     }
     let admin = Server::bind(args.admin_listen, None).await.context("cannot bind --admin-listen")?;
+    tls::reload_on_hangup(certificate.into_iter().collect())?;
     announce(&serde_json::json!({
         "event": "listening",
         "address": homes.local_addr()?,

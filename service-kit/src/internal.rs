@@ -16,7 +16,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
@@ -36,6 +36,9 @@ struct Files {
     chain: PathBuf,
     key: PathBuf,
 }
+
+/// When the files were written.
+type Times = [Option<SystemTime>; 3];
 
 #[derive(Debug, Clone)]
 struct Current {
@@ -68,7 +71,7 @@ impl InternalTls {
     ///
     /// # Errors
     /// When the operating system does not let the signal be caught.
-    pub async fn keep_fresh(&self) -> io::Result<()> {
+    pub async fn keep_fresh(self: &Arc<Self>) -> io::Result<()> {
         let mut asked = signal(SignalKind::hangup())?;
         let mut seen = self.files.changed_at();
         loop {
@@ -76,16 +79,24 @@ impl InternalTls {
                 _ = asked.recv() => true,
                 () = tokio::time::sleep(LOOK_EVERY) => false,
             };
-            let now = self.files.changed_at();
-            if !told && now == seen {
-                continue;
-            }
+            let (tell, looked) = oneshot::channel();
+            let tls = self.clone();
+            // A thread of its own: a file system that hangs must stop nothing else, nor keep the program from ending.
+            std::thread::spawn(move || tell.send(tls.look(told, seen)));
+            seen = looked.await.unwrap_or(seen);
+        }
+    }
+
+    /// Read the files again if they are not as they were `seen`, or must be read: how they are now.
+    fn look(&self, must: bool, seen: Times) -> Times {
+        let now = self.files.changed_at();
+        if must || now != seen {
             match self.reload() {
                 Ok(()) => tracing::info!("the internal certificates were read again"),
                 Err(error) => tracing::error!(%error, "cannot read the internal certificates again: the old ones stay"),
             }
-            seen = now;
         }
+        now
     }
 
     /// Accept connections whose other side shows a certificate of the authority, for as long as they are received.
@@ -165,7 +176,7 @@ impl Files {
         Ok(Current { server: Arc::new(server), client: Arc::new(client) })
     }
 
-    fn changed_at(&self) -> [Option<SystemTime>; 3] {
+    fn changed_at(&self) -> Times {
         [&self.authority, &self.chain, &self.key]
             .map(|file| std::fs::metadata(file).and_then(|file| file.modified()).ok())
     }

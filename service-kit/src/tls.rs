@@ -7,17 +7,20 @@ pub fn install_provider() {
 }
 
 #[cfg(feature = "server")]
-pub use server::{Certificate, TlsError, server_config};
+pub use server::{Certificate, TlsError, connect, reload_on_hangup, server_config};
 
 #[cfg(feature = "server")]
 mod server {
+    use std::io;
     use std::path::{Path, PathBuf};
     use std::sync::{Arc, RwLock};
 
     use rustls::server::{ClientHello, ResolvesServerCert};
     use rustls::sign::CertifiedKey;
     use rustls_pki_types::pem::PemObject as _;
-    use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+    use tokio::io::{AsyncRead, AsyncWrite};
+    use tokio::signal::unix::{SignalKind, signal};
 
     /// Why a certificate cannot be served.
     #[derive(Debug, thiserror::Error)]
@@ -76,6 +79,51 @@ mod server {
             *self.current.write().expect("no code panics while holding this lock") = fresh;
             Ok(())
         }
+    }
+
+    /// From the return of this on, SIGHUP makes these certificates be read again, and kills nobody: without certificates it
+    /// does nothing. What is connected stays connected.
+    ///
+    /// # Errors
+    /// When the operating system does not let the signal be caught.
+    pub fn reload_on_hangup(certificates: Vec<Arc<Certificate>>) -> io::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                for certificate in &certificates {
+                    // A thread of its own: a file system that hangs must stop nothing else, nor keep the program from ending.
+                    let certificate = certificate.clone();
+                    std::thread::spawn(move || match certificate.reload() {
+                        Ok(()) => tracing::info!("the certificate was read again"),
+                        Err(error) => {
+                            tracing::error!(%error, "the certificate was not read again: the old one stays");
+                        }
+                    });
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// TLS over this stream, to a server that must have a certificate of a public authority for that name.
+    ///
+    /// # Errors
+    /// When it has none, or the connection breaks.
+    ///
+    /// # Panics
+    /// Never: the configuration is fixed.
+    pub async fn connect<S>(name: &str, stream: S) -> io::Result<tokio_rustls::client::TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the ring provider supports rustls's default versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
 
     impl ResolvesServerCert for Certificate {

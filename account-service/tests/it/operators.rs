@@ -281,10 +281,24 @@ on_both_databases! {
             ("127.0.0.1:1", Security::Plain, StatusCode::OK), ("[::1]:1", Security::Plain, StatusCode::OK),
             ("[::ffff:127.0.0.1]:1", Security::Plain, StatusCode::OK), ("[::ffff:192.0.2.1]:1", Security::Plain, StatusCode::FORBIDDEN),
         ] {
-            let mut request = Request::get("/admin/v1/keys").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+            let mut request = Request::get("/admin/v1/keys").header("host", "127.0.0.1:9181").header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
             request.extensions_mut().insert(Peer { addr: address.parse().unwrap(), security });
             let answer = send(world.service.operator_router(), request).await;
             assert_eq!(answer.status, status, "{address} {security:?}: {}", answer.text);
+        }
+    }
+
+    async fn whoever_asks_for_another_machine_is_not_on_this_one(world: &World) {
+        let token = token(world, &["ma_cloud.admin.read"]).await;
+        for (host, status) in [
+            ("127.0.0.1:9181", StatusCode::OK), ("127.9.8.7", StatusCode::OK), ("[::1]:9181", StatusCode::OK), ("LocalHost:9181", StatusCode::OK),
+            ("cloud.example", StatusCode::FORBIDDEN), ("192.0.2.1:9181", StatusCode::FORBIDDEN), ("127.0.0.1.evil.example", StatusCode::FORBIDDEN),
+            ("localhost.evil.example", StatusCode::FORBIDDEN), ("", StatusCode::FORBIDDEN),
+        ] {
+            let mut request = Request::get("/admin/v1/keys").header("host", host).header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+            request.extensions_mut().insert(Peer { addr: "127.0.0.1:1".parse().unwrap(), security: Security::Plain });
+            let answer = send(world.service.operator_router(), request).await;
+            assert_eq!(answer.status, status, "{host}: {}", answer.text);
         }
     }
 
@@ -292,10 +306,11 @@ on_both_databases! {
         let token = token(world, &["ma_cloud.admin.read"]).await;
         let passed_on = [
             ("forwarded", "for=192.0.2.1"), ("x-forwarded-for", "127.0.0.1"), ("x-forwarded-proto", "https"), ("x-real-ip", "192.0.2.1"), ("via", "1.1 proxy"),
+            ("cf-connecting-ip", "192.0.2.1"), ("origin", "https://evil.example"), ("sec-fetch-site", "cross-site"),
         ];
         for (header, value) in passed_on {
             for (security, status) in [(Security::Plain, StatusCode::FORBIDDEN), (Security::Tls13, StatusCode::OK)] {
-                let mut request = Request::get("/admin/v1/keys").header("authorization", format!("Bearer {token}"));
+                let mut request = Request::get("/admin/v1/keys").header("host", "localhost").header("authorization", format!("Bearer {token}"));
                 request = request.header(header, value);
                 let mut request = request.body(Body::empty()).unwrap();
                 request.extensions_mut().insert(Peer { addr: "127.0.0.1:1".parse().unwrap(), security });
@@ -389,4 +404,41 @@ on_both_databases! {
         assert_eq!(world.service.search_audit(&audit(None, "")).await.unwrap(), []);
         second_node.close().await;
     }
+}
+
+/// The program, on ports that are free.
+fn program(rpc_listen: &str, data: &str) -> std::process::Command {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_macloud-account-service"));
+    command
+        .env_clear()
+        .args(["--public-url", "https://cloud.example", "--data-dir", data, "--rpc-listen", rpc_listen])
+        .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command
+}
+
+#[test]
+fn the_program_opens_its_inside_to_nobody_unknown() {
+    let output = program("0.0.0.0:0", "/nonexistent").output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("--internal-ca"), "{said}");
+}
+
+#[test]
+fn a_hangup_does_not_end_the_program() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+    let data = std::env::temp_dir().join(format!("macloud-hangup-{}", std::process::id()));
+    std::fs::create_dir_all(&data).unwrap();
+    let mut command = program("127.0.0.1:0", data.to_str().unwrap());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("listening"), "{line}");
+    for signal in ["-HUP", "-TERM"] {
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+    }
+    // A hangup that is not caught would have been the end.
+    assert!(child.wait().unwrap().success());
+    std::fs::remove_dir_all(data).unwrap();
 }

@@ -83,11 +83,10 @@ async fn unsteady_home(cloud: Arc<Cloud>, key: HomeKey, memory: Arc<Mutex<Memory
     }
 }
 
-async fn ask(
-    stream: tokio::sync::mpsc::UnboundedSender<ToRelay>,
-    calls: u64,
-    asked: Arc<Mutex<HashMap<u64, (u8, CommandId, Instant)>>>,
-) {
+/// Which home each call was for, its command, and when it has to be answered.
+type Asked = Arc<Mutex<HashMap<u64, (u8, CommandId, Instant)>>>;
+
+async fn ask(stream: tokio::sync::mpsc::UnboundedSender<ToRelay>, calls: u64, asked: Asked) {
     let mut dice = Dice(99);
     for correlation in 0..calls {
         let home = dice.below(6) as u8;
@@ -113,7 +112,7 @@ async fn whatever_homes_do_each_call_has_one_answer_in_time_and_nothing_runs_twi
     }
     let (mut stream, _) = cloud.stream().await;
     let calls = 4_000u64;
-    let asked: Arc<Mutex<HashMap<u64, (u8, CommandId, Instant)>>> = Arc::default();
+    let asked = Asked::default();
     // Beside the reading, so that homes come and go by the same time.
     tokio::spawn(ask(stream.calls.clone(), calls, asked.clone()));
     let mut answered: HashSet<u64> = HashSet::new();

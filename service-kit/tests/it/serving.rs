@@ -10,7 +10,7 @@ use axum::extract::Extension;
 use axum::routing::get;
 use macloud_service_kit::http::{Peer, Security, Server, ServerLimits};
 use macloud_service_kit::stop::Stop;
-use macloud_service_kit::tls::Certificate;
+use macloud_service_kit::tls::{Certificate, reload_on_hangup};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -101,6 +101,22 @@ async fn both_tls_versions_are_served_and_told_apart_and_a_renewed_certificate_i
     std::fs::write(files.0.join("key.pem"), "rubbish").unwrap();
     assert!(certificate.reload().is_err());
     assert_eq!(fetch(address, &second, Version::TLS_1_3).await.unwrap(), "1.3", "the old certificate stays");
+}
+
+#[tokio::test]
+async fn a_hangup_has_the_certificate_read_again() {
+    let files = Files::new("hangup");
+    files.renew();
+    let certificate = files.load();
+    reload_on_hangup(vec![certificate.clone()]).unwrap();
+    let (address, _stop) = start(Some(certificate), ServerLimits::default()).await;
+    let second = files.renew();
+    let pid = std::process::id().to_string();
+    assert!(std::process::Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    let started = std::time::Instant::now();
+    while fetch(address, &second, reqwest::tls::Version::TLS_1_3).await.is_err() {
+        assert!(started.elapsed() < Duration::from_secs(5), "it was never read again");
+    }
 }
 
 #[tokio::test]
