@@ -7,19 +7,26 @@
 //! code or a notice; who waits for a code asks for another.
 
 use std::error::Error as _;
-use std::fmt;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
+use std::{fmt, io};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use lettre::message::Mailbox;
-use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{Address, Message};
 use macloud_proto::ids::base32;
 use macloud_service_kit::clock::SharedClock;
-use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
+use macloud_service_kit::{random, tls};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -86,7 +93,7 @@ pub enum MailError {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Not an address.
     #[error("--mail-from must be an address such as \"MA Cloud <no-reply@example.org>\"")]
@@ -123,8 +130,8 @@ pub async fn try_mail(settings: &MailSettings, to: &str, clock: SharedClock) -> 
             Ok(file) => Ok(file.display().to_string()),
             Err(error) => Err(MailError::Trial(format!("cannot write into {}: {error}", path.display()))),
         },
-        Way::Server { transport, server, .. } => match transport.send(message).await {
-            Ok(_) => Ok(server.to_string()),
+        Way::Server { transport, server, .. } => match transport.send(&message).await {
+            Ok(()) => Ok(server.to_string()),
             Err(error) => Err(MailError::Trial(format!("{server}: {}", trouble(&error)))),
         },
     }
@@ -133,7 +140,7 @@ pub async fn try_mail(settings: &MailSettings, to: &str, clock: SharedClock) -> 
 enum Way {
     Directory(PathBuf),
     Server {
-        transport: Box<AsyncSmtpTransport<Tokio1Executor>>,
+        transport: Box<MailServer>,
         /// Its name and port, for the log.
         server: Arc<str>,
         queue: mpsc::Sender<Message>,
@@ -155,8 +162,7 @@ impl Mailer {
                 if !encrypted {
                     return Err(MailError::Url);
                 }
-                let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| MailError::Url)?;
-                let transport = Box::new(transport.timeout(Some(SEND_LIMIT)).build());
+                let transport = Box::new(MailServer::from_url(url).ok_or(MailError::Url)?);
                 let (queue, waiting) = mpsc::channel(QUEUE);
                 let way = Way::Server { transport, server: server_of(url), queue, waiting: Mutex::new(Some(waiting)) };
                 Ok(Self { from: from.parse().map_err(|_| MailError::From)?, way, clock })
@@ -228,8 +234,8 @@ impl Mailer {
     }
 }
 
-type Sending<'a> = std::pin::Pin<Box<dyn Future<Output = Option<Letter>> + Send + 'a>>;
-type Later = std::pin::Pin<Box<dyn Future<Output = Letter> + Send>>;
+type Sending<'a> = Pin<Box<dyn Future<Output = Option<Letter>> + Send + 'a>>;
+type Later = Pin<Box<dyn Future<Output = Letter> + Send>>;
 
 /// A message and how often it was tried.
 struct Letter {
@@ -239,7 +245,7 @@ struct Letter {
 
 /// What is on its way, and what is to be tried again: that blocks nobody else's mail.
 struct PostOffice<'a> {
-    transport: &'a AsyncSmtpTransport<Tokio1Executor>,
+    transport: &'a MailServer,
     server: &'a str,
     sending: FuturesUnordered<Sending<'a>>,
     later: FuturesUnordered<Later>,
@@ -288,9 +294,9 @@ impl PostOffice<'_> {
 }
 
 /// The letter comes back when it is to be tried again.
-async fn try_once(transport: &AsyncSmtpTransport<Tokio1Executor>, server: &str, letter: Letter) -> Option<Letter> {
-    match transport.send(letter.message.clone()).await {
-        Ok(_) => None,
+async fn try_once(transport: &MailServer, server: &str, letter: Letter) -> Option<Letter> {
+    match transport.send(&letter.message).await {
+        Ok(()) => None,
         Err(error) if error.is_permanent() => {
             tracing::warn!(server, why = trouble(&error), "the mail server refused a mail for good");
             None
@@ -303,7 +309,7 @@ async fn try_once(transport: &AsyncSmtpTransport<Tokio1Executor>, server: &str, 
 }
 
 /// Whether the mail server would take mail, for the log of the start.
-async fn meet(transport: &AsyncSmtpTransport<Tokio1Executor>, server: &str) {
+async fn meet(transport: &MailServer, server: &str) {
     match transport.test_connection().await {
         Ok(true) => tracing::info!(server, "the mail server answers"),
         Ok(false) => tracing::warn!(server, "the mail server does not take mail"),
@@ -317,8 +323,187 @@ async fn meet(transport: &AsyncSmtpTransport<Tokio1Executor>, server: &str) {
     }
 }
 
+/// A mail server, and how to speak with it. Each mail has a connection of its own; what the server says on it is bounded in
+/// bytes and in time, as one that never ends a line would fill the memory otherwise.
+#[derive(Clone)]
+struct MailServer {
+    host: String,
+    port: u16,
+    protection: Protection,
+    hello: ClientId,
+    credentials: Option<Credentials>,
+}
+
+#[derive(Clone)]
+enum Protection {
+    FromTheStart,
+    /// STARTTLS, or nothing is said.
+    Upgraded(Box<TlsParameters>),
+    #[cfg(test)]
+    Nothing,
+}
+
+impl MailServer {
+    fn from_url(url: &str) -> Option<Self> {
+        let url = Url::parse(url).ok()?;
+        let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+        if host.is_empty() {
+            return None;
+        }
+        let is_upgraded = url.query_pairs().any(|(name, value)| name == "tls" && value == "required");
+        let (port, protection) = match url.scheme() {
+            "smtps" => (465, Protection::FromTheStart),
+            "smtp" if is_upgraded => (587, Protection::Upgraded(Box::new(TlsParameters::new(host.clone()).ok()?))),
+            _ => return None,
+        };
+        let name = url.path().trim_matches('/');
+        let hello = if name.is_empty() { ClientId::default() } else { ClientId::Domain(name.to_owned()) };
+        let credentials =
+            url.password().map(|password| Credentials::new(percent_decoded(url.username()), percent_decoded(password)));
+        Some(Self { host, port: url.port().unwrap_or(port), protection, hello, credentials })
+    }
+
+    async fn send(&self, message: &Message) -> Result<(), Failure> {
+        let sending = async {
+            let mut connection = self.connect().await?;
+            connection.send(message.envelope(), &message.formatted()).await?;
+            // It is taken: what the server says to the goodbye changes nothing.
+            let _ = tokio::time::timeout(GOODBYE_LIMIT, connection.abort()).await;
+            Ok::<_, Failure>(())
+        };
+        tokio::time::timeout(SEND_LIMIT, Box::pin(sending)).await.unwrap_or(Err(Failure::Late))
+    }
+
+    async fn test_connection(&self) -> Result<bool, Failure> {
+        let testing = async {
+            let mut connection = self.connect().await?;
+            let is_connected = connection.test_connected().await;
+            connection.abort().await;
+            Ok::<_, Failure>(is_connected)
+        };
+        tokio::time::timeout(SEND_LIMIT, Box::pin(testing)).await.unwrap_or(Err(Failure::Late))
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
+        let tcp = self.reach().await?;
+        let peer = tcp.peer_addr()?;
+        let stream: Box<dyn AsyncTokioStream> = match &self.protection {
+            Protection::FromTheStart => {
+                Box::new(Bounded { stream: tls::connect(&self.host, tcp).await?, peer, left: SAID_LIMIT })
+            }
+            _ => Box::new(Bounded { stream: tcp, peer, left: SAID_LIMIT }),
+        };
+        let mut connection = AsyncSmtpConnection::connect_with_transport(stream, &self.hello).await?;
+        if let Protection::Upgraded(parameters) = &self.protection {
+            connection.starttls(TlsParameters::clone(parameters), &self.hello).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    /// One address after the other, so that one that is silent does not use up all the time.
+    async fn reach(&self) -> io::Result<TcpStream> {
+        let mut last = io::Error::from(io::ErrorKind::NotFound);
+        for address in tokio::net::lookup_host((self.host.as_str(), self.port)).await? {
+            match tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(last)
+    }
+}
+
+/// Part of a URL as it was meant.
+fn percent_decoded(part: &str) -> String {
+    // What forms write differently from URLs stays as it is.
+    let form = part.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+    url::form_urlencoded::parse(form.as_bytes()).next().map(|(text, _)| text.into_owned()).unwrap_or_default()
+}
+
+/// A stream that ends when the other side has said too much.
+#[derive(Debug)]
+struct Bounded<S> {
+    stream: S,
+    peer: std::net::SocketAddr,
+    /// Bytes that may still come.
+    left: usize,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        match self.left.checked_sub(buffer.filled().len() - before) {
+            Some(left) => {
+                self.left = left;
+                read
+            }
+            None => Poll::Ready(Err(io::Error::other("the mail server says too much"))),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug> AsyncTokioStream for Bounded<S> {
+    fn peer_addr(&self) -> io::Result<std::net::SocketAddr> {
+        Ok(self.peer)
+    }
+}
+
+/// Why a mail did not leave.
+#[derive(Debug)]
+enum Failure {
+    Smtp(lettre::transport::smtp::Error),
+    Connection(io::Error),
+    Late,
+}
+
+impl Failure {
+    fn is_permanent(&self) -> bool {
+        matches!(self, Self::Smtp(error) if error.is_permanent())
+    }
+}
+
+impl From<lettre::transport::smtp::Error> for Failure {
+    fn from(error: lettre::transport::smtp::Error) -> Self {
+        Self::Smtp(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Connection(error)
+    }
+}
+
 /// What kind of trouble this is. The server's own words may quote an address: only its number is told.
-fn trouble(error: &lettre::transport::smtp::Error) -> String {
+fn trouble(failure: &Failure) -> String {
+    let error = match failure {
+        Failure::Late => return "no answer in time".into(),
+        Failure::Connection(error) => return broken(error),
+        Failure::Smtp(error) => error,
+    };
     if error.is_timeout() {
         return "no answer in time".into();
     }
@@ -331,15 +516,20 @@ fn trouble(error: &lettre::transport::smtp::Error) -> String {
         };
     }
     let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let connection = causes.find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    let connection = causes.find_map(|cause| cause.downcast_ref::<io::Error>());
     match connection {
-        // What the TLS library says comes wrapped like this.
-        Some(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            format!("the encrypted connection fails: {error}")
-        }
-        Some(error) => format!("no connection: {error}"),
+        Some(error) => broken(error),
         None if error.is_tls() => "the encrypted connection fails: look at host name and certificate".into(),
         None => "it does not speak as a mail server does: look at host, port and smtps:// or smtp://".into(),
+    }
+}
+
+fn broken(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::TimedOut => "no answer in time".into(),
+        // What the TLS library says comes wrapped like this.
+        io::ErrorKind::InvalidData => format!("the encrypted connection fails: {error}"),
+        _ => format!("no connection: {error}"),
     }
 }
 
@@ -351,7 +541,7 @@ fn server_of(url: &str) -> Arc<str> {
 }
 
 /// As a file whose name begins with the time, so that a list of them is in order.
-fn write(directory: &Path, bytes: &[u8], now: u64) -> std::io::Result<PathBuf> {
+fn write(directory: &Path, bytes: &[u8], now: u64) -> io::Result<PathBuf> {
     use std::io::Write as _;
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -371,7 +561,13 @@ fn write(directory: &Path, bytes: &[u8], now: u64) -> std::io::Result<PathBuf> {
     Ok(path)
 }
 
-const SEND_LIMIT: Duration = Duration::from_secs(20);
+/// For a whole try, from the server's name to its last word.
+const SEND_LIMIT: Duration = Duration::from_secs(30);
+/// For each of the server's addresses.
+const CONNECT_LIMIT: Duration = Duration::from_secs(8);
+const GOODBYE_LIMIT: Duration = Duration::from_secs(2);
+/// What a mail server may say on a connection: its longest answers are a few KiB.
+const SAID_LIMIT: usize = 256 * 1024;
 const AT_ONCE: usize = 4;
 /// Some minutes' worth at four at once.
 const QUEUE: usize = 256;
@@ -434,8 +630,14 @@ mod tests {
         (port, taken)
     }
 
-    fn mailer(port: u16) -> (Mailer, AsyncSmtpTransport<Tokio1Executor>) {
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1").port(port).build();
+    fn mailer(port: u16) -> (Mailer, MailServer) {
+        let transport = MailServer {
+            host: "127.0.0.1".into(),
+            port,
+            protection: Protection::Nothing,
+            hello: ClientId::Domain("here".into()),
+            credentials: None,
+        };
         let (queue, waiting) = mpsc::channel(QUEUE);
         let server = format!("127.0.0.1:{port}").into();
         let way =
@@ -519,7 +721,7 @@ mod tests {
             let (port, _taken) = mail_server(answer).await;
             let (mailer, transport) = mailer(port);
             let message = mailer.message("ada@example.org", "x", "x").unwrap();
-            trouble(&transport.send(message).await.unwrap_err())
+            trouble(&transport.send(&message).await.unwrap_err())
         };
         assert_eq!(said(&["451 ada@example.org is greylisted"]).await, "it refuses for now (451)");
         assert_eq!(said(&["550 no ada@example.org"]).await, "it refuses (550)");
@@ -529,6 +731,31 @@ mod tests {
         let refused = trouble(&transport.test_connection().await.unwrap_err());
         assert!(refused.starts_with("no connection: "), "{refused}");
         assert_eq!(&*server_of("smtps://user:secret@mail.example.org:465"), "mail.example.org:465");
+    }
+
+    #[tokio::test]
+    async fn a_mail_server_that_never_ends_its_line_is_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let flood = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"220-").await.unwrap();
+            while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+        });
+        let (_, transport) = mailer(port);
+        let said = trouble(&transport.test_connection().await.unwrap_err());
+        assert!(said.contains("says too much"), "{said}");
+        flood.await.unwrap();
+    }
+
+    #[test]
+    fn a_mail_servers_url_is_read_whole() {
+        let server = MailServer::from_url("smtps://a%40b:p+%26=%20q@mail.example.org/cloud.example").unwrap();
+        assert_eq!((server.host.as_str(), server.port), ("mail.example.org", 465));
+        assert!(server.hello == ClientId::Domain("cloud.example".into()));
+        assert!(server.credentials == Some(Credentials::new("a@b".into(), "p+&= q".into())));
+        assert_eq!(MailServer::from_url("smtp://mail.example.org?tls=required").unwrap().port, 587);
+        assert!(MailServer::from_url("smtp://mail.example.org").is_none());
     }
 
     #[tokio::test]

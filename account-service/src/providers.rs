@@ -193,7 +193,18 @@ impl Provider {
         let now = i64::try_from(self.clock.unix_seconds()).unwrap_or(i64::MAX);
         let now = chrono::DateTime::from_timestamp(now, 0).ok_or(Doubt::Other("our own clock is wrong"))?;
         let verifier = client.id_token_verifier().set_allowed_algs(ALGORITHMS).set_time_fn(move || now);
+        let latest = now + chrono::TimeDelta::minutes(AHEAD_MINUTES);
+        let on_time = move |issued: chrono::DateTime<chrono::Utc>| {
+            (issued <= latest).then_some(()).ok_or_else(|| "it is from the future".to_owned())
+        };
+        let verifier = verifier.set_issue_time_verifier_fn(on_time);
         let claims = token.claims(&verifier, nonce).map_err(|error| Doubt::of(&error))?;
+        if claims.authorized_party().is_some_and(|party| party.as_str() != self.settings.client_id) {
+            return Err(Doubt::Other("it was given to somebody else"));
+        }
+        if !is_subject(claims.subject().as_str()) {
+            return Err(Doubt::Other("it names nobody"));
+        }
         Ok(Person {
             subject: claims.subject().as_str().to_owned(),
             email: claims.email().map(|email| email.as_str().to_owned()),
@@ -273,6 +284,11 @@ impl Provider {
     }
 }
 
+/// OpenID Connect Core 2: at most 255 characters of ASCII.
+fn is_subject(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// Why an id token is not believed.
 enum Doubt {
     /// Perhaps the provider has a new one.
@@ -314,6 +330,8 @@ const ALGORITHMS: [CoreJwsSigningAlgorithm; 6] = [
     CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
 ];
 
+/// Clocks differ a little.
+const AHEAD_MINUTES: i64 = 5;
 const KEPT_MILLIS: u64 = 3_600_000;
 /// A provider that is away for a day keeps nobody out whose keys have not changed.
 const KEPT_AT_NEED_MILLIS: u64 = 24 * KEPT_MILLIS;
