@@ -9,7 +9,7 @@ mod rules;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ use crate::music_assistant::token::Token;
 use crate::music_assistant::{MusicAssistant, Settings, Timing, TokenSource};
 use crate::network::Dialer;
 use crate::pairing::{DeviceCode, PairError, PairOptions, pair};
-use crate::state::{MusicAssistantPlace, StateDir, StateError, command, usual_state_dir};
+use crate::state::{MusicAssistantPlace, StateDir, StateError, command, quoted, usual_state_dir};
 use crate::status::Status;
 use rules::RulesVerb;
 
@@ -242,7 +242,7 @@ async fn pair_verb(cloud: Option<Url>, name: Option<String>, place: &Place, json
         }
         let state = StateDir::open(&place.state_dir)?;
         let is_placed = state.music_assistant()?.url.is_some() || is_on_this_machine().await;
-        say(&next_step(&paired.home_name, &state, is_placed));
+        say(&next_step(&paired.home_name, &state, is_placed, place.extra_ca_file.as_deref()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -307,8 +307,11 @@ async fn find_verb(json: bool) -> anyhow::Result<ExitCode> {
     Ok(if found.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn next_step(home_name: &str, state: &StateDir, is_placed: bool) -> String {
+fn next_step(home_name: &str, state: &StateDir, is_placed: bool, extra_ca_file: Option<&Path>) -> String {
     let mut step = format!("Paired as \"{home_name}\". Next: {}", command("run", state.path()));
+    if let Some(file) = extra_ca_file {
+        step.push_str(&format!(" --extra-ca-file {}", quoted(file)));
+    }
     let has_token = state.token_file().exists();
     if !is_placed {
         step.push_str(" --ma-url http://HOST:8095");
@@ -578,4 +581,19 @@ fn say(text: &str) {
 
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "ma-connector: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_step_trusts_whom_pairing_trusted() {
+        let directory = std::env::temp_dir().join(format!("ma-connector-next-step-{}", std::process::id()));
+        let state = StateDir::open(&directory).unwrap();
+        let step = next_step("Home", &state, true, Some(Path::new("my ca.pem")));
+        assert!(step.contains(" --extra-ca-file 'my ca.pem'"), "{step}");
+        assert!(!next_step("Home", &state, true, None).contains("--extra-ca-file"));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
 }

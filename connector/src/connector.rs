@@ -93,12 +93,16 @@ impl Connector {
     /// [`OpenError`].
     pub fn open(options: ConnectorOptions) -> Result<Self, OpenError> {
         // Nothing is written where no home was ever paired: the path may be a mistyped one.
-        let paired = StateDir::existing(&options.state_dir).filter(StateDir::is_paired);
-        let Some(state) = paired else { return Err(OpenError::NotPaired(options.state_dir)) };
-        let lock = state.lock()?;
-        let (Some(pairing), Some(skill_keys)) = (state.pairing()?, state.skill_keys()?) else {
+        let Some(state) = StateDir::existing(&options.state_dir) else {
             return Err(OpenError::NotPaired(options.state_dir));
         };
+        if state.pairing()?.is_none() {
+            return Err(OpenError::NotPaired(options.state_dir));
+        }
+        let lock = state.lock()?;
+        // As it is now that nobody else changes it.
+        let Some(pairing) = state.pairing()? else { return Err(OpenError::NotPaired(options.state_dir)) };
+        let skill_keys = state.kept_skill_keys()?;
         let identity = state.identity()?;
         state.keep_token_private()?;
         if let Some(file) = options.ma_token_file.as_deref().filter(|file| is_readable_by_others(file)) {
@@ -375,15 +379,17 @@ pub fn websocket_url(url: &Url) -> Url {
 
 fn key_set_taker(state: StateDir, commands: Arc<Commands>) -> KeySetTaker {
     Box::new(move |signed| match commands.take_key_set(signed) {
-        Ok(None) => {}
+        Ok(None) => true,
         Ok(Some(newer)) => {
             if let Err(error) = state.save_skill_keys(&newer) {
                 tracing::warn!("the skill key set could not be kept: {error}");
             }
+            true
         }
         Err(error) => {
             let (trouble, remedy) = key_trouble(error);
             tracing::error!("the cloud sent a skill key set that is not accepted: {error}. {trouble} {remedy}");
+            false
         }
     })
 }

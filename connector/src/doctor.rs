@@ -251,7 +251,7 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
             identity,
             pairing.instance_id.clone(),
             pairing.relay_url.clone(),
-            Box::new(|_| {}),
+            Box::new(|_| true),
         );
         trial_link(&admission).await
     };

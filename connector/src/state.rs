@@ -62,6 +62,14 @@ pub enum StateError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// The cloud's keys are gone, which were pinned at pairing: without them no command can be believed.
+    #[error(
+        "{path} is missing, though this home is paired. Restore it from a backup, or run ma-connector pair again: the home and its players stay."
+    )]
+    KeysLost {
+        /// Where they should be.
+        path: PathBuf,
+    },
     /// Others can read a secret, and it could not be kept from them.
     #[error("other users of this machine can read {path}: {source}. Run: chmod 600 {path}")]
     Exposed {
@@ -140,10 +148,15 @@ pub(crate) fn command(verb: &str, state_dir: &Path) -> String {
     if state_dir == usual_state_dir() {
         return format!("ma-connector {verb}");
     }
-    let path = state_dir.display().to_string();
+    format!("ma-connector {verb} --state-dir {}", quoted(state_dir))
+}
+
+/// A path to copy into a shell.
+#[must_use]
+pub(crate) fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@".contains(c);
-    let path = if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) };
-    format!("ma-connector {verb} --state-dir {path}")
+    if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 /// The directory.
@@ -294,6 +307,14 @@ impl StateDir {
         let Some(bytes) = self.read("skill-keys")? else { return Ok(None) };
         let keys = PinnedKeySet::from_bytes(&bytes).map_err(|error| self.damaged("skill-keys", &error.to_string()))?;
         Ok(Some(keys))
+    }
+
+    /// The pinned key set of a home that is paired.
+    ///
+    /// # Errors
+    /// [`StateError::KeysLost`] when there is none.
+    pub fn kept_skill_keys(&self) -> Result<PinnedKeySet, StateError> {
+        self.skill_keys()?.ok_or_else(|| StateError::KeysLost { path: self.file("skill-keys") })
     }
 
     /// Remember a newer key set.

@@ -12,10 +12,19 @@ pub(crate) async fn plan(accounts: &AccountService, verb: PlanVerb) -> anyhow::R
         PlanVerb::List => Ok(serde_json::to_value(accounts.list_plans().await?)?),
         PlanVerb::Set { who, plan } => {
             accounts.set_plan(who.text(), Some(plan.as_str()).filter(|plan| *plan != "default")).await?;
-            Ok(about(&who, "plan", plan.into()))
+            let is_unchecked = plan != "default" && accounts.configured_plans().is_empty();
+            let mut answer = about(&who, "plan", plan.into());
+            if is_unchecked {
+                answer["note"] = NOT_CHECKED.into();
+            }
+            Ok(answer)
         }
     }
 }
+
+/// The plans are settings of `serve`, and not known beside it.
+const NOT_CHECKED: &str =
+    "only serve knows which plans there are: while it has none of this name, its first one counts, or no limit";
 
 /// What became of attempts to link an app.
 pub(crate) async fn link_attempts(accounts: &AccountService, most: u32) -> anyhow::Result<Value> {

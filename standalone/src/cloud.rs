@@ -193,8 +193,12 @@ pub fn prepare_data_dir(data_dir: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(data_dir)
         .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
-    has_database(data_dir)?;
+    let is_new = !has_database(data_dir)?;
     let key_file = key_file(data_dir);
+    if is_new && (key_file.exists() || SkillKeys::file(data_dir).exists()) {
+        let missing = database_file(data_dir);
+        tracing::warn!(file = %missing.display(), "there are keys here, but no database: an empty one is made. If this is a restored copy, stop, remove the new one, and restore the old one, too");
+    }
     // A fresh one in its place would only hide what is wrong.
     ensure!(
         !holds_data(data_dir) || key_file.exists(),

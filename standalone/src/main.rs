@@ -1,5 +1,6 @@
 //! `ma-cloud`: the whole cloud in one program. Only wires; see the library.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use macloud_service_kit::{config, memory, telemetry, tls};
@@ -29,7 +30,7 @@ async fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.verb {
         Verb::Serve(args) => serve::run(*args).await.map(|()| ExitCode::SUCCESS),
         Verb::Admin(args) => {
-            print_line(&admin::run(args).await?);
+            print_line(&admin::run(args).await?)?;
             Ok(ExitCode::SUCCESS)
         }
         Verb::Home(args) => home::run(args).await.map(|()| ExitCode::SUCCESS),
@@ -37,12 +38,25 @@ async fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of an admin verb belongs on standard output")]
-fn print_line(line: &str) {
-    println!("{line}");
+/// The answer of an admin verb. If nobody reads it any more (`| head`), that is their choice.
+fn print_line(line: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a program that failed; logging may be filtered out")]
 fn print_error(error: &anyhow::Error) {
-    eprintln!("ma-cloud: {error:#}");
+    eprintln!("ma-cloud: {}", all_causes(error));
+}
+
+/// The error with its causes, those left out that it already says itself.
+fn all_causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told {
+        told if told.is_empty() => cause,
+        told if told.contains(&cause) => told,
+        told => format!("{told}: {cause}"),
+    })
 }

@@ -13,7 +13,7 @@ use macloud_service_kit::clock;
 use macloud_service_kit::http::Server;
 use macloud_service_kit::lifecycle::{announce, raise_open_file_limit, stop_on_signals};
 use macloud_service_kit::metrics::Metrics;
-use macloud_service_kit::tls::Certificate;
+use macloud_service_kit::tls::{self, Certificate};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::json;
@@ -32,6 +32,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// # Errors
 /// When a setting is unusable, an address cannot be bound or the data directory cannot be opened.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
+    check_scheme(&args)?;
     let metrics = Metrics::install("ma-cloud")?;
     let certificate = match (&args.tls_cert, &args.tls_key) {
         (Some(chain), Some(key)) => {
@@ -92,9 +93,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         "admin_address": admin.local_addr()?.to_string(),
     }));
     tell_people(&public_url);
-    for certificate in [certificate, admin_certificate].into_iter().flatten() {
-        tokio::spawn(reload_on_hangup(certificate));
-    }
+    tls::reload_on_hangup([certificate, admin_certificate].into_iter().flatten().collect())?;
     let operators = metrics.router().merge(cloud.health().router()).merge(cloud.operator_router());
     let hardening = stop.clone();
     tokio::spawn(async move {
@@ -119,6 +118,17 @@ fn relay_config(open_files: u64, client_address_header: Option<String>) -> Relay
     let usual = RelayConfig::default();
     let max_connections = usual.max_connections.min(RelayConfig::connections_within(open_files));
     RelayConfig { drain_grace: DRAIN_GRACE, max_connections, client_address_header, ..usual }
+}
+
+/// Where TLS ends here, nothing answers to plain HTTP.
+fn check_scheme(args: &ServeArgs) -> anyhow::Result<()> {
+    let plain = args.public_url.as_deref().and_then(|url| url.strip_prefix("http://"));
+    if let (Some(rest), Some(_)) = (plain, &args.tls_cert) {
+        bail!(
+            "--public-url http://{rest} does not go with --tls-cert, with which only https is answered: give https://{rest}"
+        );
+    }
+    Ok(())
 }
 
 fn public_url(args: &ServeArgs, address: SocketAddr) -> anyhow::Result<String> {
@@ -200,14 +210,4 @@ fn dangerous(args: &AlexaArgs, is_private: bool) -> anyhow::Result<Dangerous> {
         tracing::warn!("a DANGEROUS setting is on: custom requests that Amazon did not sign may be believed");
     }
     Ok(dangerous)
-}
-
-async fn reload_on_hangup(certificate: std::sync::Arc<Certificate>) {
-    let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) else { return };
-    while hangup.recv().await.is_some() {
-        match certificate.reload() {
-            Ok(()) => tracing::info!("the certificate was read again"),
-            Err(error) => tracing::error!(%error, "the certificate was not read again: the old one stays"),
-        }
-    }
 }

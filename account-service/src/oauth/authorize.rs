@@ -384,8 +384,7 @@ impl Wish {
         if self.dpop_jkt.as_ref().is_some_and(|jkt| !possession::is_thumbprint(jkt)) {
             return Err(("invalid_request", "dpop_jkt is not a JWK thumbprint"));
         }
-        self.scopes = scopes::grantable(form.value("scope").unwrap_or_default())
-            .ok_or(("invalid_scope", "No known scope was asked for"))?;
+        self.scopes = scopes::grantable(form.value("scope").unwrap_or_default()).ok_or(("invalid_scope", NO_SCOPE))?;
         self.prompt = prompt(form.value("prompt").unwrap_or_default())?;
         if let Some(max_age) = form.value("max_age") {
             let seconds: u32 =
@@ -496,3 +495,5 @@ const MAX_NONCE: usize = 512;
 /// Longer links do not get through every proxy.
 const MAX_QUERY: usize = 8 * 1024;
 const NO_CHALLENGE: &str = "code_challenge is missing";
+/// Names those that an app for music needs: whoever forgot them in the app's settings reads this.
+const NO_SCOPE: &str = "No known scope was asked for. Ask for music_assistant.read and music_assistant.control";

@@ -78,7 +78,7 @@ on_both_databases! {
             (unknown, "unknown_client", "does not know"),
             (elsewhere, "redirect", "not registered for it"),
             (no_pkce, "pkce_missing", "PKCE"),
-            (no_scope, "request", "does not understand"),
+            (no_scope, "request", "music_assistant.read and music_assistant.control"),
         ] {
             browser.get(&asked.path()).await;
             assert_eq!(outcome(world).await, ("request", Some(cause)));

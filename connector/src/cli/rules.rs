@@ -135,9 +135,11 @@ fn show(rules: Rules, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Id and name of the player that is meant: one that has rules already, else one that Music Assistant has.
+/// Id and name of the player that is meant: one that has rules already, else one that Music Assistant has. A rule falls on
+/// no player that was not named: unlike in speech, a likely one is only proposed.
 async fn find(wanted: &str, rules: &Rules, state: &StateDir, place: &Place) -> anyhow::Result<(String, String)> {
-    let ruled = rules.players.iter().find(|(id, player)| *id == wanted || player.name.eq_ignore_ascii_case(wanted));
+    let is_wanted = |name: &str| name.to_lowercase() == wanted.trim().to_lowercase();
+    let ruled = rules.players.iter().find(|(id, player)| *id == wanted || is_wanted(&player.name));
     if let Some((id, player)) = ruled {
         return Ok((id.clone(), player.name.clone()));
     }
@@ -145,16 +147,21 @@ async fn find(wanted: &str, rules: &Rules, state: &StateDir, place: &Place) -> a
     if let Some(found) = players.iter().find(|(id, _)| id == wanted) {
         return Ok(found.clone());
     }
-    let known: Vec<&str> = players.iter().map(|(_, name)| name.as_str()).collect();
-    match names::find(wanted, &known) {
-        Match::One(at) => Ok(players[at].clone()),
-        Match::Several(several) => {
-            let several: Vec<String> =
-                several.into_iter().map(|at| format!("{} ({})", players[at].1, players[at].0)).collect();
-            bail!("several players could be meant; give the id of one: {}", several.join(", "))
-        }
-        Match::None => bail!("there is no player {wanted:?}; there are: {}", known.join(", ")),
+    let mut named: Vec<&(String, String)> = players.iter().filter(|(_, name)| is_wanted(name)).collect();
+    if named.len() > 1 {
+        let several: Vec<String> = named.iter().map(|(id, name)| format!("{name} ({id})")).collect();
+        bail!("several players are called that; give the id of one: {}", several.join(", "))
     }
+    if let Some(found) = named.pop() {
+        return Ok(found.clone());
+    }
+    let known: Vec<&str> = players.iter().map(|(_, name)| name.as_str()).collect();
+    let likely: Vec<&str> = match names::find(wanted, &known) {
+        Match::One(at) => vec![known[at]],
+        Match::Several(several) => several.into_iter().map(|at| known[at]).collect(),
+        Match::None => bail!("there is no player {wanted:?}; there are: {}", known.join(", ")),
+    };
+    bail!("there is no player {wanted:?}; did you mean {}?", likely.join(" or "))
 }
 
 /// The exposed groups that player `id` belongs to, as far as can be seen now. An idle group may name nobody.

@@ -21,8 +21,8 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 /// Upgrades per dial: one that brings the nonce, one with it, and both again with a fresh token.
 const ATTEMPTS: u32 = 4;
 
-/// Takes the skill key set that comes with each token.
-pub(crate) type KeySetTaker = Box<dyn Fn(&[u8]) + Send + Sync>;
+/// Takes the skill key set that comes with each token. Whether it is accepted.
+pub(crate) type KeySetTaker = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
 /// What it takes to be let in.
 pub struct Admission {
@@ -117,12 +117,11 @@ impl Admission {
     }
 
     fn note_token(&self, token: InstanceToken) -> String {
-        if let Some(key_set) = token.key_set_bytes() {
-            (self.take_key_set)(&key_set);
-        }
+        let accepted = token.key_set_bytes().is_none_or(|key_set| (self.take_key_set)(&key_set));
         let ends = self.cloud.unix_seconds().saturating_add(token.expires_in).saturating_sub(TOKEN_MARGIN.as_secs());
         let mut known = self.known();
-        known.token = Some((token.access_token.clone(), ends));
+        // With keys that are refused, a token is for once: the next connection asks anew, and learns when they are right.
+        known.token = accepted.then(|| (token.access_token.clone(), ends));
         if let Some(relay_url) = token.relay_url {
             known.relay_url = relay_url;
         }

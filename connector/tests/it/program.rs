@@ -235,6 +235,53 @@ async fn a_cloud_with_other_keys_than_at_pairing_is_noticed() {
 }
 
 #[tokio::test]
+async fn the_trouble_with_the_keys_ends_with_its_cause() {
+    let home = Home::paired().await;
+    let right = home.cloud.edit(|script| script.key_set.clone());
+    home.cloud.replace_root();
+    let running = home.run();
+    let relay = home.cloud.next_session(1).await;
+    let until = async |code: i32| {
+        while home.output("status", &[]).await.status.code() != Some(code) {}
+    };
+    timeout(PATIENCE, until(1)).await.expect("the trouble was not noticed");
+    home.cloud.edit(|script| script.key_set = right);
+    drop(relay);
+    let _relay = home.cloud.next_session(2).await;
+    timeout(PATIENCE, until(0)).await.expect("the trouble stayed");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_pairing_that_lacks_its_keys_is_not_taken_for_none() {
+    let home = Home::paired().await;
+    std::fs::remove_file(home.state_dir.join("skill-keys")).unwrap();
+    let run = home.output("run", &[]).await;
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert_eq!(run.status.code(), Some(1), "{said}");
+    assert!(said.contains("skill-keys is missing, though this home is paired"), "{said}");
+}
+
+#[tokio::test]
+async fn a_home_of_another_user_is_not_taken_for_an_unpaired_one() {
+    use std::os::unix::process::CommandExt as _;
+    if !rustix::process::geteuid().is_root() {
+        return; // Only root can become another user.
+    }
+    let home = Home::paired().await;
+    // The other user may not look into where programs are built.
+    let program = std::env::temp_dir().join(format!("ma-connector-of-another-{}", std::process::id()));
+    std::fs::copy(env!("CARGO_BIN_EXE_ma-connector"), &program).unwrap();
+    let mut run = Command::new(&program);
+    run.args(["run", "--state-dir"]).arg(&home.state_dir).uid(65_534).gid(65_534).current_dir("/");
+    let run = output_of(run).await;
+    std::fs::remove_file(program).unwrap();
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert_eq!(run.status.code(), Some(1), "{said}");
+    assert!(said.contains("Permission denied") && !said.contains("not paired"), "{said}");
+}
+
+#[tokio::test]
 async fn a_token_that_was_accepted_is_kept_for_every_command() {
     let home = Home::paired().await;
     home.ma.edit(|script| script.token = "renewed".into());
@@ -521,7 +568,17 @@ async fn rules_are_shown_changed_and_obeyed_within_a_second() {
     };
     assert_eq!(shown(&["show"]).await, json!({}));
     let bath = json!({"players": {"up2": {"name": "Bath", "hidden": true}}});
-    assert_eq!(shown(&["hide", "the bath"]).await, bath);
+    // What would do in speech could be another player here.
+    for unlike in ["the bath", "Bath 2", "Bth", "bath room"] {
+        let refused = rules(&["hide", unlike]).await;
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{unlike}: {said}");
+        assert!(said.contains(&format!("there is no player {unlike:?}")), "{said}");
+    }
+    let proposed = String::from_utf8(rules(&["hide", "the bath"]).await.stderr).unwrap();
+    assert!(proposed.contains("did you mean Bath?"), "{proposed}");
+    assert_eq!(shown(&["show"]).await, json!({}));
+    assert_eq!(shown(&["hide", "bath"]).await, bath);
     let kitchen = shown(&["limit", "up1", "--volume", "60"]).await;
     assert_eq!(kitchen["players"]["up1"], json!({"name": "Kitchen", "max_volume": 60}));
     let quiet = shown(&["quiet", "--from", "22:00", "--to", "7:00"]).await;

@@ -98,6 +98,10 @@ fn mistakes_on_the_command_line_are_named() {
         (&["serve", "--tls-cert", "empty.pem", "--tls-key", "empty.pem"], "empty.pem holds no certificate"),
         (&["serve", "--mail-server-file", "nowhere", "--mail-from", "a@example.org"], "--mail-server-file nowhere"),
         (
+            &["serve", "--tls-cert", "c.pem", "--tls-key", "k.pem", "--public-url", "http://localhost:9443"],
+            "give https://localhost:9443",
+        ),
+        (
             &["admin", "mail", "test", "--to", "ann@example.org", "--data-dir", "nowhere"],
             "there is no MA Cloud database",
         ),
@@ -157,7 +161,22 @@ fn mistakes_on_the_command_line_are_named() {
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(text.contains(expected), "{args:?} said {text:?}, which does not name {expected:?}");
         assert!(!text.contains("panicked"), "{text}");
+        if args.contains(&"--mail-server-file") {
+            assert_eq!(text.matches("(os error 2)").count(), 1, "{text}");
+        }
     }
+}
+
+#[test]
+fn an_answer_that_nobody_reads_is_no_failure() {
+    let scratch = Scratch::new();
+    let mut create = ma_cloud();
+    create.args(["admin", "skill-keys", "create", "--out"]).arg(scratch.0.join("keys"));
+    let mut child = create.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(ended.status.success() && !said.contains("panicked"), "{said}");
 }
 
 #[test]
@@ -230,6 +249,25 @@ fn a_database_without_its_key_file_is_left_alone() {
 }
 
 #[test]
+fn keys_without_their_database_are_noticed() {
+    let scratch = Scratch::new();
+    let data = scratch.0.join("data");
+    let mut cloud = Running::start(&mut serve(&data));
+    cloud.until("listening");
+    assert!(cloud.terminate().success());
+    for name in ["ma-cloud.sqlite", "ma-cloud.sqlite-wal", "ma-cloud.sqlite-shm"] {
+        // The last two are there only while it runs.
+        let _ = std::fs::remove_file(data.join(name));
+    }
+    let log = scratch.0.join("log");
+    let mut cloud = Running::logging(&mut serve(&data), std::fs::File::create(&log).unwrap().into());
+    cloud.until("listening");
+    assert!(cloud.terminate().success());
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("there are keys here, but no database"), "{said}");
+}
+
+#[test]
 fn the_simulated_home_keeps_its_token() {
     let scratch = Scratch::new();
     let file = scratch.0.join("token");
@@ -295,6 +333,8 @@ fn admin_verbs_do_not_make_a_cloud_where_none_is_unless_they_create() {
         assert!(said.contains(mistyped.join("ma-cloud.sqlite").to_str().unwrap()), "{said}");
     }
     assert!(String::from_utf8_lossy(&admin(&["user", "list"]).stdout).contains("ann@example.org"));
+    let given = json(&admin(&["plan", "set", "--email", "ann@example.org", "--plan", "foo", "--json"]));
+    assert!(given["note"].as_str().is_some_and(|note| note.contains("only serve knows")), "{given}");
     let rotated = json(&admin(&["keys", "rotate", "--json"]));
     let listed = json(&admin(&["keys", "list", "--json"]));
     assert_eq!((listed[0]["signs"].as_bool(), listed[1]["signs"].as_bool()), (Some(true), Some(false)));
