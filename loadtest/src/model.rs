@@ -3,7 +3,7 @@
 //! processes around them are made here, and everything follows from one seed, so that a failure can be run again.
 //!
 //! Checked for every command: exactly one answer, before its deadline; executed at most once; not executed at all after it was
-//! said not to be sent; and never answered by a session older than one that its caller had heard of.
+//! said not to be sent; and never given to a session older than one that its caller had heard of, unless the directory names it.
 
 mod node;
 mod world;

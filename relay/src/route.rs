@@ -142,9 +142,9 @@ impl Tries {
             // Connected homes keep working while the directory is away, unless the caller knows better.
             (Directory::Unavailable, Some(here)) if here >= self.least_epoch => Way::Here,
             (Directory::Unavailable, _) => Way::Unlocated,
-            // It has forgotten the session, or has not been told yet.
-            (Directory::Nowhere, Some(_)) => Way::Here,
-            (Directory::Nowhere, None) => Way::Nowhere,
+            // It has forgotten the session, or has not been told yet; or a newer one that the caller knows of is over.
+            (Directory::Nowhere, Some(here)) if here >= self.least_epoch => Way::Here,
+            (Directory::Nowhere, _) => Way::Nowhere,
             (Directory::Here { epoch } | Directory::There { epoch }, Some(here)) if here >= epoch => Way::Here,
             (Directory::Here { epoch } | Directory::There { epoch }, _) if epoch <= self.lost_by => Way::Nowhere,
             // It has claimed its place and is about to take it.
@@ -237,6 +237,7 @@ mod tests {
         let call = Tries::new(false, 6);
         assert!(!call.may_use(5));
         assert_eq!(call.way(Some(5), Unavailable), Way::Unlocated);
+        assert_eq!(call.way(Some(5), Nowhere), Way::Nowhere);
         assert_eq!(call.way(Some(5), Here { epoch: 5 }), Way::Here, "a directory that was lost numbers anew");
     }
 
