@@ -18,6 +18,7 @@ use url::Url;
 use crate::cloud::{Cloud, CloudError};
 use crate::execute::Executor;
 use crate::link::commands::Commands;
+use crate::link::events::Outbox;
 use crate::link::{Admission, KeySetTaker, Link};
 use crate::music_assistant::token::Token;
 use crate::music_assistant::{Condition, MusicAssistant, Settings, Timing, TokenSource};
@@ -82,6 +83,7 @@ pub struct Connector {
     house: HouseRules,
     link: Arc<Link>,
     commands: Arc<Commands>,
+    outbox: Arc<Outbox>,
     events: Events,
     clock: SharedClock,
 }
@@ -135,12 +137,26 @@ impl Connector {
             software: concat!("ma-connector ", env!("CARGO_PKG_VERSION")).into(),
             ..ConnectorSettings::default()
         };
-        let link = Arc::new(Link::new(admission, Arc::clone(&commands), settings, options.redial));
+        let outbox = Arc::default();
+        let link = Arc::new(Link::new(admission, Arc::clone(&commands), Arc::clone(&outbox), settings, options.redial));
         commands.renew_through(&link);
         let fingerprint = fingerprint(identity.public());
         let clock = options.clock;
         let given_ma_url = options.ma_url;
-        Ok(Self { state, _lock: lock, pairing, fingerprint, ma, given_ma_url, house, link, commands, events, clock })
+        Ok(Self {
+            state,
+            _lock: lock,
+            pairing,
+            fingerprint,
+            ma,
+            given_ma_url,
+            house,
+            link,
+            commands,
+            outbox,
+            events,
+            clock,
+        })
     }
 
     /// Be told of everything that happens. At most one observer; it must not wait.
@@ -152,6 +168,12 @@ impl Connector {
     #[must_use]
     pub const fn music_assistant(&self) -> &MusicAssistant {
         &self.ma
+    }
+
+    /// Where to leave what the cloud is to be told.
+    #[must_use]
+    pub const fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
     }
 
     /// The pairing that it runs with.

@@ -6,6 +6,7 @@
 
 pub mod commands;
 mod dial;
+pub mod events;
 mod session;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use commands::Commands;
 pub use dial::Admission;
 use dial::DialFailure;
 pub(crate) use dial::KeySetTaker;
+use events::Outbox;
 use session::{News, ToSession};
 
 /// After being told to stop, this long for commands that are under way.
@@ -42,6 +44,7 @@ const BEFORE_LEAVING: Duration = Duration::from_millis(500);
 pub struct Link {
     admission: Admission,
     commands: Arc<Commands>,
+    outbox: Arc<Outbox>,
     settings: ConnectorSettings,
     redial: RedialSettings,
     state: watch::Sender<LinkState>,
@@ -77,10 +80,11 @@ impl Link {
     pub(crate) fn new(
         admission: Admission,
         commands: Arc<Commands>,
+        outbox: Arc<Outbox>,
         settings: ConnectorSettings,
         redial: RedialSettings,
     ) -> Self {
-        Self { admission, commands, settings, redial, state: watch::Sender::new(LinkState::Connecting) }
+        Self { admission, commands, outbox, settings, redial, state: watch::Sender::new(LinkState::Connecting) }
     }
 
     /// To follow how it stands.
@@ -205,6 +209,7 @@ impl Link {
             websocket,
             self.settings.clone(),
             Arc::clone(&self.commands),
+            Arc::clone(&self.outbox),
             session::Ends { own: say.clone(), said, tell },
         );
         sessions.spawn(running);

@@ -8,10 +8,12 @@
 //! - [`relay_side`]: one session of a home, as the relay holds it.
 //! - [`connector_side`]: the same session, as the home holds it.
 //! - [`redial`]: when a connector dials again.
+//! - [`event_outbox`]: what a home has to tell without being asked, until the relay has taken it.
 //! - [`command_memory`]: which commands a home has executed lately, so that a retry never executes twice.
 
 pub mod command_memory;
 pub mod connector_side;
+pub mod event_outbox;
 pub mod frame;
 pub mod redial;
 pub mod relay_side;

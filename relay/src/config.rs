@@ -6,6 +6,8 @@ use std::time::Duration;
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::relay_side::RelaySettings;
 
+use crate::events::EventQueue;
+
 /// Shown the id and the sealed body of every command that arrives on the bus: all that this node can know of it. For the
 /// demo and for tests; must be quick.
 #[derive(Clone)]
@@ -83,6 +85,8 @@ pub struct RelayConfig {
     pub drain_grace: Duration,
     /// This many homes a second are asked to dial elsewhere when stopping softly, and told to come when the node vanishes.
     pub drain_homes_per_second: u32,
+    /// Where events from homes go. Without one, homes are told that nobody takes any.
+    pub events: Option<Arc<dyn EventQueue>>,
     /// Whom to show the commands that pass. Nobody, but in the demo and in tests.
     pub tap: Option<Tap>,
 }
@@ -127,6 +131,7 @@ impl Default for RelayConfig {
             drain_grace: Duration::from_secs(20),
             // A TLS handshake costs the next node a third of a millisecond of processor time.
             drain_homes_per_second: 1_500,
+            events: None,
             tap: None,
         }
     }

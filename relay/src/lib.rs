@@ -5,6 +5,7 @@
 //! command: it arrives on the *bus*, is *dispatched* to the session, or *elsewhere* when another node holds the home, and gets
 //! exactly one answer before its deadline. Which node holds which home is in the directory ([`presence`]), in which each node
 //! has a *lease*; where a call goes when things change under it is decided in [`route`].
+//! What homes tell without being asked goes into a queue of [`events`].
 //! What the account service revokes or pauses is *followed* and done at once, and what a plan allows is *metered*; sessions are *renewed* now and then all the same; a
 //! node that stops *drains* first.
 //!
@@ -17,6 +18,7 @@ mod config;
 mod dispatch;
 mod drain;
 mod elsewhere;
+pub mod events;
 mod handshake;
 mod lease;
 mod meters;
@@ -29,6 +31,7 @@ pub mod route;
 mod session;
 mod sessions;
 mod standing;
+mod store;
 
 pub use bus::Bus;
 pub use config::{NonceKey, RelayConfig, Tap, TapFn};

@@ -11,8 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use macloud_relay::events::{EventQueue, MemoryEvents, RedisEvents};
 use macloud_relay::presence::{MemoryPresence, RedisPresence, Servers};
 use macloud_relay::{CONNECT_PATH, Cluster, Connect, NonceKey, Relay, RelayConfig};
+use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
 use macloud_service_kit::internal::InternalTls;
@@ -127,6 +129,16 @@ struct Args {
     #[arg(long, default_value_t = RelayConfig::default().max_commands_per_minute)]
     max_commands_per_minute: u32,
 
+    /// Take events from homes, such as that a player was turned on, for skills to read. Without this, homes send none. They wait in
+    /// `--redis`, or in memory without one.
+    #[arg(long)]
+    take_events: bool,
+
+    /// With `--redis`: about so many events are kept for their readers, and the oldest fall off. Of the usual size, 10000 need some
+    /// 20 MB there.
+    #[arg(long, value_name = "NUMBER", default_value_t = 20_000, requires = "redis")]
+    max_events: usize,
+
     /// A home that has been connected for so many seconds, or half as many, is asked to dial in anew with a fresh token.
     #[arg(long, default_value_t = RelayConfig::default().session_life.as_secs(), value_parser = clap::value_parser!(u64).range(60..))]
     session_life_seconds: u64,
@@ -153,7 +165,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let internal = args.internal()?;
     let bus = TcpListener::bind(args.bus_listen).await.context("cannot bind --bus-listen")?;
     let bus_address = bus.local_addr()?;
-    let config = args.relay_config(raise_open_file_limit())?;
+    let config = RelayConfig { events: args.events(&clock)?, ..args.relay_config(raise_open_file_limit())? };
     let accounts = args.accounts_channel(internal.as_ref())?;
     let relay = match args.presence()? {
         Some(presence) => {
@@ -215,7 +227,7 @@ async fn serve_bus(
     let mut server = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_LIMIT));
-    let server = server.add_service(relay.bus());
+    let server = server.add_service(relay.bus()).add_service(relay.events());
     // When the drain is over every stream ends by itself; who does not let go then is left behind.
     let drained = {
         let stop = stop.clone();
@@ -366,16 +378,29 @@ impl Args {
         })
     }
 
+    fn events(&self, clock: &SharedClock) -> anyhow::Result<Option<Arc<dyn EventQueue>>> {
+        if !self.take_events {
+            return Ok(None);
+        }
+        let Some(servers) = self.servers()? else { return Ok(Some(Arc::new(MemoryEvents::default()))) };
+        let events = RedisEvents::new(servers, &self.redis_prefix, self.max_events, clock.clone());
+        Ok(Some(Arc::new(events.context("cannot use --redis")?)))
+    }
+
     fn presence(&self) -> anyhow::Result<Option<RedisPresence>> {
+        let Some(servers) = self.servers()? else { return Ok(None) };
+        Ok(Some(RedisPresence::new(servers, &self.redis_prefix).context("cannot use --redis")?))
+    }
+
+    fn servers(&self) -> anyhow::Result<Option<Servers>> {
         let urls = self.redis.clone();
-        let servers = match (&urls[..], &self.redis_sentinel_master) {
+        Ok(Some(match (&urls[..], &self.redis_sentinel_master) {
             ([], _) => return Ok(None),
             (_, Some(master)) => Servers::Sentinel(urls, master.clone()),
             _ if self.redis_cluster => Servers::Cluster(urls),
             ([_], None) => Servers::One(urls.concat()),
             _ => bail!("--redis names several servers: say --redis-cluster, or --redis-sentinel-master NAME"),
-        };
-        Ok(Some(RedisPresence::new(servers, &self.redis_prefix).context("cannot use --redis")?))
+        }))
     }
 
     fn cluster(&self, bus: SocketAddr, internal: Option<Arc<InternalTls>>) -> anyhow::Result<Cluster> {

@@ -15,6 +15,9 @@ pub(crate) struct Metrics {
     contested: Counter<u64>,
     commands: Counter<u64>,
     dropped: Counter<u64>,
+    events: Counter<u64>,
+    event_wait: Histogram<f64>,
+    event_lag: Histogram<f64>,
     queue_wait: Histogram<f64>,
     crossings: Counter<u64>,
     lookups: Counter<u64>,
@@ -44,6 +47,22 @@ impl Metrics {
             dropped: meter
                 .u64_counter("macloud.relay.dropped")
                 .with_description("Frames from homes that nobody waited for, by kind")
+                .build(),
+            events: meter
+                .u64_counter("macloud.relay.events")
+                .with_description("Events from homes by what became of them")
+                .build(),
+            event_wait: meter
+                .f64_histogram("macloud.relay.event_wait")
+                .with_unit("s")
+                .with_description("From an event's arrival to its place in the queue")
+                .with_boundaries(vec![0.001, 0.01, 0.1, 1.0])
+                .build(),
+            event_lag: meter
+                .f64_histogram("macloud.relay.event_lag")
+                .with_unit("s")
+                .with_description("From an event's place in the queue to its first reader")
+                .with_boundaries(vec![0.01, 0.1, 1.0, 10.0, 100.0, 1000.0])
                 .build(),
             crossings: meter
                 .u64_counter("macloud.relay.crossings")
@@ -96,12 +115,24 @@ impl Metrics {
             Dropped::StrayReply => "stray_reply",
             Dropped::StrayPreKey => "stray_pre_key",
             Dropped::UnknownFrame => "unknown_frame",
+            Dropped::UnwantedEvent => "unwanted_event",
+            Dropped::EventOverRate => "event_over_rate",
         };
         self.dropped.add(1, &[KeyValue::new("kind", kind)]);
     }
 
-    pub(crate) fn event_dropped(&self) {
-        self.dropped.add(1, &[KeyValue::new("kind", "event")]);
+    pub(crate) fn events(&self, result: &'static str, count: usize) {
+        if count > 0 {
+            self.events.add(count as u64, &[KeyValue::new("result", result)]);
+        }
+    }
+
+    pub(crate) fn event_wait(&self, wait: Duration) {
+        self.event_wait.record(wait.as_secs_f64(), &[]);
+    }
+
+    pub(crate) fn event_lag(&self, lag: Duration) {
+        self.event_lag.record(lag.as_secs_f64(), &[]);
     }
 
     pub(crate) fn queued(&self, wait: Duration) {

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::routing::get;
 use macloud_proto::accounts::v1::accounts_client::AccountsClient;
 use macloud_proto::bus::v1::command_bus_server::CommandBusServer;
+use macloud_proto::bus::v1::events_server::EventsServer;
 use macloud_proto::ids::InstanceId;
 use macloud_proto::time::Micros;
 use macloud_service_kit::clock::SharedClock;
@@ -26,13 +27,14 @@ use crate::admission::replays::Replays;
 use crate::admission::revoked::Revoked;
 use crate::bus::Bus;
 use crate::config::RelayConfig;
+use crate::events::{Intake, Reading};
 use crate::meters::Meters;
 use crate::metrics::Metrics;
 use crate::peers::{Cluster, Peers};
 use crate::presence::Presence;
 use crate::sessions::Sessions;
 use crate::standing::Standing;
-use crate::{CONNECT_PATH, changes, drain, handshake, lease, renewal};
+use crate::{CONNECT_PATH, changes, drain, events, handshake, lease, renewal};
 
 /// One relay node. Cheap to clone; all clones are the same node.
 #[derive(Debug, Clone)]
@@ -47,6 +49,7 @@ pub(crate) struct Node {
     pub(crate) clock: ClockDebug,
     pub(crate) admission: Admission,
     pub(crate) sessions: Sessions,
+    pub(crate) intake: Intake,
     pub(crate) standing: Standing,
     pub(crate) meters: Meters,
     pub(crate) presence: Arc<dyn Presence>,
@@ -130,6 +133,7 @@ impl Relay {
         let node = Node {
             admission,
             sessions: Sessions::default(),
+            intake: Intake::default(),
             standing: Standing::default(),
             meters: Meters::default(),
             presence,
@@ -164,6 +168,12 @@ impl Relay {
         CommandBusServer::new(Bus::new(self.node.clone())).max_decoding_message_size(max)
     }
 
+    /// The queue of events, to be served to readers beside the [bus](Self::bus), for the same callers.
+    #[must_use]
+    pub fn events(&self) -> EventsServer<Reading> {
+        EventsServer::new(Reading::new(self.node.clone()))
+    }
+
     /// Keep this node's place among the others and follow the account service's changes until a soft stop; then drain, and
     /// return when every session has ended, having told whoever has a stream open.
     /// A hard stop ends the sessions at once. Cancelling this leaves the sessions running and deaf to revocations.
@@ -172,12 +182,14 @@ impl Relay {
             stop.soft().await;
             drain::drain(&self.node, &stop).await;
         };
-        // Following and renewing never end by themselves. Following goes on while the node drains: homes can be unlinked then too.
+        // None of the others ends by itself. They go on while the node drains: homes can be unlinked and have something to tell
+        // then, too.
         tokio::select! {
             () = drained => {}
             () = changes::follow(&self.node) => {}
             () = renewal::watch(&self.node) => {}
             () = lease::keep(&self.node) => {}
+            () = events::take(&self.node) => {}
         }
         lease::end(&self.node).await;
         self.node.leaving.send_replace(Leaving::Gone);

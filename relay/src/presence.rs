@@ -15,7 +15,8 @@ use std::pin::Pin;
 use macloud_proto::ids::InstanceId;
 
 pub use self::memory::MemoryPresence;
-pub use self::redis::{InvalidUrl, RedisPresence, Servers};
+pub use self::redis::RedisPresence;
+pub use crate::store::{InvalidUrl, Servers, Unavailable};
 
 /// A future behind the trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -88,11 +89,6 @@ pub enum Restored {
     /// Another is newer.
     Outdated,
 }
-
-/// The shared store cannot be asked now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the presence store is unavailable")]
-pub struct Unavailable;
 
 /// The directory of sessions. Implementations: [`MemoryPresence`] within one process, [`RedisPresence`] for several.
 ///

@@ -31,7 +31,7 @@ use crate::meters::Meter;
 use crate::node::Node;
 use crate::presence::{Claim, Claimed};
 use crate::sessions::{Entered, SessionHandle};
-use crate::{drain, elsewhere, renewal};
+use crate::{drain, elsewhere, events, renewal};
 
 /// What the rest of the node tells a session. Both kinds are boxed: a channel keeps room for 32 of them for each home,
 /// all the time.
@@ -50,6 +50,8 @@ pub(crate) enum Order {
     Cancel(CommandId),
     /// The home's owner has paused it, or lets it go on.
     Pause(bool),
+    /// What the home told under this id is in the queue.
+    EventTaken([u8; 16]),
     /// Ask the home to dial elsewhere.
     Drain { reconnect_after: Duration, leaving_in: Duration },
     /// End the session.
@@ -179,6 +181,7 @@ impl Registered {
             contested,
             // Asked after the session is in the table: a pause from now on finds it there.
             paused: node.standing.is_paused(claims),
+            events: node.config.events.is_some(),
         });
         if node.is_draining() {
             // It was let in just before, and the round of asking has passed it by.
@@ -315,6 +318,7 @@ impl Driver {
             Input::Call(call) => self.submit(call, now),
             Input::Order(order) => match *order {
                 Order::Cancel(id) => self.machine.cancel(id),
+                Order::EventTaken(event_id) => self.machine.event_taken(event_id),
                 Order::Pause(paused) => self.machine.set_paused(paused),
                 Order::Drain { reconnect_after, leaving_in } => self.machine.drain(reconnect_after, leaving_in, now),
                 Order::Close(reason, detail) => self.machine.close(reason, detail, now),
@@ -417,8 +421,7 @@ impl Driver {
             match event {
                 RelayEvent::Hello(hello) => return Some(Step::Hello(hello)),
                 RelayEvent::Answered { token, outcome, timing } => token.settle(outcome, timing),
-                // No bus subscription carries events yet: counted, so that a home that sends them is seen.
-                RelayEvent::HomeEvent(_) => self.node.metrics.event_dropped(),
+                RelayEvent::HomeEvent(event) => events::arrived(&self.node, &self.instance, event),
                 RelayEvent::Dropped(what) => self.node.metrics.dropped(what),
                 RelayEvent::Ended(ended) => return Some(Step::Ended(ended)),
             }

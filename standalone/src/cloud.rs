@@ -120,7 +120,10 @@ impl Cloud {
         relay.connect_urls = vec![dialled.replacen("ws", "http", 1)];
         let presence = Arc::new(MemoryPresence::new(clock.clone()));
         let relay = Relay::new(relay, accounts_channel.clone(), clock.clone(), presence);
-        let (bus_channel, bus_rpc) = in_process::serve(tonic::service::Routes::new(relay.bus()), stop.clone());
+        let (bus_channel, bus_rpc) = {
+            let routes = tonic::service::Routes::new(relay.bus()).add_service(relay.events());
+            in_process::serve(routes, stop.clone())
+        };
 
         skill.events = events(keys.vault_key)?;
         let skill = Skill::new(skill, accounts_channel, bus_channel.clone(), keys.signer, clock)?;

@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::commands::{Commands, Taken};
+use super::events::Outbox;
 use crate::network::WebSocket;
 
 /// Replies and orders that wait for the session. A session has at most its credit of commands under way; replies to
@@ -62,9 +63,16 @@ pub(super) fn channel() -> (mpsc::Sender<ToSession>, mpsc::Receiver<ToSession>) 
 }
 
 /// Run the session to its end.
-pub(super) async fn run(websocket: WebSocket, settings: ConnectorSettings, commands: Arc<Commands>, ends: Ends) {
+pub(super) async fn run(
+    websocket: WebSocket,
+    settings: ConnectorSettings,
+    commands: Arc<Commands>,
+    outbox: Arc<Outbox>,
+    ends: Ends,
+) {
     let Ends { own, mut said, tell } = ends;
     let mut machine = ConnectorSide::new(settings, commands.now());
+    let mut stirred = outbox.stirred();
     let mut socket = Socket { websocket, outgoing: None, unflushed: false, closed: false };
     loop {
         while let Some(event) = machine.poll_event() {
@@ -85,15 +93,24 @@ pub(super) async fn run(websocket: WebSocket, settings: ConnectorSettings, comma
                 ConnectorEvent::Proven => drop(tell.try_send(News::Proven)),
                 ConnectorEvent::Draining(drain) => drop(tell.try_send(News::Draining(drain))),
                 ConnectorEvent::Standing(standing) => drop(tell.try_send(News::Standing(standing))),
+                ConnectorEvent::EventTaken(event_id) => drop(outbox.kept().taken(event_id)),
                 ConnectorEvent::Ended(ended) => {
                     let _ = tell.try_send(News::Ended(ended));
                     return;
                 }
             }
         }
+        machine.send_events(&mut outbox.kept(), commands.now());
         let wake_in = machine.poll_timeout().map(|at| at.since(commands.now()));
         let mut timer = pin!(sleep(wake_in.unwrap_or(Duration::from_secs(3600))));
-        let woke = poll_fn(|cx| socket.poll(cx, &mut machine, &mut said, &mut timer, commands.now())).await;
+        let mut told = pin!(stirred.changed());
+        let woke = poll_fn(|cx| {
+            if told.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Woke::Told);
+            }
+            socket.poll(cx, &mut machine, &mut said, &mut timer, commands.now())
+        });
+        let woke = woke.await;
         let now = commands.now();
         match woke {
             Woke::Message(Message::Binary(bytes)) => machine.handle_message(bytes, now),
@@ -112,6 +129,8 @@ pub(super) async fn run(websocket: WebSocket, settings: ConnectorSettings, comma
             Woke::Said(ToSession::Retire(latest)) => machine.retire(latest, now),
             Woke::Said(ToSession::Close) => machine.close(GoodbyeReason::Shutdown, "the connector stops", now),
             Woke::Time => machine.handle_timeout(now),
+            // Looked at before each wait.
+            Woke::Told => {}
         }
     }
 }
@@ -120,6 +139,8 @@ enum Woke {
     Message(Message),
     SocketClosed,
     Said(ToSession),
+    /// There is something new in the outbox.
+    Told,
     Time,
 }
 

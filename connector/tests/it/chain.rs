@@ -535,6 +535,7 @@ async fn a_relay_that_speaks_nonsense_is_left() {
             node_id: "x".into(),
             contested: false,
             paused: false,
+            events: false,
         }))
         .await;
     let FromConnector::Goodbye(goodbye) = relay.receive().await else { panic!() };

@@ -213,6 +213,7 @@ impl RelaySession {
             node_id: "node-a".into(),
             contested: false,
             paused: false,
+            events: true,
         };
         self.send(FromRelay::Welcome(welcome)).await;
     }

@@ -1075,7 +1075,10 @@ impl World {
                     self.redial(home, Because::Drained(drain.reconnect_after));
                 }
             }
-            ConnectorEvent::Cancelled(_) | ConnectorEvent::Standing(_) | ConnectorEvent::PreKeyRequested(_) => {}
+            ConnectorEvent::Cancelled(_)
+            | ConnectorEvent::Standing(_)
+            | ConnectorEvent::PreKeyRequested(_)
+            | ConnectorEvent::EventTaken(_) => {}
             ConnectorEvent::Ended(ended) => {
                 if let Some(link) = self.links.get_mut(&number) {
                     link.connector_over = true;

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::GoodbyeReason;
-use macloud_proto::link::connector_side::{ConnectorSettings, ConnectorSide};
+use macloud_proto::link::connector_side::{ConnectorEvent, ConnectorSettings, ConnectorSide};
+use macloud_proto::link::event_outbox::EventOutbox;
+use macloud_proto::link::frame::Event;
 use macloud_proto::link::relay_side::{Registration, RelayEvent, RelaySettings, RelaySide, Submission};
 use macloud_proto::time::{Micros, Millis};
 
@@ -23,6 +25,7 @@ enum Step {
     Pong,
     Drain,
     Close,
+    Tell { id: u8, key: u8, size: u16 },
 }
 
 fuzz_target!(|steps: Vec<Step>| {
@@ -30,6 +33,7 @@ fuzz_target!(|steps: Vec<Step>| {
     let mut now = Micros(0);
     let mut relay = RelaySide::new(RelaySettings::default(), now, &mut fixed);
     let mut home = ConnectorSide::new(ConnectorSettings::default(), Millis(0));
+    let mut outbox = EventOutbox::default();
     let (mut asked, mut answered) = (0u32, 0u32);
     for step in steps {
         let millis = Millis(now.0 / 1000);
@@ -75,15 +79,25 @@ fuzz_target!(|steps: Vec<Step>| {
             }
             Step::Drain => relay.drain(Duration::from_secs(1), Duration::from_secs(5), now),
             Step::Close => relay.close(GoodbyeReason::Shutdown, "fuzz", now),
+            Step::Tell { id, key, size } => {
+                let event = Event { event_id: [id; 16], key: vec![key].into(), sealed: vec![0; size.into()].into() };
+                let _ = outbox.put(event);
+            }
         }
+        home.send_events(&mut outbox, Millis(now.0 / 1000));
         while let Some(event) = relay.poll_event() {
             match event {
-                RelayEvent::Hello(_) => relay.welcome(Registration::default()),
+                RelayEvent::Hello(_) => relay.welcome(Registration { events: true, ..Registration::default() }),
+                RelayEvent::HomeEvent(event) => relay.event_taken(event.event_id),
                 RelayEvent::Answered { .. } => answered += 1,
                 _ => {}
             }
         }
-        while home.poll_event().is_some() {}
+        while let Some(event) = home.poll_event() {
+            if let ConnectorEvent::EventTaken(id) = event {
+                outbox.taken(id);
+            }
+        }
     }
     relay.handle_socket_closed();
     while let Some(event) = relay.poll_event() {

@@ -8,13 +8,15 @@
 //! - a relay that has been silent for twice its ping interval is given up.
 //!
 //! What it leaves to its driver: when to dial ([`Redial`](super::redial::Redial)), what was executed already
-//! ([`CommandMemory`](super::command_memory::CommandMemory), which outlives a session), and the sealed bodies.
+//! ([`CommandMemory`](super::command_memory::CommandMemory)) and what there is to tell ([`EventOutbox`]), both of which outlive a
+//! session, and the sealed bodies.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::event_outbox::EventOutbox;
 use super::frame::{
     Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Standing, Welcome,
 };
@@ -36,10 +38,6 @@ pub struct ConnectorSettings {
     pub welcome_limit: Duration,
     /// Bytes handed out but not taken by the socket for this long end the session.
     pub write_limit: Duration,
-    /// Events that may wait to be sent.
-    pub queue_events: usize,
-    /// Sealed bytes of events that may wait to be sent.
-    pub queue_event_bytes: usize,
     /// After a goodbye the relay has this long to close before the socket is dropped.
     pub close_limit: Duration,
 }
@@ -52,8 +50,6 @@ impl Default for ConnectorSettings {
             credit: 32,
             welcome_limit: Duration::from_secs(10),
             write_limit: Duration::from_secs(10),
-            queue_events: 64,
-            queue_event_bytes: 256 * 1024,
             close_limit: Duration::from_secs(1),
         }
     }
@@ -90,6 +86,8 @@ pub enum ConnectorEvent {
     Draining(Drain),
     /// Whether the home is paused in the cloud has changed.
     Standing(Standing),
+    /// The cloud has this event: tell the [outbox](EventOutbox::taken).
+    EventTaken([u8; 16]),
     /// The session is over; the socket can be dropped. Always the last event.
     Ended(Ended),
 }
@@ -103,9 +101,6 @@ pub enum SendError {
     /// The body exceeds the protocol's bound.
     #[error("the body is too large for a frame")]
     TooLarge,
-    /// The queue of events is full.
-    #[error("too many events wait to be sent")]
-    Full,
 }
 
 /// See the module's text.
@@ -116,7 +111,10 @@ pub struct ConnectorSide {
     control: VecDeque<Control>,
     replies: VecDeque<Reply>,
     events_out: VecDeque<Event>,
-    event_bytes: usize,
+    /// When the outbox has something to send again.
+    events_due: Option<Millis>,
+    /// The cloud keeps nothing from reaching this home, so nothing is told to it either.
+    paused: bool,
     /// Commands taken and not yet given back, with how often each was sent here.
     open: HashMap<CommandId, u32>,
     credit_owed: u32,
@@ -129,7 +127,7 @@ pub struct ConnectorSide {
 #[derive(Debug)]
 enum Phase {
     AwaitingWelcome { until: Millis },
-    Open { ping_interval: Duration, proven: bool },
+    Open { ping_interval: Duration, proven: bool, session: u64, takes_events: bool },
     Closing { until: Millis, why: Ended },
     Closed,
 }
@@ -159,7 +157,8 @@ impl ConnectorSide {
             control: VecDeque::from([Control::Frame(FromConnector::Hello(hello))]),
             replies: VecDeque::new(),
             events_out: VecDeque::new(),
-            event_bytes: 0,
+            events_due: None,
+            paused: false,
             open: HashMap::new(),
             credit_owed: 0,
             last_heard: now,
@@ -220,24 +219,18 @@ impl ConnectorSide {
         }
     }
 
-    /// Queue a sealed state change.
-    ///
-    /// # Errors
-    /// When the session is not up, the body is too large, or too many wait: events are coalesced by whoever makes them.
-    pub fn event(&mut self, event: Event) -> Result<(), SendError> {
-        if !self.is_open() {
-            return Err(SendError::NotOpen);
+    /// Send what the outbox has for this session now, where the cloud takes events; all of it stays in the outbox until it is
+    /// taken. To be called after every other method, and whenever something was put in.
+    pub fn send_events(&mut self, outbox: &mut EventOutbox, now: Millis) {
+        self.events_due = None;
+        let Phase::Open { session, takes_events: true, .. } = self.phase else { return };
+        if self.paused || self.retire_at.is_some() {
+            return;
         }
-        if event.sealed.len() > MAX_SEALED_BYTES {
-            return Err(SendError::TooLarge);
+        while let Some(event) = outbox.next(session, now) {
+            self.events_out.push_back(event);
         }
-        let bytes = self.event_bytes + event.sealed.len();
-        if self.events_out.len() >= self.settings.queue_events || bytes > self.settings.queue_event_bytes {
-            return Err(SendError::Full);
-        }
-        self.event_bytes = bytes;
-        self.events_out.push_back(event);
-        Ok(())
+        self.events_due = outbox.due(session);
     }
 
     /// A newer session has taken over: finish the commands taken here, then say goodbye, at `latest` in any case.
@@ -347,7 +340,7 @@ impl ConnectorSide {
             Phase::Closing { until, .. } => Some(*until),
             Phase::AwaitingWelcome { until } => [Some(*until), self.stalled_at()].into_iter().flatten().min(),
             Phase::Open { ping_interval, .. } => {
-                let times = [Some(self.silent_at(*ping_interval)), self.stalled_at(), self.retire_at];
+                let times = [Some(self.silent_at(*ping_interval)), self.stalled_at(), self.retire_at, self.events_due];
                 times.into_iter().flatten().min()
             }
         }
@@ -374,7 +367,9 @@ impl ConnectorSide {
         if !(VERSION_MIN..=VERSION_MAX).contains(&welcome.version) {
             return self.close(GoodbyeReason::Version, "no common protocol version", now);
         }
-        self.phase = Phase::Open { ping_interval: welcome.ping_interval, proven: false };
+        let Welcome { ping_interval, session_epoch: session, events: takes_events, paused, .. } = welcome;
+        self.phase = Phase::Open { ping_interval, proven: false, session, takes_events };
+        self.paused = paused;
         self.control.push_back(Control::Ping);
         self.reports.push_back(ConnectorEvent::Welcomed(welcome));
     }
@@ -385,7 +380,11 @@ impl ConnectorSide {
             FromRelay::PreKeyRequest(id) => self.reports.push_back(ConnectorEvent::PreKeyRequested(id)),
             FromRelay::Cancel(id) => self.reports.push_back(ConnectorEvent::Cancelled(id)),
             FromRelay::Drain(drain) => self.reports.push_back(ConnectorEvent::Draining(drain)),
-            FromRelay::Standing(standing) => self.reports.push_back(ConnectorEvent::Standing(standing)),
+            FromRelay::Standing(standing) => {
+                self.paused = standing.paused;
+                self.reports.push_back(ConnectorEvent::Standing(standing));
+            }
+            FromRelay::EventTaken(event_id) => self.reports.push_back(ConnectorEvent::EventTaken(event_id)),
             FromRelay::Unknown => {}
             FromRelay::Welcome(_) => self.close(GoodbyeReason::Protocol, "second welcome", now),
             FromRelay::Goodbye(goodbye) => self.relay_leaves(goodbye, now),
@@ -415,9 +414,7 @@ impl ConnectorSide {
             self.leave_if_done(now);
             return Some(FromConnector::Reply(reply));
         }
-        let event = self.events_out.pop_front()?;
-        self.event_bytes -= event.sealed.len();
-        Some(FromConnector::Event(event))
+        self.events_out.pop_front().map(FromConnector::Event)
     }
 
     fn leave_if_done(&mut self, now: Millis) {

@@ -67,6 +67,8 @@ pub enum FromRelay {
     Drain(Drain),
     /// How the home stands in the cloud has changed.
     Standing(Standing),
+    /// The event of this id is taken, and need not be kept any more.
+    EventTaken([u8; 16]),
     /// The last frame.
     Goodbye(Goodbye),
     /// A kind this version does not know.
@@ -107,6 +109,8 @@ pub struct Welcome {
     pub contested: bool,
     /// The home's owner has paused it in the cloud.
     pub paused: bool,
+    /// The cloud takes events.
+    pub events: bool,
 }
 
 /// How a home stands in the cloud.
@@ -154,6 +158,8 @@ pub struct PreKeyAnswer {
 pub struct Event {
     /// For removing duplicates at the receiver.
     pub event_id: [u8; 16],
+    /// Of a home's events with one key only the latest counts. Tells nothing; when empty, the event stands for itself.
+    pub key: Bytes,
     /// Opaque here.
     pub sealed: Bytes,
 }
@@ -188,6 +194,10 @@ pub const MAX_TRACEPARENT: usize = 64;
 pub const MAX_DETAIL: usize = 200;
 /// Largest signed pre-key. An X-Wing public key has 1216 bytes, a signature 64.
 pub const MAX_PRE_KEY_BYTES: usize = 4 * 1024;
+/// Largest sealed event: a state change and what it takes to open it.
+pub const MAX_EVENT_BYTES: usize = 8 * 1024;
+/// Longest key of an event.
+pub const MAX_EVENT_KEY: usize = 16;
 /// More credit than this at once counts as this much.
 pub const MAX_CREDIT: u32 = 1024;
 
@@ -210,9 +220,11 @@ impl FromConnector {
                 request_id: answer.request_id,
                 signed_pre_key: at_most(answer.signed_pre_key, MAX_PRE_KEY_BYTES, "signed_pre_key")?,
             }),
-            Some(Body::Event(event)) => {
-                Self::Event(Event { event_id: sixteen(&event.event_id, "event_id")?, sealed: sealed(event.sealed)? })
-            }
+            Some(Body::Event(event)) => Self::Event(Event {
+                event_id: sixteen(&event.event_id, "event_id")?,
+                key: at_most(event.key, MAX_EVENT_KEY, "key")?,
+                sealed: at_most(event.sealed, MAX_EVENT_BYTES, "sealed")?,
+            }),
             Some(Body::Credit(credit)) => Self::Credit(credit.commands.min(MAX_CREDIT)),
             Some(Body::Goodbye(goodbye)) => Self::Goodbye(Goodbye::check(goodbye)),
             Some(
@@ -221,7 +233,8 @@ impl FromConnector {
                 | Body::PreKeyRequest(_)
                 | Body::Cancel(_)
                 | Body::Drain(_)
-                | Body::Standing(_),
+                | Body::Standing(_)
+                | Body::EventTaken(_),
             ) => return Err(FrameError::WrongDirection),
         })
     }
@@ -247,8 +260,8 @@ impl FromConnector {
                 request_id: answer.request_id,
                 signed_pre_key: answer.signed_pre_key,
             })),
-            Self::Event(event) => {
-                Some(Body::Event(v1::Event { event_id: Bytes::copy_from_slice(&event.event_id), sealed: event.sealed }))
+            Self::Event(Event { event_id, key, sealed }) => {
+                Some(Body::Event(v1::Event { event_id: Bytes::copy_from_slice(&event_id), key, sealed }))
             }
             Self::Credit(commands) => Some(Body::Credit(v1::Credit { commands })),
             Self::Goodbye(goodbye) => Some(goodbye.into_body()),
@@ -279,6 +292,7 @@ impl FromRelay {
                 leaving_in: millis(drain.leaving_in_ms),
             }),
             Some(Body::Standing(standing)) => Self::Standing(Standing { paused: standing.paused }),
+            Some(Body::EventTaken(taken)) => Self::EventTaken(sixteen(&taken.event_id, "event_id")?),
             Some(Body::Goodbye(goodbye)) => Self::Goodbye(Goodbye::check(goodbye)),
             Some(
                 Body::Hello(_)
@@ -304,6 +318,7 @@ impl FromRelay {
                 node_id: welcome.node_id,
                 contested: welcome.contested,
                 paused: welcome.paused,
+                events: welcome.events,
             })),
             Self::Command(command) => Some(Body::Command(v1::Command {
                 command_id: id_bytes(command.command_id),
@@ -318,6 +333,9 @@ impl FromRelay {
                 leaving_in_ms: whole_millis(drain.leaving_in),
             })),
             Self::Standing(Standing { paused }) => Some(Body::Standing(v1::Standing { paused })),
+            Self::EventTaken(event_id) => {
+                Some(Body::EventTaken(v1::EventTaken { event_id: Bytes::copy_from_slice(&event_id) }))
+            }
             Self::Goodbye(goodbye) => Some(goodbye.into_body()),
             Self::Unknown => None,
         })
@@ -353,6 +371,7 @@ impl Welcome {
             node_id: printable(raw.node_id, MAX_NODE_ID, "node_id")?,
             contested: raw.contested,
             paused: raw.paused,
+            events: raw.events,
         })
     }
 }

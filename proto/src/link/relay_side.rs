@@ -60,6 +60,8 @@ pub struct RelaySettings {
     pub commands_per_minute: Option<u32>,
     /// The same for those that do not count: how players stand, and which there are.
     pub reads_per_minute: Option<u32>,
+    /// Events a minute that are let through, on average, with a burst of the same size, where the cloud takes events.
+    pub events_per_minute: u32,
     /// Frames, pings and pongs a minute that change nothing, with a burst of the same size; twice as many commands a minute
     /// as may be sent come on top, for replies that are late. A home that sends more is broken or hostile.
     pub strays_per_minute: u32,
@@ -84,6 +86,8 @@ impl Default for RelaySettings {
             queue_bytes: 256 * 1024,
             commands_per_minute: None,
             reads_per_minute: None,
+            // Twice what a home sends.
+            events_per_minute: 120,
             strays_per_minute: 600,
             pre_key_cache: Duration::from_secs(3),
             close_limit: Duration::from_secs(1),
@@ -106,6 +110,8 @@ pub struct Registration {
     pub contested: bool,
     /// The home's owner has paused it: no calls go out until [`RelaySide::set_paused`] says otherwise.
     pub paused: bool,
+    /// The cloud takes events of this home.
+    pub events: bool,
 }
 
 impl RelaySettings {
@@ -194,6 +200,10 @@ pub enum Dropped {
     StrayPreKey,
     /// A kind of frame this version does not know.
     UnknownFrame,
+    /// An event where the cloud takes none, or from a home that is paused.
+    UnwantedEvent,
+    /// An event over the home's rate: the home keeps it, and sends it again.
+    EventOverRate,
 }
 
 /// What a session reports. `T` is the caller's token of a call, given back with its one answer.
@@ -210,7 +220,7 @@ pub enum RelayEvent<T> {
         /// Where its time went.
         timing: Timing,
     },
-    /// A sealed state change from the home.
+    /// A sealed state change from the home. Call [`RelaySide::event_taken`] once it is where it cannot be lost.
     HomeEvent(Event),
     /// Something was dropped.
     Dropped(Dropped),
@@ -230,6 +240,8 @@ pub struct RelaySide<T> {
     rate: Option<Rate>,
     reads: Option<Rate>,
     strays: Rate,
+    events_in: Rate,
+    takes_events: bool,
     paused: bool,
     liveness: Liveness,
     unflushed_since: Option<Micros>,
@@ -265,6 +277,8 @@ impl<T> RelaySide<T> {
             rate: settings.commands_per_minute.map(|limit| Rate::full(limit, now)),
             reads: settings.reads_per_minute.map(|limit| Rate::full(limit, now)),
             strays: Rate::full(settings.strays(), now),
+            events_in: Rate::full(settings.events_per_minute, now),
+            takes_events: false,
             paused: false,
             liveness: Liveness::new(&settings, now, random),
             unflushed_since: None,
@@ -294,8 +308,9 @@ impl<T> RelaySide<T> {
     /// The session is registered: greet the home.
     pub fn welcome(&mut self, registration: Registration) {
         let Phase::Registering { version } = self.phase else { return };
-        let Registration { epoch, dpop_nonce, node_id, reconnect_window, contested, paused } = registration;
+        let Registration { epoch, dpop_nonce, node_id, reconnect_window, contested, paused, events } = registration;
         self.phase = Phase::Open;
+        self.takes_events = events;
         self.paused = paused;
         self.send(FromRelay::Welcome(Welcome {
             version,
@@ -306,6 +321,7 @@ impl<T> RelaySide<T> {
             node_id,
             contested,
             paused,
+            events,
         }));
     }
 
@@ -380,6 +396,13 @@ impl<T> RelaySide<T> {
             self.refuse(token, NotSent::Cancelled);
         } else if self.commands.mark_cancelled(id) {
             self.send(FromRelay::Cancel(id));
+        }
+    }
+
+    /// An event that was reported is where it cannot be lost: the home need not keep it.
+    pub fn event_taken(&mut self, event_id: [u8; 16]) {
+        if self.is_open() {
+            self.send(FromRelay::EventTaken(event_id));
         }
     }
 
@@ -535,11 +558,7 @@ impl<T> RelaySide<T> {
             }
             FromConnector::Reply(reply) => self.complete(reply, now),
             FromConnector::PreKeyAnswer(answer) => self.hand_out_pre_key(answer, now),
-            FromConnector::Event(event) => {
-                self.events.push_back(RelayEvent::HomeEvent(event));
-                // Nobody takes events in this version; see `PROTOCOL.md` section 2.11.
-                self.stray(now);
-            }
+            FromConnector::Event(event) => self.take_event(event, now),
             FromConnector::Unknown => self.dropped(Dropped::UnknownFrame, now),
             FromConnector::Hello(_) => self.close(GoodbyeReason::Protocol, "second hello", now),
             FromConnector::Goodbye(goodbye) => self.peer_leaves(goodbye, now),
@@ -562,6 +581,16 @@ impl<T> RelaySide<T> {
                 }
             }
             None => self.dropped(Dropped::StrayPreKey, now),
+        }
+    }
+
+    fn take_event(&mut self, event: Event, now: Micros) {
+        if !self.takes_events || self.paused {
+            return self.dropped(Dropped::UnwantedEvent, now);
+        }
+        match self.events_in.take(now) {
+            Ok(()) => self.events.push_back(RelayEvent::HomeEvent(event)),
+            Err(_) => self.dropped(Dropped::EventOverRate, now),
         }
     }
 

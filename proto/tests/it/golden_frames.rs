@@ -27,7 +27,11 @@ fn from_connector() -> Vec<(&'static str, FromConnector)> {
             "pre_key_answer",
             FromConnector::PreKeyAnswer(PreKeyAnswer { request_id: 9, signed_pre_key: Bytes::from_static(b"key") }),
         ),
-        ("event", FromConnector::Event(Event { event_id: [3; 16], sealed })),
+        ("event", FromConnector::Event(Event { event_id: [3; 16], key: Bytes::new(), sealed: sealed.clone() })),
+        (
+            "event_with_key",
+            FromConnector::Event(Event { event_id: [3; 16], key: Bytes::from_static(b"key11"), sealed }),
+        ),
         ("credit", FromConnector::Credit(16)),
         ("goodbye_shutdown", FromConnector::Goodbye(goodbye(GoodbyeReason::Shutdown, "stopping"))),
     ]
@@ -43,6 +47,7 @@ fn from_relay() -> Vec<(&'static str, FromRelay)> {
         node_id: "relay-1".into(),
         contested: false,
         paused: false,
+        events: false,
     };
     let command = Command {
         command_id: ID,
@@ -54,13 +59,15 @@ fn from_relay() -> Vec<(&'static str, FromRelay)> {
     vec![
         ("welcome", FromRelay::Welcome(welcome.clone())),
         ("welcome_contested", FromRelay::Welcome(Welcome { contested: true, ..welcome.clone() })),
-        ("welcome_paused", FromRelay::Welcome(Welcome { paused: true, ..welcome })),
+        ("welcome_paused", FromRelay::Welcome(Welcome { paused: true, ..welcome.clone() })),
+        ("welcome_events", FromRelay::Welcome(Welcome { events: true, ..welcome })),
         ("command", FromRelay::Command(command)),
         ("pre_key_request", FromRelay::PreKeyRequest(9)),
         ("cancel", FromRelay::Cancel(ID)),
         ("drain", FromRelay::Drain(drain)),
         ("standing_paused", FromRelay::Standing(Standing { paused: true })),
         ("standing_resumed", FromRelay::Standing(Standing { paused: false })),
+        ("event_taken", FromRelay::EventTaken([3; 16])),
         ("goodbye_replaced", FromRelay::Goodbye(goodbye(GoodbyeReason::Replaced, "a newer session took over"))),
         ("goodbye_slow", FromRelay::Goodbye(goodbye(GoodbyeReason::Slow, ""))),
     ]

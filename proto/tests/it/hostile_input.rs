@@ -49,7 +49,8 @@ fn from_connector() -> impl Strategy<Value = FromConnector> {
         (any::<u64>(), sealed()).prop_map(|(request_id, signed_pre_key)| {
             FromConnector::PreKeyAnswer(PreKeyAnswer { request_id, signed_pre_key })
         }),
-        (any::<[u8; 16]>(), sealed()).prop_map(|(event_id, sealed)| FromConnector::Event(Event { event_id, sealed })),
+        (any::<[u8; 16]>(), prop::collection::vec(any::<u8>(), 0..=16), sealed())
+            .prop_map(|(event_id, key, sealed)| { FromConnector::Event(Event { event_id, key: key.into(), sealed }) }),
         (0..1025u32).prop_map(FromConnector::Credit),
         goodbye().prop_map(FromConnector::Goodbye),
         Just(FromConnector::Unknown),
@@ -58,13 +59,22 @@ fn from_connector() -> impl Strategy<Value = FromConnector> {
 
 fn from_relay() -> impl Strategy<Value = FromRelay> {
     let texts = ("[ -~]{0,80}", "[ -~]{0,64}");
-    let welcome = (any::<u32>(), any::<u64>(), 1000..600_000u64, time(), texts, any::<(bool, bool)>());
-    let welcome = welcome.prop_map(|(version, session_epoch, ping, reconnect_window, texts, (contested, paused))| {
+    let welcome = (any::<u32>(), any::<u64>(), 1000..600_000u64, time(), texts, any::<(bool, bool, bool)>());
+    let welcome = welcome.prop_map(|(version, session_epoch, ping, reconnect_window, texts, flags)| {
         let ping_interval = Duration::from_millis(ping);
         let (dpop_nonce, node_id) = texts;
-        let welcome =
-            Welcome { version, session_epoch, ping_interval, reconnect_window, dpop_nonce, node_id, contested, paused };
-        FromRelay::Welcome(welcome)
+        let (contested, paused, events) = flags;
+        FromRelay::Welcome(Welcome {
+            version,
+            session_epoch,
+            ping_interval,
+            reconnect_window,
+            dpop_nonce,
+            node_id,
+            contested,
+            paused,
+            events,
+        })
     });
     let command = (id(), time(), sealed(), "[ -~]{0,55}");
     prop_oneof![
@@ -73,6 +83,7 @@ fn from_relay() -> impl Strategy<Value = FromRelay> {
             FromRelay::Command(Command { command_id, remaining, sealed, traceparent })
         }),
         any::<u64>().prop_map(FromRelay::PreKeyRequest),
+        any::<[u8; 16]>().prop_map(FromRelay::EventTaken),
         any::<bool>().prop_map(|paused| FromRelay::Standing(Standing { paused })),
         id().prop_map(FromRelay::Cancel),
         (time(), time())
@@ -171,6 +182,7 @@ proptest! {
             node_id: String::new(),
             contested: false,
             paused: false,
+            events: true,
         };
         machine.handle_message(FromRelay::Welcome(welcome).encode(), now);
         for (message, wait) in messages {

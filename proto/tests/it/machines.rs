@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::connector_side::{ConnectorEvent, ConnectorSettings, ConnectorSide};
-use macloud_proto::link::frame::{FromConnector, FromRelay, Hello, PreKeyAnswer, Reply, Standing};
+use macloud_proto::link::event_outbox::EventOutbox;
+use macloud_proto::link::frame::{Event, FromConnector, FromRelay, Hello, PreKeyAnswer, Reply, Standing};
 use macloud_proto::link::relay_side::{
     Dropped, Ended, NotSent, Outcome, Registration, RelayEvent, RelaySettings, RelaySide, Submission, Unknown,
 };
@@ -637,14 +638,121 @@ fn a_silent_relay_is_given_up_after_two_intervals() {
     assert_eq!(reports(&mut home), [ConnectorEvent::Ended(macloud_proto::link::connector_side::Ended::Silent)]);
 }
 
-#[test]
-fn events_wait_behind_replies_and_are_bounded() {
-    let (mut home, mut relay) = connector();
-    let event = || macloud_proto::link::frame::Event { event_id: [0; 16], sealed: vec![0; 50_000].into() };
-    for _ in 0..5 {
-        home.event(event()).unwrap();
+/// A home and a relay whose cloud takes events.
+fn listened_to(settings: RelaySettings, epoch: u64) -> (ConnectorSide, RelaySide<u64>) {
+    let mut home = ConnectorSide::new(ConnectorSettings::default(), Millis(0));
+    let mut relay = RelaySide::new(settings, Micros(0), &mut Seeded(1));
+    exchange(&mut home, &mut relay, Millis(0));
+    relay.welcome(Registration { epoch, events: true, ..Registration::default() });
+    exchange(&mut home, &mut relay, Millis(0));
+    reports(&mut home);
+    while relay.poll_event().is_some() {}
+    (home, relay)
+}
+
+fn outbox(ids: std::ops::Range<u8>) -> EventOutbox {
+    let mut outbox = EventOutbox::default();
+    for id in ids {
+        outbox.put(Event { event_id: [id; 16], key: vec![id].into(), sealed: Bytes::from_static(b"sealed") }).unwrap();
     }
-    assert_eq!(home.event(event()), Err(macloud_proto::link::connector_side::SendError::Full));
+    outbox
+}
+
+/// Ids of the events that the relay reports, and what it drops.
+fn arrived(relay: &mut RelaySide<u64>) -> (Vec<u8>, Vec<Dropped>) {
+    let (mut events, mut dropped) = (Vec::new(), Vec::new());
+    while let Some(report) = relay.poll_event() {
+        match report {
+            RelayEvent::HomeEvent(event) => events.push(event.event_id[0]),
+            RelayEvent::Dropped(what) => dropped.push(what),
+            other => panic!("{other:?}"),
+        }
+    }
+    (events, dropped)
+}
+
+#[test]
+fn an_event_is_kept_until_the_relay_has_taken_it() {
+    let (mut home, mut relay) = listened_to(RelaySettings::default(), 1);
+    let mut outbox = outbox(1..3);
+    home.send_events(&mut outbox, Millis(0));
+    exchange(&mut home, &mut relay, Millis(0));
+    assert_eq!(arrived(&mut relay), (vec![1, 2], vec![]));
+    relay.event_taken([2; 16]);
+    exchange(&mut home, &mut relay, Millis(10));
+    assert_eq!(reports(&mut home), [ConnectorEvent::EventTaken([2; 16])]);
+    outbox.taken([2; 16]);
+    home.send_events(&mut outbox, Millis(10));
+    assert_eq!(home.poll_timeout(), Some(Millis(30_000)), "the other one is not forgotten");
+    home.send_events(&mut outbox, Millis(30_000));
+    exchange(&mut home, &mut relay, Millis(30_000));
+    assert_eq!(arrived(&mut relay), (vec![1], vec![]));
+    home.handle_socket_closed();
+    let (mut home, mut relay) = listened_to(RelaySettings::default(), 2);
+    home.send_events(&mut outbox, Millis(30_001));
+    exchange(&mut home, &mut relay, Millis(30_001));
+    assert_eq!(arrived(&mut relay), (vec![1], vec![]), "on the next session at once");
+}
+
+#[test]
+fn no_events_are_sent_where_none_are_taken() {
+    let (mut home, mut relay) = connector();
+    let mut outbox = outbox(0..1);
+    home.send_events(&mut outbox, Millis(0));
+    reports(&mut home);
+    exchange(&mut home, &mut relay, Millis(0));
+    while relay.poll_event().is_some() {}
+    let unasked = Event { event_id: [0; 16], key: Bytes::new(), sealed: Bytes::new() };
+    relay.handle_message(FromConnector::Event(unasked).encode(), Micros(0));
+    assert_eq!(arrived(&mut relay), (vec![], vec![Dropped::UnwantedEvent]), "only the one that was not asked for");
+}
+
+#[test]
+fn a_paused_home_tells_nothing_until_it_goes_on() {
+    let (mut home, mut relay) = listened_to(RelaySettings::default(), 1);
+    relay.set_paused(true);
+    exchange(&mut home, &mut relay, Millis(0));
+    let mut outbox = outbox(0..1);
+    home.send_events(&mut outbox, Millis(0));
+    exchange(&mut home, &mut relay, Millis(0));
+    assert_eq!(arrived(&mut relay), (vec![], vec![]));
+    relay.set_paused(false);
+    exchange(&mut home, &mut relay, Millis(5));
+    home.send_events(&mut outbox, Millis(5));
+    exchange(&mut home, &mut relay, Millis(5));
+    assert_eq!(arrived(&mut relay), (vec![0], vec![]));
+}
+
+#[test]
+fn events_over_the_homes_rate_are_not_let_through() {
+    let (mut home, mut relay) = listened_to(RelaySettings { events_per_minute: 6, ..RelaySettings::default() }, 1);
+    let mut outbox = outbox(0..10);
+    home.send_events(&mut outbox, Millis(0));
+    exchange(&mut home, &mut relay, Millis(0));
+    assert_eq!(arrived(&mut relay), ((0..6).collect(), vec![Dropped::EventOverRate; 4]));
+    for id in 0..6 {
+        outbox.taken([id; 16]);
+    }
+    home.send_events(&mut outbox, Millis(30_000));
+    exchange(&mut home, &mut relay, Millis(30_000));
+    assert_eq!(arrived(&mut relay), (vec![6, 7, 8], vec![Dropped::EventOverRate]), "and they come again");
+}
+
+#[test]
+fn a_retired_session_sends_no_more_events() {
+    let (mut home, mut relay) = listened_to(RelaySettings::default(), 1);
+    command(&mut relay, 1);
+    exchange(&mut home, &mut relay, Millis(0));
+    home.retire(Millis(5_000), Millis(1));
+    home.send_events(&mut outbox(0..1), Millis(1));
+    exchange(&mut home, &mut relay, Millis(1));
+    assert_eq!(arrived(&mut relay), (vec![], vec![]));
+}
+
+#[test]
+fn events_wait_behind_replies() {
+    let (mut home, mut relay) = listened_to(RelaySettings::default(), 1);
+    home.send_events(&mut outbox(0..5), Millis(0));
     command(&mut relay, 1);
     let Some(Transmit::Binary(bytes)) = relay.poll_transmit(Micros(0)) else { panic!("no command") };
     home.handle_message(bytes, Millis(0));

@@ -68,6 +68,28 @@ fn a_home_always_comes_back_when_the_network_is_well_again() {
 }
 
 #[test]
+fn the_latest_event_of_each_key_arrives_whatever_happens() {
+    let mut again = 0;
+    for seed in 2000..2200 {
+        let mut world = World::new(seed);
+        world.plan_events(100, Duration::from_secs(120));
+        world.plan_mischief(12, Duration::from_secs(120));
+        world.run_for(Duration::from_secs(140));
+        world.mischief = false;
+        world.run_for(Duration::from_secs(600));
+        assert!(world.outbox.is_empty(), "seed {seed}: the home is never told: {:?}", world.outbox);
+        for key in 0..5 {
+            let latest = world.told.iter().rev().find(|(told, _)| *told == key);
+            let (_, latest) = latest.expect("a hundred events have each of five keys");
+            assert!(world.taken.contains(latest), "seed {seed}: what is now of key {key} was never taken");
+        }
+        let different: HashSet<_> = world.taken.iter().collect();
+        again += world.taken.len() - different.len();
+    }
+    assert!(again > 0, "the network was so good that nothing ever came twice");
+}
+
+#[test]
 fn the_same_seed_tells_the_same_story() {
     let story = |seed| {
         let world = troubled(seed);

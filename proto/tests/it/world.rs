@@ -10,6 +10,8 @@ use bytes::Bytes;
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::command_memory::{CommandMemory, Verdict};
 use macloud_proto::link::connector_side::{self, ConnectorEvent, ConnectorSettings, ConnectorSide};
+use macloud_proto::link::event_outbox::EventOutbox;
+use macloud_proto::link::frame::Event;
 use macloud_proto::link::redial::{Because, Redial, RedialSettings};
 use macloud_proto::link::relay_side::{
     self, NotSent, Outcome, Registration, RelayEvent, RelaySettings, RelaySide, Submission, Unknown,
@@ -97,6 +99,7 @@ enum Planned {
     Dial { replaces: Option<usize> },
     Executed { id: CommandId },
     Call,
+    Event,
     Mischief,
 }
 
@@ -108,6 +111,11 @@ pub(crate) struct World {
     pub(crate) mischief: bool,
     pub(crate) sessions: u64,
     pub(crate) relay_ends: Vec<relay_side::Ended>,
+    /// What the home has told, by key and id, in order.
+    pub(crate) told: Vec<(u8, [u8; 16])>,
+    /// What the cloud has taken, in order, and more than once.
+    pub(crate) taken: Vec<[u8; 16]>,
+    pub(crate) outbox: EventOutbox,
     links: Vec<Link>,
     current: Option<usize>,
     memory: CommandMemory<usize>,
@@ -127,6 +135,9 @@ impl World {
             mischief: true,
             sessions: 0,
             relay_ends: Vec::new(),
+            told: Vec::new(),
+            taken: Vec::new(),
+            outbox: EventOutbox::default(),
             links: Vec::new(),
             current: None,
             memory: CommandMemory::default(),
@@ -143,6 +154,13 @@ impl World {
         for _ in 0..count {
             let at = self.random.micros(0, within.as_millis() as u64);
             self.plan(at, Planned::Call);
+        }
+    }
+
+    pub(crate) fn plan_events(&mut self, count: usize, within: Duration) {
+        for _ in 0..count {
+            let at = self.random.micros(0, within.as_millis() as u64);
+            self.plan(at, Planned::Event);
         }
     }
 
@@ -213,6 +231,7 @@ impl World {
             Planned::Dial { replaces } => self.dial(replaces),
             Planned::Executed { id } => self.executed(id),
             Planned::Call => self.call(),
+            Planned::Event => self.tell(),
             Planned::Mischief => self.do_mischief(),
         }
     }
@@ -299,6 +318,24 @@ impl World {
         let reply = Bytes::copy_from_slice(id.as_bytes());
         if let Some(index) = self.memory.finish(id, reply.clone(), self.millis()) {
             let _ = self.links[index].home.reply(id, reply, Duration::from_millis(1));
+        }
+    }
+
+    fn tell(&mut self) {
+        let (key, event_id) = (self.random.below(5) as u8, self.random.bytes());
+        self.told.push((key, event_id));
+        let event = Event { event_id, key: vec![key].into(), sealed: Bytes::from_static(b"sealed") };
+        self.outbox.put(event).unwrap();
+    }
+
+    /// Into the queue, if that is there, and back to whichever session the home has now.
+    fn take_event(&mut self, event_id: [u8; 16]) {
+        if self.mischief && self.random.below(4) == 0 {
+            return;
+        }
+        self.taken.push(event_id);
+        if let Some(index) = self.current {
+            self.links[index].relay.event_taken(event_id);
         }
     }
 
@@ -404,7 +441,8 @@ impl World {
             match event {
                 RelayEvent::Hello(_) => self.register(index),
                 RelayEvent::Answered { token, outcome, .. } => self.answered(token, outcome, false),
-                RelayEvent::HomeEvent(_) | RelayEvent::Dropped(_) => {}
+                RelayEvent::HomeEvent(event) => self.take_event(event.event_id),
+                RelayEvent::Dropped(_) => {}
                 RelayEvent::Ended(ended) => {
                     self.relay_ends.push(ended);
                     self.current.take_if(|current| *current == index);
@@ -420,7 +458,7 @@ impl World {
         let link = &mut self.links[index];
         link.epoch = self.sessions;
         let (epoch, reconnect_window) = (self.sessions, Duration::from_secs(1));
-        link.relay.welcome(Registration { epoch, reconnect_window, ..Registration::default() });
+        link.relay.welcome(Registration { epoch, reconnect_window, events: true, ..Registration::default() });
         if let Some(replaced) = replaced {
             let now = self.now;
             self.links[replaced].relay.close(GoodbyeReason::Replaced, "a newer session took over", now);
@@ -446,9 +484,12 @@ impl World {
                 ConnectorEvent::Draining(drain) => {
                     self.redial_because(Because::Drained(drain.reconnect_after), Some(index));
                 }
+                ConnectorEvent::EventTaken(event_id) => drop(self.outbox.taken(event_id)),
                 ConnectorEvent::Ended(ended) => self.home_ended(index, ended),
             }
         }
+        let now = self.millis();
+        self.links[index].home.send_events(&mut self.outbox, now);
     }
 
     fn take_command(&mut self, index: usize, id: CommandId) {

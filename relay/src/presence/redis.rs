@@ -9,93 +9,19 @@
 //! a Redis cluster serves as well. Nothing but ids, epochs, times and internal addresses is ever stored.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use macloud_proto::ids::InstanceId;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::{ClusterClient, ClusterClientBuilder};
-use redis::cluster_async::ClusterConnection;
-use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo as _, Pipeline, RedisFuture, RedisResult, Script, Value,
-};
-use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use redis::Script;
 
 use super::takeovers::{TOO_MANY, WINDOW_MILLIS};
 use super::{BoxFuture, Claim, Claimed, Held, LEASE, Location, NodeAddress, Presence, Restored, Unavailable};
-
-/// Which Redis it is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Servers {
-    /// The one at this URL.
-    One(String),
-    /// A Redis Cluster, found through any of these.
-    Cluster(Vec<String>),
-    /// The master of this name, as these sentinels know it. User, password and database of the first URL are for it too.
-    Sentinel(Vec<String>, String),
-}
+use crate::store::{InvalidUrl, Servers, Store};
 
 /// Presence in Redis. Connects at its first use, and again after a failure.
 pub struct RedisPresence {
-    servers: Reached,
+    store: Store,
     prefix: String,
-    /// Held while connecting on purpose: whoever needs the connection meanwhile waits for that one.
-    slot: Mutex<Slot>,
-}
-
-/// Not Redis URLs. Says nothing of them, since one may hold a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the Redis URL is not valid: redis://HOST:PORT/ is expected, or rediss:// for TLS")]
-pub struct InvalidUrl;
-
-enum Reached {
-    One(Box<Client>),
-    Cluster(Box<ClusterClient>),
-    Sentinel(Box<Mutex<SentinelClient>>),
-}
-
-#[derive(Default)]
-struct Slot {
-    connection: Option<Connection>,
-    /// When connecting failed last.
-    failed: Option<Instant>,
-}
-
-#[derive(Clone)]
-enum Connection {
-    Single(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
-
-impl ConnectionLike for Connection {
-    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::Single(connection) => connection.req_packed_command(command),
-            Self::Cluster(connection) => connection.req_packed_command(command),
-        }
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Self::Single(connection) => connection.req_packed_commands(pipeline, offset, count),
-            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
-        }
-    }
-
-    fn get_db(&self) -> i64 {
-        match self {
-            Self::Single(connection) => connection.get_db(),
-            Self::Cluster(connection) => connection.get_db(),
-        }
-    }
 }
 
 impl fmt::Debug for RedisPresence {
@@ -104,38 +30,13 @@ impl fmt::Debug for RedisPresence {
     }
 }
 
-impl Servers {
-    fn client(self) -> RedisResult<Reached> {
-        Ok(match self {
-            Self::One(url) => Reached::One(Box::new(Client::open(url)?)),
-            Self::Cluster(urls) => {
-                let builder = ClusterClientBuilder::new(urls).connection_timeout(LIMIT).response_timeout(LIMIT);
-                Reached::Cluster(Box::new(builder.retries(1).build()?))
-            }
-            Self::Sentinel(urls, master) => {
-                let first = urls.first().ok_or(redis::ErrorKind::InvalidClientConfig).map_err(unusable)?;
-                let info = first.as_str().into_connection_info()?;
-                let node =
-                    SentinelNodeConnectionInfo::default().set_redis_connection_info(info.redis_settings().clone());
-                let client = SentinelClient::build(urls, master, Some(node), SentinelServerType::Master)?;
-                Reached::Sentinel(Box::new(Mutex::new(client)))
-            }
-        })
-    }
-}
-
-fn unusable(kind: redis::ErrorKind) -> redis::RedisError {
-    (kind, "no server is named").into()
-}
-
 impl RedisPresence {
     /// In that Redis, under keys that begin with `prefix`. Clouds that share a Redis need different prefixes.
     ///
     /// # Errors
     /// When a URL is not one.
     pub fn new(servers: Servers, prefix: &str) -> Result<Self, InvalidUrl> {
-        let servers = servers.client().map_err(|_| InvalidUrl)?;
-        Ok(Self { servers, prefix: prefix.into(), slot: Mutex::default() })
+        Ok(Self { store: Store::new(servers)?, prefix: prefix.into() })
     }
 
     fn home_key(&self, instance: &InstanceId) -> String {
@@ -146,69 +47,19 @@ impl RedisPresence {
         format!("{}:node:{node_id}", self.prefix)
     }
 
-    async fn connect(&self) -> RedisResult<Connection> {
-        let limits =
-            || AsyncConnectionConfig::new().set_connection_timeout(Some(LIMIT)).set_response_timeout(Some(LIMIT));
-        Ok(match &self.servers {
-            Reached::One(client) => {
-                Connection::Single(client.get_multiplexed_async_connection_with_config(&limits()).await?)
-            }
-            Reached::Cluster(client) => Connection::Cluster(client.get_async_connection().await?),
-            Reached::Sentinel(client) => {
-                let master = client.lock().await.async_get_client().await?;
-                Connection::Single(master.get_multiplexed_async_connection_with_config(&limits()).await?)
-            }
-        })
-    }
-
-    async fn connection(&self) -> Result<Connection, Unavailable> {
-        let mut slot = self.slot.lock().await;
-        if let Some(connection) = &slot.connection {
-            return Ok(connection.clone());
-        }
-        // Many may be waiting for one that cannot be reached: they must not all try, one after the other.
-        if slot.failed.is_some_and(|failed| failed.elapsed() < PAUSE) {
-            return Err(Unavailable);
-        }
-        let connected = timeout(CONNECT_LIMIT, self.connect()).await;
-        if let Ok(Ok(connection)) = connected {
-            *slot = Slot { connection: Some(connection.clone()), failed: None };
-            return Ok(connection);
-        }
-        slot.failed = Some(Instant::now());
-        Err(Unavailable)
-    }
-
-    /// Do this on a connection. One that fails is not used again.
-    async fn with<T, F: Future<Output = RedisResult<T>>>(
-        &self,
-        work: impl FnOnce(Connection) -> F,
-    ) -> Result<T, Unavailable> {
-        let connection = self.connection().await?;
-        let Ok(result) = timeout(LIMIT * 2, work(connection)).await else {
-            self.slot.lock().await.connection = None;
-            return Err(Unavailable);
-        };
-        match result {
-            Ok(value) => Ok(value),
-            Err(error) => {
-                tracing::debug!(kind = ?error.kind(), "the presence store did not answer");
-                self.slot.lock().await.connection = None;
-                Err(Unavailable)
-            }
-        }
-    }
-
     async fn living(&self, node_id: String) -> Result<Option<NodeAddress>, Unavailable> {
         let key = self.node_key(&node_id);
-        let bus: Option<String> =
-            self.with(|mut redis| async move { redis::cmd("GET").arg(key).query_async(&mut redis).await }).await?;
+        let bus: Option<String> = self
+            .store
+            .with(|mut redis| async move { redis::cmd("GET").arg(key).query_async(&mut redis).await })
+            .await?;
         Ok(bus.map(|bus| NodeAddress { node_id, bus }))
     }
 
     async fn begin(&self, claim: Claim<'_>) -> Result<Claimed, Unavailable> {
         let key = self.home_key(claim.instance);
         let (epoch, before, other_installation, contested): (u64, Option<String>, bool, bool) = self
+            .store
             .with(|mut redis| async move {
                 let mut script = CLAIM.key(key);
                 let script = script.arg(claim.node_id).arg(claim.above).arg(hex(claim.install_id)).arg(HOME_SECONDS);
@@ -225,6 +76,7 @@ impl RedisPresence {
     async fn put_back(&self, session: Held<'_>) -> Result<Restored, Unavailable> {
         let key = self.home_key(session.instance);
         let (newest, before): (bool, Option<String>) = self
+            .store
             .with(|mut redis| async move {
                 let mut script = RESTORE.key(key);
                 let script = script.arg(session.node_id).arg(session.epoch).arg(hex(session.install_id));
@@ -244,6 +96,7 @@ impl RedisPresence {
     async fn find(&self, instance: &InstanceId) -> Result<Option<Location>, Unavailable> {
         let key = self.home_key(instance);
         let (epoch, node_id): (Option<u64>, Option<String>) = self
+            .store
             .with(|mut redis| async move {
                 redis::cmd("HMGET").arg(key).arg("epoch").arg("node").query_async(&mut redis).await
             })
@@ -260,7 +113,7 @@ impl Presence for RedisPresence {
 
     fn release<'a>(&'a self, instance: &'a InstanceId, epoch: u64) -> BoxFuture<'a, Result<bool, Unavailable>> {
         let key = self.home_key(instance);
-        Box::pin(self.with(move |mut redis| async move {
+        Box::pin(self.store.with(move |mut redis| async move {
             RELEASE.key(key).arg(epoch).arg(WINDOW_MILLIS).invoke_async(&mut redis).await
         }))
     }
@@ -275,7 +128,7 @@ impl Presence for RedisPresence {
 
     fn renew_lease<'a>(&'a self, node: &'a NodeAddress) -> BoxFuture<'a, Result<bool, Unavailable>> {
         let key = self.node_key(&node.node_id);
-        Box::pin(self.with(move |mut redis| async move {
+        Box::pin(self.store.with(move |mut redis| async move {
             let lease = LEASE.as_millis() as u64;
             let before: Option<String> = redis::cmd("SET")
                 .arg(key)
@@ -292,7 +145,8 @@ impl Presence for RedisPresence {
     fn end_lease<'a>(&'a self, node: &'a NodeAddress) -> BoxFuture<'a, Result<(), Unavailable>> {
         let key = self.node_key(&node.node_id);
         Box::pin(
-            self.with(move |mut redis| async move { END_LEASE.key(key).arg(&node.bus).invoke_async(&mut redis).await }),
+            self.store
+                .with(move |mut redis| async move { END_LEASE.key(key).arg(&node.bus).invoke_async(&mut redis).await }),
         )
     }
 }
@@ -347,9 +201,3 @@ static END_LEASE: LazyLock<Script> =
 
 /// Longer than any session lasts, so that only what died with its node is forgotten by itself.
 const HOME_SECONDS: u64 = 48 * 3600;
-/// For connecting, and for each answer.
-const LIMIT: Duration = Duration::from_millis(500);
-/// A sentinel is asked first, and nodes of a cluster for its slots.
-const CONNECT_LIMIT: Duration = Duration::from_millis(1500);
-/// After connecting failed, nobody tries again for this long.
-const PAUSE: Duration = Duration::from_millis(250);

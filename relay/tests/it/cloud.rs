@@ -10,6 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use macloud_proto::accounts::v1::accounts_server::{Accounts, AccountsServer};
 use macloud_proto::accounts::v1::{self as accounts, change};
 use macloud_proto::bus::v1::command_bus_client::CommandBusClient;
+use macloud_proto::bus::v1::events_client::EventsClient;
 use macloud_proto::bus::v1::{self as bus, FromRelay as BusFromRelay, ToRelay, answer, call, from_relay, to_relay};
 use macloud_proto::dpop;
 use macloud_proto::ids::{CommandId, InstanceId};
@@ -48,6 +49,7 @@ pub(crate) struct Cloud {
     pub(crate) stop: Stop,
     pub(crate) run: JoinHandle<()>,
     pub(crate) bus: CommandBusClient<Channel>,
+    pub(crate) events: EventsClient<Channel>,
     /// What everybody reaches it by.
     pub(crate) wire: Wire,
 }
@@ -73,7 +75,7 @@ impl Cloud {
         accounts.keep_time_by(&clock);
         let presence = Arc::new(MemoryPresence::new(clock.clone()));
         let relay = Relay::new(config("relay-1", change), accounts.serve(), clock.clone(), presence);
-        let bus = CommandBusClient::new(in_process(Server::builder().add_service(relay.bus())));
+        let bus = in_process(Server::builder().add_service(relay.bus()).add_service(relay.events()));
         Self::run(relay, accounts, clock, bus, Wire::open()).await
     }
 
@@ -84,26 +86,21 @@ impl Cloud {
         let cluster = net.cluster(node_id, &wire);
         let accounts = net.accounts.serve();
         let relay = Relay::among_others(config, accounts, net.clock.clone(), net.presence(&wire), cluster);
-        net.serve(node_id, &wire, Server::builder().add_service(relay.bus()));
-        let bus = CommandBusClient::new(net.channel(node_id, &Wire::open()));
+        net.serve(node_id, &wire, Server::builder().add_service(relay.bus()).add_service(relay.events()));
+        let bus = net.channel(node_id, &Wire::open());
         let node = Self::run(relay, net.accounts.clone(), net.clock.clone(), bus, wire).await;
         until(|| node.relay.is_among_others()).await;
         node
     }
 
-    async fn run(
-        relay: Relay,
-        accounts: FakeAccounts,
-        clock: Arc<ManualClock>,
-        bus: CommandBusClient<Channel>,
-        wire: Wire,
-    ) -> Self {
+    async fn run(relay: Relay, accounts: FakeAccounts, clock: Arc<ManualClock>, bus: Channel, wire: Wire) -> Self {
         let stop = Stop::new();
         let run = tokio::spawn({
             let (relay, stop) = (relay.clone(), stop.clone());
             async move { relay.run(stop).await }
         });
-        let cloud = Self { relay, accounts, clock, stop, run, bus, wire };
+        let (bus, events) = (CommandBusClient::new(bus.clone()), EventsClient::new(bus));
+        let cloud = Self { relay, accounts, clock, stop, run, bus, events, wire };
         until(|| cloud.relay.follows_changes()).await;
         cloud
     }

@@ -7,6 +7,7 @@ mod bus;
 mod chaos;
 mod cloud;
 mod drain;
+mod events;
 mod hostile;
 mod liveness;
 mod load;
