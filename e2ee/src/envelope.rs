@@ -11,7 +11,7 @@ use macloud_proto::time::Millis;
 use crate::aead::TAG;
 use crate::padding::BUCKETS;
 
-/// The only version: X-Wing, HKDF-SHA256, ChaCha20-Poly1305, HPKE base mode, Ed25519.
+/// The only version: X-Wing (for events: X25519), HKDF-SHA256, ChaCha20-Poly1305, HPKE base mode, Ed25519.
 pub(crate) const VERSION: u8 = 1;
 
 /// Bytes of an X-Wing public key.
@@ -31,6 +31,7 @@ pub(crate) enum Kind {
     SetUpAgain = 4,
     PreKey = 5,
     KeySet = 6,
+    Event = 7,
 }
 
 /// Why bytes are no envelope.
@@ -44,7 +45,7 @@ pub enum EnvelopeError {
     Malformed,
 }
 
-/// A session's name, drawn by the skill.
+/// A session's name, drawn by the skill; one of events, by the home.
 pub(crate) type SessionId = [u8; 16];
 
 /// Reads fixed-size fields off a byte string.

@@ -19,6 +19,14 @@ pub fn reply_body(bytes: &[u8]) {
     }
 }
 
+/// The body of an event, as if it had been opened.
+pub fn event_body(bytes: &[u8]) {
+    if let Some((told_at, news)) = wire::decode_news(bytes) {
+        let again = wire::encode_news(&news, told_at);
+        assert_eq!(wire::decode_news(&again), Some((told_at, news)), "what was decoded once decodes again");
+    }
+}
+
 /// A padded plaintext.
 pub fn padded(bytes: &[u8]) {
     if let Some(body) = padding::unpad(bytes) {

@@ -1,4 +1,4 @@
-//! The home's side: hand out pre-keys, open commands, seal replies.
+//! The home's side: hand out pre-keys, open commands, seal replies and events.
 //!
 //! [`Home`] holds one pre-key and the sessions that were set up to it. Both live at most [`PRE_KEY_LIFETIME`]; with the
 //! pre-key's private half gone, nothing recorded before can be opened by anyone who takes the home over later, and
@@ -17,11 +17,13 @@ use macloud_proto::time::Millis;
 use crate::aead::{DirectionKey, TAG};
 pub use crate::envelope::EnvelopeError;
 use crate::envelope::{CommandEnvelope, Kind, SessionId, Setup, VERSION, command_aad, reply_aad, set_up_again_message};
+use crate::event::{EventLabel, Moment};
+use crate::event_sealer::{EventSealer, Sender};
 use crate::keys::{KeySetError, PinnedKeySet};
 use crate::padding::{pad, unpad};
 use crate::pre_key::PreKey;
 use crate::setup::{SessionKeys, Terms};
-use crate::vocabulary::{Command, Refusal, Reply, Scopes, UnknownCommand};
+use crate::vocabulary::{Command, News, Refusal, Reply, Scopes, UnknownCommand};
 use crate::window::ReplayWindow;
 use crate::wire;
 
@@ -48,6 +50,7 @@ pub struct Home {
     wall_clock: u64,
     pre_key: PreKey,
     sessions: HashMap<SessionId, Session>,
+    events: EventSealer,
 }
 
 struct Session {
@@ -127,7 +130,8 @@ impl Home {
         random: &mut dyn Random,
     ) -> Self {
         let pre_key = PreKey::generate(now, random);
-        Self { instance, identity, skill_keys, wall_clock: 0, pre_key, sessions: HashMap::new() }
+        let events = EventSealer::default();
+        Self { instance, identity, skill_keys, wall_clock: 0, pre_key, sessions: HashMap::new(), events }
     }
 
     /// The current pre-key, signed together with this home's clock: the answer to a pre-key request.
@@ -168,6 +172,20 @@ impl Home {
             self.rotate(now, random);
         }
         due
+    }
+
+    /// Seal what this home tells without being asked, for every process of the skill deployment. Nothing, while its key set has no
+    /// key for events.
+    pub fn seal_event(
+        &mut self,
+        label: &EventLabel<'_>,
+        news: &News,
+        moment: Moment,
+        random: &mut dyn Random,
+    ) -> Option<Vec<u8>> {
+        let key = self.skill_keys.for_events(self.wall_clock)?;
+        let sender = Sender { instance: &self.instance, identity: &self.identity };
+        self.events.seal(&sender, key, label, news, moment, random)
     }
 
     /// Take a newer skill key set, as pairing and each instance token bring it. Sessions of a key that is no longer in it

@@ -1,41 +1,63 @@
-//! The skill's signing keys, and how a home comes to trust them.
+//! The skill's keys, and how a home comes to trust them.
 //!
 //! An offline root signs *key sets*: the public keys of a skill deployment under a version that only grows. A home pins
 //! the root and the first key set at pairing; later sets must come from the same root and never go back. So a stolen
 //! skill key is revoked by a new key set, and an old set cannot be played back to bring it in again.
+//!
+//! A set names keys of two sorts, which are told apart by their ids: Ed25519 keys that sign sessions, and X25519 keys that
+//! homes seal events for. A home that knows no events takes the second sort for signing keys that nobody uses.
 
 use std::fmt;
 
+use hpke::kem::X25519HkdfSha256;
+use hpke::{Kem, Serializable as _};
 use macloud_proto::jose::{SigningKey, verify};
 use ring::digest::{SHA256, digest};
+use zeroize::Zeroizing;
 
 use crate::envelope::{EnvelopeError, Kind, Reader, SIGNATURE, VERSION};
 
 /// Most keys in a set: the current one, its successor, and room.
 pub const MAX_SKILL_KEYS: usize = 16;
 
-/// A skill deployment's signing key. Its private half is never shown.
+/// A skill deployment's signing key, and the key that homes seal events for. Their private halves are never shown.
 pub struct SkillSigner {
     key: SigningKey,
     id: [u8; 8],
+    events: EventKey,
+}
+
+/// The key that homes seal events for. The private half is erased when this is dropped (by `x25519-dalek`).
+pub(crate) struct EventKey {
+    pub(crate) id: [u8; 8],
+    pub(crate) public: [u8; 32],
+    /// Boxed: moving a key would leave a copy behind.
+    pub(crate) private: Box<<X25519HkdfSha256 as Kem>::PrivateKey>,
 }
 
 impl SkillSigner {
-    /// From a 32-byte seed, which the caller should erase. The key's id is derived from its public half.
+    /// From a 32-byte seed, which the caller should erase. Both keys come from it, and their ids from their public halves.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let key = SigningKey::from_seed(seed);
-        let mut text = b"macloud/skill-key/1\0".to_vec();
-        text.extend_from_slice(key.public());
-        let hash = digest(&SHA256, &text);
-        let id = hash.as_ref()[..8].try_into().expect("SHA-256 has 32 bytes");
-        Self { key, id }
+        let id = key_id(b"macloud/skill-key/1\0", key.public());
+        Self { key, id, events: EventKey::from_seed(seed) }
     }
 
     /// What a key set says about this key. `not_after` is in Unix seconds; zero means that it does not end by itself.
     #[must_use]
     pub const fn public_key(&self, not_after: u64) -> SkillPublicKey {
         SkillPublicKey { id: self.id, public: *self.key.public(), not_after }
+    }
+
+    /// What a key set says about the key for events, beside [`public_key`](Self::public_key).
+    #[must_use]
+    pub const fn event_key(&self, not_after: u64) -> SkillPublicKey {
+        SkillPublicKey { id: self.events.id, public: self.events.public, not_after }
+    }
+
+    pub(crate) const fn events(&self) -> &EventKey {
+        &self.events
     }
 
     pub(crate) const fn id(&self) -> [u8; 8] {
@@ -51,6 +73,27 @@ impl SkillSigner {
     }
 }
 
+impl EventKey {
+    fn from_seed(seed: &[u8; 32]) -> Self {
+        let mut material = Zeroizing::new(b"macloud/e2ee/1 event key pair\0".to_vec());
+        material.reserve_exact(seed.len());
+        material.extend_from_slice(seed);
+        let (private, public) = X25519HkdfSha256::derive_keypair(&material);
+        let mut bytes = [0; 32];
+        public.write_exact(&mut bytes);
+        Self { id: event_key_id(&bytes), public: bytes, private: Box::new(private) }
+    }
+}
+
+fn event_key_id(public: &[u8; 32]) -> [u8; 8] {
+    key_id(b"macloud/skill-event-key/1\0", public)
+}
+
+fn key_id(label: &[u8], public: &[u8; 32]) -> [u8; 8] {
+    let hash = digest(&SHA256, &[label, public].concat());
+    hash.as_ref()[..8].try_into().expect("SHA-256 has 32 bytes")
+}
+
 impl fmt::Debug for SkillSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SkillSigner").field("id", &self.id).finish_non_exhaustive()
@@ -60,12 +103,24 @@ impl fmt::Debug for SkillSigner {
 /// A skill's public key, as it stands in a key set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SkillPublicKey {
-    /// Names the key in a session setup.
+    /// Names the key in a session setup, or in an event.
     pub id: [u8; 8],
-    /// The Ed25519 public key.
+    /// The Ed25519 public key, or the X25519 one.
     pub public: [u8; 32],
     /// Unix seconds after which it is no longer accepted; zero for no end.
     pub not_after: u64,
+}
+
+impl SkillPublicKey {
+    /// Whether events are sealed for it: then it signs nothing.
+    #[must_use]
+    pub fn is_for_events(&self) -> bool {
+        self.id == event_key_id(&self.public)
+    }
+
+    const fn ended(&self, unix_seconds: u64) -> bool {
+        self.not_after != 0 && unix_seconds > self.not_after
+    }
 }
 
 /// The offline root of a deployment. Needed only when the skill's keys change.
@@ -219,9 +274,14 @@ impl PinnedKeySet {
         &self.keys
     }
 
-    /// The key with this id, unless it has ended by `unix_seconds`.
+    /// The signing key with this id, unless it has ended by `unix_seconds`.
     pub(crate) fn in_force(&self, id: [u8; 8], unix_seconds: u64) -> Option<&SkillPublicKey> {
-        self.keys.iter().find(|key| key.id == id && (key.not_after == 0 || unix_seconds <= key.not_after))
+        self.keys.iter().find(|key| key.id == id && !key.ended(unix_seconds) && !key.is_for_events())
+    }
+
+    /// The first key for events that has not ended by `unix_seconds`.
+    pub(crate) fn for_events(&self, unix_seconds: u64) -> Option<&SkillPublicKey> {
+        self.keys.iter().find(|key| key.is_for_events() && !key.ended(unix_seconds))
     }
 }
 

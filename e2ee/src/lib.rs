@@ -5,6 +5,7 @@
 //! - [`keys`]: the skill's signing keys, the offline root that vouches for them, and what a home pins of it.
 //! - [`skill`]: the caller's side of a sealed session: set up to a home's pre-key, seal commands, open replies.
 //! - [`home`]: the home's side: hand out pre-keys, open commands, seal replies.
+//! - [`event`]: what a home tells without being asked, sealed for the skill's long-term key.
 //!
 //! A command is *sealed* in [`skill::Session::seal`], *opened* in [`home::Home::open`], and its reply goes back through
 //! [`home::ReplySealer::seal`] and [`skill::ReplyOpener::open`]. The bytes are described in `docs/PROTOCOL.md`, what
@@ -13,6 +14,7 @@
 //! Nothing here opens a socket, reads a clock or draws randomness: `now` and the random source are arguments.
 //! The relay must never depend on this crate: it cannot read what it cannot parse, and CI proves that it does not.
 
+pub mod event;
 pub mod home;
 pub mod keys;
 pub mod skill;
@@ -20,6 +22,7 @@ pub mod vocabulary;
 
 mod aead;
 mod envelope;
+mod event_sealer;
 mod padding;
 mod pre_key;
 mod setup;

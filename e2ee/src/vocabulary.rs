@@ -235,6 +235,20 @@ pub struct Player {
     pub state: PlayerState,
 }
 
+/// What a home tells without being asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// How a player is now: what may have changed is not said, since what was told before may not have arrived.
+    Player {
+        /// Which.
+        key: PlayerKey,
+        /// What it can do.
+        can: Capabilities,
+        /// How it is, but for what it plays: [`PlayerState::now_playing`] is left out.
+        state: PlayerState,
+    },
+}
+
 /// Kinds of players that are exposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlayerKind {

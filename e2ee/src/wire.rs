@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::padding::MAX_BODY;
 use crate::vocabulary::{
-    Action, Capabilities, Command, Item, MAX_PLAYERS, MediaKind, MediaQuery, Percent, Placement, Playback, Player,
-    PlayerKind, PlayerState, Refusal, Repeat, Reply, Scopes, Target, Transport, UnknownCommand, clean_text,
+    Action, Capabilities, Command, Item, MAX_PLAYERS, MediaKind, MediaQuery, News, Percent, Placement, Playback,
+    Player, PlayerKind, PlayerState, Refusal, Repeat, Reply, Scopes, Target, Transport, UnknownCommand, clean_text,
 };
 
 /// Messages of `macloud.home.v1`.
@@ -79,6 +79,30 @@ pub(crate) fn decode_reply(body: &[u8]) -> Option<(Millis, Reply)> {
         None => Reply::Refused(Refusal::Internal),
     };
     Some((Millis(body.home_clock_ms), reply))
+}
+
+/// The body of a sealed event. Of a player nothing is told but what it can do and how it is: neither names nor what it plays.
+pub(crate) fn encode_news(news: &News, told_at: u64) -> Zeroizing<Vec<u8>> {
+    let News::Player { key, can, state } = news;
+    let player = Player {
+        key: key.clone(),
+        name: String::new(),
+        kind: PlayerKind::Speaker,
+        manufacturer: None,
+        model: None,
+        can: *can,
+        state: PlayerState { now_playing: None, ..state.clone() },
+    };
+    let news = v1::event_body::News::Player(player_to_wire(&player));
+    Zeroizing::new(v1::EventBody { told_at_ms: told_at, news: Some(news) }.encode_to_vec())
+}
+
+/// What an authentic body of a sealed event says, and when it was told. Nothing, if it is of a newer home.
+pub(crate) fn decode_news(body: &[u8]) -> Option<(u64, News)> {
+    let body = v1::EventBody::decode(body).ok()?;
+    let v1::event_body::News::Player(player) = body.news?;
+    let Player { key, can, state, .. } = player_from_wire(player)?;
+    Some((body.told_at_ms, News::Player { key, can, state: PlayerState { now_playing: None, ..state } }))
 }
 
 /// Shorten `body` until it can be sealed: a home with hundreds of players and long titles should still be found.

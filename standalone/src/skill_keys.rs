@@ -57,7 +57,9 @@ impl SkillKeys {
         };
         let root = KeySetRoot::from_seed(&seed(&stored.root_seed)?);
         let signer = SkillSigner::from_seed(&seed(&stored.signing_seed)?);
-        let signed_key_set = root.sign_key_set(stored.key_set_version, &[signer.public_key(0)])?;
+        // Sets of the versions before had no key for events, and homes take no other set of the same version.
+        let version = stored.key_set_version + 1;
+        let signed_key_set = root.sign_key_set(version, &[signer.public_key(0), signer.event_key(0)])?;
         Ok(Self { signer, signed_key_set, vault_key: seed(&stored.vault_key)? })
     }
 }
@@ -75,7 +77,8 @@ pub fn create_files(dir: &Path) -> anyhow::Result<serde_json::Value> {
         .with_context(|| format!("cannot make {}", dir.display()))?;
     let [root, signing, vault] = [(); 3].map(|()| random::bytes::<32>());
     let signer = SkillSigner::from_seed(&signing);
-    let key_set = KeySetRoot::from_seed(&root).sign_key_set(1, &[signer.public_key(0)])?;
+    let keys = [signer.public_key(0), signer.event_key(0)];
+    let key_set = KeySetRoot::from_seed(&root).sign_key_set(1, &keys)?;
     let write = |name: &str, text: String| -> anyhow::Result<PathBuf> {
         let path = dir.join(name);
         let mut file = std::fs::OpenOptions::new()

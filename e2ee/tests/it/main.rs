@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod construction;
+mod events;
 mod garbage;
 mod key_sets;
 mod lateness;
