@@ -10,16 +10,16 @@ mod load;
 mod report;
 mod scenarios;
 mod subjects;
-mod usage;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use macloud_loadtest::latencies::Latencies;
 use serde_json::json;
 
 use self::browser::{Form, Person};
-use self::load::{Latencies, Measured, all_at_once, closed_loop, paced};
+use self::load::{Measured, all_at_once, closed_loop, paced};
 use self::report::Report;
 use self::scenarios::{Introspect, Link, Refresh, SignIn};
 use self::subjects::{OURS, PEER, Places, Postgres, Setup, Subject};

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
+use macloud_loadtest::latencies::Latencies;
+use macloud_loadtest::usage::Tree;
 use tokio::task::JoinSet;
-
-use super::usage::Tree;
 
 /// One of those in flight: it does its one thing over and over.
 pub(crate) trait Worker: Send + 'static {
@@ -23,30 +22,6 @@ pub(crate) struct Measured {
     pub(crate) latencies: Latencies,
     pub(crate) failures: Failures,
     pub(crate) cost: Cost,
-}
-
-/// Times in microseconds.
-pub(crate) struct Latencies(Histogram<u64>);
-
-impl Default for Latencies {
-    fn default() -> Self {
-        Self(Histogram::new_with_bounds(1, 600_000_000, 3).expect("these bounds are good ones"))
-    }
-}
-
-impl Latencies {
-    pub(crate) fn record(&mut self, time: Duration) {
-        self.0.saturating_record(time.as_micros() as u64);
-    }
-
-    pub(crate) fn millis_at(&self, quantile: f64) -> f64 {
-        if self.0.is_empty() { 0.0 } else { self.0.value_at_quantile(quantile) as f64 / 1000.0 }
-    }
-
-    fn add(&mut self, other: &Self) {
-        // Both have the same bounds.
-        let _ = self.0.add(&other.0);
-    }
 }
 
 /// How many went wrong, and how the first did.
@@ -294,16 +269,5 @@ mod tests {
         let (measured, _) = paced(vec![Third(0), Third(0)], 100.0, until).await.unwrap();
         let tried = measured.done + measured.failures.count;
         assert!((1..=24).contains(&tried), "20 were due, and a slow machine does fewer: {tried}");
-    }
-
-    #[test]
-    fn latencies_are_told_in_milliseconds() {
-        let mut latencies = Latencies::default();
-        assert_eq!(latencies.millis_at(0.5), 0.0);
-        for millis in 1..=100 {
-            latencies.record(Duration::from_millis(millis));
-        }
-        assert!((latencies.millis_at(0.5) - 50.0).abs() < 0.1);
-        assert!((latencies.millis_at(0.99) - 99.0).abs() < 0.2);
     }
 }

@@ -202,7 +202,9 @@ fn rounded(value: f64) -> f64 {
 mod tests {
     use std::time::Duration;
 
-    use super::super::load::{Cost, Failures, Latencies};
+    use macloud_loadtest::latencies::Latencies;
+
+    use super::super::load::{Cost, Failures};
     use super::*;
 
     fn measured(done: u64, millis: u64) -> Measured {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use http::StatusCode;
 use macloud_account_service::{AccountService, Config, DatabaseSettings, NewClient};
+use macloud_loadtest::usage::Tree;
 use macloud_service_kit::clock;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -19,7 +20,6 @@ use super::browser::{Browser, Form, Person};
 use super::http::Connection;
 use super::load::Payers;
 use super::scenarios::{CLIENT_ID, REDIRECT_URI, Site, Tokens};
-use super::usage::Tree;
 
 /// A server that runs, and what its clients and people hold.
 pub(crate) struct Subject {

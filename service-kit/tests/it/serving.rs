@@ -104,6 +104,35 @@ async fn both_tls_versions_are_served_and_told_apart_and_a_renewed_certificate_i
 }
 
 #[tokio::test]
+async fn whoever_was_here_resumes_however_many_came_since() {
+    let files = Files::new("resume");
+    let root = files.renew();
+    let (address, _stop) = start(Some(files.load()), ServerLimits::default()).await;
+    let client = || {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(rustls_pki_types::CertificateDer::from(root.clone())).unwrap();
+        tokio_rustls::TlsConnector::from(Arc::new(
+            rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth(),
+        ))
+    };
+    let connect = async |client: &tokio_rustls::TlsConnector| {
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let mut tls = client.connect("localhost".try_into().unwrap(), tcp).await.unwrap();
+        // The ticket comes after the handshake.
+        tls.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+        let _ = tls.read_to_end(&mut Vec::new()).await;
+        tls.get_ref().1.handshake_kind()
+    };
+    let regular = client();
+    assert_eq!(connect(&regular).await, Some(rustls::HandshakeKind::Full));
+    // More than the sessions that a server keeps by default.
+    for _ in 0..300 {
+        assert_eq!(connect(&client()).await, Some(rustls::HandshakeKind::Full));
+    }
+    assert_eq!(connect(&regular).await, Some(rustls::HandshakeKind::Resumed));
+}
+
+#[tokio::test]
 async fn a_hangup_has_the_certificate_read_again() {
     let files = Files::new("hangup");
     files.renew();

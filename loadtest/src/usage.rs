@@ -4,25 +4,29 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 /// The processes of a program, by the one that was started.
-#[derive(Clone, Copy)]
-pub(crate) struct Tree {
-    pub(crate) root: u32,
+#[derive(Debug, Clone, Copy)]
+pub struct Tree {
+    /// Who was started.
+    pub root: u32,
 }
 
 impl Tree {
     /// Processor time so far, of those that have ended too.
-    pub(crate) fn processor_time(self) -> Duration {
+    #[must_use]
+    pub fn processor_time(self) -> Duration {
         self.members().into_iter().map(Stat::time).sum()
     }
 
     /// Processor time of the root alone.
-    pub(crate) fn own_processor_time(self) -> Duration {
+    #[must_use]
+    pub fn own_processor_time(self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.root)).ok();
         stat.and_then(|text| Stat::parse(&text)).map_or(Duration::ZERO, Stat::time)
     }
 
     /// Memory that is present, in KiB: resident, and resident with what is shared counted in proportion.
-    pub(crate) fn memory_kib(self) -> (u64, u64) {
+    #[must_use]
+    pub fn memory_kib(self) -> (u64, u64) {
         let sum = |file: &str, line: &str| {
             let of = |pid: u32| labelled(&std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?, line);
             self.members().iter().filter_map(|stat| of(stat.pid)).sum::<u64>()
