@@ -2,10 +2,12 @@
 //! one answer in time, and nothing is executed twice or after it was said not to be.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use macloud_alexa_skill::dispatch::{Bus, BusConfig, Outcome};
 use macloud_proto::bus::v1::dispatch::Class;
 use macloud_proto::ids::CommandId;
@@ -27,6 +29,10 @@ pub(crate) type Door = Arc<dyn Fn() -> DuplexStream + Send + Sync>;
 pub(crate) struct Load {
     homes: Vec<Arc<Ledger>>,
     bus: Bus,
+    /// Commands until now: each has an id of its own.
+    asked: AtomicU64,
+    /// Of which nobody knows whether they were executed: home and number.
+    unknown: Mutex<Vec<(u8, u64)>>,
     running: JoinSet<()>,
 }
 
@@ -35,7 +41,7 @@ pub(crate) type Doors = Arc<Mutex<Vec<Door>>>;
 
 /// What one home has done, over all its sessions.
 #[derive(Default)]
-struct Ledger {
+pub(crate) struct Ledger {
     state: Mutex<State>,
 }
 
@@ -77,49 +83,82 @@ impl Load {
         homes: u8,
         now: impl Fn() -> u64 + Clone + Send + 'static,
     ) -> Self {
+        let load = Self::of(buses, homes, |number, ledger| {
+            steady_home((doors.clone(), HomeKey::new(number), ledger), now.clone(), Dice(number.into()))
+        });
+        load.all_answer(Duration::from_secs(30)).await;
+        load
+    }
+
+    /// So many homes that live like this, whether connected or not yet.
+    pub(crate) fn of<Life>(buses: Vec<Channel>, homes: u8, life: impl Fn(u8, Arc<Ledger>) -> Life) -> Self
+    where
+        Life: Future<Output = ()> + Send + 'static,
+    {
         let bus = Bus::new(buses, BusConfig::default());
         let mut running = JoinSet::new();
         let calling = bus.clone();
         running.spawn(async move { calling.run(Stop::new()).await });
         let ledgers: Vec<Arc<Ledger>> = (0..homes).map(|_| Arc::default()).collect();
-        for (number, ledger) in ledgers.iter().enumerate() {
-            let home = (doors.clone(), HomeKey::new(number as u8), ledger.clone());
-            running.spawn(steady_home(home, now.clone(), Dice(number as u64)));
+        for (number, ledger) in (0..).zip(&ledgers) {
+            running.spawn(life(number, ledger.clone()));
         }
-        let load = Self { homes: ledgers, bus, running };
-        for home in 0..homes {
-            let deadline = Instant::now() + Duration::from_secs(30);
-            let mut number = u64::MAX;
-            while !matches!(load.command(home, number, Duration::from_secs(2)).await, Some(Outcome::Delivered(_))) {
-                assert!(Instant::now() < deadline, "home {home} never came");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                number -= 1;
-            }
-        }
-        load
+        Self { homes: ledgers, bus, asked: AtomicU64::new(0), unknown: Mutex::default(), running }
     }
 
-    async fn command(&self, home: u8, number: u64, within: Duration) -> Option<Outcome> {
-        command(&self.bus, home, number, within).await
+    /// Ask each home until it answers.
+    pub(crate) async fn all_answer(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        let homes = (0..self.homes.len() as u8).map(|home| async move {
+            loop {
+                let number = self.asked.fetch_add(1, Ordering::Relaxed);
+                let asked = command(&self.bus, home, number, Duration::from_secs(2));
+                if matches!(asked.await, Some(Outcome::Delivered(_))) {
+                    break;
+                }
+                assert!(Instant::now() < deadline, "home {home} never came");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        join_all(homes).await;
+    }
+
+    /// Ask those again of which nobody knew what had become: each is executed by now, and once.
+    pub(crate) async fn ask_unknown_again(&self, within: Duration) {
+        let unknown = std::mem::take(&mut *self.unknown.lock().unwrap());
+        let again = unknown.iter().map(|(home, number)| async move {
+            let outcome = command(&self.bus, *home, *number, within).await;
+            let executions = self.homes[usize::from(*home)].executions(id(*home, *number));
+            assert!(matches!(outcome, Some(Outcome::Delivered(_))), "{outcome:?}");
+            assert_eq!(executions, 1, "executions of a command that was sent again");
+        });
+        join_all(again).await;
+    }
+
+    /// How many streams to nodes are open.
+    pub(crate) fn streams(&self) -> usize {
+        self.bus.streams()
     }
 
     /// Ask the homes in turn, `count` times, so far apart; whatever `Tally` says of each answer has been checked.
     pub(crate) async fn run(&self, count: u64, apart: Duration, within: Duration) -> Tally {
         let mut calls = JoinSet::new();
-        for number in 0..count {
-            let (bus, home) = (self.bus.clone(), (number % self.homes.len() as u64) as u8);
+        for turn in 0..count {
+            let number = self.asked.fetch_add(1, Ordering::Relaxed);
+            let (bus, home) = (self.bus.clone(), (turn % self.homes.len() as u64) as u8);
             let ledger = self.homes[usize::from(home)].clone();
             calls.spawn(async move {
                 let asked = Instant::now();
                 let outcome = command(&bus, home, number, within).await;
-                (outcome, asked.elapsed(), ledger, id(home, number))
+                (outcome, asked.elapsed(), ledger, home, number)
             });
             tokio::time::sleep(apart).await;
         }
         let mut tally = Tally::default();
         let mut refused = Vec::new();
         while let Some(call) = calls.join_next().await {
-            let (outcome, took, ledger, id) = call.unwrap();
+            let (outcome, took, ledger, home, number) = call.unwrap();
+            let id = id(home, number);
             assert!(took <= within + LATE, "answered after {took:?}");
             tally.slowest = tally.slowest.max(took);
             let executions = ledger.executions(id);
@@ -133,7 +172,10 @@ impl Load {
                     tally.not_sent += 1;
                     refused.push((ledger, id));
                 }
-                Some(Outcome::Unknown(_)) => tally.unknown += 1,
+                Some(Outcome::Unknown(_)) => {
+                    tally.unknown += 1;
+                    self.unknown.lock().unwrap().push((home, number));
+                }
                 None => {
                     tally.no_bus += 1;
                     refused.push((ledger, id));
@@ -180,7 +222,7 @@ impl Ledger {
     }
 
     /// What the home replies, if it does.
-    fn execute(&self, id: CommandId, session: u64, now: Millis) -> Option<Bytes> {
+    pub(crate) fn execute(&self, id: CommandId, session: u64, now: Millis) -> Option<Bytes> {
         let mut state = self.state.lock().unwrap();
         match state.memory.begin(id, session, now) {
             Verdict::Execute => {

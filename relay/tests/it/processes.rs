@@ -81,7 +81,7 @@ impl Drop for Node {
 }
 
 /// The pipe that the helpers speak through, bridged to that address.
-fn connect(address: String) -> DuplexStream {
+pub(crate) fn connect(address: String) -> DuplexStream {
     let (here, mut there) = tokio::io::duplex(64 * 1024);
     tokio::spawn(async move {
         let mut tcp = TcpStream::connect(address).await?;
@@ -91,7 +91,7 @@ fn connect(address: String) -> DuplexStream {
     here
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     clock::system().unix_seconds()
 }
 

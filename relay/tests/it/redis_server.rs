@@ -12,12 +12,20 @@ pub(crate) struct Redis {
     child: Mutex<Option<Child>>,
 }
 
+/// Whether tests run without a Redis.
+pub(crate) fn is_left_out() -> bool {
+    if std::env::var_os("MACLOUD_TEST_REDIS_URL").is_some() {
+        return false;
+    }
+    let embedded_only = std::env::var("MACLOUD_TEST_EMBEDDED_ONLY").is_ok_and(|value| value == "1");
+    assert!(embedded_only, "MACLOUD_TEST_REDIS_URL is not set; infra/test sets it");
+    true
+}
+
 impl Redis {
     /// With more arguments. None where tests run without one.
     pub(crate) fn start(arguments: &[&str]) -> Option<Self> {
-        if std::env::var_os("MACLOUD_TEST_REDIS_URL").is_none() {
-            let embedded_only = std::env::var("MACLOUD_TEST_EMBEDDED_ONLY").is_ok_and(|value| value == "1");
-            assert!(embedded_only, "MACLOUD_TEST_REDIS_URL is not set; infra/test sets it");
+        if is_left_out() {
             return None;
         }
         // Below the ports that are given to clients, and with room for a cluster's own port above it.
