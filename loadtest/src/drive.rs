@@ -75,6 +75,7 @@ impl Driver for Relays {
         let config = HomesConfig {
             certificate: self.nodes.certificate.clone(),
             sealed: self.sealed,
+            delay: Duration::ZERO,
             installation: 1,
             resume: false,
             redial: RedialSettings::default(),

@@ -122,7 +122,7 @@ impl Default for RelayConfig {
             accounts_timeout: Duration::from_secs(3),
             // Once or twice a day costs nothing, and nobody stays for longer who should not.
             session_life: Duration::from_secs(24 * 3600),
-            reconnect_window: Duration::from_secs(5),
+            reconnect_window: Duration::from_secs(2),
             // The library's default of 128 KiB costs ten times the memory of everything else together.
             read_buffer_bytes: 2 * 1024,
             write_buffer_bytes: 4 * 1024,
@@ -130,7 +130,7 @@ impl Default for RelayConfig {
             inbox_calls: 128,
             drain_grace: Duration::from_secs(20),
             // A TLS handshake costs the next node a third of a millisecond of processor time.
-            drain_homes_per_second: 1_500,
+            drain_homes_per_second: 3_000,
             events: None,
             tap: None,
         }

@@ -50,6 +50,8 @@ pub(crate) struct HomesConfig {
     pub(crate) certificate: String,
     /// They open what is sealed and seal what they reply; otherwise the reply is the command.
     pub(crate) sealed: bool,
+    /// How long they take for each command.
+    pub(crate) delay: Duration,
     /// Which installation it is: two with the same keys displace each other.
     pub(crate) installation: u8,
     /// They use the ticket of their last TLS session.
@@ -411,6 +413,9 @@ async fn serve(
             }
             ConnectorEvent::Command(command) => {
                 let id = command.command_id;
+                if !shared.config.delay.is_zero() {
+                    tokio::time::sleep(shared.config.delay).await;
+                }
                 let reply = core.lock().expect("nobody panics with it").execute(&shared, &command, session);
                 match reply {
                     Some(sealed) => drop(link.machine.reply(id, sealed, Duration::ZERO)),
@@ -451,18 +456,19 @@ impl Core {
             Verdict::InProgress | Verdict::Full => return None,
             Verdict::Execute => {}
         }
+        let reply: Bytes = match &mut self.sealing {
+            None => command.sealed.clone(),
+            Some(home) => match home.open(id, &command.sealed, now, &mut random::fill) {
+                Ok(opened) => opened.reply.seal(&reply_to(opened.command.ok()?), now).into(),
+                // Not carried out: the caller has to set up a session first.
+                Err(failure) => return failure.answer.map(Bytes::from),
+            },
+        };
         let mut executions = shared.executions.lock().expect("nobody panics with it");
         if executions.kept {
             *executions.of.entry(id).or_default() += 1;
         }
         drop(executions);
-        let reply: Bytes = match &mut self.sealing {
-            None => command.sealed.clone(),
-            Some(home) => match home.open(id, &command.sealed, now, &mut random::fill) {
-                Ok(opened) => opened.reply.seal(&reply_to(opened.command.ok()?), now).into(),
-                Err(failure) => failure.answer?.into(),
-            },
-        };
         self.memory.finish(id, reply.clone(), now);
         Some(reply)
     }

@@ -33,6 +33,8 @@ fn config(args: &Args, nodes: &Nodes, sealed: bool) -> HomesConfig {
     HomesConfig {
         certificate: nodes.certificate.clone(),
         sealed,
+        // Long enough for some commands to be under way when the node is killed.
+        delay: if args.play == Play::Kill { SLOW } else { Duration::ZERO },
         installation: 1,
         resume: args.resume,
         redial: RedialSettings::default(),
@@ -168,7 +170,7 @@ async fn rolling(args: &Args) -> anyhow::Result<Scenario> {
                 stage.nodes.all[place].signal("TERM")?;
                 stage.nodes.all[place].ended().await?;
                 stage.nodes.restart(place).await?;
-                stage.servers_changed();
+                stage.processes_changed();
                 stage.mark(format!("{name} is back"));
                 stage.homes.set_doors(doors(stage));
                 calm(args).await;
@@ -199,7 +201,7 @@ async fn kill(args: &Args) -> anyhow::Result<Scenario> {
             until_back(stage, homes, 0.999).await;
             calm(args).await;
             stage.nodes.restart(0).await?;
-            stage.servers_changed();
+            stage.processes_changed();
             stage.homes.set_doors(doors(stage));
             stage.mark("relay-1 is back");
             calm(args).await;
@@ -410,6 +412,7 @@ const BALANCER_NOTICES: Duration = Duration::from_secs(3);
 const PARTITION: Duration = Duration::from_secs(20);
 const SETTLED: f64 = 5.0;
 const FLAPS: u32 = 4;
+const SLOW: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

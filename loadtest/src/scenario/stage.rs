@@ -1,6 +1,6 @@
 //! Relays, homes and callers, with eyes on all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -33,16 +33,24 @@ pub(super) struct Stage {
     watching: JoinHandle<()>,
     pub(super) marks: Vec<Mark>,
     pub(super) checks: Vec<Check>,
-    /// What the nodes had cost when everything was ready.
-    costs: Vec<(Server, Duration)>,
 }
 
 /// What is seen, and since when.
 struct Eyes {
     begun: Instant,
     servers: Mutex<Vec<Server>>,
+    /// Of each process, by its id: what it had cost when it was first seen, and when it was last seen.
+    costs: Mutex<HashMap<u32, Spent>>,
     connected: Mutex<Vec<(f64, usize)>>,
     memory: Mutex<Vec<(f64, u64)>>,
+}
+
+/// What a process has used.
+struct Spent {
+    name: String,
+    at_first: Duration,
+    at_last: Duration,
+    resident_kib: u64,
 }
 
 /// The commands of a scenario.
@@ -95,10 +103,10 @@ impl Stage {
     ) -> Self {
         let begun = Instant::now();
         let servers = nodes.servers();
-        let costs = servers.iter().map(|server| (server.clone(), cpu(server))).collect();
         let eyes = Arc::new(Eyes {
             begun,
             servers: Mutex::new(servers),
+            costs: Mutex::default(),
             connected: Mutex::default(),
             memory: Mutex::default(),
         });
@@ -108,7 +116,7 @@ impl Stage {
         }
         let traffic = Arc::new(Traffic { callers, begun, log: logged.then(Mutex::default) });
         let watching = tokio::spawn(watch_all(eyes.clone(), homes.clone()));
-        Self { before, nodes, homes, count, traffic, eyes, watching, marks: Vec::new(), checks: Vec::new(), costs }
+        Self { before, nodes, homes, count, traffic, eyes, watching, marks: Vec::new(), checks: Vec::new() }
     }
 
     /// Send commands, at this rate, until the story is over.
@@ -148,7 +156,7 @@ impl Stage {
     }
 
     /// A process was started: watch it, too.
-    pub(super) fn servers_changed(&self) {
+    pub(super) fn processes_changed(&self) {
         *self.eyes.servers.lock().expect("nobody panics with it") = self.nodes.servers();
     }
 
@@ -198,15 +206,8 @@ impl Stage {
         recovery: Option<Recovery>,
     ) -> Scenario {
         self.watching.abort();
-        sample.servers = self
-            .costs
-            .iter()
-            .map(|(server, before)| Cost {
-                name: server.name.clone(),
-                cpu_ms: cpu(server).saturating_sub(*before).as_secs_f64() * 1000.0,
-                resident_kib: Tree { root: server.pid }.memory_kib().0,
-            })
-            .collect();
+        self.eyes.look_at_processes();
+        sample.servers = self.eyes.costs();
         let memory = self.memory();
         Scenario {
             machine: self.before.and_after(),
@@ -249,8 +250,38 @@ pub(super) fn latencies(asked: &[Asked], from: f64, until: f64) -> Latencies {
     latencies
 }
 
-fn cpu(server: &Server) -> Duration {
-    Tree { root: server.pid }.processor_time()
+impl Eyes {
+    /// Note what each process has used so far. Their memory, together.
+    fn look_at_processes(&self) -> u64 {
+        let servers = self.servers.lock().expect("nobody panics with it").clone();
+        let mut costs = self.costs.lock().expect("nobody panics with it");
+        let mut resident = 0;
+        for Server { name, pid } in servers {
+            let tree = Tree { root: pid };
+            let (used, (resident_kib, _)) = (tree.processor_time(), tree.memory_kib());
+            // One that has ended uses nothing, and keeps what it had used.
+            if used.is_zero() {
+                continue;
+            }
+            let spent = Spent { name, at_first: used, at_last: used, resident_kib };
+            let of = costs.entry(pid).or_insert(spent);
+            (of.at_last, of.resident_kib) = (used, resident_kib);
+            resident += resident_kib;
+        }
+        resident
+    }
+
+    /// By name: a process that was started anew counts together with the one before.
+    fn costs(&self) -> Vec<Cost> {
+        let mut by_name: BTreeMap<String, Cost> = BTreeMap::new();
+        for spent in self.costs.lock().expect("nobody panics with it").values() {
+            let cost = by_name.entry(spent.name.clone()).or_default();
+            cost.name.clone_from(&spent.name);
+            cost.cpu_ms += (spent.at_last - spent.at_first).as_secs_f64() * 1000.0;
+            cost.resident_kib = cost.resident_kib.max(spent.resident_kib);
+        }
+        by_name.into_values().collect()
+    }
 }
 
 async fn watch_all(eyes: Arc<Eyes>, homes: Arc<Homes>) {
@@ -262,8 +293,7 @@ async fn watch_all(eyes: Arc<Eyes>, homes: Arc<Homes>) {
         eyes.connected.lock().expect("nobody panics with it").push((at, homes.connected()));
         if at >= memory_due {
             memory_due = at + if at < 600.0 { 1.0 } else { 10.0 };
-            let servers = eyes.servers.lock().expect("nobody panics with it").clone();
-            let resident = servers.iter().map(|server| Tree { root: server.pid }.memory_kib().0).sum();
+            let resident = eyes.look_at_processes();
             eyes.memory.lock().expect("nobody panics with it").push((at, resident));
         }
         tokio::time::sleep(Duration::from_secs_f64(pause)).await;
