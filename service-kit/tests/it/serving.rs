@@ -133,6 +133,28 @@ async fn whoever_was_here_resumes_however_many_came_since() {
 }
 
 #[tokio::test]
+async fn whoever_waits_too_long_for_a_handshake_is_let_go() {
+    let files = Files::new("turn");
+    let root = files.renew();
+    let limits = ServerLimits { handshakes: 1, turn_timeout: Duration::from_millis(200), ..ServerLimits::default() };
+    let (address, _stop) = start(Some(files.load()), limits).await;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rustls_pki_types::CertificateDer::from(root)).unwrap();
+    let tls = Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth());
+    // Says hello, and goes no further.
+    let mut hello = Vec::new();
+    rustls::ClientConnection::new(tls.clone(), "localhost".try_into().unwrap()).unwrap().write_tls(&mut hello).unwrap();
+    let mut stuck = TcpStream::connect(address).await.unwrap();
+    stuck.write_all(&hello).await.unwrap();
+    stuck.read_exact(&mut [0; 1]).await.unwrap();
+    let begun = std::time::Instant::now();
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let refused = tokio_rustls::TlsConnector::from(tls).connect("localhost".try_into().unwrap(), tcp).await;
+    assert!(refused.is_err());
+    assert!(begun.elapsed() < Duration::from_secs(4), "before the first one's time is over");
+}
+
+#[tokio::test]
 async fn a_hangup_has_the_certificate_read_again() {
     let files = Files::new("hangup");
     files.renew();
