@@ -2,7 +2,7 @@
 //! readers.
 //!
 //! Everything touches this one key, so that a Redis cluster serves as well. The stream is bounded: what nobody reads in time falls
-//! off, oldest first. Coalescing is left to readers, who take many events at a time.
+//! off, oldest first, and so does what is older than a day. Coalescing is left to readers, who take many events at a time.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -44,6 +44,9 @@ impl RedisEvents {
             add.arg("home").arg(instance.as_str()).arg("id").arg(&event.event_id[..]);
             add.arg("key").arg(&event.key[..]).arg("sealed").arg(&event.sealed[..]).ignore();
         }
+        let oldest = self.clock.0.unix_millis().saturating_sub(KEPT_FOR.as_millis() as u64);
+        pipeline.cmd("XTRIM").arg(&self.key).arg("MINID").arg("~").arg(oldest).ignore();
+        pipeline.cmd("PEXPIRE").arg(&self.key).arg(KEPT_FOR.as_millis() as u64).ignore();
         self.store.with(|mut redis| async move { pipeline.query_async::<()>(&mut redis).await }).await?;
         Ok(Put::default())
     }
@@ -143,3 +146,6 @@ impl EventQueue for RedisEvents {
         })
     }
 }
+
+/// Readers open nothing that is much older than a day.
+const KEPT_FOR: Duration = Duration::from_secs(25 * 3600);

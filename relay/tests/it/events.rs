@@ -11,14 +11,14 @@ use macloud_proto::ids::InstanceId;
 use macloud_proto::link::frame::{Event, FromConnector, FromRelay};
 use macloud_relay::events::{Delivery, EventQueue, HomeEvent, MemoryEvents, Put, Reader, RedisEvents};
 use macloud_relay::presence::{BoxFuture, Servers, Unavailable};
-use macloud_service_kit::clock::ManualClock;
+use macloud_service_kit::clock::{self, ManualClock};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Streaming;
 
 use crate::cloud::net::Net;
-use crate::cloud::{Cloud, Home, HomeKey, NOW};
+use crate::cloud::{Cloud, Home, HomeKey};
 use crate::redis_server::Redis;
 
 fn event(id: u8, key: &'static [u8]) -> Event {
@@ -108,7 +108,7 @@ async fn the_queue_in_memory_is_bounded() {
 
 fn redis_events(servers: Servers, most: usize) -> RedisEvents {
     let prefix = format!("test:{}", macloud_proto::ids::base32(&macloud_service_kit::random::bytes::<16>()));
-    RedisEvents::new(servers, &prefix, most, ManualClock::at(NOW)).unwrap()
+    RedisEvents::new(servers, &prefix, most, clock::system()).unwrap()
 }
 
 /// In the Redis that tests share. None where tests run without one.
@@ -172,6 +172,25 @@ async fn a_redis_that_has_lost_everything_is_read_again() {
     .await
     .unwrap();
     assert_eq!(ids(&queue.read(&skill, 10).await.unwrap()), [3], "the group is made anew");
+}
+
+#[tokio::test]
+async fn what_is_in_redis_ends_by_itself() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let queue = redis_events(Servers::One(redis.url()), 1000);
+    for id in 0..200 {
+        queue.put(vec![told(1, id, b"")]).await.unwrap();
+    }
+    let key = redis.tell(&["keys", "*:events"]).trim().to_owned();
+    let left: i64 = redis.tell(&["pttl", &key]).trim().parse().unwrap();
+    assert!((1..=25 * 3_600_000).contains(&left), "{left}");
+    let later = ManualClock::at(clock::system().unix_seconds() + 26 * 3600);
+    let prefix = key.strip_suffix(":events").unwrap();
+    let queue = RedisEvents::new(Servers::One(redis.url()), prefix, 1000, later).unwrap();
+    queue.put(vec![told(1, 250, b"")]).await.unwrap();
+    let read = queue.read(&reader("skill", "a"), 1000).await.unwrap();
+    // Redis cuts off whole nodes of its tree.
+    assert!(read.len() <= 101, "{} of 201", read.len());
 }
 
 /// A queue that may be away.
