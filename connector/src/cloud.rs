@@ -262,6 +262,11 @@ impl Cloud {
         self.clock.unix_seconds().saturating_add_signed(self.ahead.load(Ordering::Relaxed))
     }
 
+    /// The same in milliseconds.
+    pub(crate) fn unix_millis(&self) -> u64 {
+        self.clock.unix_millis().saturating_add_signed(self.ahead.load(Ordering::Relaxed).saturating_mul(1000))
+    }
+
     /// Its endpoints; asked once.
     ///
     /// # Errors

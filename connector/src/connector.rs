@@ -23,6 +23,7 @@ use crate::link::{Admission, KeySetTaker, Link};
 use crate::music_assistant::token::Token;
 use crate::music_assistant::{Condition, MusicAssistant, Settings, Timing, TokenSource};
 use crate::network::Dialer;
+use crate::news::Teller;
 use crate::rules::HouseRules;
 use crate::rules::local_time::Zone;
 use crate::state::{MusicAssistantPlace, Pairing, StateDir, StateError, StateLock, command, is_readable_by_others};
@@ -170,12 +171,6 @@ impl Connector {
         &self.ma
     }
 
-    /// Where to leave what the cloud is to be told.
-    #[must_use]
-    pub const fn outbox(&self) -> &Arc<Outbox> {
-        &self.outbox
-    }
-
     /// The pairing that it runs with.
     #[must_use]
     pub const fn pairing(&self) -> &Pairing {
@@ -187,6 +182,7 @@ impl Connector {
         self.commands.set_stopped(self.state.is_stopped());
         // Not a child of `stop`: these end after the link, not with it.
         let quiet = Stop::new();
+        let teller = self.teller();
         tokio::join!(
             self.ma.run(quiet.child()),
             async {
@@ -195,7 +191,18 @@ impl Connector {
                 quiet.stop_soft();
             },
             self.report(quiet.child()),
+            teller.run(stop.child()),
         );
+    }
+
+    fn teller(&self) -> Teller {
+        Teller {
+            ma: self.ma.clone(),
+            house: self.house.clone(),
+            commands: Arc::clone(&self.commands),
+            link: Arc::clone(&self.link),
+            outbox: Arc::clone(&self.outbox),
+        }
     }
 
     /// Follow what changes: tell it, write it down, and look at the switch.

@@ -102,14 +102,7 @@ impl Executor {
 
     fn list_players(&self) -> Result<Reply, Refusal> {
         let ready = self.ready();
-        let rules = self.house.current();
-        let directory = self.ma.directory();
-        let players: Vec<_> = directory
-            .exposed()
-            .filter(|player| rules.expose(player))
-            .filter_map(|player| self.report(&directory, player, ready.is_ok()))
-            .take(MAX_PLAYERS)
-            .collect();
+        let players = self.exposed_players();
         // "No players" would make an assistant forget them all. Say so only when it is certain.
         if players.is_empty() {
             ready?;
@@ -118,6 +111,15 @@ impl Executor {
             }
         }
         Ok(Reply::Players(players))
+    }
+
+    /// All players that the cloud may know of, as they are now.
+    pub(crate) fn exposed_players(&self) -> Vec<vocabulary::Player> {
+        let connected = self.ready().is_ok();
+        let rules = self.house.current();
+        let directory = self.ma.directory();
+        let exposed = directory.exposed().filter(|player| rules.expose(player));
+        exposed.filter_map(|player| self.report(&directory, player, connected)).take(MAX_PLAYERS).collect()
     }
 
     async fn on_player(&self, target: &Target, action: Action, remaining: Duration) -> Result<Reply, Refusal> {

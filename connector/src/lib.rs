@@ -19,6 +19,7 @@ pub mod home_assistant;
 pub mod link;
 pub mod music_assistant;
 pub mod network;
+mod news;
 pub mod pairing;
 pub mod rules;
 pub mod state;

@@ -6,7 +6,7 @@
 
 pub mod commands;
 mod dial;
-pub mod events;
+pub(crate) mod events;
 mod session;
 
 use std::sync::Arc;
@@ -85,6 +85,11 @@ impl Link {
         redial: RedialSettings,
     ) -> Self {
         Self { admission, commands, outbox, settings, redial, state: watch::Sender::new(LinkState::Connecting) }
+    }
+
+    /// The time by the cloud's clock as far as known, in milliseconds since 1970.
+    pub(crate) fn unix_millis(&self) -> u64 {
+        self.admission.unix_millis()
     }
 
     /// To follow how it stands.

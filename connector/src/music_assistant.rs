@@ -271,6 +271,11 @@ impl MusicAssistant {
         self.0.condition.subscribe()
     }
 
+    /// To follow what is known of the home.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
     /// What is known of the home. Not to be held across an await.
     pub fn directory(&self) -> MutexGuard<'_, Directory> {
         lock(&self.0.directory)

@@ -31,6 +31,9 @@ pub struct Rules {
     /// When nothing is started or turned up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet_hours: Option<QuietHours>,
+    /// The cloud is told how players are whenever that changes, without being asked. The only rule that allows something.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tell_changes: bool,
 }
 
 /// The rules of one player.

@@ -9,10 +9,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use macloud_proto::ids::{CommandId, InstanceId};
+use macloud_proto::ids::{CommandId, InstanceId, PlayerKey};
 use macloud_proto::jose::{SigningKey, verify};
 use macloud_proto::random::Random;
 use macloud_proto::time::Millis;
+use ring::digest::{SHA256, digest};
 
 use crate::aead::{DirectionKey, TAG};
 pub use crate::envelope::EnvelopeError;
@@ -172,6 +173,15 @@ impl Home {
             self.rotate(now, random);
         }
         due
+    }
+
+    /// What stands for a player outside of what is sealed: always the same, and telling nothing to anyone without the identity
+    /// key (a hash of a deterministic signature).
+    #[must_use]
+    pub fn event_key(&self, player: &PlayerKey) -> [u8; 16] {
+        let signature = self.identity.sign(&[b"macloud/e2ee/1 event key\0", player.as_str().as_bytes()].concat());
+        let hash = digest(&SHA256, &signature);
+        hash.as_ref()[..16].try_into().expect("SHA-256 has 32 bytes")
     }
 
     /// Seal what this home tells without being asked, for every process of the skill deployment. Nothing, while its key set has no

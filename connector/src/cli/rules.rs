@@ -67,6 +67,20 @@ pub(super) enum RulesVerb {
         #[command(flatten)]
         common: Common,
     },
+    /// Tell the cloud how players are whenever that changes, so that the Alexa app and routines know at once: on or off, volume,
+    /// playing or not, reachable or not; never what plays. Off unless you turn it on.
+    Tell {
+        /// Whether to.
+        switch: Switch,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +110,7 @@ pub(super) async fn run(verb: RulesVerb) -> anyhow::Result<ExitCode> {
         RulesVerb::Quiet { from, to, .. } => {
             rules.quiet_hours = from.zip(*to).map(|(from, to)| QuietHours { from, to });
         }
+        RulesVerb::Tell { switch, .. } => rules.tell_changes = *switch == Switch::On,
     }
     if rules != before {
         state.save_rules(&rules)?;
@@ -127,9 +142,14 @@ fn show(rules: Rules, json: bool) -> anyhow::Result<()> {
         };
         say(&format!("{} ({id}): {what}", player.name));
     }
+    if rules.tell_changes {
+        say("Changes: the cloud is told how players are whenever that changes");
+    }
     match rules.quiet_hours {
         Some(hours) => say(&format!("Quiet hours: {} to {} (here it is {now} now)", hours.from, hours.to)),
-        None if rules.players.is_empty() => say("No rules: every player may be used, as loud as it can, at any time."),
+        None if rules.players.is_empty() && !rules.tell_changes => {
+            say("No rules: every player may be used, as loud as it can, at any time.");
+        }
         None => {}
     }
     Ok(())
@@ -194,7 +214,8 @@ impl RulesVerb {
             | Self::Hide { common, .. }
             | Self::Expose { common, .. }
             | Self::Limit { common, .. }
-            | Self::Quiet { common, .. } => common,
+            | Self::Quiet { common, .. }
+            | Self::Tell { common, .. } => common,
         }
     }
 }

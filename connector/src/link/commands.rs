@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use macloud_e2ee::home::{Home, OpenError, Opened};
 use macloud_e2ee::keys::{KeySetError, PinnedKeySet};
-use macloud_e2ee::vocabulary::{Command, Refusal, Reply, Scopes};
+use macloud_e2ee::vocabulary::{Command, Player, Refusal, Reply, Scopes};
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::command_memory::{CommandMemory, Verdict};
 use macloud_proto::link::frame;
@@ -122,6 +122,11 @@ impl Commands {
     /// Why the key set that the cloud has is not accepted, where it is not.
     pub(crate) fn keys_refused(&self) -> Option<KeySetError> {
         *lock(&self.keys_refused)
+    }
+
+    /// All players that the cloud may know of, as they are now.
+    pub(crate) fn exposed_players(&self) -> Vec<Player> {
+        self.executor.exposed_players()
     }
 
     /// Wait for what is being executed, for at most `limit`.

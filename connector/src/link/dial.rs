@@ -103,6 +103,10 @@ impl Admission {
         Self { cloud, dialer, identity, instance, take_key_set, known }
     }
 
+    pub(super) fn unix_millis(&self) -> u64 {
+        self.cloud.unix_millis()
+    }
+
     /// Keep the nonce that a relay gave for the next proof.
     pub(crate) fn note_nonce(&self, nonce: &str) {
         if !nonce.is_empty() {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 /// The home's outbox. Outlives sessions.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     kept: Mutex<EventOutbox>,
     /// Sent to whenever something was put in.
     stirred: watch::Sender<()>,
@@ -16,7 +16,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// Tell the cloud this, as soon as there is a session whose cloud takes events. Of those with one key only the latest.
-    pub fn tell(&self, event: Event) {
+    pub(crate) fn tell(&self, event: Event) {
         match self.kept().put(event) {
             Ok(put) if put.dropped > 0 => {
                 tracing::debug!(dropped = put.dropped, "more to tell than the cloud takes: the oldest is left out");
@@ -25,6 +25,11 @@ impl Outbox {
             Err(error) => tracing::warn!("an event was not sent: {error}"),
         }
         self.stirred.send_replace(());
+    }
+
+    /// Forget what has not left yet.
+    pub(crate) fn clear(&self) {
+        self.kept().clear();
     }
 
     /// What waits, for a moment.

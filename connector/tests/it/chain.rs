@@ -12,12 +12,13 @@ use macloud_connector::state::{StateDir, StateError};
 use macloud_connector::status::{Event, LinkState, Status};
 use macloud_connector::{Connector, ConnectorOptions, PairOptions, Paired, pair};
 use macloud_e2ee::skill::{Answer, Session};
-use macloud_e2ee::vocabulary::{Action, Command, Refusal, Reply, Scopes, Target, Transport};
+use macloud_e2ee::vocabulary::{Action, Command, Percent, Refusal, Reply, Scopes, Target, Transport};
 use macloud_proto::link::GoodbyeReason;
 use macloud_proto::link::frame::{Drain, FromConnector, FromRelay, Goodbye, Standing};
 use macloud_proto::link::redial::RedialSettings;
 use macloud_service_kit::clock;
 use macloud_service_kit::stop::Stop;
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -541,4 +542,31 @@ async fn a_relay_that_speaks_nonsense_is_left() {
     let FromConnector::Goodbye(goodbye) = relay.receive().await else { panic!() };
     assert_eq!(goodbye.reason, GoodbyeReason::Protocol);
     home.cloud.next_session(2).await;
+}
+
+#[tokio::test]
+async fn how_players_are_is_told_whenever_that_changes_if_the_owner_wants_it() {
+    let home = Home::paired().await;
+    let mut running = home.run();
+    let mut relay = home.cloud.next_session(1).await;
+    let is_ready = |event: &Event| matches!(event, Event::MusicAssistant { state, .. } if state == "ready");
+    running.heard("Music Assistant", is_ready).await;
+    home.ma.update_player("up1", json!({"volume_level": 30}));
+    let unasked = timeout(Duration::from_secs(2), relay.receive()).await;
+    assert!(unasked.is_err(), "nothing leaves the home before its owner says so: {unasked:?}");
+
+    std::fs::write(home.state_dir.join("rules.json"), r#"{"tell_changes": true}"#).unwrap();
+    let first = relay.event().await;
+    let state = home.cloud.open(&first);
+    assert_eq!((state.volume, state.now_playing), (Percent::new(30), None));
+    relay.send(FromRelay::EventTaken(first.event_id)).await;
+
+    home.ma.update_player("up1", json!({"volume_level": 54}));
+    home.ma.update_player("up1", json!({"volume_level": 55}));
+    let second = relay.event().await;
+    assert_eq!(home.cloud.open(&second).volume, Percent::new(55), "a volume on its way is waited for");
+    assert_eq!(second.key, first.key);
+    drop(relay);
+    let mut relay = home.cloud.next_session(2).await;
+    assert_eq!(relay.event().await, second, "it was not taken, and nothing has changed since");
 }

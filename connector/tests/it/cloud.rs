@@ -8,9 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
+use macloud_e2ee::event::{EventLabel, EventOpener};
 use macloud_e2ee::keys::{KeySetRoot, SkillSigner};
 use macloud_e2ee::skill::{Answer, ReplyOpener, Session};
-use macloud_e2ee::vocabulary::{Command, Reply, Scopes};
+use macloud_e2ee::vocabulary::{Command, News, PlayerState, Reply, Scopes};
 use macloud_proto::dpop;
 use macloud_proto::ids::{CommandId, InstanceId, fingerprint};
 use macloud_proto::jose::Unverified;
@@ -103,7 +104,7 @@ impl Cloud {
             newest_token: String::new(),
             relay_refuses: None,
             relay_doubts: 0,
-            key_set: root.sign_key_set(1, &[signer.public_key(0)]).unwrap(),
+            key_set: root.sign_key_set(1, &[signer.public_key(0), signer.event_key(0)]).unwrap(),
             identity: None,
             polls: 0,
             token_requests: 0,
@@ -150,6 +151,17 @@ impl Cloud {
         let FromConnector::Hello(_) = session.receive().await else { panic!("no hello") };
         session.welcome(epoch).await;
         session
+    }
+
+    /// How a player is, as the home tells it by this event.
+    pub fn open(&self, event: &frame::Event) -> PlayerState {
+        let identity = self.edit(|script| script.identity.unwrap());
+        let label = EventLabel { event_id: &event.event_id, key: &event.key };
+        let now = SystemClock.unix_seconds();
+        let opened =
+            EventOpener::default().open(&self.signer, &instance(), &identity, &label, &event.sealed, now).unwrap();
+        let News::Player { state, .. } = opened.news;
+        state
     }
 
     /// Set up a sealed session through `session`.
@@ -230,6 +242,14 @@ impl RelaySession {
             traceparent: String::new(),
         };
         self.send(FromRelay::Command(command)).await;
+    }
+
+    /// The next frame, which is an event.
+    pub async fn event(&mut self) -> frame::Event {
+        match self.receive().await {
+            FromConnector::Event(event) => event,
+            other => panic!("{other:?} instead of an event"),
+        }
     }
 
     /// The next frame, or `None` at the end. Credit is skipped.

@@ -103,6 +103,16 @@ fn without_a_key_for_events_nothing_is_sealed() {
 }
 
 #[test]
+fn the_key_of_an_event_is_always_the_same_and_of_one_home() {
+    let (mut ends, kitchen) = (ends(), kitchen().key);
+    let key = ends.home.event_key(&kitchen);
+    assert_ne!(key, ends.home.event_key(&macloud_proto::ids::PlayerKey::from_bytes(&[8; 15])));
+    assert_ne!(key, Ends::seeded(2).home.event_key(&kitchen), "whoever knows the player does not know the key");
+    ends.restart_home();
+    assert_eq!(key, ends.home.event_key(&kitchen));
+}
+
+#[test]
 fn a_key_for_events_signs_nothing() {
     let ends = Ends::new();
     assert!(ends.signer.event_key(0).is_for_events());

@@ -1,0 +1,148 @@
+//! Tell the cloud how players are whenever that changes, if the owner wants it so.
+//!
+//! An event says how one player is now, as a whole, so that only the latest of each player matters. Bursts are waited out, what
+//! plays is not told, and no more is told in a minute than any home needs: what is left over is told later, as it is then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use macloud_e2ee::event::{EventLabel, Moment};
+use macloud_e2ee::vocabulary::{Capabilities, News, Player, PlayerState};
+use macloud_proto::ids::PlayerKey;
+use macloud_proto::link::frame::Event;
+use macloud_service_kit::random;
+use macloud_service_kit::stop::Stop;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use crate::link::Link;
+use crate::link::commands::Commands;
+use crate::link::events::Outbox;
+use crate::music_assistant::MusicAssistant;
+use crate::rules::HouseRules;
+
+/// Tells.
+pub(crate) struct Teller {
+    pub(crate) ma: MusicAssistant,
+    pub(crate) house: HouseRules,
+    pub(crate) commands: Arc<Commands>,
+    pub(crate) link: Arc<Link>,
+    pub(crate) outbox: Arc<Outbox>,
+}
+
+/// What is told of a player.
+type Told = (Capabilities, PlayerState);
+
+/// What was told, and how much more may be.
+#[derive(Default)]
+struct Memory {
+    told: HashMap<PlayerKey, Told>,
+    /// Since when Music Assistant is not ready.
+    away_since: Option<Instant>,
+    minute: Option<(Instant, u32)>,
+}
+
+impl Teller {
+    /// Tell what changes until told to stop.
+    pub(crate) async fn run(&self, stop: Stop) {
+        let mut changes = self.ma.changes();
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut memory = Memory::default();
+        loop {
+            tokio::select! {
+                () = stop.soft() => return,
+                // What changes without a word from Music Assistant: the owner's rules, its absence, and the next minute.
+                _ = look.tick() => {}
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    tokio::select! {
+                        () = stop.soft() => return,
+                        () = sleep(BURST) => {}
+                    }
+                    changes.mark_unchanged();
+                }
+            }
+            self.look(&mut memory, Instant::now());
+        }
+    }
+
+    fn look(&self, memory: &mut Memory, now: Instant) {
+        if !self.house.current().tell_changes || self.commands.is_stopped() {
+            if !memory.told.is_empty() {
+                // Whoever turns it off means what has not left yet, too.
+                *memory = Memory::default();
+                self.outbox.clear();
+            }
+            return;
+        }
+        if self.ma.condition().is_ready() {
+            memory.away_since = None;
+        } else if now - *memory.away_since.get_or_insert(now) < AWAY_FOR {
+            return;
+        }
+        let players = self.commands.exposed_players();
+        memory.told.retain(|key, _| players.iter().any(|player| player.key == *key));
+        for Player { key, can, state, .. } in players {
+            let is = (can, PlayerState { now_playing: None, ..state });
+            if memory.told.get(&key) == Some(&is) {
+                continue;
+            }
+            if !memory.may_tell(now) || !self.tell(&key, &is) {
+                return;
+            }
+            memory.told.insert(key, is);
+        }
+    }
+
+    /// Whether it is in the outbox: not while the cloud has no key for events.
+    fn tell(&self, player: &PlayerKey, (can, state): &Told) -> bool {
+        let event_id: [u8; 16] = random::bytes();
+        let moment = Moment { now: self.commands.now(), unix_millis: self.link.unix_millis() };
+        let mut home = self.commands.home();
+        let key = home.event_key(player);
+        let label = EventLabel { event_id: &event_id, key: &key };
+        let news = News::Player { key: player.clone(), can: *can, state: state.clone() };
+        let sealed = home.seal_event(&label, &news, moment, &mut random::fill);
+        drop(home);
+        let Some(sealed) = sealed else { return false };
+        self.outbox.tell(Event { event_id, key: bytes::Bytes::copy_from_slice(&key), sealed: sealed.into() });
+        true
+    }
+}
+
+impl Memory {
+    fn may_tell(&mut self, now: Instant) -> bool {
+        let (began, told) = self.minute.get_or_insert((now, 0));
+        if now - *began >= MINUTE {
+            (*began, *told) = (now, 0);
+        }
+        *told += 1;
+        *told <= MOST_A_MINUTE
+    }
+}
+
+/// Music Assistant tells one change in several parts, and a volume on its way in many.
+const BURST: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Music Assistant restarts within this time, and its players are then as they were.
+const AWAY_FOR: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_secs(60);
+/// Half of what a relay lets through.
+const MOST_A_MINUTE: u32 = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_so_many_are_told_in_a_minute() {
+        let (mut memory, start) = (Memory::default(), Instant::now());
+        let told = |memory: &mut Memory, at| (0..100).filter(|_| memory.may_tell(at)).count();
+        assert_eq!(told(&mut memory, start), 60);
+        assert_eq!(told(&mut memory, start + Duration::from_secs(59)), 0);
+        assert_eq!(told(&mut memory, start + MINUTE), 60);
+    }
+}
