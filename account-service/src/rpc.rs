@@ -8,11 +8,11 @@ use futures_util::Stream;
 use macloud_proto::accounts::v1::accounts_server::{Accounts, AccountsServer};
 use macloud_proto::accounts::v1::resolve_access_answer::Status as AccessStatus;
 use macloud_proto::accounts::v1::{
-    Change, Heartbeat, Home, KeyChanged, ReportUseAnswer, ReportUseRequest, ResolveAccessAnswer, ResolveAccessRequest,
-    SigningKeysAnswer, SigningKeysRequest, Start, StoreEventGrantAnswer, StoreEventGrantRequest, WatchChangesRequest,
-    change,
+    Change, EventAudienceAnswer, EventAudienceRequest, EventGrant, Heartbeat, Home, KeyChanged, ReportUseAnswer,
+    ReportUseRequest, ResolveAccessAnswer, ResolveAccessRequest, SigningKeysAnswer, SigningKeysRequest, Start,
+    StoreEventGrantAnswer, StoreEventGrantRequest, WatchChangesRequest, change,
 };
-use macloud_proto::ids::AccountId;
+use macloud_proto::ids::{AccountId, InstanceId};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 use crate::secrets::{Kind, lookup_hash};
 use crate::shared::Shared;
 use crate::store::changes::{self, Subject};
-use crate::store::{StoreError, event_grants, members, tokens};
+use crate::store::{StoreError, event_grants, instances, members, tokens};
 use crate::use_reports::Batch;
 
 /// The server of the contract.
@@ -127,6 +127,40 @@ impl Accounts for AccountsRpc {
             true => Ok(Response::new(StoreEventGrantAnswer {})),
             false => Err(Status::not_found("no such account")),
         }
+    }
+
+    async fn event_audience(
+        &self,
+        request: Request<EventAudienceRequest>,
+    ) -> Result<Response<EventAudienceAnswer>, Status> {
+        let instance = request.into_inner().instance_id;
+        let instance: InstanceId =
+            instance.parse().map_err(|_| Status::invalid_argument("instance_id is malformed"))?;
+        let (db, now) = (&self.shared.db, self.shared.now());
+        let home = instances::by_id(db, &instance).await.map_err(|error| away(&error))?;
+        let home = home.ok_or_else(|| Status::not_found("no such home"))?;
+        let mut answer = EventAudienceAnswer {
+            identity_key: home.identity_key.to_vec().into(),
+            paused: home.paused,
+            ..Default::default()
+        };
+        for listening in event_grants::audience(db, &home, now).await.map_err(|error| away(&error))? {
+            let account_id = listening.account.to_string();
+            let authorization = listening.authorization.to_string();
+            match answer.grants.last_mut() {
+                Some(last) if last.account_id == account_id && last.region == listening.region => {
+                    last.authorizations.push(authorization);
+                }
+                _ => answer.grants.push(EventGrant {
+                    account_id,
+                    region: listening.region,
+                    sealed: listening.sealed.into(),
+                    stored_at: u64::try_from(listening.stored_at).unwrap_or_default(),
+                    authorizations: vec![authorization],
+                }),
+            }
+        }
+        Ok(Response::new(answer))
     }
 
     async fn report_use(&self, request: Request<ReportUseRequest>) -> Result<Response<ReportUseAnswer>, Status> {

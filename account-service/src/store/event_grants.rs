@@ -1,14 +1,21 @@
 //! Event-gateway grants: sealed by the skill, kept here, readable only there.
 
-use macloud_proto::ids::AccountId;
+use macloud_proto::ids::{AccountId, GrantId};
 
-use super::{Db, Result, Tx, statements, values};
+use super::instances::Instance;
+use super::{Db, Result, Tx, parse_id, statements, values};
 
 statements! {
     UPSERT = "INSERT INTO event_grants (account_id, region, sealed, stored_at) \
               SELECT id, $2, $3, $4 FROM accounts WHERE id = $1 \
               ON CONFLICT (account_id, region) DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at";
     DELETE = "DELETE FROM event_grants WHERE account_id = $1 AND region = $2";
+    /// With each authorization of its account that has not ended.
+    AUDIENCE = "SELECT e.account_id, e.region, e.sealed, e.stored_at, g.id AS grant_id FROM event_grants e \
+                JOIN accounts a ON a.id = e.account_id JOIN grants g ON g.account_id = e.account_id \
+                WHERE a.suspended_at IS NULL AND g.ended_at IS NULL AND (e.account_id = $1 OR EXISTS (SELECT 1 FROM members m \
+                WHERE m.instance_id = $2 AND m.account_id = e.account_id AND (m.expires_at IS NULL OR m.expires_at > $3))) \
+                ORDER BY e.account_id, e.region, g.id";
     END_ALL = "DELETE FROM event_grants WHERE account_id = $1";
 }
 
@@ -20,6 +27,36 @@ pub(crate) async fn store(db: &Db, account: &AccountId, region: &str, sealed: &[
 pub(crate) async fn delete(db: &Db, account: &AccountId, region: &str) -> Result<()> {
     db.write(DELETE, values![account.as_str(), region]).await?;
     Ok(())
+}
+
+/// A grant, and an authorization of its account that has not ended.
+pub(crate) struct Listening {
+    pub(crate) account: AccountId,
+    pub(crate) region: String,
+    pub(crate) sealed: Vec<u8>,
+    pub(crate) stored_at: i64,
+    pub(crate) authorization: GrantId,
+}
+
+#[derive(sqlx::FromRow)]
+struct ListeningRow {
+    account_id: String,
+    region: String,
+    sealed: Vec<u8>,
+    stored_at: i64,
+    grant_id: String,
+}
+
+/// Who wants to hear of this home: its owner, and whoever it is shared with. Together what belongs together.
+pub(crate) async fn audience(db: &Db, home: &Instance, now: i64) -> Result<Vec<Listening>> {
+    let rows: Vec<ListeningRow> = db.rows(AUDIENCE, values![home.account_id.as_str(), home.id.as_str(), now]).await?;
+    let listening = |row: ListeningRow| {
+        let ListeningRow { account_id, region, sealed, stored_at, grant_id } = row;
+        let account = parse_id(&account_id, "event_grants", "account_id")?;
+        let authorization = parse_id(&grant_id, "grants", "id")?;
+        Ok(Listening { account, region, sealed, stored_at, authorization })
+    };
+    rows.into_iter().map(listening).collect()
 }
 
 /// Nobody's event gateway hears of this account's homes any more.

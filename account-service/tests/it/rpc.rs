@@ -6,8 +6,8 @@ use macloud_proto::accounts::v1::change::Subject;
 use macloud_proto::accounts::v1::resolve_access_answer::Status;
 use macloud_proto::accounts::v1::r#use::{Kind as UseKind, Result as Ended};
 use macloud_proto::accounts::v1::{
-    Change, ReportUseRequest, ResolveAccessAnswer, ResolveAccessRequest, SigningKeysRequest, Start,
-    StoreEventGrantRequest, Use, WatchChangesRequest,
+    Change, EventAudienceAnswer, EventAudienceRequest, EventGrant, ReportUseRequest, ResolveAccessAnswer,
+    ResolveAccessRequest, SigningKeysRequest, Start, StoreEventGrantRequest, Use, WatchChangesRequest,
 };
 use macloud_proto::instance_token::KeySet;
 use macloud_service_kit::clock::Clock as _;
@@ -268,6 +268,48 @@ on_both_databases! {
         world.advance(31 * 24 * 3600);
         world.service.housekeep().await.unwrap();
         assert_eq!(world.look_up("SELECT CAST(COUNT(*) AS TEXT) FROM uses").await, "0");
+    }
+
+    async fn a_home_is_heard_of_by_who_has_a_grant_and_is_still_linked(world: &World) {
+        let client = world.alexa().await;
+        let mut browser = world.person("ada@example.org").await;
+        let connector = Connector::new();
+        let paired = connector.pair(world, &mut browser, "A").await;
+        let home = text(&paired, "instance_id");
+        let tokens = world.link_as(&client, &mut browser).await;
+        let linked = resolve(world, text(&tokens, "access_token")).await;
+        let audience = async |home: &str| -> Result<EventAudienceAnswer, tonic::Code> {
+            let request = EventAudienceRequest { instance_id: home.into() };
+            world.accounts().event_audience(request).await.map(tonic::Response::into_inner).map_err(|status| status.code())
+        };
+        let identity_key = connector.key.public().to_vec();
+        let nobody = EventAudienceAnswer { identity_key: identity_key.into(), paused: false, grants: vec![] };
+        assert_eq!(audience(home).await, Ok(nobody.clone()));
+        let grant = |account_id: &str, region: &str| StoreEventGrantRequest {
+            account_id: account_id.into(),
+            region: region.into(),
+            sealed: b"sealed".as_slice().into(),
+        };
+        let stranger = world.service.create_user("eve@example.org", "long enough").await.unwrap().to_string();
+        for (account, region) in [(&linked.account_id, "NA"), (&linked.account_id, "EU"), (&stranger, "EU")] {
+            world.accounts().store_event_grant(grant(account, region)).await.unwrap();
+        }
+        let heard = |region: &str| EventGrant {
+            account_id: linked.account_id.clone(),
+            region: region.into(),
+            sealed: b"sealed".as_slice().into(),
+            stored_at: NOW,
+            authorizations: vec![linked.grant_id.clone()],
+        };
+        assert_eq!(audience(home).await, Ok(EventAudienceAnswer { grants: vec![heard("EU"), heard("NA")], ..nobody.clone() }));
+        world.service.set_user_suspended("ada@example.org", true).await.unwrap();
+        assert_eq!(audience(home).await, Ok(nobody.clone()));
+        world.service.set_user_suspended("ada@example.org", false).await.unwrap();
+        let page = browser.get("/apps/alexa/unlink").await;
+        browser.submit(&page, "/apps/alexa/unlink", &[]).await;
+        assert_eq!(audience(home).await, Ok(nobody), "a grant without an authorization tells nobody");
+        assert_eq!(audience("x").await, Err(tonic::Code::InvalidArgument));
+        assert_eq!(audience("0123456789abcdefghjkmnpqrs").await, Err(tonic::Code::NotFound));
     }
 
     async fn signing_keys_and_event_grants(world: &World) {

@@ -85,6 +85,13 @@ impl Accounts for Signer {
         Err(Status::unimplemented("no relay asks for this"))
     }
 
+    async fn event_audience(
+        &self,
+        _: Request<accounts::EventAudienceRequest>,
+    ) -> Result<Response<accounts::EventAudienceAnswer>, Status> {
+        Err(Status::unimplemented("no relay asks for this"))
+    }
+
     async fn report_use(
         &self,
         _: Request<accounts::ReportUseRequest>,

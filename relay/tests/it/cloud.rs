@@ -613,6 +613,13 @@ impl Accounts for FakeAccounts {
         Err(Status::unimplemented("not asked by a relay"))
     }
 
+    async fn event_audience(
+        &self,
+        _: Request<accounts::EventAudienceRequest>,
+    ) -> Result<Response<accounts::EventAudienceAnswer>, Status> {
+        Err(Status::unimplemented("not asked by a relay"))
+    }
+
     async fn report_use(
         &self,
         _: Request<accounts::ReportUseRequest>,
