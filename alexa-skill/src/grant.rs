@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::StatusCode;
 use macloud_proto::accounts::v1::StoreEventGrantRequest;
 use macloud_proto::accounts::v1::accounts_client::AccountsClient;
-use macloud_proto::ids::AccountId;
+use macloud_proto::ids::{AccountId, GrantId};
 use macloud_service_kit::client::client;
 use macloud_service_kit::random;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -20,6 +20,7 @@ use url::Url;
 
 use crate::directive::GrantCode;
 use crate::failure::Failure;
+use crate::resolve::Access;
 
 /// What events need. Without it they are off.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub struct EventsConfig {
     pub client_secret: String,
     /// NA, EU or FE: whose event gateway this deployment's customers have.
     pub region: Region,
+    /// Alexa's event gateway there.
+    pub gateway: Url,
     /// Seals the tokens, so that the account service and its database cannot use them.
     pub seal_key: [u8; 32],
 }
@@ -42,6 +45,7 @@ impl std::fmt::Debug for EventsConfig {
             .field("token_url", &self.token_url.as_str())
             .field("client_id", &self.client_id)
             .field("region", &self.region)
+            .field("gateway", &self.gateway.as_str())
             .finish_non_exhaustive()
     }
 }
@@ -70,6 +74,20 @@ impl Region {
             Self::FarEast => "FE",
         }
     }
+
+    /// Its event gateway, as Amazon names it.
+    ///
+    /// # Panics
+    /// Never: the addresses are fixed.
+    #[must_use]
+    pub fn gateway(self) -> Url {
+        let host = match self {
+            Self::NorthAmerica => "api.amazonalexa.com",
+            Self::Europe => "api.eu.amazonalexa.com",
+            Self::FarEast => "api.fe.amazonalexa.com",
+        };
+        Url::parse(&format!("https://{host}/v3/events")).expect("a fixed address is a URL")
+    }
 }
 
 /// Two tries must fit into the directive's time, with the account service's share.
@@ -78,13 +96,20 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
 /// Accepts grants.
 pub(crate) struct Grants {
-    events: Option<Exchange>,
-    accounts: AccountsClient<Channel>,
+    events: Option<(Exchange, Keeper)>,
 }
 
-struct Exchange {
-    config: EventsConfig,
+/// Login with Amazon.
+pub(crate) struct Exchange {
+    pub(crate) config: EventsConfig,
     http: reqwest::Client,
+}
+
+/// The account service, as keeper of what is sealed here.
+pub(crate) struct Keeper {
+    region: Region,
+    seal_key: [u8; 32],
+    accounts: AccountsClient<Channel>,
 }
 
 /// What Login with Amazon gave, as it is sealed.
@@ -96,6 +121,9 @@ pub struct EventTokens {
     pub refresh_token: String,
     /// Seconds that the access token lives.
     pub expires_in: u64,
+    /// The authorization that the grant came with: with its end, this ends too.
+    #[serde(default)]
+    pub authorization: Option<GrantId>,
 }
 
 impl std::fmt::Debug for EventTokens {
@@ -106,8 +134,12 @@ impl std::fmt::Debug for EventTokens {
 
 impl Grants {
     pub(crate) fn new(config: Option<EventsConfig>, accounts: Channel) -> Self {
-        let events = config.map(|config| Exchange { config, http: client(EXCHANGE_TIMEOUT) });
-        Self { events, accounts: AccountsClient::new(accounts) }
+        Self {
+            events: config.map(|config| {
+                let keeper = Keeper::new(&config, accounts);
+                (Exchange::new(config), keeper)
+            }),
+        }
     }
 
     pub(crate) const fn events_are_on(&self) -> bool {
@@ -115,18 +147,37 @@ impl Grants {
     }
 
     /// Repeatable: a later grant of the same account replaces what was kept.
-    pub(crate) async fn accept(&self, account: &AccountId, code: GrantCode) -> Result<(), Failure> {
-        let Some(exchange) = &self.events else { return Ok(()) };
+    pub(crate) async fn accept(&self, access: &Access, code: GrantCode) -> Result<(), Failure> {
+        let Some((exchange, keeper)) = &self.events else { return Ok(()) };
         let tokens = match exchange.redeem(&code).await {
             Err(Trouble::Passing) => exchange.redeem(&code).await,
             result => result,
         };
         let tokens = tokens.map_err(|_| Failure::GrantNotAccepted)?;
-        let region = exchange.config.region;
-        let sealed = seal(&exchange.config.seal_key, account, region, &tokens).ok_or(Failure::GrantNotAccepted)?;
+        let tokens = EventTokens { authorization: Some(access.grant.clone()), ..tokens };
+        keeper.keep(&access.account, &tokens).await
+    }
+}
+
+impl Keeper {
+    pub(crate) fn new(config: &EventsConfig, accounts: Channel) -> Self {
+        Self { region: config.region, seal_key: config.seal_key, accounts: AccountsClient::new(accounts) }
+    }
+
+    pub(crate) async fn keep(&self, account: &AccountId, tokens: &EventTokens) -> Result<(), Failure> {
+        let sealed = seal(&self.seal_key, account, self.region, tokens).ok_or(Failure::GrantNotAccepted)?;
+        self.store(account, sealed).await
+    }
+
+    /// Nothing is kept for the account any more.
+    pub(crate) async fn forget(&self, account: &AccountId) -> Result<(), Failure> {
+        self.store(account, Vec::new()).await
+    }
+
+    async fn store(&self, account: &AccountId, sealed: Vec<u8>) -> Result<(), Failure> {
         let request = StoreEventGrantRequest {
             account_id: account.to_string(),
-            region: region.label().to_owned(),
+            region: self.region.label().to_owned(),
             sealed: sealed.into(),
         };
         let stored = self.accounts.clone().store_event_grant(request).await;
@@ -137,8 +188,8 @@ impl Grants {
     }
 }
 
-/// Why a code was not exchanged.
-enum Trouble {
+/// Why no tokens were given.
+pub(crate) enum Trouble {
     /// Trying again may help.
     Passing,
     /// It will not.
@@ -146,33 +197,48 @@ enum Trouble {
 }
 
 impl Exchange {
+    pub(crate) fn new(config: EventsConfig) -> Self {
+        Self { config, http: client(EXCHANGE_TIMEOUT) }
+    }
+
     async fn redeem(&self, code: &GrantCode) -> Result<EventTokens, Trouble> {
-        let form = [
-            ("grant_type", "authorization_code"),
-            ("code", &code.0),
-            ("client_id", &self.config.client_id),
-            ("client_secret", &self.config.client_secret),
-        ];
+        self.ask(&[("grant_type", "authorization_code"), ("code", &code.0)]).await
+    }
+
+    /// Fresh tokens for a grant that was redeemed before.
+    pub(crate) async fn refresh(&self, refresh_token: &str) -> Result<EventTokens, Trouble> {
+        self.ask(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
+    }
+
+    async fn ask(&self, what: &[(&str, &str)]) -> Result<EventTokens, Trouble> {
+        let client = [("client_id", &*self.config.client_id), ("client_secret", &*self.config.client_secret)];
+        let form = [what, &client].concat();
         let sent = self.http.post(self.config.token_url.clone()).form(&form).send().await;
-        let mut response = sent.map_err(|error| {
+        let response = sent.map_err(|error| {
             tracing::warn!(error = %error.without_url(), "Login with Amazon does not answer");
             Trouble::Passing
         })?;
         let status = response.status();
         if !status.is_success() {
-            tracing::warn!(status = status.as_u16(), "Login with Amazon refuses an authorization code");
+            tracing::warn!(status = status.as_u16(), "Login with Amazon gives no tokens");
             let may_pass = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
             return Err(if status.is_client_error() && !may_pass { Trouble::Final } else { Trouble::Passing });
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|_| Trouble::Passing)? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(Trouble::Final);
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = small_body(response).await?;
         serde_json::from_slice(&body).map_err(|_| Trouble::Final)
     }
+}
+
+/// What Amazon answers, if it is no longer than it should be.
+pub(crate) async fn small_body(mut response: reqwest::Response) -> Result<Vec<u8>, Trouble> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|_| Trouble::Passing)? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(Trouble::Final);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 const VERSION: u8 = 1;
@@ -215,7 +281,8 @@ mod tests {
     #[test]
     fn a_kept_grant_opens_for_its_account_and_region_only() {
         let (key, account) = ([7; 32], AccountId::from_bytes(&[1; 16]));
-        let tokens = EventTokens { access_token: "a".into(), refresh_token: "r".into(), expires_in: 3600 };
+        let tokens =
+            EventTokens { access_token: "a".into(), refresh_token: "r".into(), expires_in: 3600, authorization: None };
         let sealed = seal(&key, &account, Region::Europe, &tokens).unwrap();
         let opened = unseal(&key, &account, Region::Europe, &sealed).unwrap();
         assert_eq!((opened.access_token.as_str(), opened.refresh_token.as_str()), ("a", "r"));

@@ -104,7 +104,9 @@ impl Steps {
         let result = outcome.as_ref().map_or_else(Failure::label, |_| "ok");
         let event = match outcome {
             Ok(Outcome::GrantAccepted) => event::grant_accepted(&stamp),
-            Ok(Outcome::Discovered(homes)) => event::discovered(&stamp, discovery::endpoints(homes)),
+            Ok(Outcome::Discovered(homes)) => {
+                event::discovered(&stamp, discovery::endpoints(homes, self.grants.events_are_on()))
+            }
             Ok(Outcome::Reported(player)) => event::state_report(&stamp, &reply_to, &player),
             Ok(Outcome::Done(player)) => event::response(&stamp, &reply_to, &player),
             Err(failure) => event::failed(&stamp, &reply_to, &failure),
@@ -197,7 +199,7 @@ impl Steps {
         trace: &mut HopTrace,
     ) -> Result<Outcome, Failure> {
         match work {
-            Work::KeepGrant(code) => self.grants.accept(&access.account, code).await.map(|()| Outcome::GrantAccepted),
+            Work::KeepGrant(code) => self.grants.accept(access, code).await.map(|()| Outcome::GrantAccepted),
             Work::ListPlayers => self.list_players(access, deadline, trace).await.map(Outcome::Discovered),
             Work::Command { home, command } => {
                 let (player, _) = self.on_player(&home, &command, access, deadline, trace).await?;

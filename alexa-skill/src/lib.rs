@@ -13,6 +13,7 @@ pub mod config;
 pub mod conversation;
 pub mod directive;
 pub mod dispatch;
+mod events;
 pub mod failure;
 mod flights;
 pub mod grant;
@@ -41,6 +42,7 @@ use tonic::transport::Channel;
 
 pub use config::SkillConfig;
 use dispatch::{Bus, BusChannels};
+use events::Events;
 use grant::Grants;
 use journey::Steps;
 use metrics::{Condition, Metrics};
@@ -56,6 +58,8 @@ pub struct Skill(Arc<Inner>);
 
 pub(crate) struct Inner {
     steps: Steps,
+    /// While state reports are on.
+    events: Option<Events>,
     /// Directives and requests that are being answered.
     working: TaskTracker,
     /// For so many of them.
@@ -82,6 +86,11 @@ impl Skill {
         signer: SkillSigner,
         clock: SharedClock,
     ) -> Result<Self, ConfigError> {
+        let (bus, signer) = (bus.into(), Arc::new(signer));
+        let events = config
+            .events
+            .clone()
+            .map(|events| Events::new(events, bus.0.clone(), accounts.clone(), Arc::clone(&signer), clock.clone()));
         let carrier = Carrier {
             sessions: Arc::new(Sessions::new(signer, config.most_sessions, clock.clone())),
             bus: Bus::new(bus, config.bus),
@@ -99,7 +108,7 @@ impl Skill {
             deadline: config.deadline,
         };
         let room = Semaphore::new(config.most_requests);
-        let skill = Self(Arc::new(Inner { steps, working: TaskTracker::new(), room }));
+        let skill = Self(Arc::new(Inner { steps, events, working: TaskTracker::new(), room }));
         skill.observe();
         Ok(skill)
     }
@@ -155,8 +164,16 @@ impl Skill {
             steps.carrier.bus.run(bus_stop.clone()),
             steps.resolver.watch(sessions, &watch_stop),
             steps.reports.run(&report_stop),
+            self.tell(&watch_stop),
             finish
         );
+    }
+
+    /// Tell Alexa what homes tell, where that is on.
+    async fn tell(&self, stop: &Stop) {
+        if let Some(events) = &self.0.events {
+            events.run(stop).await;
+        }
     }
 
     /// What operators watch instead of readiness.

@@ -24,7 +24,7 @@ use crate::resolve::watch::HomesForgotten;
 pub struct Sessions {
     homes: Mutex<HashMap<InstanceId, Arc<Place>>>,
     most: usize,
-    signer: SkillSigner,
+    signer: Arc<SkillSigner>,
     clock: SharedClock,
 }
 
@@ -46,8 +46,8 @@ struct Place {
 impl Sessions {
     /// None yet; at most `most` at a time.
     #[must_use]
-    pub fn new(signer: SkillSigner, most: usize, clock: SharedClock) -> Self {
-        Self { homes: Mutex::default(), most: most.max(1), signer, clock }
+    pub fn new(signer: impl Into<Arc<SkillSigner>>, most: usize, clock: SharedClock) -> Self {
+        Self { homes: Mutex::default(), most: most.max(1), signer: signer.into(), clock }
     }
 
     /// The session with `home`, and whether it was set up just now.

@@ -103,6 +103,10 @@ pub(crate) struct Settings {
     #[arg(long, value_parser = region, default_value = "na")]
     lwa_region: Region,
 
+    /// Alexa's event gateway, if not the one of `--lwa-region`.
+    #[arg(long, value_name = "URL")]
+    event_gateway_url: Option<String>,
+
     /// Time for one directive, in milliseconds. Alexa gives up after 8000.
     #[arg(long, default_value_t = 6500, value_name = "MILLISECONDS")]
     directive_budget_ms: u64,
@@ -163,6 +167,10 @@ impl Settings {
             client_id: client_id.clone(),
             client_secret: String::from_utf8(read(client_secret)?)?.trim().to_owned(),
             region: self.lwa_region,
+            gateway: match &self.event_gateway_url {
+                Some(url) => url.parse().context("--event-gateway-url is not a URL")?,
+                None => self.lwa_region.gateway(),
+            },
             seal_key: secret(vault_key)?,
         }))
     }

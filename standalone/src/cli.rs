@@ -150,6 +150,10 @@ pub struct AlexaArgs {
     #[arg(long, value_enum, default_value = "na")]
     pub lwa_region: Region,
 
+    /// Alexa's event gateway, if not the one of `--lwa-region`.
+    #[arg(long, value_name = "URL")]
+    pub event_gateway_url: Option<String>,
+
     /// Time for one directive inside the skill, in milliseconds. Alexa gives up after 8000.
     #[arg(long, default_value_t = 6500, value_name = "MILLISECONDS")]
     pub directive_budget_ms: u64,

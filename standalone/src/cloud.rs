@@ -13,6 +13,7 @@ use macloud_account_service::{
 };
 use macloud_alexa_skill::grant::EventsConfig;
 use macloud_alexa_skill::{Skill, SkillConfig};
+use macloud_relay::events::{EventQueue, MemoryEvents};
 use macloud_relay::presence::MemoryPresence;
 use macloud_relay::{CONNECT_PATH, Relay, RelayConfig};
 use macloud_service_kit::clock::SharedClock;
@@ -119,13 +120,15 @@ impl Cloud {
         // What a proof of possession names is the URL as HTTP knows it.
         relay.connect_urls = vec![dialled.replacen("ws", "http", 1)];
         let presence = Arc::new(MemoryPresence::new(clock.clone()));
+        skill.events = events(keys.vault_key)?;
+        // Without somebody who is told, homes are not asked to tell anything.
+        relay.events = skill.events.is_some().then(|| Arc::new(MemoryEvents::default()) as Arc<dyn EventQueue>);
         let relay = Relay::new(relay, accounts_channel.clone(), clock.clone(), presence);
         let (bus_channel, bus_rpc) = {
             let routes = tonic::service::Routes::new(relay.bus()).add_service(relay.events());
             in_process::serve(routes, stop.clone())
         };
 
-        skill.events = events(keys.vault_key)?;
         let skill = Skill::new(skill, accounts_channel, bus_channel.clone(), keys.signer, clock)?;
 
         let health = Health::new();

@@ -175,14 +175,19 @@ fn skill_config(args: &AlexaArgs, is_private: bool) -> anyhow::Result<SkillConfi
 fn events_config(args: &AlexaArgs, vault_key: [u8; 32]) -> anyhow::Result<Option<EventsConfig>> {
     let (Some(client_id), Some(file)) = (&args.lwa_client_id, &args.lwa_client_secret_file) else { return Ok(None) };
     let secret = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let region = match args.lwa_region {
+        Region::Na => grant::Region::NorthAmerica,
+        Region::Eu => grant::Region::Europe,
+        Region::Fe => grant::Region::FarEast,
+    };
     Ok(Some(EventsConfig {
         token_url: args.lwa_token_url.parse().context("--lwa-token-url is not a URL")?,
         client_id: client_id.clone(),
         client_secret: secret.trim().to_owned(),
-        region: match args.lwa_region {
-            Region::Na => grant::Region::NorthAmerica,
-            Region::Eu => grant::Region::Europe,
-            Region::Fe => grant::Region::FarEast,
+        region,
+        gateway: match &args.event_gateway_url {
+            Some(url) => url.parse().context("--event-gateway-url is not a URL")?,
+            None => region.gateway(),
         },
         seal_key: vault_key,
     }))

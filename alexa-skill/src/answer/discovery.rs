@@ -21,7 +21,7 @@ const MAX_NAME_CHARS: usize = 128;
 
 /// The endpoints of all homes that answered.
 #[must_use]
-pub fn endpoints(mut homes: Vec<(Home, Vec<Player>)>) -> Vec<Value> {
+pub fn endpoints(mut homes: Vec<(Home, Vec<Player>)>, tells_changes: bool) -> Vec<Value> {
     homes.sort_by(|(a, _), (b, _)| a.instance.cmp(&b.instance));
     for (home, players) in &mut homes {
         players.sort_by(|a, b| a.key.cmp(&b.key));
@@ -51,10 +51,23 @@ pub fn endpoints(mut homes: Vec<(Home, Vec<Player>)>) -> Vec<Value> {
             let Some(name) = speakable(&player.name) else { continue };
             let name = distinct(name, &home.name, &names);
             names.insert(name.to_lowercase());
-            listed.push(endpoint(home, player, &name));
+            let mut endpoint = endpoint(home, player, &name);
+            if tells_changes {
+                promise_changes(&mut endpoint);
+            }
+            listed.push(endpoint);
         }
     }
     listed
+}
+
+/// Alexa is told when any of its properties changes, as far as the home's owner lets it be told.
+fn promise_changes(endpoint: &mut Value) {
+    for capability in endpoint["capabilities"].as_array_mut().into_iter().flatten() {
+        if let Some(properties) = capability.get_mut("properties") {
+            properties["proactivelyReported"] = json!(true);
+        }
+    }
 }
 
 /// How many of each home's players are listed, so that all together are no more than Alexa takes: a small home is not
@@ -220,7 +233,7 @@ fn order() -> [Value; 2] {
     [shuffle, repeat]
 }
 
-/// Alexa may ask for these at any time; it is not told of changes, so that no state leaves a home unasked.
+/// Alexa may ask for these at any time; while events are off it is not told of changes, so that no state leaves a home unasked.
 fn reporting(interface: &str, properties: &[&str]) -> Value {
     let supported: Vec<Value> = properties.iter().map(|name| json!({"name": name})).collect();
     json!({

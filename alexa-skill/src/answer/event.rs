@@ -32,6 +32,26 @@ pub fn state_report(stamp: &Stamp, reply_to: &ReplyTo, player: &Player) -> Value
     about_player(stamp, reply_to, player, "StateReport")
 }
 
+/// A player has changed, and this is how it is now. `before` is how Alexa believes that it is; without it, everything is told as new.
+#[must_use]
+pub fn change_report(stamp: &Stamp, endpoint: &str, token: &str, player: &Player, before: Option<&Player>) -> Value {
+    let at = sample_time(stamp.unix_millis);
+    let known = before.map(|before| properties(before, &at)).unwrap_or_default();
+    let (unchanged, changed): (Vec<_>, Vec<_>) =
+        properties(player, &at).into_iter().partition(|property| known.contains(property));
+    // Alexa wants at least one; what was told before may not have arrived.
+    let (unchanged, changed) = if changed.is_empty() { (changed, unchanged) } else { (unchanged, changed) };
+    json!({
+        "context": {"properties": unchanged},
+        "event": {
+            "header": header(stamp, "Alexa", "ChangeReport"),
+            "endpoint": {"scope": {"type": "BearerToken", "token": token}, "endpointId": endpoint},
+            // Whether somebody turned a knob, opened an app or asked Alexa, nobody knows.
+            "payload": {"change": {"cause": {"type": "PHYSICAL_INTERACTION"}, "properties": changed}}
+        }
+    })
+}
+
 /// The grant was accepted.
 #[must_use]
 pub fn grant_accepted(stamp: &Stamp) -> Value {

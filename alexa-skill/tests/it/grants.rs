@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::support::{TOKEN, World, accounts};
 
-fn accept_grant() -> Value {
+pub(crate) fn accept_grant() -> Value {
     json!({"directive": {
         "header": {
             "namespace": "Alexa.Authorization", "name": "AcceptGrant", "payloadVersion": "3",
@@ -82,6 +82,7 @@ async fn with_events() -> (World, Arc<FakeLogin>) {
         client_id: "amzn1.application-oa2-client.1".into(),
         client_secret: "a secret".into(),
         region: Region::Europe,
+        gateway: Region::Europe.gateway(),
         seal_key: [9; 32],
     };
     (World::with(SkillConfig { events: Some(events), ..SkillConfig::default() }).await, login)

@@ -5,6 +5,7 @@ mod borders;
 mod bus;
 mod discovery;
 mod errors;
+mod events;
 mod grants;
 mod package;
 mod properties;

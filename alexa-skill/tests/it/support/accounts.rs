@@ -34,6 +34,7 @@ struct State {
     refuses_watches: AtomicBool,
     loses_grants: AtomicBool,
     grants: Mutex<Vec<StoreEventGrantRequest>>,
+    audiences: Mutex<HashMap<String, EventAudienceAnswer>>,
     loses_reports: AtomicBool,
     reports: Mutex<Vec<ReportUseRequest>>,
 }
@@ -107,6 +108,15 @@ impl FakeAccounts {
 
     pub fn look_ups(&self) -> u64 {
         self.0.look_ups.load(Ordering::SeqCst)
+    }
+
+    /// Who hears of a home; `None` when there is no such home.
+    pub fn set_audience(&self, home: &FakeHome, audience: Option<EventAudienceAnswer>) {
+        let mut audiences = self.0.audiences.lock().unwrap();
+        match audience {
+            Some(audience) => audiences.insert(home.instance.to_string(), audience),
+            None => audiences.remove(&home.instance.to_string()),
+        };
     }
 
     pub fn grants(&self) -> Vec<StoreEventGrantRequest> {
@@ -225,6 +235,14 @@ impl Accounts for FakeAccounts {
         }
         self.0.grants.lock().unwrap().push(request.into_inner());
         Ok(Response::new(StoreEventGrantAnswer {}))
+    }
+
+    async fn event_audience(
+        &self,
+        request: Request<EventAudienceRequest>,
+    ) -> Result<Response<EventAudienceAnswer>, Status> {
+        let audience = self.0.audiences.lock().unwrap().get(&request.into_inner().instance_id).cloned();
+        audience.map(Response::new).ok_or_else(|| Status::not_found("no such home"))
     }
 
     async fn report_use(&self, request: Request<ReportUseRequest>) -> Result<Response<ReportUseAnswer>, Status> {

@@ -3,9 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
+use macloud_e2ee::event::{EventLabel, Moment};
 use macloud_e2ee::home::Home;
 use macloud_e2ee::keys::{KeySetRoot, PinnedKeySet, SkillSigner};
 use macloud_e2ee::vocabulary::*;
+use macloud_proto::bus::v1::HomeEvent;
 use macloud_proto::ids::{CommandId, InstanceId, PlayerKey};
 use macloud_proto::jose::SigningKey;
 use macloud_proto::time::Millis;
@@ -82,6 +84,26 @@ impl FakeHome {
         Some(sealed)
     }
 
+    /// What the home tells of a player as it is now, under this id, as the relay hands it over.
+    pub fn tell(&self, number: u8, id: u8, unix_seconds: u64) -> HomeEvent {
+        let Player { key: player, can, state: is, .. } = self.player(number);
+        let mut state = self.state.lock().unwrap();
+        state.now += 1;
+        let moment = Moment { now: Millis(state.now), unix_millis: unix_seconds * 1000 + state.now };
+        let (event_id, key) = ([id; 16], state.home.event_key(&player));
+        let label = EventLabel { event_id: &event_id, key: &key };
+        let news = News::Player { key: player, can, state: is };
+        let sealed = state.home.seal_event(&label, &news, moment, &mut |out: &mut [u8]| random::fill(out)).unwrap();
+        HomeEvent {
+            mark: format!("mark-{id}"),
+            instance_id: self.instance.to_string(),
+            event_id: event_id.to_vec().into(),
+            key: key.to_vec().into(),
+            sealed: sealed.into(),
+            waited_ms: 5,
+        }
+    }
+
     /// All sessions, the pre-key and the memory of answers are gone; the players are not.
     pub fn restart(&self) {
         let mut state = self.state.lock().unwrap();
@@ -127,8 +149,9 @@ impl FakeHome {
 }
 
 fn sealed_home(instance: &InstanceId, identity: &Arc<SigningKey>, now: u64) -> Home {
-    let key = SkillSigner::from_seed(&SKILL_SEED).public_key(0);
-    let signed = KeySetRoot::from_seed(&[0x99; 32]).sign_key_set(1, &[key]).unwrap();
+    let signer = SkillSigner::from_seed(&SKILL_SEED);
+    let keys = [signer.public_key(0), signer.event_key(0)];
+    let signed = KeySetRoot::from_seed(&[0x99; 32]).sign_key_set(1, &keys).unwrap();
     let pinned = PinnedKeySet::pin(&signed).unwrap();
     let mut random = |out: &mut [u8]| random::fill(out);
     Home::new(instance.clone(), Arc::clone(identity), pinned, Millis(now), &mut random)

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use macloud_proto::bus::v1::command_bus_server::{CommandBus, CommandBusServer};
+use macloud_proto::bus::v1::events_server::{Events, EventsServer};
 use macloud_proto::bus::v1::*;
 use macloud_proto::ids::{CommandId, InstanceId};
 use tokio::sync::mpsc;
@@ -53,6 +54,8 @@ struct State {
     cancels: AtomicU64,
     in_flight: AtomicU64,
     most_in_flight: AtomicU64,
+    readers: Mutex<Vec<mpsc::Sender<Result<HomeEvent, Status>>>>,
+    done: Mutex<Vec<String>>,
 }
 
 enum Control {
@@ -76,6 +79,8 @@ impl FakeRelay {
             cancels: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             most_in_flight: AtomicU64::new(0),
+            readers: Mutex::default(),
+            done: Mutex::default(),
         }))
     }
 
@@ -85,7 +90,8 @@ impl FakeRelay {
     }
 
     pub fn channel(&self) -> Channel {
-        super::wire::serve(Server::builder().add_service(CommandBusServer::new(self.clone())))
+        let bus = Server::builder().add_service(CommandBusServer::new(self.clone()));
+        super::wire::serve(bus.add_service(EventsServer::new(self.clone())))
     }
 
     pub fn connect(&self, home: Arc<FakeHome>) {
@@ -110,6 +116,18 @@ impl FakeRelay {
 
     pub fn pre_key_trouble(&self, trouble: Trouble) {
         self.0.pre_key_troubles.lock().unwrap().push_back(trouble);
+    }
+
+    /// Give an event to whoever reads.
+    pub async fn give(&self, event: HomeEvent) {
+        super::until(|| !self.0.readers.lock().unwrap().is_empty()).await;
+        let reader = self.0.readers.lock().unwrap().last().cloned().unwrap();
+        reader.send(Ok(event)).await.unwrap();
+    }
+
+    /// The marks of the events that the reader is done with.
+    pub fn done(&self) -> Vec<String> {
+        self.0.done.lock().unwrap().clone()
     }
 
     pub async fn break_streams(&self) {
@@ -302,5 +320,29 @@ impl CommandBus for FakeRelay {
 
     async fn dispatch(&self, _: Request<Call>) -> Result<Response<Answer>, Status> {
         Err(Status::unimplemented("the skill keeps streams"))
+    }
+}
+
+#[tonic::async_trait]
+impl Events for FakeRelay {
+    type ReadStream = ReceiverStream<Result<HomeEvent, Status>>;
+
+    async fn read(&self, request: Request<Streaming<FromReader>>) -> Result<Response<Self::ReadStream>, Status> {
+        let mut said = request.into_inner();
+        let Ok(Some(FromReader { body: Some(from_reader::Body::Open(open)) })) = said.message().await else {
+            return Err(Status::invalid_argument("Open is the first message"));
+        };
+        assert!(open.group.starts_with("skill-"), "{}", open.group);
+        let (reader, given) = mpsc::channel(16);
+        self.0.readers.lock().unwrap().push(reader);
+        let state = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            while let Ok(Some(message)) = said.message().await {
+                if let Some(from_reader::Body::Done(done)) = message.body {
+                    state.done.lock().unwrap().extend(done.marks);
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(given)))
     }
 }

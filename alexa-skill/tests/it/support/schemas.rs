@@ -85,6 +85,20 @@ pub fn check_shape(event: &Value) {
     check_endpoints(event);
 }
 
+/// What was told and what was not are together what a state report would say.
+pub fn check_change_report(event: &Value) {
+    validate(openhab(), event);
+    let (mut for_amazon, mut all) = (without_playback_state(event.clone()), event.clone());
+    if let Some(changed) = for_amazon.pointer_mut("/event/payload/change/properties").and_then(Value::as_array_mut) {
+        changed.retain(|property| property["namespace"] != "Alexa.PlaybackStateReporter");
+    }
+    validate(amazon(), &for_amazon);
+    let changed = all["event"]["payload"]["change"]["properties"].as_array().unwrap().clone();
+    assert!(!changed.is_empty());
+    all["context"]["properties"].as_array_mut().unwrap().extend(changed);
+    check_properties(&all);
+}
+
 fn validate(schema: Option<&Validator>, event: &Value) {
     let Some(schema) = schema else { return };
     let errors: Vec<String> = schema.iter_errors(event).map(|error| error.to_string()).collect();
