@@ -89,7 +89,7 @@ async fn the_window_for_reconnects_grows_with_the_fleet() {
         windows.push(home.welcome.reconnect_window);
         homes.push(home);
     }
-    assert_eq!((windows[0], windows[19]), (SECOND * 5, SECOND * 10));
+    assert_eq!((windows[0], windows[19]), (SECOND * 2, SECOND * 10));
 }
 
 #[tokio::test(start_paused = true)]
