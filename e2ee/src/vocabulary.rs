@@ -16,6 +16,10 @@ pub const MAX_PLAYERS: usize = 300;
 /// neither forge a line in a log nor dress up as another.
 #[must_use]
 pub fn clean_text(text: &str) -> String {
+    // Nearly all of them are: they are taken as they are.
+    if text.len() <= MAX_TEXT_CHARS && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     text.chars().filter(|c| !is_unwelcome(*c)).take(MAX_TEXT_CHARS).collect()
 }
 

@@ -15,6 +15,7 @@ use macloud_proto::MAX_SEALED_BYTES;
 use macloud_proto::bus::v1::command_bus_server::CommandBus;
 use macloud_proto::bus::v1::{self, FromRelay, ToRelay, call, from_relay, to_relay};
 use macloud_proto::ids::{CommandId, InstanceId};
+use macloud_service_kit::gather::Gathered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
@@ -39,9 +40,9 @@ impl Bus {
 
 #[tonic::async_trait]
 impl CommandBus for Bus {
-    type LinkStream = Answers;
+    type LinkStream = Gathered<Answers>;
 
-    async fn link(&self, request: Request<Streaming<ToRelay>>) -> Result<Response<Answers>, Status> {
+    async fn link(&self, request: Request<Streaming<ToRelay>>) -> Result<Response<Gathered<Answers>>, Status> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let caller = Arc::new(Caller { out: sender, open: AtomicU32::new(0), in_flight: Mutex::default() });
         let opened = v1::Opened {
@@ -53,7 +54,7 @@ impl CommandBus for Bus {
         let reader = Reader { node: self.node.clone(), caller: caller.clone() };
         // Ends with its caller's stream, or with the answers' when the caller is gone; nobody needs to wait for it.
         tokio::spawn(reader.run(request.into_inner()));
-        Ok(Response::new(Answers { receiver, caller }))
+        Ok(Response::new(Gathered::new(Answers { receiver, caller })))
     }
 
     async fn dispatch(&self, request: Request<v1::Call>) -> Result<Response<v1::Answer>, Status> {

@@ -2,6 +2,7 @@
 //!
 //! - [`clock`], [`random`], [`stop`]: time, randomness and being told to stop, as values that tests replace.
 //! - [`lifecycle`]: saying where a program listens, and stopping it by signals.
+//! - [`gather`]: what is ready together leaves together.
 //! - [`config`]: one definition of a setting serves flag, environment variable and TOML file.
 //! - [`telemetry`]: logs, and with feature `server` traces and metrics.
 //! - `memory` (feature `server`): what is freed goes back to the system.
@@ -13,6 +14,7 @@
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod gather;
 #[cfg(feature = "server")]
 pub mod health;
 #[cfg(feature = "server")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use macloud_proto::bus::v1::command_bus_client::CommandBusClient;
 use macloud_proto::bus::v1::{FromRelay, from_relay};
+use macloud_service_kit::gather::Gathered;
 use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
 use tokio::sync::mpsc;
@@ -87,7 +88,7 @@ impl Lane {
         let (outgoing, messages) = mpsc::channel(OUTGOING);
         let mut client = CommandBusClient::new(self.channel.clone());
         let opening = async {
-            let mut incoming = client.link(ReceiverStream::new(messages)).await?.into_inner();
+            let mut incoming = client.link(Gathered::new(ReceiverStream::new(messages))).await?.into_inner();
             let first = incoming.message().await?;
             Ok::<_, tonic::Status>((first, incoming))
         };

@@ -11,6 +11,7 @@ use macloud_proto::bus::v1::command_bus_client::CommandBusClient;
 use macloud_proto::bus::v1::{self, Cancel, FromRelay, ToRelay, call, from_relay, to_relay};
 use macloud_proto::ids::CommandId;
 use macloud_proto::time::Micros;
+use macloud_service_kit::gather::Gathered;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep_until;
 use tonic::transport::Channel;
@@ -46,7 +47,7 @@ impl Link {
         let mut client = CommandBusClient::new(channel).max_decoding_message_size(max);
         // The stream must know its link before there is one.
         let link = Arc::new(Mutex::new(Weak::new()));
-        let mut incoming = client.link(Outgoing { messages, link: link.clone() }).await?.into_inner();
+        let mut incoming = client.link(Gathered::new(Outgoing { messages, link: link.clone() })).await?.into_inner();
         let Some(FromRelay { body: Some(from_relay::Body::Opened(opened)) }) = incoming.message().await? else {
             return Err(Status::internal("the stream did not begin as agreed"));
         };
