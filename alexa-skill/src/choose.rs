@@ -72,7 +72,7 @@ impl Asking<'_> {
     }
 
     async fn ask<'h>(&mut self, homes: &[&'h Home], target: &Target) -> Vec<(&'h Home, Result<Player, Failure>)> {
-        let read = Command::OnPlayer { target: target.clone(), action: Action::Read };
+        let read = Command::OnPlayer { target: target.clone(), action: Action::Read, device: None };
         let carried = homes.iter().map(|home| self.carrier.carry(home, &read, self.scopes, self.deadline));
         let answers = join_all(carried.map(|carried| timeout_at(self.deadline, carried))).await;
         let in_turn = homes.iter().copied().zip(answers);
@@ -84,7 +84,7 @@ impl Asking<'_> {
         self.trace.passed(passage);
         match result? {
             Reply::Done { player, .. } => Ok(player),
-            Reply::Players(_) | Reply::Refused(_) => Err(Failure::UnexpectedReply),
+            Reply::Players { .. } | Reply::Refused(_) => Err(Failure::UnexpectedReply),
         }
     }
 }

@@ -185,11 +185,31 @@ fn action_word(action: &Action) -> Option<(&'static str, Option<i64>)> {
         Action::SetRepeat(Repeat::All) => Some(("repeat_all", None)),
         // Nobody says it to the custom part; and playing is a wish of its own.
         Action::SetPower(_) | Action::Play { .. } => None,
+        Action::SeekTo(_)
+        | Action::SeekBy(_)
+        | Action::SetAutoplay(_)
+        | Action::SetSleepTimer(_)
+        | Action::PlayPreset(_)
+        | Action::PlaySimilar
+        | Action::SaveCurrent
+        | Action::MoveTo(_)
+        | Action::JoinTo(_)
+        | Action::Unjoin
+        | Action::UseHere
+        | Action::ForgetHere => None,
     }
 }
 
-const KINDS: [MediaKind; 5] =
-    [MediaKind::Track, MediaKind::Album, MediaKind::Artist, MediaKind::Playlist, MediaKind::Radio];
+const KINDS: [MediaKind; 8] = [
+    MediaKind::Track,
+    MediaKind::Album,
+    MediaKind::Artist,
+    MediaKind::Playlist,
+    MediaKind::Radio,
+    MediaKind::Genre,
+    MediaKind::Audiobook,
+    MediaKind::Podcast,
+];
 
 const fn kind_word(kind: MediaKind) -> &'static str {
     match kind {
@@ -198,6 +218,9 @@ const fn kind_word(kind: MediaKind) -> &'static str {
         MediaKind::Artist => "artist",
         MediaKind::Playlist => "playlist",
         MediaKind::Radio => "radio",
+        MediaKind::Genre => "genre",
+        MediaKind::Audiobook => "audiobook",
+        MediaKind::Podcast => "podcast",
     }
 }
 

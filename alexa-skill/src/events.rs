@@ -119,7 +119,7 @@ impl Events {
             let mut opener = self.opener.lock().unwrap_or_else(PoisonError::into_inner);
             opener.open(&self.signer, &instance, &identity, &label, &event.sealed, self.clock.unix_seconds())
         };
-        let OpenedEvent { news: News::Player { key, can, state }, position } = match opened {
+        let OpenedEvent { news, position } = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 // Nothing of the sort is to be expected from a home that is honest, but for what comes again.
@@ -129,6 +129,7 @@ impl Events {
                 return Handled::Done(label_of(error));
             }
         };
+        let News::Player { key, can, state } = news else { return Handled::Done("unheard") };
         let player =
             Player { key, name: String::new(), kind: PlayerKind::Speaker, manufacturer: None, model: None, can, state };
         let endpoint = Endpoint { instance: instance.clone(), player: player.key.clone() }.to_string();

@@ -169,7 +169,7 @@ impl Steps {
             trace.resolve = watch.lap();
             let access = access?;
             let (home, target) = choose::home(&self.carrier, &access, target, &action, deadline, trace).await?;
-            let command = Command::OnPlayer { target, action: action.clone() };
+            let command = Command::OnPlayer { target, action: action.clone(), device: None };
             self.on_player(home, &command, &access, deadline, trace).await
         };
         let say = match timeout_at(deadline, done).await.unwrap_or(Err(Failure::TimeUp)) {
@@ -226,8 +226,8 @@ impl Steps {
         noting.end(&reply);
         trace.passed(passage);
         match reply? {
-            Reply::Done { player, found } => Ok((player, found)),
-            Reply::Players(_) => Err(Failure::UnexpectedReply),
+            Reply::Done { player, found, .. } => Ok((player, found)),
+            Reply::Players { .. } => Err(Failure::UnexpectedReply),
             Reply::Refused(refusal) => Err(Failure::Refused(refusal)),
         }
     }
@@ -268,7 +268,7 @@ impl Steps {
                 Err(_) => Err(Failure::TimeUp),
             };
             match result {
-                Ok(Reply::Players(players)) => there.push((home.clone(), players)),
+                Ok(Reply::Players { players, .. }) => there.push((home.clone(), players)),
                 Ok(_) => failures.push(Failure::UnexpectedReply),
                 Err(failure) => failures.push(failure),
             }

@@ -89,6 +89,7 @@ impl Carrier {
             match opened? {
                 Opened::Reply(reply) => return Ok(reply),
                 Opened::SetUpAgain { .. } if last => break,
+                Opened::KeyUnknown => return Err(before.unless_done(Failure::SessionBroken)),
                 Opened::SetUpAgain { signed_pre_key } => {
                     // The home has restarted and does not know any more what it has carried out.
                     if let Before::MayBeDone(reason) = before
@@ -235,8 +236,19 @@ const fn is_repeatable(command: &Command) -> bool {
             | Action::SetVolume(_)
             | Action::SetMute(_)
             | Action::SetShuffle(_)
-            | Action::SetRepeat(_) => true,
-            Action::AdjustVolume(_) => false,
+            | Action::SetRepeat(_)
+            | Action::SeekTo(_)
+            | Action::SetAutoplay(_)
+            | Action::SetSleepTimer(_)
+            | Action::PlayPreset(_)
+            | Action::SaveCurrent
+            | Action::JoinTo(_)
+            | Action::Unjoin
+            | Action::UseHere
+            | Action::ForgetHere => true,
+            Action::AdjustVolume(_) | Action::SeekBy(_) => false,
+            // Like what has just been started; from where nothing plays any more.
+            Action::PlaySimilar | Action::MoveTo(_) => false,
             Action::Transport(transport) => match transport {
                 Transport::Play | Transport::Pause | Transport::Stop | Transport::StartOver => true,
                 Transport::Next | Transport::Previous | Transport::FastForward | Transport::Rewind => false,

@@ -213,9 +213,20 @@ fn kind(command: &Command) -> Kind {
             Action::Read => Kind::Read,
             Action::SetPower(_) => Kind::Power,
             Action::SetVolume(_) | Action::AdjustVolume(_) | Action::SetMute(_) => Kind::Volume,
-            Action::Transport(_) => Kind::Playback,
-            Action::Play { .. } => Kind::PlayMedia,
-            Action::SetShuffle(_) | Action::SetRepeat(_) => Kind::Mode,
+            Action::Transport(_)
+            | Action::SeekTo(_)
+            | Action::SeekBy(_)
+            | Action::SaveCurrent
+            | Action::MoveTo(_)
+            | Action::JoinTo(_)
+            | Action::Unjoin => Kind::Playback,
+            Action::Play { .. } | Action::PlayPreset(_) | Action::PlaySimilar => Kind::PlayMedia,
+            Action::SetShuffle(_)
+            | Action::SetRepeat(_)
+            | Action::SetAutoplay(_)
+            | Action::SetSleepTimer(_)
+            | Action::UseHere
+            | Action::ForgetHere => Kind::Mode,
         },
     }
 }
@@ -267,7 +278,11 @@ fn refused(refusal: &Refusal) -> Ended {
         | Refusal::MusicAssistantRefusesToken
         | Refusal::MusicAssistantFailed
         | Refusal::Busy
-        | Refusal::UnknownCommand => Ended::NotPossible,
+        | Refusal::UnknownCommand
+        | Refusal::DidYouMean(_)
+        | Refusal::CannotGroup(_)
+        | Refusal::UnknownPreset
+        | Refusal::NothingPlays => Ended::NotPossible,
     }
 }
 

@@ -38,7 +38,8 @@ pub fn directive(ask: Ask, access: &Access) -> Result<Work, Failure> {
         Ask::Discover => Ok(Work::ListPlayers),
         Ask::OnEndpoint(endpoint, request) => {
             let Endpoint { instance, player } = endpoint.ok_or(Failure::NoSuchEndpoint)?;
-            let command = Command::OnPlayer { target: Target::Key(player), action: action(request) };
+            let target = Target::Key(player);
+            let command = Command::OnPlayer { target, action: action(request), device: None };
             let home = access.homes.iter().find(|home| home.instance == instance).ok_or(Failure::NoSuchEndpoint)?;
             if !access.scopes.cover(&command) {
                 return Err(Failure::ScopeMissing);

@@ -95,7 +95,7 @@ impl Executor {
         }
         let outcome = match command {
             Command::ListPlayers => self.list_players(),
-            Command::OnPlayer { target, action } => self.on_player(&target, action, remaining).await,
+            Command::OnPlayer { target, action, device: _ } => self.on_player(&target, action, remaining).await,
         };
         outcome.unwrap_or_else(Reply::Refused)
     }
@@ -110,7 +110,7 @@ impl Executor {
                 return Err(Refusal::MusicAssistantStarting);
             }
         }
-        Ok(Reply::Players(players))
+        Ok(Reply::Players { players, presets: Vec::new(), locale: None })
     }
 
     /// All players that the cloud may know of, as they are now.
@@ -156,6 +156,18 @@ impl Executor {
                 let args = json!({ "repeat_mode": mode });
                 self.order(&player, "player_queues/repeat", args, limit, |state| state.repeat = Some(repeat)).await
             }
+            Action::SeekTo(_)
+            | Action::SeekBy(_)
+            | Action::SetAutoplay(_)
+            | Action::SetSleepTimer(_)
+            | Action::PlayPreset(_)
+            | Action::PlaySimilar
+            | Action::SaveCurrent
+            | Action::MoveTo(_)
+            | Action::JoinTo(_)
+            | Action::Unjoin
+            | Action::UseHere
+            | Action::ForgetHere => Err(Refusal::UnknownCommand),
         }
     }
 
@@ -167,7 +179,19 @@ impl Executor {
             | Action::SetPower(false)
             | Action::SetMute(true)
             | Action::SetShuffle(_)
-            | Action::SetRepeat(_) => false,
+            | Action::SetRepeat(_)
+            | Action::SeekTo(_)
+            | Action::SeekBy(_)
+            | Action::SetAutoplay(_)
+            | Action::SetSleepTimer(_)
+            | Action::PlayPreset(_)
+            | Action::PlaySimilar
+            | Action::SaveCurrent
+            | Action::MoveTo(_)
+            | Action::JoinTo(_)
+            | Action::Unjoin
+            | Action::UseHere
+            | Action::ForgetHere => false,
             Action::Play { placement: Placement::Replace, .. } | Action::SetMute(false) => true,
             // What comes later in a queue is started by somebody else, or not at all.
             Action::Play { placement: Placement::Next | Placement::Add, .. } => false,
@@ -432,7 +456,7 @@ impl Executor {
             }
         })?;
         Ok(match reply {
-            Reply::Done { player, .. } => Reply::Done { player, found: Some(found) },
+            Reply::Done { player, learned, other, .. } => Reply::Done { player, found: Some(found), learned, other },
             other => other,
         })
     }
@@ -484,7 +508,7 @@ impl Executor {
         }
         let directory = self.ma.directory();
         let player = directory.player(id).and_then(|player| self.report(&directory, player, true));
-        Ok(Reply::Done { player: player.ok_or(Refusal::UnknownPlayer)?, found: None })
+        Ok(done(player.ok_or(Refusal::UnknownPlayer)?))
     }
 
     /// The player as the cloud may know it. One that stopped where it was told to pause is paused.
@@ -518,8 +542,12 @@ impl Executor {
         }
         as_asked(&mut player.state);
         self.asked.note(id, player.state.clone());
-        Ok(Reply::Done { player, found: None })
+        Ok(done(player))
     }
+}
+
+const fn done(player: vocabulary::Player) -> Reply {
+    Reply::Done { player, found: None, learned: false, other: None }
 }
 
 fn choose_named(name: &str, players: &[&Player]) -> Result<Player, Refusal> {

@@ -37,8 +37,12 @@ fn main() {
     let scopes = Scopes { read: true, control: true };
     let remaining = Duration::from_secs(6);
     let key = PlayerKey::from_bytes(&[7; 15]);
-    let command = Command::OnPlayer { target: Target::Key(key.clone()), action: Action::Transport(Transport::Pause) };
-    let reply = Reply::Done { player: player(key), found: None };
+    let command = Command::OnPlayer {
+        target: Target::Key(key.clone()),
+        action: Action::Transport(Transport::Pause),
+        device: None,
+    };
+    let reply = Reply::Done { player: player(key), found: None, learned: false, other: None };
 
     // A home's day has room for so many sessions.
     for _ in 0..400 {
@@ -86,16 +90,15 @@ fn player(key: PlayerKey) -> Player {
         kind: PlayerKind::Speaker,
         manufacturer: None,
         model: None,
-        can: Capabilities { power: false, volume: true, mute: true, order: true },
+        can: Capabilities { volume: true, mute: true, order: true, ..Capabilities::default() },
         state: PlayerState {
             available: true,
             powered: true,
             volume: Percent::new(30),
             muted: Some(false),
             playback: Playback::Paused,
-            now_playing: None,
             shuffle: Some(false),
-            repeat: None,
+            ..PlayerState::default()
         },
     }
 }

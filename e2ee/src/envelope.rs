@@ -32,6 +32,7 @@ pub(crate) enum Kind {
     PreKey = 5,
     KeySet = 6,
     Event = 7,
+    KeyUnknown = 8,
 }
 
 /// Why bytes are no envelope.
@@ -183,6 +184,22 @@ pub(crate) fn reply_aad(instance: &InstanceId, command_id: CommandId, session: &
     aad.extend_from_slice(&sequence.to_be_bytes());
     aad.extend_from_slice(&[VERSION, Kind::Reply as u8]);
     aad
+}
+
+/// What the identity key signs when it answers a command with "your key is not known here": the label, the home, and exactly
+/// which sealed command is answered.
+pub(crate) fn key_unknown_message(
+    instance: &InstanceId,
+    command_id: CommandId,
+    session: &SessionId,
+    sequence: u64,
+) -> Vec<u8> {
+    let mut message = b"macloud/e2ee/1 key unknown\0".to_vec();
+    message.extend_from_slice(instance.as_str().as_bytes());
+    message.extend_from_slice(command_id.as_bytes());
+    message.extend_from_slice(session);
+    message.extend_from_slice(&sequence.to_be_bytes());
+    message
 }
 
 /// What the identity key signs when it answers a command with "set up again": the label, the home, exactly which sealed

@@ -37,17 +37,37 @@ pub fn padded(bytes: &[u8]) {
 /// Bodies to start from.
 #[must_use]
 pub fn sample_bodies() -> Vec<Vec<u8>> {
-    use crate::vocabulary::{Action, Command, MediaKind, MediaQuery, Placement, Refusal, Reply, Scopes, Target};
-    let media = MediaQuery { text: "Kind of Blue".into(), artist: Some("Miles".into()), kind: Some(MediaKind::Album) };
+    use crate::vocabulary::{
+        Action, Command, DeviceKey, Item, MediaKind, MediaQuery, Placement, Preset, Refusal, Reply, Scopes, Target,
+    };
+    use macloud_proto::ids::PresetKey;
+
+    let (artist, kind) = (Some("Miles".to_owned()), Some(MediaKind::Album));
+    let media = MediaQuery { text: "Kind of Blue".into(), artist: artist.clone(), kind, sure: true };
     let action = Action::Play { media, placement: Placement::Next };
-    let play = Command::OnPlayer { target: Target::Named("Kitchen".into()), action };
-    let volume = Command::OnPlayer { target: Target::Unnamed, action: Action::AdjustVolume(-10) };
+    let device = Some(DeviceKey::from_bytes([7; 16]));
+    let play = Command::OnPlayer { target: Target::Named("Kitchen".into()), action, device };
+    let unnamed = |action| Command::OnPlayer { target: Target::Unnamed, action, device: None };
+    let volume = unnamed(Action::AdjustVolume(-10));
+    let moved = unnamed(Action::MoveTo(Target::Named("Bath".into())));
+    let timer = unnamed(Action::SetSleepTimer(Some(20)));
+    let key = PresetKey::from_bytes(&[5; 15]);
+    let preset = unnamed(Action::PlayPreset(key.clone()));
+    let item = Item { title: "Kind of Blue".into(), artist, album: None, kind };
+    let proposed = Reply::Refused(Refusal::DidYouMean(item));
+    let presets = vec![Preset { key, name: "Jazz".into(), kind: MediaKind::Radio }];
+    let list = Reply::Players { players: vec![], presets, locale: Some("de-DE".into()) };
     let both = Scopes { read: true, control: true };
     let which = Reply::Refused(Refusal::WhichPlayer(vec!["Kitchen".into(), "Kitchen 2".into()]));
     vec![
         wire::encode_command(&play, both).to_vec(),
         wire::encode_command(&volume, both).to_vec(),
+        wire::encode_command(&moved, both).to_vec(),
+        wire::encode_command(&timer, both).to_vec(),
+        wire::encode_command(&preset, both).to_vec(),
         wire::encode_command(&Command::ListPlayers, both).to_vec(),
         wire::encode_reply(&which, macloud_proto::time::Millis(7)).to_vec(),
+        wire::encode_reply(&proposed, macloud_proto::time::Millis(7)).to_vec(),
+        wire::encode_reply(&list, macloud_proto::time::Millis(7)).to_vec(),
     ]
 }

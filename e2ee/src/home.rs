@@ -17,7 +17,9 @@ use ring::digest::{SHA256, digest};
 
 use crate::aead::{DirectionKey, TAG};
 pub use crate::envelope::EnvelopeError;
-use crate::envelope::{CommandEnvelope, Kind, SessionId, Setup, VERSION, command_aad, reply_aad, set_up_again_message};
+use crate::envelope::{
+    CommandEnvelope, Kind, SessionId, Setup, VERSION, command_aad, key_unknown_message, reply_aad, set_up_again_message,
+};
 use crate::event::{EventLabel, Moment};
 use crate::event_sealer::{EventSealer, Sender};
 use crate::keys::{KeySetError, PinnedKeySet};
@@ -144,7 +146,7 @@ impl Home {
     /// Open `sealed`, which came with `command_id`. When it fails, nothing has changed but what rotating changes.
     ///
     /// # Errors
-    /// [`OpenFailure`], with an answer when setting up again would help.
+    /// [`OpenFailure`], with an answer when setting up again would help, or when no waiting would.
     pub fn open(
         &mut self,
         command_id: CommandId,
@@ -160,7 +162,10 @@ impl Home {
             if reason == OpenError::Full {
                 self.rotate(now, random);
             }
-            let answer = reason.helped_by_new_setup().then(|| self.set_up_again(command_id, &envelope, now));
+            let answer = match reason {
+                OpenError::UnknownSkillKey => Some(self.key_unknown(command_id, &envelope)),
+                reason => reason.helped_by_new_setup().then(|| self.set_up_again(command_id, &envelope, now)),
+            };
             OpenFailure { reason, answer }
         })
     }
@@ -179,9 +184,20 @@ impl Home {
     /// key (a hash of a deterministic signature).
     #[must_use]
     pub fn event_key(&self, player: &PlayerKey) -> [u8; 16] {
-        let signature = self.identity.sign(&[b"macloud/e2ee/1 event key\0", player.as_str().as_bytes()].concat());
+        self.event_key_of(player.as_str())
+    }
+
+    fn event_key_of(&self, subject: &str) -> [u8; 16] {
+        let signature = self.identity.sign(&[b"macloud/e2ee/1 event key\0", subject.as_bytes()].concat());
         let hash = digest(&SHA256, &signature);
         hash.as_ref()[..16].try_into().expect("SHA-256 has 32 bytes")
+    }
+
+    /// What stands for the list of players outside of what is sealed; see [`Self::event_key`].
+    #[must_use]
+    pub fn event_key_of_players(&self) -> [u8; 16] {
+        // No player has such a key.
+        self.event_key_of("*")
     }
 
     /// Seal what this home tells without being asked, for every process of the skill deployment. Nothing, while its key set has no
@@ -273,6 +289,13 @@ impl Home {
         }
         let keys = terms.decapsulate(&self.pre_key.private, &setup.encapsulated).ok_or(OpenError::NotAuthentic)?;
         Ok(Session { skill: (key.id, key.public), keys, window: ReplayWindow::default() })
+    }
+
+    fn key_unknown(&self, command_id: CommandId, envelope: &CommandEnvelope<'_>) -> Vec<u8> {
+        let message = key_unknown_message(&self.instance, command_id, &envelope.session, envelope.sequence);
+        let mut answer = vec![VERSION, Kind::KeyUnknown as u8];
+        answer.extend_from_slice(&self.identity.sign(&message));
+        answer
     }
 
     fn set_up_again(&self, command_id: CommandId, envelope: &CommandEnvelope<'_>, now: Millis) -> Vec<u8> {

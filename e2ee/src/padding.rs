@@ -12,6 +12,9 @@ pub(crate) const BUCKETS: [usize; 5] = [256, 1024, 4096, 16_384, MAX_SEALED_BYTE
 /// The longest body that can be padded.
 pub(crate) const MAX_BODY: usize = BUCKETS[BUCKETS.len() - 1] - LENGTH;
 
+/// The longest body of an event: of the sizes, the largest that an event of the link can have.
+pub(crate) const MAX_EVENT_BODY: usize = BUCKETS[2] - LENGTH;
+
 const LENGTH: usize = 2;
 
 /// `body` padded, or nothing if it is longer than [`MAX_BODY`]. `room` more bytes are reserved behind it.

@@ -17,7 +17,8 @@ use macloud_proto::time::Millis;
 use crate::aead::TAG;
 pub use crate::envelope::EnvelopeError;
 use crate::envelope::{
-    CommandEnvelope, Kind, Reader, SIGNATURE, SessionId, Setup, command_aad, reply_aad, set_up_again_message,
+    CommandEnvelope, Kind, Reader, SIGNATURE, SessionId, Setup, command_aad, key_unknown_message, reply_aad,
+    set_up_again_message,
 };
 use crate::home::{MAX_COMMANDS, MAX_REMAINING, PRE_KEY_LIFETIME};
 use crate::keys::SkillSigner;
@@ -85,6 +86,9 @@ pub enum Answer {
         /// For [`Session::establish`].
         signed_pre_key: Vec<u8>,
     },
+    /// The home does not know the key that set the session up, and did not open these bytes. Trying again will not help before
+    /// the home has another key set.
+    KeyUnknown,
 }
 
 /// Why an answer was not opened. The command may have been carried out.
@@ -227,6 +231,7 @@ impl ReplyOpener {
         match kind {
             kind if kind == Kind::Reply as u8 => self.open_reply(reader.rest(), now),
             kind if kind == Kind::SetUpAgain as u8 => self.open_set_up_again(reader),
+            kind if kind == Kind::KeyUnknown as u8 => self.open_key_unknown(reader),
             _ => Err(EnvelopeError::Malformed.into()),
         }
     }
@@ -240,6 +245,16 @@ impl ReplyOpener {
         shared.confirmed.store(true, Ordering::Release);
         shared.learn_clock(reading, self.sealed_at, now);
         Ok(Answer::Reply(reply))
+    }
+
+    fn open_key_unknown(&self, mut reader: Reader<'_>) -> Result<Answer, ReplyError> {
+        let shared = &self.shared;
+        let signature: [u8; SIGNATURE] = reader.take()?;
+        reader.end()?;
+        let message = key_unknown_message(&shared.instance, self.command_id, &shared.session, self.sequence);
+        verify(&shared.identity, &message, &signature).map_err(|_| ReplyError::NotAuthentic)?;
+        shared.ended.store(true, Ordering::Release);
+        Ok(Answer::KeyUnknown)
     }
 
     fn open_set_up_again(&self, mut reader: Reader<'_>) -> Result<Answer, ReplyError> {

@@ -3,13 +3,22 @@
 //! Every type here can only hold what is meaningful, so that neither end has to validate twice. The wire form is
 //! `macloud.home.v1` (`proto/macloud/home/v1/home.proto`), padded and sealed; see [`crate`].
 
-use macloud_proto::ids::PlayerKey;
+use macloud_proto::ids::{PlayerKey, PresetKey};
 
 /// Longest text that a person said or a home named, in characters; longer input is cut at a character border.
 pub const MAX_TEXT_CHARS: usize = 256;
 
 /// Most players in one answer: Alexa takes at most 300 endpoints per customer.
 pub const MAX_PLAYERS: usize = 300;
+
+/// Most favourites in one answer: more than anybody remembers by name.
+pub const MAX_PRESETS: usize = 40;
+
+/// Most players, and most favourites, that one event says are gone.
+pub const MAX_GONE: usize = 64;
+
+/// Longest time that a sleep timer is set to, in minutes: half a day.
+pub const MAX_SLEEP_MINUTES: u16 = 720;
 
 /// `text` as it may cross between the ends: without control characters and those that change a text's direction or hide
 /// in it, cut at [`MAX_TEXT_CHARS`]. Both ends apply it to whatever they send and receive, so that a player's name can
@@ -56,7 +65,28 @@ pub enum Command {
         target: Target,
         /// What to do there.
         action: Action,
+        /// The voice device that the person speaks to. `None` where nobody spoke to one that is known.
+        device: Option<DeviceKey>,
     },
+}
+
+/// A voice device, as homes know it: what its maker calls it, hashed with a key that only the caller has, for each account
+/// another. To be told from others, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeviceKey([u8; 16]);
+
+impl DeviceKey {
+    /// From the first 16 bytes of the keyed hash.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
 }
 
 /// Which player is meant.
@@ -66,7 +96,8 @@ pub enum Target {
     Key(PlayerKey),
     /// The one that a person named aloud; the home matches the name.
     Named(String),
-    /// None was named: the one that plays, else the one that played last, else the only one.
+    /// None was named: the one that this device is used with, else the one that plays, else the one that played last, else the
+    /// only one.
     Unnamed,
 }
 
@@ -96,6 +127,30 @@ pub enum Action {
     SetShuffle(bool),
     /// What to play again.
     SetRepeat(Repeat),
+    /// To so many seconds from the beginning of what plays, or to its end.
+    SeekTo(u32),
+    /// By so many seconds, within what plays.
+    SeekBy(i32),
+    /// Go on with similar music when the queue ends, or fall silent.
+    SetAutoplay(bool),
+    /// Stop in so many minutes, 1 to [`MAX_SLEEP_MINUTES`]; `None`: not any more.
+    SetSleepTimer(Option<u16>),
+    /// Play this favourite, instead of what was queued.
+    PlayPreset(PresetKey),
+    /// Go on with music like that which plays.
+    PlaySimilar,
+    /// Make what plays a favourite.
+    SaveCurrent,
+    /// Let the music go on there, and stop here. Unnamed, the other is the player that the device is used with.
+    MoveTo(Target),
+    /// Play along with that one.
+    JoinTo(Target),
+    /// Play alone again.
+    Unjoin,
+    /// The device is used with this player from now on.
+    UseHere,
+    /// The device is used with no player in particular any more.
+    ForgetHere,
 }
 
 impl Action {
@@ -139,7 +194,7 @@ pub enum Repeat {
 }
 
 /// What to search for, as far as the person said it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MediaQuery {
     /// The name of it, or all that was said.
     pub text: String,
@@ -147,6 +202,8 @@ pub struct MediaQuery {
     pub artist: Option<String>,
     /// "the album …".
     pub kind: Option<MediaKind>,
+    /// The person was asked, and said yes: [`Refusal::DidYouMean`] is no answer to this.
+    pub sure: bool,
 }
 
 /// Kinds of media.
@@ -162,6 +219,12 @@ pub enum MediaKind {
     Playlist,
     /// A radio station.
     Radio,
+    /// Music of a genre.
+    Genre,
+    /// An audiobook.
+    Audiobook,
+    /// A podcast.
+    Podcast,
 }
 
 /// Where newly found media goes.
@@ -207,14 +270,25 @@ impl Percent {
 #[expect(clippy::large_enum_variant, reason = "made once per command and taken apart at once; never kept in numbers")]
 pub enum Reply {
     /// To [`Command::ListPlayers`].
-    Players(Vec<Player>),
+    Players {
+        /// All players that the owner exposes.
+        players: Vec<Player>,
+        /// The home's favourites, by name. At most [`MAX_PRESETS`].
+        presets: Vec<Preset>,
+        /// The owner's language (BCP 47), where known.
+        locale: Option<String>,
+    },
     /// To [`Command::OnPlayer`]: done, and this is how the player is now (for changes: as was asked for, where Music
     /// Assistant has not confirmed it yet).
     Done {
         /// The player it was done on.
         player: Player,
-        /// For [`Action::Play`]: what was found.
+        /// For [`Action::Play`] and whatever else plays or keeps something: what that is.
         found: Option<Item>,
+        /// The person named this player to a device that had none: it is the one that the device is used with from now on.
+        learned: bool,
+        /// For [`Action::MoveTo`] and [`Action::JoinTo`]: the other player.
+        other: Option<Player>,
     },
     /// Not done, and why. One of the reasons is that nobody knows: [`Refusal::OutcomeUnknown`].
     Refused(Refusal),
@@ -239,6 +313,17 @@ pub struct Player {
     pub state: PlayerState,
 }
 
+/// A favourite of the home that can be played by its key: a playlist or a radio station.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preset {
+    /// Its stable key.
+    pub key: PresetKey,
+    /// What it is called.
+    pub name: String,
+    /// [`MediaKind::Playlist`] or [`MediaKind::Radio`].
+    pub kind: MediaKind,
+}
+
 /// What a home tells without being asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
@@ -248,8 +333,19 @@ pub enum News {
         key: PlayerKey,
         /// What it can do.
         can: Capabilities,
-        /// How it is, but for what it plays: [`PlayerState::now_playing`] is left out.
+        /// How it is, but for what it plays: [`PlayerState::now_playing`] and [`PlayerState::position`] are left out.
         state: PlayerState,
+    },
+    /// Which players and favourites the home has now. An event has room for some thirty; the last are left out.
+    Players {
+        /// Those that are exposed, the newest first; of their state, what they play is left out as above.
+        players: Vec<Player>,
+        /// The favourites, the newest first.
+        presets: Vec<Preset>,
+        /// Players that were told of earlier and are not exposed any more, the latest first. At most [`MAX_GONE`].
+        gone: Vec<PlayerKey>,
+        /// Favourites likewise.
+        gone_presets: Vec<PresetKey>,
     },
 }
 
@@ -265,7 +361,7 @@ pub enum PlayerKind {
 }
 
 /// What a player can do beyond playback control, which every player can.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Capabilities {
     /// Real power control. Without it, on and off resume and stop.
     pub power: bool,
@@ -275,10 +371,20 @@ pub struct Capabilities {
     pub mute: bool,
     /// Shuffle and repeat.
     pub order: bool,
+    /// Seek within what plays, where that has an end.
+    pub seek: bool,
+    /// Go on with similar music when the queue ends.
+    pub autoplay: bool,
+    /// Play together with some other player.
+    pub group: bool,
+    /// A sleep timer.
+    pub sleep: bool,
+    /// Volume by steps alone. Excludes [`Self::volume`].
+    pub steps: bool,
 }
 
 /// How a player is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlayerState {
     /// Music Assistant can reach it.
     pub available: bool,
@@ -296,16 +402,25 @@ pub struct PlayerState {
     pub shuffle: Option<bool>,
     /// What its queue repeats, where known.
     pub repeat: Option<Repeat>,
+    /// How many seconds of what is playing or paused have been heard, where known.
+    pub position: Option<u32>,
+    /// Whether it goes on with similar music when the queue ends, where known.
+    pub autoplay: Option<bool>,
+    /// In how many minutes it will stop by itself, rounded up.
+    pub sleep_timer: Option<u16>,
+    /// The favourite that was started here, while it is what plays.
+    pub preset: Option<PresetKey>,
 }
 
 /// Playback state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Playback {
     /// Playing.
     Playing,
     /// Paused.
     Paused,
     /// Stopped or idle.
+    #[default]
     Stopped,
 }
 
@@ -368,6 +483,15 @@ pub enum Refusal {
     VolumeLimited(Percent),
     /// The owner wants it quiet at this time: nothing is started or made louder.
     QuietHours,
+    /// Only this was found, and it may not be what was meant; nothing was done. Said yes to, it is asked for by its title, artist
+    /// and kind, [surely](MediaQuery::sure).
+    DidYouMean(Item),
+    /// The player cannot play together with this one.
+    CannotGroup(String),
+    /// No favourite has this key (any more).
+    UnknownPreset,
+    /// Nothing plays that could be kept, continued with the like of it, or moved.
+    NothingPlays,
 }
 
 /// The scopes granted to a caller, sealed into each command.

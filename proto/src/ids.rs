@@ -113,6 +113,11 @@ base32_id!(
     PlayerKey, 24, 15, "player key", "24 characters of lower-case base32"
 );
 base32_id!(
+    /// A favourite of a home as the cloud knows it: a hash over MA's server id and what the favourite is called, which
+    /// outlives the ids that Music Assistant gives to what is in its library.
+    PresetKey, 24, 15, "preset key", "24 characters of lower-case base32"
+);
+base32_id!(
     /// An account of a person.
     AccountId, 26, 16, "account id", "26 characters of lower-case base32"
 );
@@ -129,6 +134,22 @@ impl PlayerKey {
         text.extend_from_slice(server_id.as_bytes());
         text.push(0);
         text.extend_from_slice(player_id.as_bytes());
+        let hash = digest(&SHA256, &text);
+        let first: &[u8; 15] = hash.as_ref()[..15].try_into().expect("SHA-256 has 32 bytes");
+        Self::from_bytes(first)
+    }
+}
+
+impl PresetKey {
+    /// The key of the favourite of this kind (in Music Assistant's word) and name on MA server `server_id`. The name is to be
+    /// folded first, so that its spelling may change in small things.
+    #[must_use]
+    pub fn derive(server_id: &str, kind: &str, folded_name: &str) -> Self {
+        let mut text = b"macloud/preset/1\0".to_vec();
+        for part in [server_id, kind, folded_name] {
+            text.extend_from_slice(part.as_bytes());
+            text.push(0);
+        }
         let hash = digest(&SHA256, &text);
         let first: &[u8; 15] = hash.as_ref()[..15].try_into().expect("SHA-256 has 32 bytes");
         Self::from_bytes(first)
@@ -208,6 +229,15 @@ mod tests {
     #[test]
     fn player_keys_separate_server_and_player() {
         assert_ne!(PlayerKey::derive("a", "bc"), PlayerKey::derive("ab", "c"));
+    }
+
+    #[test]
+    fn preset_keys_separate_server_kind_and_name() {
+        let key = PresetKey::derive("a", "radio", "jazz");
+        assert_eq!(key.as_str().parse(), Ok(key.clone()));
+        for other in [("ar", "adio", "jazz"), ("a", "playlist", "jazz"), ("a", "radioj", "azz")] {
+            assert_ne!(PresetKey::derive(other.0, other.1, other.2), key);
+        }
     }
 
     #[test]

@@ -83,7 +83,19 @@ impl Say {
             Action::SetMute(muted) => Self::Muted(*muted, player.name),
             Action::SetShuffle(on) => Self::Shuffled(*on, player.name),
             Action::SetRepeat(repeat) => Self::Repeats(*repeat, player.name),
-            Action::SetPower(_) => Self::Done,
+            Action::SetPower(_)
+            | Action::SeekTo(_)
+            | Action::SeekBy(_)
+            | Action::SetAutoplay(_)
+            | Action::SetSleepTimer(_)
+            | Action::PlayPreset(_)
+            | Action::PlaySimilar
+            | Action::SaveCurrent
+            | Action::MoveTo(_)
+            | Action::JoinTo(_)
+            | Action::Unjoin
+            | Action::UseHere
+            | Action::ForgetHere => Self::Done,
         }
     }
 

@@ -58,8 +58,11 @@ fn meaning(intent: Intent) -> Turn {
 /// "Play Miles Davis" may fill only the artist: then the artist is what to find.
 fn query(media: Option<String>, artist: Option<String>, kind: Option<MediaKind>) -> Option<MediaQuery> {
     match (media, artist) {
-        (Some(text), artist) => Some(MediaQuery { text, artist, kind }),
-        (None, Some(text)) => Some(MediaQuery { text, artist: None, kind: Some(kind.unwrap_or(MediaKind::Artist)) }),
+        (Some(text), artist) => Some(MediaQuery { text, artist, kind, sure: false }),
+        (None, Some(text)) => {
+            let kind = Some(kind.unwrap_or(MediaKind::Artist));
+            Some(MediaQuery { text, artist: None, kind, sure: false })
+        }
         (None, None) => None,
     }
 }
@@ -76,7 +79,8 @@ mod tests {
     #[test]
     fn an_artist_alone_is_what_to_find() {
         let said = Wish { artist: Some("nina simone".into()), ..Wish::default() };
-        let media = MediaQuery { text: "nina simone".into(), artist: None, kind: Some(MediaKind::Artist) };
+        let kind = Some(MediaKind::Artist);
+        let media = MediaQuery { text: "nina simone".into(), kind, ..MediaQuery::default() };
         let play = Turn::Do { target: Target::Unnamed, action: Action::Play { media, placement: Placement::Replace } };
         assert_eq!(turn(Ask::Intent(Intent::Play(said)), None).0, play);
         let nothing = Intent::Play(Wish { player: Some("kitchen".into()), ..Wish::default() });

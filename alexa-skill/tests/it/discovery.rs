@@ -130,11 +130,11 @@ async fn one_player_that_cannot_be_an_endpoint_is_left_out_alone() {
 async fn capabilities_say_what_the_player_can() {
     let world = World::new().await;
     world.home().change_players(|players| {
-        players[0].can = Capabilities { power: false, volume: false, mute: true, order: false };
+        players[0].can = Capabilities { mute: true, ..Capabilities::default() };
         players[0].kind = PlayerKind::Group;
         players[0].manufacturer = None;
         players[0].model = None;
-        players[1].can = Capabilities { power: true, volume: true, mute: false, order: true };
+        players[1].can = Capabilities { power: true, volume: true, order: true, ..Capabilities::default() };
     });
     let event = world.send(&discover()).await;
     for found in endpoints(&event) {

@@ -6,7 +6,7 @@ use macloud_alexa_skill::answer::error::alexa;
 use macloud_alexa_skill::answer::speech::{Locale, Say};
 use macloud_alexa_skill::dispatch::UsedUp;
 use macloud_alexa_skill::failure::{Failure, TokenFault};
-use macloud_e2ee::vocabulary::{Percent, Playback, Refusal, Reply};
+use macloud_e2ee::vocabulary::{Item, Percent, Playback, Refusal, Reply};
 use macloud_proto::bus::v1::{not_sent, unknown};
 use serde_json::json;
 
@@ -30,7 +30,7 @@ fn expected(failure: &Failure) -> &'static str {
     use Refusal as R;
     use not_sent::Reason as N;
     match failure {
-        Failure::InvalidDirective(_) | Failure::Refused(R::NotSupported) => "INVALID_DIRECTIVE",
+        Failure::InvalidDirective(_) | Failure::Refused(R::NotSupported | R::CannotGroup(_)) => "INVALID_DIRECTIVE",
         Failure::OutOfRange { .. } | Failure::Refused(R::VolumeLimited(_)) => "VALUE_OUT_OF_RANGE",
         Failure::Token(TokenFault::Expired) => "EXPIRED_AUTHORIZATION_CREDENTIAL",
         Failure::Token(TokenFault::Invalid) => "INVALID_AUTHORIZATION_CREDENTIAL",
@@ -54,8 +54,10 @@ fn expected(failure: &Failure) -> &'static str {
         Failure::NotSent(N::Busy) | Failure::Refused(R::PlayerBusy | R::Busy) => "ENDPOINT_BUSY",
         Failure::UsedUp(_) | Failure::NotSent(N::RateLimited | N::UsedUp) => "RATE_LIMIT_EXCEEDED",
         Failure::Refused(R::PlayerUnavailable(_) | R::OutcomeUnknown) => "ENDPOINT_UNREACHABLE",
-        Failure::NoSuchMode | Failure::Refused(R::MediaNotFound) => "INVALID_VALUE",
-        Failure::Refused(R::NothingToPlay) => "NOT_IN_OPERATION",
+        Failure::NoSuchMode | Failure::Refused(R::MediaNotFound | R::DidYouMean(_) | R::UnknownPreset) => {
+            "INVALID_VALUE"
+        }
+        Failure::Refused(R::NothingToPlay | R::NothingPlays) => "NOT_IN_OPERATION",
         Failure::Refused(R::UnknownCommand) => "FIRMWARE_OUT_OF_DATE",
         Failure::AccountsAway
         | Failure::BusAway
@@ -125,7 +127,11 @@ fn refusal_after(refusal: &Refusal) -> Option<Refusal> {
         R::Stopped => R::Busy,
         R::Busy => R::UnknownCommand,
         R::UnknownCommand => R::Internal,
-        R::Internal => return None,
+        R::Internal => R::DidYouMean(Item { title: "Kitchen".into(), artist: None, album: None, kind: None }),
+        R::DidYouMean(_) => R::CannotGroup("Kitchen".into()),
+        R::CannotGroup(_) => R::UnknownPreset,
+        R::UnknownPreset => R::NothingPlays,
+        R::NothingPlays => return None,
     })
 }
 
@@ -193,7 +199,7 @@ async fn out_of_range_names_the_range() {
 #[tokio::test]
 async fn an_answer_of_another_kind_is_an_internal_error() {
     let world = World::new().await;
-    world.home().reply_next(Reply::Players(Vec::new()));
+    world.home().reply_next(Reply::Players { players: Vec::new(), presets: Vec::new(), locale: None });
     let event = world.send(&directive("Alexa.PlaybackController", "Pause", json!({}))).await;
     assert_eq!(error_type(&event), "INTERNAL_ERROR");
 }

@@ -72,12 +72,12 @@ async fn searching_and_playing_on_a_named_player() {
     let voice = Voice::new().await;
     let slots = [("media", "kind of blue"), ("artist", "miles davis"), ("player", "kitchen"), ("mediaType", "album")];
     assert_eq!(voice.say("PlayMediaIntent", &slots).await, "Playing kind of blue by miles davis on Kitchen.");
-    let media =
-        MediaQuery { text: "kind of blue".into(), artist: Some("miles davis".into()), kind: Some(MediaKind::Album) };
+    let (artist, kind) = (Some("miles davis".into()), Some(MediaKind::Album));
+    let media = MediaQuery { text: "kind of blue".into(), artist, kind, sure: false };
     let action = Action::Play { media, placement: Placement::Replace };
     assert_eq!(
         voice.world.home().carried_out(),
-        [Command::OnPlayer { target: Target::Named("kitchen".into()), action }]
+        [Command::OnPlayer { target: Target::Named("kitchen".into()), action, device: None }]
     );
     let trace = voice.world.last_trace();
     assert_eq!((trace.front.label(), trace.kind, trace.result), ("custom", "do", "ok"));
@@ -96,7 +96,7 @@ async fn transport_without_naming_a_player() {
         assert_eq!(voice.say(name, &[]).await, said);
         let last = voice.world.home().carried_out().pop();
         let action = Action::Transport(transport);
-        assert_eq!(last, Some(Command::OnPlayer { target: Target::Unnamed, action }));
+        assert_eq!(last, Some(Command::OnPlayer { target: Target::Unnamed, action, device: None }));
     }
 }
 
@@ -162,7 +162,7 @@ async fn with_several_homes_the_one_that_plays_is_meant() {
     cottage.change_players(|players| players.swap(0, 1));
     assert_eq!(voice.say("AMAZON.PauseIntent", &[]).await, "Paused Bathroom.");
     let pause = Action::Transport(Transport::Pause);
-    let on_player = Command::OnPlayer { target: Target::Key(player(2, 2)), action: pause };
+    let on_player = Command::OnPlayer { target: Target::Key(player(2, 2)), action: pause, device: None };
     assert_eq!(cottage.carried_out().last(), Some(&on_player));
     assert!(voice.world.home().changes().is_empty());
     voice.world.relay.disconnect(&instance(1));
@@ -174,10 +174,12 @@ async fn which_of_several_homes_is_asked_and_the_answer_understood() {
     let voice = Voice::new().await;
     let cottage = voice.world.add_home(2, "Cottage");
     let play = [("media", "x"), ("artist", "y"), ("mediaType", "album"), ("player", "kitchen")];
-    let media = MediaQuery { text: "x".into(), artist: Some("y".into()), kind: Some(MediaKind::Album) };
+    let kind = Some(MediaKind::Album);
+    let media = MediaQuery { text: "x".into(), artist: Some("y".into()), kind, sure: false };
     let there = Command::OnPlayer {
         target: Target::Key(player(2, 1)),
         action: Action::Play { media, placement: Placement::Replace },
+        device: None,
     };
     for answer in [&[("player", "kitchen"), ("home", "cottage")][..], &[("player", "cottage")], &[("home", "cottage")]]
     {

@@ -193,6 +193,9 @@ const fn list_name(kind: MediaKind) -> &'static str {
         MediaKind::Artist => "artists",
         MediaKind::Playlist => "playlists",
         MediaKind::Radio => "radios",
+        MediaKind::Genre => "genres",
+        MediaKind::Audiobook => "audiobooks",
+        MediaKind::Podcast => "podcasts",
     }
 }
 
@@ -203,5 +206,8 @@ const fn word(kind: MediaKind) -> &'static str {
         MediaKind::Artist => "artist",
         MediaKind::Playlist => "playlist",
         MediaKind::Radio => "radio",
+        MediaKind::Genre => "genre",
+        MediaKind::Audiobook => "audiobook",
+        MediaKind::Podcast => "podcast",
     }
 }

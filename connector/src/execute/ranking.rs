@@ -73,6 +73,9 @@ impl Wanted {
             Some(MediaKind::Artist) => &[MediaKind::Artist],
             Some(MediaKind::Playlist) => &[MediaKind::Playlist],
             Some(MediaKind::Radio) => &[MediaKind::Radio],
+            Some(MediaKind::Genre) => &[MediaKind::Genre],
+            Some(MediaKind::Audiobook) => &[MediaKind::Audiobook],
+            Some(MediaKind::Podcast) => &[MediaKind::Podcast],
             None if self.artist.is_some() => &[MediaKind::Track, MediaKind::Album],
             None => &[MediaKind::Artist, MediaKind::Album, MediaKind::Track, MediaKind::Playlist, MediaKind::Radio],
         }
@@ -136,6 +139,7 @@ impl Wanted {
             (Some(MediaKind::Album), false) => 0.03,
             (Some(MediaKind::Track), false) => 0.02,
             (Some(MediaKind::Radio), _) => 0.015,
+            (Some(MediaKind::Genre | MediaKind::Audiobook | MediaKind::Podcast), _) => 0.01,
             (None, _) => 0.0,
         };
         let plain = if media.version.is_none() { 0.005 } else { 0.0 };
@@ -291,7 +295,7 @@ mod tests {
     }
 
     fn query(text: &str, artist: Option<&str>, kind: Option<MediaKind>) -> MediaQuery {
-        MediaQuery { text: text.into(), artist: artist.map(Into::into), kind }
+        MediaQuery { text: text.into(), artist: artist.map(Into::into), kind, sure: false }
     }
 
     fn best(query: &MediaQuery) -> Option<String> {

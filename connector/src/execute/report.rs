@@ -24,7 +24,13 @@ pub fn player(directory: &Directory, player: &model::Player, connected: bool) ->
         kind,
         manufacturer: player.manufacturer.as_deref().map(cut),
         model: player.model.as_deref().map(cut),
-        can: Capabilities { power: player.power_control, volume, mute: player.mute_control || volume, order: true },
+        can: Capabilities {
+            power: player.power_control,
+            volume,
+            mute: player.mute_control || volume,
+            order: true,
+            ..Capabilities::default()
+        },
         state: state(directory, player, connected),
     })
 }
@@ -56,6 +62,7 @@ fn state(directory: &Directory, player: &model::Player, connected: bool) -> Play
         now_playing: if playback == Playback::Stopped { None } else { now_playing(directory, player) },
         shuffle: queue.and_then(|queue| queue.shuffle),
         repeat: queue.and_then(|queue| queue.repeat),
+        ..PlayerState::default()
     }
 }
 

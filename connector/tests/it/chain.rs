@@ -136,7 +136,11 @@ impl Running {
 }
 
 fn pause() -> Command {
-    Command::OnPlayer { target: Target::Named("kitchen".into()), action: Action::Transport(Transport::Pause) }
+    Command::OnPlayer {
+        target: Target::Named("kitchen".into()),
+        action: Action::Transport(Transport::Pause),
+        device: None,
+    }
 }
 
 fn sealed(session: &Session, command: &Command) -> Sent {
@@ -203,7 +207,9 @@ async fn a_command_is_confirmed_executed_and_answered() {
     running.ma_ready().await;
     running.heard("online", |event| matches!(event, Event::Online { epoch: 1, .. })).await;
     let session = home.cloud.establish(&mut relay).await;
-    let Reply::Players(players) = relay.ask(&mut sealed(&session, &Command::ListPlayers)).await else { panic!() };
+    let Reply::Players { players, .. } = relay.ask(&mut sealed(&session, &Command::ListPlayers)).await else {
+        panic!()
+    };
     assert_eq!(players[0].name, "Kitchen");
     let Reply::Done { player, .. } = relay.ask(&mut sealed(&session, &pause())).await else { panic!() };
     assert!(player.state.available);
@@ -307,10 +313,10 @@ async fn a_drain_is_followed_without_a_gap() {
     old.received(slow.id).await;
     old.send(FromRelay::Drain(Drain { reconnect_after: Duration::ZERO, leaving_in: Duration::from_secs(20) })).await;
     let mut new = home.cloud.next_socket().await;
-    let Reply::Players(_) = old.ask(&mut sealed(&session, &Command::ListPlayers)).await else { panic!() };
+    let Reply::Players { .. } = old.ask(&mut sealed(&session, &Command::ListPlayers)).await else { panic!() };
     let FromConnector::Hello(_) = new.receive().await else { panic!() };
     new.welcome(2).await;
-    let Reply::Players(_) = new.ask(&mut sealed(&session, &Command::ListPlayers)).await else { panic!() };
+    let Reply::Players { .. } = new.ask(&mut sealed(&session, &Command::ListPlayers)).await else { panic!() };
     let sealed = old.reply_to(slow.id).await;
     assert_eq!(slow.reply(&sealed), Reply::Refused(Refusal::OutcomeUnknown), "in flight, and answered");
     let FromConnector::Goodbye(goodbye) = old.receive().await else { panic!() };
@@ -442,7 +448,7 @@ async fn after_a_restart_a_session_is_set_up_again_with_the_same_command() {
     let mut relay = home.cloud.next_session(1).await;
     running.ma_ready().await;
     let session = home.cloud.establish(&mut relay).await;
-    let Reply::Players(_) = relay.ask(&mut sealed(&session, &Command::ListPlayers)).await else { panic!() };
+    let Reply::Players { .. } = relay.ask(&mut sealed(&session, &Command::ListPlayers)).await else { panic!() };
     running.stop().await;
     let mut running = home.run();
     let mut relay = home.cloud.next_session(2).await;

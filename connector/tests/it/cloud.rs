@@ -160,7 +160,7 @@ impl Cloud {
         let now = SystemClock.unix_seconds();
         let opened =
             EventOpener::default().open(&self.signer, &instance(), &identity, &label, &event.sealed, now).unwrap();
-        let News::Player { state, .. } = opened.news;
+        let News::Player { state, .. } = opened.news else { panic!("{:?}", opened.news) };
         state
     }
 
@@ -205,6 +205,7 @@ impl Sent {
         match self.open(sealed) {
             Answer::Reply(reply) => reply,
             Answer::SetUpAgain { .. } => panic!("set up again"),
+            Answer::KeyUnknown => panic!("the key is not known"),
         }
     }
 }

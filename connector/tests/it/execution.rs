@@ -51,7 +51,7 @@ impl Home {
 
     async fn on(&self, name: &str, action: Action) -> Reply {
         let target = Target::Named(name.into());
-        self.executor.execute(Command::OnPlayer { target, action }, AMPLE).await
+        self.executor.execute(Command::OnPlayer { target, action, device: None }, AMPLE).await
     }
 
     async fn done(&self, name: &str, action: Action) -> Player {
@@ -81,7 +81,10 @@ fn play(text: &str) -> Action {
 }
 
 fn play_with(text: &str, artist: Option<&str>, kind: Option<MediaKind>, placement: Placement) -> Action {
-    Action::Play { media: MediaQuery { text: text.into(), artist: artist.map(Into::into), kind }, placement }
+    Action::Play {
+        media: MediaQuery { text: text.into(), artist: artist.map(Into::into), kind, sure: false },
+        placement,
+    }
 }
 
 fn percent(value: u8) -> Percent {
@@ -125,7 +128,7 @@ async fn only_what_people_may_speak_to_is_listed() {
         vec![],
     )
     .await;
-    let Reply::Players(players) = home.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let Reply::Players { players, .. } = home.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
     let names: Vec<&str> = players.iter().map(|player| player.name.as_str()).collect();
     assert_eq!(names, ["All", "Kitchen", "Stereo"]);
     let (all, kitchen, stereo) = (&players[0], &players[1], &players[2]);
@@ -144,7 +147,8 @@ async fn a_player_that_is_gone_is_refused_without_asking() {
         Refusal::PlayerUnavailable("Kitchen".into())
     );
     let unknown = Target::Key(macloud_proto::ids::PlayerKey::derive("x", "y"));
-    let reply = home.executor.execute(Command::OnPlayer { target: unknown, action: Action::Read }, AMPLE).await;
+    let reply =
+        home.executor.execute(Command::OnPlayer { target: unknown, action: Action::Read, device: None }, AMPLE).await;
     assert_eq!(reply, Reply::Refused(Refusal::UnknownPlayer));
     assert!(home.commands().is_empty(), "{:?}", home.commands());
     assert!(!home.done("kitchen", Action::Read).await.state.available, "its state can be read all the same");
@@ -365,7 +369,7 @@ async fn what_was_told_and_not_answered_is_neither_done_nor_failed() {
     let short = Duration::from_millis(200);
     let on = |action| {
         let target = Target::Named("kitchen".into());
-        home.executor.execute(Command::OnPlayer { target, action }, short)
+        home.executor.execute(Command::OnPlayer { target, action, device: None }, short)
     };
     for command in ["players/cmd/pause", "players/cmd/volume_set", "players/cmd/seek", "player_queues/play_media"] {
         home.server.answer(command, Answer::Silence);
@@ -391,7 +395,7 @@ async fn a_search_that_takes_too_long_has_done_nothing_and_says_so() {
         home.server.answer(&format!("music/{list}/library_items"), Answer::Silence);
     }
     let target = Target::Named("kitchen".into());
-    let command = Command::OnPlayer { target, action: play("kind of blue") };
+    let command = Command::OnPlayer { target, action: play("kind of blue"), device: None };
     let reply = home.executor.execute(command, Duration::from_millis(200)).await;
     assert_eq!(reply, Reply::Refused(Refusal::Late));
     assert!(home.commands().is_empty());
@@ -435,7 +439,7 @@ async fn what_is_asked_for_is_found_and_played() {
         ("music", Some("the test tones"), None, "library://artist/4"),
     ] {
         let reply = home.on("kitchen", play_with(text, artist, kind, Placement::Replace)).await;
-        let Reply::Done { player, found: Some(Item { .. }) } = reply else { panic!("{text}: {reply:?}") };
+        let Reply::Done { player, found: Some(Item { .. }), .. } = reply else { panic!("{text}: {reply:?}") };
         assert_eq!(player.state.playback, Playback::Playing);
         let last = home.server.calls("player_queues/play_media").pop().unwrap();
         assert_eq!(last, json!({"queue_id": "up1", "media": uri, "option": "replace"}), "{text}");
@@ -533,7 +537,7 @@ async fn unnamed_means_the_one_that_plays_or_played() {
     )
     .await;
     let read = || async {
-        let command = Command::OnPlayer { target: Target::Unnamed, action: Action::Read };
+        let command = Command::OnPlayer { target: Target::Unnamed, action: Action::Read, device: None };
         home.executor.execute(command, AMPLE).await
     };
     assert!(matches!(read().await, Reply::Refused(Refusal::WhichPlayer(names)) if names.len() == 3));
@@ -564,9 +568,9 @@ async fn while_music_assistant_is_away_the_last_list_is_given() {
     let executor = Executor::new(client.ma.clone(), HouseRules::none());
     server.cut();
     client.condition(|condition| !condition.is_ready()).await;
-    let Reply::Players(players) = executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let Reply::Players { players, .. } = executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
     assert_eq!((players.len(), players[0].state.available), (1, false));
-    let command = Command::OnPlayer { target: Target::Unnamed, action: Action::Read };
+    let command = Command::OnPlayer { target: Target::Unnamed, action: Action::Read, device: None };
     assert_eq!(executor.execute(command, AMPLE).await, Reply::Refused(Refusal::MusicAssistantAway));
 }
 
@@ -593,10 +597,10 @@ async fn a_player_not_back_yet_after_a_restart_is_starting() {
     let client = server.client_with(settings);
     client.ready().await;
     let executor = Executor::new(client.ma.clone(), HouseRules::none());
-    let command = Command::OnPlayer { target: Target::Unnamed, action: Action::Read };
+    let command = Command::OnPlayer { target: Target::Unnamed, action: Action::Read, device: None };
     assert_eq!(executor.execute(command, AMPLE).await, Reply::Refused(Refusal::NoPlayerNamed(vec![])));
     let pause = Action::Transport(Transport::Pause);
-    let command = Command::OnPlayer { target: Target::Named("kitchen".into()), action: pause };
+    let command = Command::OnPlayer { target: Target::Named("kitchen".into()), action: pause, device: None };
     assert_eq!(executor.execute(command, AMPLE).await, Reply::Refused(Refusal::MusicAssistantStarting));
 }
 
@@ -604,7 +608,7 @@ async fn a_player_not_back_yet_after_a_restart_is_starting() {
 async fn what_is_late_is_not_begun() {
     let home = Home::kitchen(json!({})).await;
     let action = Action::Transport(Transport::Play);
-    let command = Command::OnPlayer { target: Target::Named("kitchen".into()), action };
+    let command = Command::OnPlayer { target: Target::Named("kitchen".into()), action, device: None };
     assert_eq!(home.executor.execute(command, Duration::ZERO).await, Reply::Refused(Refusal::Late));
     assert!(home.commands().is_empty());
 }
@@ -612,7 +616,7 @@ async fn what_is_late_is_not_begun() {
 #[tokio::test]
 async fn a_hidden_player_does_not_exist() {
     let home = Home::ruled(json!({"players": {"up1": {"hidden": true}}})).await;
-    let Reply::Players(players) = home.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let Reply::Players { players, .. } = home.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
     assert_eq!(players.iter().map(|player| player.name.as_str()).collect::<Vec<_>>(), ["Bath"]);
     assert_eq!(home.refused("kitchen", Action::Read).await, Refusal::NoPlayerNamed(vec!["Bath".into()]));
     let key = {
@@ -620,10 +624,10 @@ async fn a_hidden_player_does_not_exist() {
         directory.key_of(directory.player("up1").unwrap()).unwrap()
     };
     for action in [Action::Read, Action::Transport(Transport::Pause)] {
-        let command = Command::OnPlayer { target: Target::Key(key.clone()), action };
+        let command = Command::OnPlayer { target: Target::Key(key.clone()), action, device: None };
         assert_eq!(home.executor.execute(command, AMPLE).await, Reply::Refused(Refusal::UnknownPlayer));
     }
-    let unnamed = Command::OnPlayer { target: Target::Unnamed, action: Action::Read };
+    let unnamed = Command::OnPlayer { target: Target::Unnamed, action: Action::Read, device: None };
     let Reply::Done { player, .. } = home.executor.execute(unnamed, AMPLE).await else { panic!() };
     assert_eq!(player.name, "Bath", "though the other one plays");
     assert!(home.commands().is_empty());

@@ -613,7 +613,7 @@ async fn rules_are_shown_changed_and_obeyed_within_a_second() {
     let listed = async |relay: &mut crate::cloud::RelaySession| {
         let list = macloud_e2ee::vocabulary::Command::ListPlayers;
         let reply = relay.ask(&mut Sent::seal(&session, &list, both(), Duration::from_secs(8))).await;
-        let macloud_e2ee::vocabulary::Reply::Players(players) = reply else { panic!("{reply:?}") };
+        let macloud_e2ee::vocabulary::Reply::Players { players, .. } = reply else { panic!("{reply:?}") };
         players.into_iter().map(|player| player.name).collect::<Vec<_>>()
     };
     assert_eq!(listed(&mut relay).await, ["Kitchen"]);

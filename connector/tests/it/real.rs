@@ -55,7 +55,7 @@ impl Real {
     async fn on(&self, player: &Player, action: Action) -> (Reply, Duration) {
         let began = Instant::now();
         let target = Target::Key(player.key.clone());
-        let reply = self.executor.execute(Command::OnPlayer { target, action }, AMPLE).await;
+        let reply = self.executor.execute(Command::OnPlayer { target, action, device: None }, AMPLE).await;
         (reply, began.elapsed())
     }
 
@@ -100,7 +100,7 @@ impl Real {
 }
 
 fn play(text: &str, artist: Option<&str>, kind: Option<MediaKind>) -> Action {
-    let media = MediaQuery { text: text.into(), artist: artist.map(Into::into), kind };
+    let media = MediaQuery { text: text.into(), artist: artist.map(Into::into), kind, sure: false };
     Action::Play { media, placement: Placement::Replace }
 }
 
@@ -108,7 +108,7 @@ fn play(text: &str, artist: Option<&str>, kind: Option<MediaKind>) -> Action {
 #[ignore = "needs a real Music Assistant, named in the environment"]
 async fn a_real_music_assistant_does_what_is_asked() {
     let real = Real::connect().await;
-    let Reply::Players(players) = real.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let Reply::Players { players, .. } = real.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
     let kitchen = players.iter().find(|player| player.can.volume).expect("a player with volume");
     eprintln!("on {} of {} players", kitchen.name, players.len());
 
@@ -172,7 +172,7 @@ async fn a_real_music_assistant_does_what_is_asked() {
 #[ignore = "needs a real Music Assistant, named in the environment"]
 async fn a_real_pause_keeps_what_was_playing() {
     let real = Real::connect().await;
-    let Reply::Players(players) = real.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let Reply::Players { players, .. } = real.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
     let player = players.iter().find(|player| player.can.volume).expect("a player with volume");
     let albums = real.ma.call("music/albums/library_items", json!({ "limit": 1 }), READ_LIMIT).await.unwrap();
     let title = Fields(&albums[0]).text(&["name"]).unwrap();
@@ -227,7 +227,7 @@ async fn a_real_restart_is_survived_without_losing_a_player() {
 #[ignore = "needs a real Music Assistant, named in the environment, with two players that can be grouped"]
 async fn a_real_follower_is_played_through_its_leader() {
     let real = Real::connect().await;
-    let Reply::Players(players) = real.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let Reply::Players { players, .. } = real.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
     let [leader, follower] = [&players[players.len() - 2], &players[players.len() - 1]];
     let id = |player: &Player| real.ma.directory().by_key(&player.key).unwrap().id.clone();
     let (leader_id, follower_id) = (id(leader), id(follower));

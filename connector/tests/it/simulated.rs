@@ -68,7 +68,7 @@ impl Simulated {
 
     async fn on(&self, player: &str, action: Action) -> Reply {
         let target = Target::Named(player.into());
-        self.executor.execute(Command::OnPlayer { target, action }, AMPLE).await
+        self.executor.execute(Command::OnPlayer { target, action, device: None }, AMPLE).await
     }
 
     async fn done(&self, player: &str, action: Action) {
@@ -85,7 +85,7 @@ impl Simulated {
 }
 
 fn play(text: &str, artist: Option<&str>, kind: Option<MediaKind>) -> Action {
-    let media = MediaQuery { text: text.into(), artist: artist.map(Into::into), kind };
+    let media = MediaQuery { text: text.into(), artist: artist.map(Into::into), kind, sure: false };
     Action::Play { media, placement: Placement::Replace }
 }
 
@@ -157,13 +157,18 @@ async fn a_player_without_its_plug_is_unavailable_and_others_are_not() {
 #[tokio::test]
 async fn a_restart_loses_no_player_and_no_time() {
     let simulated = Simulated::start().await;
-    let Reply::Players(before) = simulated.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let Reply::Players { players: before, .. } = simulated.executor.execute(Command::ListPlayers, AMPLE).await else {
+        panic!()
+    };
     simulated
         .home
         .restart(RestartPlan { down_ms: 200, starting_ms: 200, settling_ms: 100, ..RestartPlan::default() })
         .unwrap();
     simulated.ready(false).await;
-    let Reply::Players(meanwhile) = simulated.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let Reply::Players { players: meanwhile, .. } = simulated.executor.execute(Command::ListPlayers, AMPLE).await
+    else {
+        panic!()
+    };
     assert_eq!(meanwhile.len(), before.len());
     assert!(meanwhile.iter().all(|player| !player.state.available));
     simulated.ready(true).await;

@@ -27,17 +27,9 @@ fuzz_target!(|input: (u16, &[u8])| {
     let mut open = |sealed: &[u8]| opener.open(&signer, &instance, identity.public(), &label, sealed, 1_000);
     assert!(open(bytes).is_err(), "garbage is not opened");
 
-    let can = Capabilities { power: true, volume: true, mute: true, order: true };
-    let state = PlayerState {
-        available: true,
-        powered: true,
-        volume: None,
-        muted: None,
-        playback: Playback::Paused,
-        now_playing: None,
-        shuffle: None,
-        repeat: None,
-    };
+    let can = Capabilities { power: true, volume: true, mute: true, order: true, ..Capabilities::default() };
+    let state =
+        PlayerState { available: true, powered: true, playback: Playback::Paused, ..PlayerState::default() };
     let news = News::Player { key: PlayerKey::from_bytes(&[7; 15]), can, state };
     let moment = Moment { now: Millis(7), unix_millis: 1_000_000 };
     let sealed = home.seal_event(&label, &news, moment, &mut random).expect("the set has a key for events");

@@ -66,8 +66,8 @@ fn make() -> Vector {
     ends.wait(Duration::from_millis(15));
     let session = ends.establish_to(&pre_key);
 
-    let media =
-        MediaQuery { text: "Kind of Blue".into(), artist: Some("Miles Davis".into()), kind: Some(MediaKind::Album) };
+    let (artist, kind) = (Some("Miles Davis".into()), Some(MediaKind::Album));
+    let media = MediaQuery { text: "Kind of Blue".into(), artist, kind, sure: false };
     let play = on_kitchen(Action::Play { media, placement: Placement::Replace });
     let (sealed, opener) = session.seal(command_id(0xc1), &play, BOTH, SIX_SECONDS, ends.skill_now()).unwrap();
     put("11 first command id", command_id(0xc1).as_bytes());

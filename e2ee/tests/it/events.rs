@@ -52,7 +52,7 @@ fn any_process_of_the_deployment_opens_any_event() {
     assert_eq!(events[0].len(), 2 + 8 + 16 + 8 + 32 + 64 + 8 + 256 + 16);
     for event in &events {
         let opened = open(&ends, &mut EventOpener::default(), event).unwrap();
-        let News::Player { key, can, state } = opened.news;
+        let News::Player { key, can, state } = opened.news else { panic!("{:?}", opened.news) };
         let kitchen = kitchen();
         assert_eq!((key, can, opened.position.told_at), (kitchen.key, kitchen.can, NOW * 1000));
         assert_eq!((state.volume, state.muted), (kitchen.state.volume, kitchen.state.muted));

@@ -2,6 +2,7 @@
 
 use macloud_e2ee::home::OpenError;
 use macloud_e2ee::keys::{KeySetError, KeySetRoot, MAX_SKILL_KEYS, PinnedKeySet, SkillPublicKey, SkillSigner};
+use macloud_e2ee::skill::Answer;
 
 use crate::support::Ends;
 
@@ -71,9 +72,12 @@ fn a_revoked_key_ends_its_sessions_and_sets_up_no_more() {
     let successor = SkillSigner::from_seed(&[8; 32]);
     let set = ends.root.sign_key_set(2, &[successor.public_key(0)]).unwrap();
     ends.home.update_skill_keys(&set).unwrap();
-    let (running, _) = ends.seal(&session, 1);
+    let (running, opener) = ends.seal(&session, 1);
     let failure = ends.open(1, &running).unwrap_err();
-    assert_eq!((failure.reason, failure.answer), (OpenError::UnknownSkillKey, None));
+    assert_eq!(failure.reason, OpenError::UnknownSkillKey);
+    let answer = failure.answer.expect("said at once, not by silence");
+    assert_eq!(opener.open(&answer, ends.skill_now()), Ok(Answer::KeyUnknown));
+    assert!(session.is_over(ends.skill_now()), "no more is sealed for nothing");
     let again = ends.establish();
     let (sealed, _) = ends.seal(&again, 2);
     assert_eq!(ends.open(2, &sealed).unwrap_err().reason, OpenError::UnknownSkillKey);

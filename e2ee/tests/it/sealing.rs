@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use macloud_e2ee::home::MAX_COMMANDS;
 use macloud_e2ee::skill::{Answer, SealError, Session};
-use macloud_e2ee::vocabulary::{Action, Command, MediaQuery, Percent, Placement, Refusal, Reply, Scopes, Target};
+use macloud_e2ee::vocabulary::{
+    Action, Command, DeviceKey, MediaQuery, Percent, Placement, Refusal, Reply, Scopes, Target,
+};
 
 use crate::support::{BOTH, Ends, SIX_SECONDS, command_id, done, kitchen, on_kitchen, pause};
 
@@ -20,7 +22,7 @@ fn a_command_and_its_reply_go_there_and_back() {
     assert_eq!(opened.command, Ok(Command::ListPlayers));
     assert_eq!(opened.scopes, scopes, "the scopes travel with the command; the connector judges them");
     assert_eq!(opened.remaining, SIX_SECONDS);
-    let reply = Reply::Players(vec![kitchen()]);
+    let reply = Reply::Players { players: vec![kitchen()], presets: vec![], locale: None };
     let sealed = opened.reply.seal(&reply, ends.home_now());
     assert_eq!(opener.open(&sealed, ends.skill_now()), Ok(Answer::Reply(reply)));
 }
@@ -98,10 +100,18 @@ fn different_commands_and_replies_have_the_same_length() {
         pause(),
         on_kitchen(Action::SetVolume(Percent::ZERO)),
         on_kitchen(Action::Play {
-            media: MediaQuery { text: "Kind of Blue".into(), artist: Some("Miles Davis".into()), kind: None },
+            media: MediaQuery {
+                text: "Kind of Blue".into(),
+                artist: Some("Miles Davis".into()),
+                ..MediaQuery::default()
+            },
             placement: Placement::Replace,
         }),
-        Command::OnPlayer { target: Target::Named("the one in the upper bathroom".into()), action: Action::Read },
+        Command::OnPlayer {
+            target: Target::Named("the one in the upper bathroom".into()),
+            action: Action::Read,
+            device: Some(DeviceKey::from_bytes([3; 16])),
+        },
     ];
     let mut lengths = vec![];
     for (id, command) in (0..).zip(&commands) {

@@ -130,7 +130,7 @@ pub(crate) fn pause() -> Command {
 }
 
 pub(crate) fn on_kitchen(action: Action) -> Command {
-    Command::OnPlayer { target: Target::Key(PlayerKey::from_bytes(&[7; 15])), action }
+    Command::OnPlayer { target: Target::Key(PlayerKey::from_bytes(&[7; 15])), action, device: None }
 }
 
 pub(crate) fn kitchen() -> Player {
@@ -140,7 +140,7 @@ pub(crate) fn kitchen() -> Player {
         kind: PlayerKind::Speaker,
         manufacturer: Some("Example".into()),
         model: None,
-        can: Capabilities { power: false, volume: true, mute: true, order: false },
+        can: Capabilities { volume: true, mute: true, ..Capabilities::default() },
         state: PlayerState {
             available: true,
             powered: true,
@@ -153,14 +153,13 @@ pub(crate) fn kitchen() -> Player {
                 album: Some("Kind of Blue".into()),
                 kind: Some(macloud_e2ee::vocabulary::MediaKind::Track),
             }),
-            shuffle: None,
-            repeat: None,
+            ..PlayerState::default()
         },
     }
 }
 
 pub(crate) fn done() -> macloud_e2ee::vocabulary::Reply {
-    macloud_e2ee::vocabulary::Reply::Done { player: kitchen(), found: None }
+    macloud_e2ee::vocabulary::Reply::Done { player: kitchen(), found: None, learned: false, other: None }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

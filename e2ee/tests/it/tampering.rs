@@ -1,6 +1,7 @@
 //! Each byte of each thing on the wire is bound: whoever changes one is noticed.
 
 use macloud_e2ee::home::{EnvelopeError, OpenError};
+use macloud_e2ee::keys::SkillSigner;
 use macloud_e2ee::skill::{Answer, Session};
 
 use crate::support::{Ends, done};
@@ -114,6 +115,25 @@ fn every_changed_byte_of_set_up_again_is_noticed() {
             assert!(opener.open(&answer, ends.skill_now()).is_err(), "a change at {at} went unnoticed");
         } else {
             assert!(matches!(opener.open(&answer, ends.skill_now()), Ok(Answer::SetUpAgain { .. })));
+        }
+    }
+}
+
+#[test]
+fn every_changed_byte_of_key_unknown_is_noticed() {
+    let mut ends = Ends::new();
+    let session = ends.establish();
+    let sealed: Vec<_> = (0..=66).map(|_| ends.seal(&session, 1)).collect();
+    let other = ends.root.sign_key_set(2, &[SkillSigner::from_seed(&[8; 32]).public_key(0)]).unwrap();
+    ends.home.update_skill_keys(&other).unwrap();
+    for (at, (sealed, opener)) in sealed.into_iter().enumerate() {
+        let mut answer = ends.open(1, &sealed).unwrap_err().answer.unwrap();
+        assert_eq!(answer.len(), 66);
+        if at < answer.len() {
+            answer[at] ^= 0x20;
+            assert!(opener.open(&answer, ends.skill_now()).is_err(), "a change at {at} went unnoticed");
+        } else {
+            assert_eq!(opener.open(&answer, ends.skill_now()), Ok(Answer::KeyUnknown));
         }
     }
 }

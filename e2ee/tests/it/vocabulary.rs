@@ -2,11 +2,12 @@
 
 use macloud_e2ee::skill::Answer;
 use macloud_e2ee::vocabulary::{
-    Action, Capabilities, Command, Item, MAX_PLAYERS, MAX_TEXT_CHARS, MediaKind, MediaQuery, Percent, Placement,
-    Playback, Player, PlayerKind, PlayerState, Refusal, Repeat, Reply, Scopes, Target, Transport, clean_text,
+    Action, Capabilities, Command, DeviceKey, Item, MAX_PLAYERS, MAX_PRESETS, MAX_SLEEP_MINUTES, MAX_TEXT_CHARS,
+    MediaKind, MediaQuery, Percent, Placement, Playback, Player, PlayerKind, PlayerState, Preset, Refusal, Repeat,
+    Reply, Scopes, Target, Transport, clean_text,
 };
 use macloud_proto::MAX_SEALED_BYTES;
-use macloud_proto::ids::PlayerKey;
+use macloud_proto::ids::{PlayerKey, PresetKey};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -39,9 +40,13 @@ fn player_key() -> impl Strategy<Value = PlayerKey> {
     any::<[u8; 15]>().prop_map(|bytes| PlayerKey::from_bytes(&bytes))
 }
 
+fn preset_key() -> impl Strategy<Value = PresetKey> {
+    any::<[u8; 15]>().prop_map(|bytes| PresetKey::from_bytes(&bytes))
+}
+
 fn media_kind() -> impl Strategy<Value = MediaKind> {
-    use MediaKind::{Album, Artist, Playlist, Radio, Track};
-    prop::sample::select(vec![Track, Album, Artist, Playlist, Radio])
+    use MediaKind::{Album, Artist, Audiobook, Genre, Playlist, Podcast, Radio, Track};
+    prop::sample::select(vec![Track, Album, Artist, Playlist, Radio, Genre, Audiobook, Podcast])
 }
 
 fn percent() -> impl Strategy<Value = Percent> {
@@ -59,12 +64,34 @@ fn action() -> impl Strategy<Value = Action> {
         (-100i8..=100).prop_map(Action::AdjustVolume),
         any::<bool>().prop_map(Action::SetMute),
         prop::sample::select(transports).prop_map(Action::Transport),
-        (text(), option::of(text()), option::of(media_kind()), prop::sample::select(placements)).prop_map(
-            |(text, artist, kind, placement)| Action::Play { media: MediaQuery { text, artist, kind }, placement }
-        ),
+        (text(), option::of(text()), option::of(media_kind()), any::<bool>(), prop::sample::select(placements))
+            .prop_map(|(text, artist, kind, sure, placement)| Action::Play {
+                media: MediaQuery { text, artist, kind, sure },
+                placement
+            }),
         any::<bool>().prop_map(Action::SetShuffle),
         repeat().prop_map(Action::SetRepeat),
+        newer_action(),
     ]
+}
+
+/// Those that came later.
+fn newer_action() -> impl Strategy<Value = Action> {
+    use Action::{ForgetHere, PlaySimilar, SaveCurrent, Unjoin, UseHere};
+    prop_oneof![
+        any::<u32>().prop_map(Action::SeekTo),
+        any::<i32>().prop_map(Action::SeekBy),
+        any::<bool>().prop_map(Action::SetAutoplay),
+        option::of(1..=MAX_SLEEP_MINUTES).prop_map(Action::SetSleepTimer),
+        preset_key().prop_map(Action::PlayPreset),
+        target().prop_map(Action::MoveTo),
+        target().prop_map(Action::JoinTo),
+        prop::sample::select(vec![PlaySimilar, SaveCurrent, Unjoin, UseHere, ForgetHere]),
+    ]
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    prop_oneof![player_key().prop_map(Target::Key), text().prop_map(Target::Named), Just(Target::Unnamed)]
 }
 
 fn repeat() -> impl Strategy<Value = Repeat> {
@@ -72,10 +99,11 @@ fn repeat() -> impl Strategy<Value = Repeat> {
 }
 
 fn command() -> impl Strategy<Value = Command> {
-    let target = prop_oneof![player_key().prop_map(Target::Key), text().prop_map(Target::Named), Just(Target::Unnamed)];
+    let device = option::of(any::<[u8; 16]>().prop_map(DeviceKey::from_bytes));
     prop_oneof![
         1 => Just(Command::ListPlayers),
-        9 => (target, action()).prop_map(|(target, action)| Command::OnPlayer { target, action }),
+        9 => (target(), action(), device)
+            .prop_map(|(target, action, device)| Command::OnPlayer { target, action, device }),
     ]
 }
 
@@ -87,19 +115,35 @@ fn item() -> impl Strategy<Value = Item> {
 fn player() -> impl Strategy<Value = Player> {
     let kinds = vec![PlayerKind::Speaker, PlayerKind::StereoPair, PlayerKind::Group];
     let playbacks = vec![Playback::Playing, Playback::Paused, Playback::Stopped];
-    let state =
-        (
-            any::<(bool, bool)>(),
-            option::of(percent()),
-            any::<Option<bool>>(),
-            prop::sample::select(playbacks),
-            option::of(item()),
-            (any::<Option<bool>>(), option::of(repeat())),
-        )
-            .prop_map(|((available, powered), volume, muted, playback, now_playing, (shuffle, repeat))| {
-                PlayerState { available, powered, volume, muted, playback, now_playing, shuffle, repeat }
-            });
-    let can = any::<[bool; 4]>().prop_map(|[power, volume, mute, order]| Capabilities { power, volume, mute, order });
+    let state = (
+        any::<(bool, bool)>(),
+        option::of(percent()),
+        any::<Option<bool>>(),
+        prop::sample::select(playbacks),
+        option::of(item()),
+        (any::<Option<bool>>(), option::of(repeat())),
+        (any::<Option<u32>>(), any::<Option<bool>>(), option::of(0..=MAX_SLEEP_MINUTES), option::of(preset_key())),
+    )
+        .prop_map(|((available, powered), volume, muted, playback, now_playing, (shuffle, repeat), newer)| {
+            let (position, autoplay, sleep_timer, preset) = newer;
+            PlayerState {
+                available,
+                powered,
+                volume,
+                muted,
+                playback,
+                now_playing,
+                shuffle,
+                repeat,
+                position,
+                autoplay,
+                sleep_timer,
+                preset,
+            }
+        });
+    let can = any::<[bool; 9]>().prop_map(|[power, loud, mute, order, seek, autoplay, group, sleep, steps]| {
+        Capabilities { power, volume: loud && !steps, mute, order, seek, autoplay, group, sleep, steps }
+    });
     (player_key(), text(), prop::sample::select(kinds), option::of(text()), option::of(text()), can, state).prop_map(
         |(key, name, kind, manufacturer, model, can, state)| Player {
             key,
@@ -133,6 +177,8 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Refusal::Busy,
         Refusal::UnknownCommand,
         Refusal::Internal,
+        Refusal::UnknownPreset,
+        Refusal::NothingPlays,
     ];
     prop_oneof![
         5 => prop::sample::select(plain),
@@ -140,13 +186,22 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         1 => names().prop_map(Refusal::WhichPlayer),
         1 => text().prop_map(Refusal::PlayerUnavailable),
         1 => percent().prop_map(Refusal::VolumeLimited),
+        1 => item().prop_map(Refusal::DidYouMean),
+        1 => text().prop_map(Refusal::CannotGroup),
     ]
+}
+
+fn preset() -> impl Strategy<Value = Preset> {
+    (preset_key(), text(), prop::sample::select(vec![MediaKind::Playlist, MediaKind::Radio]))
+        .prop_map(|(key, name, kind)| Preset { key, name, kind })
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
     prop_oneof![
-        prop::collection::vec(player(), 0..6).prop_map(Reply::Players),
-        (player(), option::of(item())).prop_map(|(player, found)| Reply::Done { player, found }),
+        (prop::collection::vec(player(), 0..6), prop::collection::vec(preset(), 0..6), option::of("[a-z]{2}-[A-Z]{2}"))
+            .prop_map(|(players, presets, locale)| Reply::Players { players, presets, locale }),
+        (player(), option::of(item()), any::<bool>(), option::of(player()))
+            .prop_map(|(player, found, learned, other)| Reply::Done { player, found, learned, other }),
         refusal().prop_map(Reply::Refused),
     ]
 }
@@ -187,7 +242,8 @@ fn texts_lose_what_could_deceive_and_keep_what_people_write() {
 #[test]
 fn texts_are_cut_at_a_character_and_cleaned_on_the_way() {
     let mut ends = Ends::new();
-    let named = |text: &str| Command::OnPlayer { target: Target::Named(text.into()), action: Action::Read };
+    let named =
+        |text: &str| Command::OnPlayer { target: Target::Named(text.into()), action: Action::Read, device: None };
     let (arrived, _) = over_there(&mut ends, &named(&"ü\n".repeat(400)), Scopes::default());
     assert_eq!(arrived, named(&"ü".repeat(MAX_TEXT_CHARS)));
 }
@@ -195,9 +251,11 @@ fn texts_are_cut_at_a_character_and_cleaned_on_the_way() {
 #[test]
 fn the_longest_command_fits() {
     let long = "🎵".repeat(MAX_TEXT_CHARS);
-    let media = MediaQuery { text: long.clone(), artist: Some(long.clone()), kind: Some(MediaKind::Playlist) };
+    let kind = Some(MediaKind::Playlist);
+    let media = MediaQuery { text: long.clone(), artist: Some(long.clone()), kind, sure: true };
     let action = Action::Play { media, placement: Placement::Add };
-    let command = Command::OnPlayer { target: Target::Named(long), action };
+    let device = Some(DeviceKey::from_bytes([7; 16]));
+    let command = Command::OnPlayer { target: Target::Named(long), action, device };
     assert_eq!(over_there(&mut Ends::new(), &command, Scopes::default()).0, command);
 }
 
@@ -210,7 +268,12 @@ fn three_hundred_ordinary_players_fit_whole() {
             ..kitchen()
         })
         .collect();
-    let reply = Reply::Players(players);
+    let presets = (0..40u8).map(|at| Preset {
+        key: PresetKey::from_bytes(&[at; 15]),
+        name: format!("Favourite playlist number {at}"),
+        kind: MediaKind::Playlist,
+    });
+    let reply = Reply::Players { players, presets: presets.collect(), locale: Some("en-GB".into()) };
     assert_eq!(back_here(&mut Ends::new(), &reply).0, reply);
 }
 
@@ -227,14 +290,23 @@ fn an_answer_too_long_for_a_frame_is_shortened_and_never_fails() {
         player.state.now_playing = Some(item.clone());
         player
     };
-    let (reply, bytes) = back_here(&mut Ends::new(), &Reply::Players((0..400).map(longest).collect()));
+    let favourite =
+        |at: u8| Preset { key: PresetKey::from_bytes(&[at; 15]), name: long.clone(), kind: MediaKind::Radio };
+    let players = Reply::Players {
+        players: (0..400).map(longest).collect(),
+        presets: (0..90).map(favourite).collect(),
+        locale: None,
+    };
+    let (reply, bytes) = back_here(&mut Ends::new(), &players);
     assert!(bytes <= MAX_SEALED_BYTES);
-    let Reply::Players(players) = reply else { panic!("{reply:?}") };
+    let Reply::Players { players, presets, .. } = reply else { panic!("{reply:?}") };
     assert!(players.len() > 200 && players.len() <= MAX_PLAYERS, "{} players", players.len());
+    assert!(presets.len() <= MAX_PRESETS);
     assert_eq!(players[0].name.chars().count(), 64);
     assert_eq!((&players[0].model, &players[0].state.now_playing), (&None, &None));
 
-    let whole = Reply::Done { player: longest(1), found: Some(item) };
+    let [player, other] = [longest(1), longest(2)];
+    let whole = Reply::Done { player, found: Some(item), learned: true, other: Some(other) };
     assert_eq!(back_here(&mut Ends::new(), &whole).0, whole);
 
     let (reply, bytes) = back_here(&mut Ends::new(), &Reply::Refused(Refusal::WhichPlayer(vec![long; 500])));
@@ -246,7 +318,7 @@ fn an_answer_too_long_for_a_frame_is_shortened_and_never_fails() {
 fn scopes_cover_what_they_say() {
     let read = Scopes { read: true, control: false };
     let control = Scopes { read: false, control: true };
-    let on = |action| Command::OnPlayer { target: Target::Unnamed, action };
+    let on = |action| Command::OnPlayer { target: Target::Unnamed, action, device: None };
     assert!(
         read.cover(&Command::ListPlayers) && read.cover(&on(Action::Read)) && !read.cover(&on(Action::SetMute(true)))
     );

@@ -139,6 +139,7 @@ impl Callers {
                 *callee.session.write().await = None;
                 Outcome::Refused("set up again".into())
             }
+            Ok(skill::Answer::KeyUnknown) => Outcome::Refused("the key is not known".into()),
             Err(error) => Outcome::Wrong(error.to_string()),
         }
     }
@@ -203,9 +204,9 @@ fn command_id(number: u64) -> CommandId {
 /// "Play …" on the player of that name, of about that many bytes before it is padded.
 fn command(player: &str, bytes: usize) -> Command {
     let text = "t".repeat((bytes / 3).min(240));
-    let media = MediaQuery { text: text.clone(), artist: Some(text), kind: None };
+    let media = MediaQuery { text: text.clone(), artist: Some(text), ..MediaQuery::default() };
     let action = Action::Play { media, placement: Placement::Replace };
-    Command::OnPlayer { target: Target::Named(player.into()), action }
+    Command::OnPlayer { target: Target::Named(player.into()), action, device: None }
 }
 
 /// The bus may answer a little later than it promises, in case the relay is silent at the deadline.

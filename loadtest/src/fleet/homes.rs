@@ -482,20 +482,11 @@ fn reply_to(command: HomeCommand) -> Reply {
         _ => String::new(),
     };
     let long = || Some("m".repeat(200));
-    let state = PlayerState {
-        available: true,
-        powered: true,
-        volume: None,
-        muted: None,
-        playback: Playback::Playing,
-        now_playing: None,
-        shuffle: None,
-        repeat: None,
-    };
-    let can = Capabilities { power: true, volume: true, mute: true, order: true };
+    let state = PlayerState { available: true, powered: true, playback: Playback::Playing, ..PlayerState::default() };
+    let can = Capabilities { power: true, volume: true, mute: true, order: true, ..Capabilities::default() };
     let key = PlayerKey::derive("loadtest", "player");
     let player = Player { key, name, kind: PlayerKind::Speaker, manufacturer: long(), model: long(), can, state };
-    Reply::Done { player, found: None }
+    Reply::Done { player, found: None, learned: false, other: None }
 }
 
 /// One home more is connected, for as long as this lives.

@@ -205,7 +205,7 @@ fn refused(refusal: &Refusal) -> Spoken {
             "Music Assistant can't reach {}. Check that the speaker is on and connected.",
             if name.is_empty() { "the speaker".to_owned() } else { Heard(name).to_string() }
         )),
-        Refusal::MediaNotFound => {
+        Refusal::MediaNotFound | Refusal::DidYouMean(_) => {
             saying("I could not find that in Music Assistant. Try it with the artist's name, or in other words.")
         }
         Refusal::NothingToPlay => saying("Nothing is queued there. Tell me what to play."),
@@ -245,6 +245,9 @@ fn refused(refusal: &Refusal) -> Spoken {
             "Music Assistant took too long to answer. It may still do it. Wait a moment, and ask again only if nothing \
              happens.",
         ),
+        Refusal::CannotGroup(name) => saying(format!("{} can't play together with that player.", Heard(name))),
+        Refusal::UnknownPreset => saying("That favourite is not in Music Assistant any more."),
+        Refusal::NothingPlays => saying("Nothing is playing there. Tell me what to play."),
         Refusal::UnknownPlayer => discover_again(),
         Refusal::NotGranted => link_again(),
     }

@@ -164,16 +164,16 @@ pub fn some_player(key: PlayerKey, name: &str) -> Player {
         kind: PlayerKind::Speaker,
         manufacturer: Some("Sonos".into()),
         model: Some("One".into()),
-        can: Capabilities { power: true, volume: true, mute: true, order: true },
+        can: Capabilities { power: true, volume: true, mute: true, order: true, ..Capabilities::default() },
         state: PlayerState {
             available: true,
             powered: true,
             volume: Percent::new(30),
             muted: Some(false),
             playback: Playback::Stopped,
-            now_playing: None,
             shuffle: Some(false),
             repeat: Some(Repeat::Off),
+            ..PlayerState::default()
         },
     }
 }
@@ -186,7 +186,9 @@ impl State {
         if let Some(reply) = self.replies.pop_front() {
             return reply;
         }
-        let Command::OnPlayer { target, action } = command else { return Reply::Players(self.players.clone()) };
+        let Command::OnPlayer { target, action, .. } = command else {
+            return Reply::Players { players: self.players.clone(), presets: Vec::new(), locale: None };
+        };
         let found = self.players.iter().position(|player| match target {
             Target::Key(key) => player.key == *key,
             Target::Named(name) => player.name.eq_ignore_ascii_case(name),
@@ -201,7 +203,7 @@ impl State {
         };
         let player = &mut self.players[at];
         let found = act(&mut player.state, action);
-        Reply::Done { player: player.clone(), found }
+        Reply::Done { player: player.clone(), found, learned: false, other: None }
     }
 }
 
@@ -226,6 +228,7 @@ fn act(state: &mut PlayerState, action: &Action) -> Option<Item> {
             state.now_playing = Some(item.clone());
             return Some(item);
         }
+        _ => {}
     }
     None
 }
