@@ -8,7 +8,7 @@ use macloud_loadtest::sample::Outcome;
 use tokio::process::Command;
 
 use crate::http::Connections;
-use crate::peer::{Caller, Peer};
+use crate::peer::{Caller, Peer, each_home};
 use crate::program::{Program, beside, find};
 
 pub(crate) struct SocketIo {
@@ -29,8 +29,14 @@ impl Peer for SocketIo {
     async fn connect(&self, homes: usize) -> anyhow::Result<SocketIoCaller> {
         let mut command = script("homes.mjs")?;
         command.args([self.port.to_string(), homes.to_string()]);
-        let (homes, _) = Program::ready("the homes", command).await?;
-        Ok(SocketIoCaller { hub: Connections::new(self.port, None), _homes: homes })
+        let (process, _) = Program::ready("the homes", command).await?;
+        let caller = SocketIoCaller { hub: Connections::new(self.port, None), _homes: process };
+        let warm_up = async |number| {
+            let _ = caller.ask(number % homes, Bytes::from_static(&[0; 1024])).await;
+            Ok(())
+        };
+        each_home(if homes > 0 { WARM_UP } else { 0 }, warm_up).await?;
+        Ok(caller)
     }
 
     fn servers(&self) -> Vec<Server> {
@@ -57,3 +63,6 @@ fn script(name: &str) -> anyhow::Result<Command> {
     command.arg(directory.join(name)).env("NODE_ENV", "production");
     Ok(command)
 }
+
+/// Node translates what has run often, and again what has run very often: before that, a command costs several times as much.
+const WARM_UP: usize = 10_000;
