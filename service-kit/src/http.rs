@@ -85,8 +85,8 @@ pub struct ServerLimits {
     /// Connections from one [`network`] in all, but for those that became something else, such as a WebSocket: whoever serves
     /// those has bounds of its own. More are turned away at once. Not for a server behind a proxy.
     pub open_per_network: usize,
-    /// For its turn to make the handshake. Whoever has waited longer gives up just then, and the work would be for nobody: a storm
-    /// that is too much for the machine would otherwise be nothing but such work.
+    /// For its turn to make the handshake. Connectors give up after ten seconds, and for whoever has waited nearly as long the
+    /// work would be for nobody: a storm that is too much for the machine would otherwise be nothing but such work.
     pub turn_timeout: Duration,
     /// For the rest of a TLS handshake.
     pub handshake_timeout: Duration,
@@ -112,7 +112,7 @@ impl Default for ServerLimits {
             // Whole villages share an address, and come back together after a power cut.
             waiting_per_network: 256,
             open_per_network: 1024,
-            turn_timeout: Duration::from_secs(5),
+            turn_timeout: Duration::from_secs(8),
             handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(120),

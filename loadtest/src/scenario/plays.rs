@@ -11,7 +11,7 @@ use super::{Args, Play};
 use crate::fleet::callers::Callers;
 use crate::fleet::homes::{Homes, HomesConfig};
 use crate::fleet::nodes::Nodes;
-use crate::measuring::Before;
+use crate::measuring::{Before, cryptography_of_a_connect};
 use crate::report::results::{Check, Scenario};
 use crate::report::statistics::Trend;
 
@@ -98,6 +98,7 @@ async fn idle(args: &Args) -> anyhow::Result<Scenario> {
     let cpu = tree.processor_time().saturating_sub(cpu_before);
     let slope = Trend::of(&points).map_or(0.0, |trend| trend.slope);
     let each_ms = cpu.as_secs_f64() * 1000.0 / homes as f64;
+    let alone_ms = cryptography_of_a_connect()?.as_secs_f64() * 1000.0;
     let dials = all.dials();
     let kept = tree.processor_time();
     tokio::time::sleep(Duration::from_secs_f64(args.calm)).await;
@@ -117,10 +118,13 @@ async fn idle(args: &Args) -> anyhow::Result<Scenario> {
         }],
         ..Sample::default()
     };
+    let mut settings = settings(args, 1, homes);
+    let alone = format!("{alone_ms:.3} ms, of which each connect took {:.2} times", each_ms / alone_ms);
+    settings.insert("a connect's cryptography alone".into(), alone);
     Ok(Scenario {
         machine: before.and_after(),
         name: "idle".into(),
-        settings: settings(args, 1, homes),
+        settings,
         sample,
         checks,
         memory,
