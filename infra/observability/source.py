@@ -13,10 +13,17 @@ CRATES = ["account-service", "alexa-skill", "connector", "relay", "service-kit",
 
 # As OpenTelemetry's exporter names them for Prometheus.
 KINDS = {
-    "u64_counter": "counter", "f64_counter": "counter",
-    "i64_up_down_counter": "gauge", "u64_observable_gauge": "gauge", "u64_gauge": "gauge", "i64_gauge": "gauge",
-    "f64_gauge": "gauge", "u64_observable_counter": "counter", "f64_observable_gauge": "gauge",
-    "f64_histogram": "histogram", "u64_histogram": "histogram",
+    "u64_counter": "counter",
+    "f64_counter": "counter",
+    "i64_up_down_counter": "gauge",
+    "u64_observable_gauge": "gauge",
+    "u64_gauge": "gauge",
+    "i64_gauge": "gauge",
+    "f64_gauge": "gauge",
+    "u64_observable_counter": "counter",
+    "f64_observable_gauge": "gauge",
+    "f64_histogram": "histogram",
+    "u64_histogram": "histogram",
 }
 UNITS = {"s": "_seconds", "ms": "_milliseconds", "By": "_bytes"}
 
