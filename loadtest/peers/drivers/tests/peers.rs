@@ -1,4 +1,5 @@
 //! Each driver, as `loadtest compare` drives it. Those that need something installed are run by `cargo test -- --ignored`.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap")]
 
 use std::process::Stdio;
 use std::time::Duration;
