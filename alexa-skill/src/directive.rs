@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use macloud_e2ee::vocabulary::{Percent, Repeat, Transport};
-use macloud_proto::ids::{InstanceId, PlayerKey};
+use macloud_e2ee::vocabulary::{MAX_SLEEP_MINUTES, Percent, Repeat, Transport};
+use macloud_proto::ids::{InstanceId, PlayerKey, PresetKey};
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, TokenFault};
@@ -57,12 +57,24 @@ pub enum Kind {
     Power,
     /// `Alexa.Speaker`.
     Speaker,
+    /// `Alexa.StepSpeaker`.
+    StepSpeaker,
+    /// `Alexa.PercentageController`.
+    Percentage,
     /// `Alexa.PlaybackController`.
     Playback,
+    /// `Alexa.SeekController`.
+    Seek,
     /// `Alexa.ToggleController`.
     Toggle,
-    /// `Alexa.ModeController`.
+    /// `Alexa.ModeController`, but for [`PRESET`].
     Mode,
+    /// `Alexa.ModeController` with [`PRESET`].
+    Preset,
+    /// `Alexa.RangeController`.
+    Range,
+    /// `Alexa.SceneController`.
+    Scene,
     /// Everything else.
     Other,
 }
@@ -77,9 +89,15 @@ impl Kind {
             Self::ReportState => "report_state",
             Self::Power => "power",
             Self::Speaker => "speaker",
+            Self::StepSpeaker => "step_speaker",
+            Self::Percentage => "percentage",
             Self::Playback => "playback",
+            Self::Seek => "seek",
             Self::Toggle => "toggle",
             Self::Mode => "mode",
+            Self::Preset => "preset",
+            Self::Range => "range",
+            Self::Scene => "scene",
             Self::Other => "other",
         }
     }
@@ -105,32 +123,51 @@ impl fmt::Debug for GrantCode {
     }
 }
 
-/// What our endpoint ids consist of: `{instance}_{player}`.
+/// What our endpoint ids consist of: `{instance}_{player}`, or `{instance}_scene_{preset}`. A player's key has no underscore, so
+/// neither is ever taken for the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// The home.
     pub instance: InstanceId,
-    /// The player there.
-    pub player: PlayerKey,
+    /// What it is there.
+    pub thing: Thing,
+}
+
+/// What is an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Thing {
+    /// A player.
+    Player(PlayerKey),
+    /// A favourite that can be played.
+    Scene(PresetKey),
 }
 
 impl Endpoint {
     /// From its text form, if we could have given it out.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (instance, player) = text.split_once('_')?;
-        Some(Self { instance: instance.parse().ok()?, player: player.parse().ok()? })
+        let (instance, thing) = text.split_once('_')?;
+        let thing = match thing.strip_prefix(SCENE) {
+            Some(preset) => Thing::Scene(preset.parse().ok()?),
+            None => Thing::Player(thing.parse().ok()?),
+        };
+        Some(Self { instance: instance.parse().ok()?, thing })
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}", self.instance, self.player)
+        match &self.thing {
+            Thing::Player(player) => write!(f, "{}_{player}", self.instance),
+            Thing::Scene(preset) => write!(f, "{}_{SCENE}{preset}", self.instance),
+        }
     }
 }
 
+const SCENE: &str = "scene_";
+
 /// What is asked of an endpoint, in Alexa's terms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// Report all properties.
     ReportState,
@@ -153,13 +190,40 @@ pub enum Request {
     Shuffle(bool),
     /// What to repeat.
     Repeat(Repeat),
+    /// So many seconds on or back.
+    SeekBy(i32),
+    /// Go on with similar music when the queue ends, or not.
+    Autoplay(bool),
+    /// Stop in so many minutes, or not any more.
+    SleepTimer(Option<u16>),
+    /// So many minutes later or sooner than it is set to.
+    AdjustSleepTimer(i16),
+    /// Play this favourite.
+    Preset(PresetKey),
+    /// Play the favourite that the endpoint is.
+    Activate,
 }
 
-/// The instance of `Alexa.ToggleController` that every player has.
+/// The instances of `Alexa.ToggleController`.
 pub const SHUFFLE: &str = "Queue.Shuffle";
+/// Likewise.
+pub const AUTOPLAY: &str = "Queue.Autoplay";
 
-/// The instance of `Alexa.ModeController` that every player has.
+/// The instances of `Alexa.ModeController`.
 pub const REPEAT: &str = "Queue.Repeat";
+/// Likewise.
+pub const PRESET: &str = "Player.Preset";
+
+/// The instance of `Alexa.RangeController`: minutes, 0 for off.
+pub const SLEEP_TIMER: &str = "Player.SleepTimer";
+
+/// A favourite as a mode of [`PRESET`].
+#[must_use]
+pub fn preset_mode(preset: &PresetKey) -> String {
+    format!("{PRESET_MODE}{preset}")
+}
+
+const PRESET_MODE: &str = "Preset.";
 
 /// The modes of [`REPEAT`], as Alexa names them.
 pub const REPEAT_MODES: [(Repeat, &str); 3] =
@@ -203,7 +267,8 @@ pub fn parse(body: &[u8]) -> Result<Arrived, Malformed> {
 type Object = Map<String, Value>;
 
 fn reply_to(directive: &Object, header: &Object) -> ReplyTo {
-    let kind = kind(text(header, "namespace").unwrap_or(""), text(header, "name").unwrap_or(""));
+    let kind =
+        kind(text(header, "namespace").unwrap_or(""), text(header, "name").unwrap_or(""), text(header, "instance"));
     let endpoint_id = object(directive, "endpoint").and_then(|endpoint| text(endpoint, "endpointId"));
     let correlation_token = match kind {
         Kind::AcceptGrant | Kind::Discover => None,
@@ -216,16 +281,22 @@ fn reply_to(directive: &Object, header: &Object) -> ReplyTo {
     }
 }
 
-fn kind(namespace: &str, name: &str) -> Kind {
+fn kind(namespace: &str, name: &str, instance: Option<&str>) -> Kind {
     match (namespace, name) {
         ("Alexa.Authorization", "AcceptGrant") => Kind::AcceptGrant,
         ("Alexa.Discovery", "Discover") => Kind::Discover,
         ("Alexa", "ReportState") => Kind::ReportState,
         ("Alexa.PowerController", _) => Kind::Power,
         ("Alexa.Speaker", _) => Kind::Speaker,
+        ("Alexa.StepSpeaker", _) => Kind::StepSpeaker,
+        ("Alexa.PercentageController", _) => Kind::Percentage,
         ("Alexa.PlaybackController", _) => Kind::Playback,
+        ("Alexa.SeekController", _) => Kind::Seek,
         ("Alexa.ToggleController", _) => Kind::Toggle,
+        ("Alexa.ModeController", _) if instance == Some(PRESET) => Kind::Preset,
         ("Alexa.ModeController", _) => Kind::Mode,
+        ("Alexa.RangeController", _) => Kind::Range,
+        ("Alexa.SceneController", _) => Kind::Scene,
         _ => Kind::Other,
     }
 }
@@ -240,38 +311,61 @@ fn interpret(directive: &Object, header: &Object, kind: Kind) -> Result<(AccessT
     match kind {
         Kind::AcceptGrant => Ok((bearer(payload, "grantee")?, Ask::AcceptGrant(grant_code(payload)?))),
         Kind::Discover => Ok((bearer(payload, "scope")?, Ask::Discover)),
-        Kind::ReportState | Kind::Power | Kind::Speaker | Kind::Playback | Kind::Toggle | Kind::Mode => {
+        Kind::Other => Err(Failure::InvalidDirective("no endpoint of ours takes this directive")),
+        Kind::ReportState
+        | Kind::Power
+        | Kind::Speaker
+        | Kind::StepSpeaker
+        | Kind::Percentage
+        | Kind::Playback
+        | Kind::Seek
+        | Kind::Toggle
+        | Kind::Mode
+        | Kind::Preset
+        | Kind::Range
+        | Kind::Scene => {
             let request = request(kind, name, text(header, "instance"), payload)?;
             let endpoint = object(directive, "endpoint").ok_or(Failure::InvalidDirective("the endpoint is missing"))?;
             let id = text(endpoint, "endpointId").ok_or(Failure::InvalidDirective("endpointId is missing"))?;
             Ok((bearer(endpoint, "scope")?, Ask::OnEndpoint(Endpoint::parse(id), request)))
         }
-        Kind::Other => Err(Failure::InvalidDirective("no endpoint of ours takes this directive")),
     }
 }
 
 fn request(kind: Kind, name: &str, instance: Option<&str>, payload: &Object) -> Result<Request, Failure> {
-    let ours = match kind {
-        Kind::Toggle => Some(SHUFFLE),
-        Kind::Mode => Some(REPEAT),
-        _ => None,
-    };
-    if ours.is_some() && instance != ours {
-        return Err(Failure::InvalidDirective("no endpoint of ours has this instance"));
-    }
     Ok(match (kind, name) {
         (Kind::ReportState, _) => Request::ReportState,
         (Kind::Power, "TurnOn") => Request::Power(true),
         (Kind::Power, "TurnOff") => Request::Power(false),
-        (Kind::Speaker, "SetVolume") => Request::SetVolume(level(payload)?),
-        (Kind::Speaker, "AdjustVolume") => adjustment(payload)?,
-        (Kind::Speaker, "SetMute") => Request::SetMute(flag(payload, "mute")?),
+        (Kind::Speaker, "SetVolume") => Request::SetVolume(level(payload, "volume")?),
+        (Kind::Speaker, "AdjustVolume") => adjustment(payload, "volume", "volumeDefault")?,
+        (Kind::StepSpeaker, "AdjustVolume") => adjustment(payload, "volumeSteps", "volumeStepsDefault")?,
+        (Kind::Percentage, "SetPercentage") => Request::SetVolume(level(payload, "percentage")?),
+        (Kind::Percentage, "AdjustPercentage") => adjustment(payload, "percentageDelta", "percentageDeltaDefault")?,
+        (Kind::Speaker | Kind::StepSpeaker, "SetMute") => Request::SetMute(flag(payload, "mute")?),
         (Kind::Playback, name) => Request::Transport(transport(name)?),
-        (Kind::Toggle, "TurnOn") => Request::Shuffle(true),
-        (Kind::Toggle, "TurnOff") => Request::Shuffle(false),
+        (Kind::Seek, "AdjustSeekPosition") => Request::SeekBy(seconds(payload)?),
+        (Kind::Toggle, "TurnOn") => toggle(instance, true)?,
+        (Kind::Toggle, "TurnOff") => toggle(instance, false)?,
+        (Kind::Mode, _) if instance != Some(REPEAT) => return Err(NO_INSTANCE),
         (Kind::Mode, "SetMode") => Request::Repeat(repeat(payload)?),
+        (Kind::Preset, "SetMode") => Request::Preset(preset(payload)?),
+        (Kind::Range, _) if instance != Some(SLEEP_TIMER) => return Err(NO_INSTANCE),
+        (Kind::Range, "SetRangeValue") => Request::SleepTimer(minutes(payload)?),
+        (Kind::Range, "AdjustRangeValue") => later(payload)?,
+        (Kind::Scene, "Activate") => Request::Activate,
         _ => return Err(Failure::InvalidDirective("the interface has no such directive")),
     })
+}
+
+const NO_INSTANCE: Failure = Failure::InvalidDirective("no endpoint of ours has this instance");
+
+fn toggle(instance: Option<&str>, on: bool) -> Result<Request, Failure> {
+    match instance {
+        Some(SHUFFLE) => Ok(Request::Shuffle(on)),
+        Some(AUTOPLAY) => Ok(Request::Autoplay(on)),
+        _ => Err(NO_INSTANCE),
+    }
 }
 
 fn transport(name: &str) -> Result<Transport, Failure> {
@@ -289,22 +383,62 @@ fn transport(name: &str) -> Result<Transport, Failure> {
 }
 
 fn repeat(payload: &Object) -> Result<Repeat, Failure> {
-    let mode = text(payload, "mode").ok_or(Failure::InvalidDirective("the mode is missing"))?;
+    let mode = mode(payload)?;
     let known = REPEAT_MODES.into_iter().find(|(_, name)| *name == mode);
     known.map(|(repeat, _)| repeat).ok_or(Failure::NoSuchMode)
 }
 
-fn level(payload: &Object) -> Result<Percent, Failure> {
-    let volume = whole(payload, "volume")?;
-    let level = u8::try_from(volume).ok().and_then(Percent::new);
+fn preset(payload: &Object) -> Result<PresetKey, Failure> {
+    let key = mode(payload)?.strip_prefix(PRESET_MODE).and_then(|key| key.parse().ok());
+    key.ok_or(Failure::NoSuchMode)
+}
+
+fn mode(payload: &Object) -> Result<&str, Failure> {
+    text(payload, "mode").ok_or(Failure::InvalidDirective("the mode is missing"))
+}
+
+fn level(payload: &Object, name: &str) -> Result<Percent, Failure> {
+    let level = u8::try_from(whole(payload, name)?).ok().and_then(Percent::new);
     level.ok_or(Failure::OutOfRange { minimum: 0, maximum: 100 })
 }
 
 /// Louder than allowed is clamped, not refused: the person meant "as loud as it goes".
-fn adjustment(payload: &Object) -> Result<Request, Failure> {
-    let by = whole(payload, "volume")?.clamp(-100, 100) as i8;
-    let unspecified = payload.get("volumeDefault").and_then(Value::as_bool).unwrap_or(false);
-    Ok(Request::AdjustVolume { by, unspecified })
+fn adjustment(payload: &Object, name: &str, default: &str) -> Result<Request, Failure> {
+    let by = whole(payload, name)?.clamp(-100, 100) as i8;
+    Ok(Request::AdjustVolume { by, unspecified: is_default(payload, default) })
+}
+
+/// The nearest second; Alexa says it in thousandths, and no more than a day.
+fn seconds(payload: &Object) -> Result<i32, Failure> {
+    const DAY: i64 = 86_400_000;
+    let by = whole(payload, "deltaPositionMilliseconds")?;
+    if !(-DAY..=DAY).contains(&by) {
+        return Err(Failure::OutOfRange { minimum: -DAY, maximum: DAY });
+    }
+    Ok(((by + by.signum() * 500) / 1000) as i32)
+}
+
+fn minutes(payload: &Object) -> Result<Option<u16>, Failure> {
+    let maximum = MAX_SLEEP_MINUTES;
+    let minutes = u16::try_from(whole(payload, "rangeValue")?).ok().filter(|minutes| *minutes <= maximum);
+    let minutes = minutes.ok_or(Failure::OutOfRange { minimum: 0, maximum: maximum.into() })?;
+    Ok((minutes > 0).then_some(minutes))
+}
+
+/// As for volumes, more than there is means as much as there is.
+fn later(payload: &Object) -> Result<Request, Failure> {
+    let most = i64::from(MAX_SLEEP_MINUTES);
+    let by = whole(payload, "rangeValueDelta")?.clamp(-most, most) as i16;
+    let is_default = is_default(payload, "rangeValueDeltaDefault");
+    Ok(Request::AdjustSleepTimer(if is_default { by.signum() * SLEEP_STEP } else { by }))
+}
+
+/// "Later" without an amount, in minutes.
+const SLEEP_STEP: i16 = 10;
+
+/// The person gave no amount.
+fn is_default(payload: &Object, name: &str) -> bool {
+    payload.get(name).and_then(Value::as_bool).unwrap_or(false)
 }
 
 fn grant_code(payload: &Object) -> Result<GrantCode, Failure> {
@@ -382,6 +516,75 @@ mod tests {
         ] {
             assert!(matches!(ask(kind, name, instance, "Repeat.One"), Err(Failure::InvalidDirective(_))), "{name}");
         }
+        assert_eq!(ask(Kind::Toggle, "TurnOff", Some(AUTOPLAY), ""), Ok(Request::Autoplay(false)));
+    }
+
+    #[test]
+    fn presets_are_modes_of_their_own() {
+        let key = PresetKey::from_bytes(&[3; 15]);
+        let ask = |name: &str, mode: &str| {
+            let kind = kind("Alexa.ModeController", name, Some(PRESET));
+            request(kind, name, Some(PRESET), json!({"mode": mode}).as_object().unwrap())
+        };
+        assert_eq!(ask("SetMode", &preset_mode(&key)), Ok(Request::Preset(key)));
+        for unknown in ["Preset.", "Preset.x", "Repeat.One", ""] {
+            assert_eq!(ask("SetMode", unknown), Err(Failure::NoSuchMode), "{unknown}");
+        }
+        assert!(matches!(ask("AdjustMode", "1"), Err(Failure::InvalidDirective(_))));
+    }
+
+    #[test]
+    fn sleep_timers_are_whole_minutes_of_half_a_day() {
+        let ask =
+            |name: &str, payload: Value| request(Kind::Range, name, Some(SLEEP_TIMER), payload.as_object().unwrap());
+        let range = Failure::OutOfRange { minimum: 0, maximum: 720 };
+        assert_eq!(ask("SetRangeValue", json!({"rangeValue": 20})), Ok(Request::SleepTimer(Some(20))));
+        assert_eq!(ask("SetRangeValue", json!({"rangeValue": 720.0})), Ok(Request::SleepTimer(Some(720))));
+        assert_eq!(ask("SetRangeValue", json!({"rangeValue": 0})), Ok(Request::SleepTimer(None)));
+        for wrong in [-1, 721, 1_000_000] {
+            assert_eq!(ask("SetRangeValue", json!({"rangeValue": wrong})), Err(range.clone()));
+        }
+        let adjust = |by: i64, default: bool| {
+            ask("AdjustRangeValue", json!({"rangeValueDelta": by, "rangeValueDeltaDefault": default}))
+        };
+        assert_eq!(adjust(-5, false), Ok(Request::AdjustSleepTimer(-5)));
+        assert_eq!(adjust(9_000, false), Ok(Request::AdjustSleepTimer(720)));
+        assert_eq!(adjust(1, true), Ok(Request::AdjustSleepTimer(10)));
+        for (name, instance) in [("SetRangeValue", Some(SHUFFLE)), ("SetRangeValue", None), ("Set", Some(SLEEP_TIMER))]
+        {
+            let wrong = request(Kind::Range, name, instance, json!({"rangeValue": 1}).as_object().unwrap());
+            assert!(matches!(wrong, Err(Failure::InvalidDirective(_))), "{name} {instance:?}");
+        }
+    }
+
+    #[test]
+    fn seeking_is_by_whole_seconds_of_a_day() {
+        let ask = |by: i64| {
+            let payload = json!({"deltaPositionMilliseconds": by});
+            request(Kind::Seek, "AdjustSeekPosition", None, payload.as_object().unwrap())
+        };
+        for (millis, seconds) in [(30_000, 30), (-45_000, -45), (1_499, 1), (-1_500, -2), (86_400_000, 86_400), (0, 0)]
+        {
+            assert_eq!(ask(millis), Ok(Request::SeekBy(seconds)));
+        }
+        let range = Failure::OutOfRange { minimum: -86_400_000, maximum: 86_400_000 };
+        assert_eq!(ask(86_400_001), Err(range.clone()));
+        assert_eq!(ask(i64::MIN), Err(range));
+    }
+
+    #[test]
+    fn one_volume_has_three_names() {
+        let ask = |kind, name: &str, payload: Value| request(kind, name, None, payload.as_object().unwrap());
+        let forty = Request::SetVolume(Percent::clamped(40));
+        assert_eq!(ask(Kind::Percentage, "SetPercentage", json!({"percentage": 40})), Ok(forty));
+        let louder = Request::AdjustVolume { by: 20, unspecified: false };
+        assert_eq!(ask(Kind::Percentage, "AdjustPercentage", json!({"percentageDelta": 20})), Ok(louder));
+        let a_bit = Request::AdjustVolume { by: -10, unspecified: true };
+        let steps = json!({"volumeSteps": -10, "volumeStepsDefault": true});
+        assert_eq!(ask(Kind::StepSpeaker, "AdjustVolume", steps), Ok(a_bit));
+        assert_eq!(ask(Kind::StepSpeaker, "SetMute", json!({"mute": true})), Ok(Request::SetMute(true)));
+        let no_level = ask(Kind::StepSpeaker, "SetVolume", json!({"volume": 3}));
+        assert!(matches!(no_level, Err(Failure::InvalidDirective(_))));
     }
 
     #[test]
@@ -407,12 +610,17 @@ mod tests {
 
     #[test]
     fn only_our_own_endpoint_ids_name_an_endpoint() {
-        let ours = Endpoint { instance: InstanceId::from_bytes(&[1; 16]), player: PlayerKey::from_bytes(&[2; 15]) };
-        let text = ours.to_string();
-        assert_eq!(text.len(), 51);
-        assert_eq!(Endpoint::parse(&text), Some(ours));
+        let instance = InstanceId::from_bytes(&[1; 16]);
+        let player = Endpoint { instance: instance.clone(), thing: Thing::Player(PlayerKey::from_bytes(&[2; 15])) };
+        let scene = Endpoint { instance, thing: Thing::Scene(PresetKey::from_bytes(&[2; 15])) };
+        for (ours, length) in [(player, 51), (scene, 57)] {
+            let text = ours.to_string();
+            assert_eq!(text.len(), length);
+            assert_eq!(Endpoint::parse(&text), Some(ours));
+            assert_eq!(Endpoint::parse(&text.to_uppercase()), None);
+            assert_eq!(Endpoint::parse(&text.replace("scene", "scent").replace("_", "__")), None);
+        }
         assert_eq!(Endpoint::parse("endpoint-001"), None);
-        assert_eq!(Endpoint::parse(&text.to_uppercase()), None);
     }
 
     #[test]

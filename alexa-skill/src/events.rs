@@ -1,34 +1,38 @@
 //! What homes tell without being asked, on its way to Alexa.
 //!
 //! The way of an event: a relay node hands it over ([`reading`]), the account service says whose home it is and who wants to hear of
-//! it, it is opened, and the gateway of each of these accounts is told ([`gateway`]). Only then is it done; what is not comes
-//! again, here or at another process, and what was told already is not told again.
+//! it, it is opened, and the gateway of each of these accounts is told ([`gateway`]): of a player that has changed, or of endpoints
+//! that have come, changed or gone. Only then is it done; what is not comes again, here or at another process, and what was told
+//! already is not told again.
 
 mod gateway;
 mod reading;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use macloud_e2ee::event::{EventError, EventLabel, EventOpener, OpenedEvent};
 use macloud_e2ee::keys::SkillSigner;
-use macloud_e2ee::vocabulary::{News, Player, PlayerKind};
+use macloud_e2ee::vocabulary::{Capabilities, News, Player, PlayerKind, PlayerState, Preset};
 use macloud_proto::accounts::v1::accounts_client::AccountsClient;
-use macloud_proto::accounts::v1::{EventAudienceAnswer, EventAudienceRequest};
+use macloud_proto::accounts::v1::{EventAudienceAnswer, EventAudienceRequest, EventGrant};
 use macloud_proto::bus::v1::HomeEvent;
-use macloud_proto::ids::{InstanceId, PlayerKey};
+use macloud_proto::ids::{InstanceId, PlayerKey, PresetKey};
 use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
+use serde_json::Value;
 use tokio::time::timeout;
 use tonic::Code;
 use tonic::transport::Channel;
 
+use crate::answer::discovery::{self, Offer};
 use crate::answer::event::{self, Stamp};
-use crate::directive::Endpoint;
+use crate::directive::{Endpoint, Thing};
 use crate::grant::EventsConfig;
 use gateway::{Gateway, Told};
 
@@ -41,6 +45,8 @@ pub(crate) struct Events {
     opener: Mutex<EventOpener>,
     /// How the gateways believe that players are.
     told: Mutex<HashMap<(InstanceId, PlayerKey), Player>>,
+    /// What the gateways were told of which endpoints there are: a hash of each, or that it is gone.
+    listed: Mutex<HashMap<String, Option<u64>>>,
     clock: SharedClock,
     counted: Counter<u64>,
 }
@@ -73,6 +79,7 @@ impl Events {
             signer,
             opener: Mutex::default(),
             told: Mutex::default(),
+            listed: Mutex::default(),
             clock,
             counted,
         }
@@ -129,30 +136,106 @@ impl Events {
                 return Handled::Done(label_of(error));
             }
         };
-        let News::Player { key, can, state } = news else { return Handled::Done("unheard") };
+        let to = Audience { instance: &instance, grants: &audience.grants, told_at: position.told_at };
+        let handled = match news {
+            News::Player { key, can, state } => self.tell_player(&to, key, can, state).await,
+            News::Players { players, presets, gone, gone_presets } => {
+                self.tell_players(&to, players, presets, gone, gone_presets).await
+            }
+        };
+        if handled != Handled::Later {
+            self.opener.lock().unwrap_or_else(PoisonError::into_inner).settle(&instance, &event.key, position);
+        }
+        handled
+    }
+
+    /// How a player is now.
+    async fn tell_player(&self, to: &Audience<'_>, key: PlayerKey, can: Capabilities, state: PlayerState) -> Handled {
         let player =
             Player { key, name: String::new(), kind: PlayerKind::Speaker, manufacturer: None, model: None, can, state };
-        let endpoint = Endpoint { instance: instance.clone(), player: player.key.clone() }.to_string();
-        let before = self.told().get(&(instance.clone(), player.key.clone())).cloned();
-        let report = |token: &str| {
-            let stamp = Stamp { message_id: event::uuid(random::bytes()), unix_millis: position.told_at };
-            event::change_report(&stamp, &endpoint, token, &player, before.as_ref())
-        };
-        let mut all_told = true;
-        for grant in &audience.grants {
-            all_told &= self.gateway.tell(grant, &report).await != Told::Later;
+        let place = (to.instance.clone(), player.key.clone());
+        let endpoint = Endpoint { instance: to.instance.clone(), thing: Thing::Player(player.key.clone()) }.to_string();
+        let before = self.told().get(&place).cloned();
+        let report = |token: &str| event::change_report(&to.stamp(), &endpoint, token, &player, before.as_ref());
+        // With any token there is as much to tell, or nothing.
+        if report("").is_none() {
+            return Handled::Done("unchanged");
         }
-        if !all_told {
-            return Handled::Later;
+        match self.tell_all(to, &|token: &str| report(token).unwrap_or_default()).await {
+            Told::Later => return Handled::Later,
+            Told::Nobody => return Handled::Done("unheard"),
+            Told::Taken => {}
         }
-        self.opener.lock().unwrap_or_else(PoisonError::into_inner).settle(&instance, &event.key, position);
         let mut told = self.told();
         if told.len() >= MAX_TOLD {
             // What is not remembered is told as a whole.
             told.clear();
         }
-        told.insert((instance, player.key.clone()), player);
+        told.insert(place, player);
         Handled::Done("told")
+    }
+
+    /// Which endpoints there are now, as far as Alexa has not been told, and which are not any more.
+    async fn tell_players(
+        &self,
+        to: &Audience<'_>,
+        players: Vec<Player>,
+        presets: Vec<Preset>,
+        gone: Vec<PlayerKey>,
+        gone_presets: Vec<PresetKey>,
+    ) -> Handled {
+        // Of an account's other homes nothing is known here: names that these have too are told apart when Alexa asks for all.
+        let offer = Offer { instance: to.instance.clone(), home: String::new(), players, presets };
+        let hashed = discovery::list(vec![offer], true).endpoints.into_iter().map(|endpoint| {
+            let id = endpoint["endpointId"].as_str().unwrap_or_default().to_owned();
+            (id, hash(&endpoint), endpoint)
+        });
+        let hashed: Vec<(String, u64, Value)> = hashed.collect();
+        let things = gone.into_iter().map(Thing::Player).chain(gone_presets.into_iter().map(Thing::Scene));
+        let gone = things.map(|thing| Endpoint { instance: to.instance.clone(), thing }.to_string());
+        let mut gone: Vec<String> = gone.filter(|id| hashed.iter().all(|(there, ..)| there != id)).collect();
+        let changed: Vec<(String, u64, Value)> = {
+            let listed = self.listed();
+            gone.retain(|id| listed.get(id) != Some(&None));
+            hashed.into_iter().filter(|(id, hash, _)| listed.get(id) != Some(&Some(*hash))).collect()
+        };
+        let (news, endpoints): (Vec<_>, Vec<_>) =
+            changed.into_iter().map(|(id, hash, at)| ((id, Some(hash)), at)).unzip();
+        let mut heard = Told::Nobody;
+        if !endpoints.is_empty() {
+            heard = self.tell_all(to, &|token: &str| event::added_or_updated(&to.stamp(), token, &endpoints)).await;
+        }
+        if !gone.is_empty() && heard != Told::Later {
+            let deleted = self.tell_all(to, &|token: &str| event::deleted(&to.stamp(), token, &gone)).await;
+            heard = if deleted == Told::Nobody { heard } else { deleted };
+        }
+        match heard {
+            Told::Later => return Handled::Later,
+            Told::Nobody if endpoints.is_empty() && gone.is_empty() => return Handled::Done("unchanged"),
+            Told::Nobody => return Handled::Done("unheard"),
+            Told::Taken => {}
+        }
+        let mut listed = self.listed();
+        if listed.len() >= MAX_LISTED {
+            // What is not remembered is told once more.
+            listed.clear();
+        }
+        listed.extend(news);
+        listed.extend(gone.into_iter().map(|id| (id, None)));
+        Handled::Done("told")
+    }
+
+    /// Whether somebody has taken it, and nobody wants it later.
+    async fn tell_all(&self, to: &Audience<'_>, report: &impl Fn(&str) -> Value) -> Told {
+        let mut heard = Told::Nobody;
+        for grant in to.grants {
+            match self.gateway.tell(grant, report).await {
+                Told::Later => heard = Told::Later,
+                Told::Taken if heard == Told::Nobody => heard = Told::Taken,
+                Told::Taken | Told::Nobody => {}
+            }
+        }
+        heard
     }
 
     /// Whose home it is, and who wants to hear of it. Nothing, when there is no such home.
@@ -169,9 +252,32 @@ impl Events {
         }
     }
 
-    fn told(&self) -> std::sync::MutexGuard<'_, HashMap<(InstanceId, PlayerKey), Player>> {
+    fn told(&self) -> MutexGuard<'_, HashMap<(InstanceId, PlayerKey), Player>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn listed(&self) -> MutexGuard<'_, HashMap<String, Option<u64>>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who hears of a home, and since when it is so.
+struct Audience<'e> {
+    instance: &'e InstanceId,
+    grants: &'e [EventGrant],
+    told_at: u64,
+}
+
+impl Audience<'_> {
+    fn stamp(&self) -> Stamp {
+        Stamp { message_id: event::uuid(random::bytes()), unix_millis: self.told_at }
+    }
+}
+
+fn hash(endpoint: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    endpoint.to_string().hash(&mut hasher);
+    hasher.finish()
 }
 
 const fn label_of(error: EventError) -> &'static str {
@@ -186,3 +292,5 @@ const fn label_of(error: EventError) -> &'static str {
 const PATIENCE: Duration = Duration::from_secs(3);
 /// About 200 bytes each.
 const MAX_TOLD: usize = 100_000;
+/// Likewise.
+const MAX_LISTED: usize = 100_000;

@@ -4,6 +4,9 @@
 //! accepted without being exchanged or kept: refusing it would make linking fail ("unable to link"), and keeping a
 //! token that nobody uses would be a needless risk. While they are on, a grant that cannot be exchanged or kept is refused,
 //! because Alexa would otherwise wait for events that never come.
+//!
+//! Which part of the world an account belongs to, nobody says: a grant is kept for the region that the deployment names, and moved
+//! when the event gateway of another one turns out to be its own (`crate::events`).
 
 use std::time::Duration;
 
@@ -31,10 +34,10 @@ pub struct EventsConfig {
     pub client_id: String,
     /// Its secret.
     pub client_secret: String,
-    /// NA, EU or FE: whose event gateway this deployment's customers have.
+    /// NA, EU or FE: whose event gateway most of this deployment's customers have.
     pub region: Region,
-    /// Alexa's event gateway there.
-    pub gateway: Url,
+    /// Alexa's event gateways.
+    pub gateways: Gateways,
     /// Seals the tokens, so that the account service and its database cannot use them.
     pub seal_key: [u8; 32],
 }
@@ -45,7 +48,7 @@ impl std::fmt::Debug for EventsConfig {
             .field("token_url", &self.token_url.as_str())
             .field("client_id", &self.client_id)
             .field("region", &self.region)
-            .field("gateway", &self.gateway.as_str())
+            .field("gateways", &self.gateways)
             .finish_non_exhaustive()
     }
 }
@@ -54,7 +57,7 @@ impl std::fmt::Debug for EventsConfig {
 pub const LOGIN_WITH_AMAZON: &str = "https://api.amazon.com/auth/o2/token";
 
 /// The parts of the world that Alexa's event gateways serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Region {
     /// North America.
     NorthAmerica,
@@ -75,18 +78,57 @@ impl Region {
         }
     }
 
-    /// Its event gateway, as Amazon names it.
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::NorthAmerica, Self::Europe, Self::FarEast];
+
+    /// From its [`Self::label`].
+    #[must_use]
+    pub fn of(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|region| region.label() == label)
+    }
+}
+
+/// The event gateway of each region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateways([Url; 3]);
+
+impl Gateways {
+    /// Amazon's own.
     ///
     /// # Panics
     /// Never: the addresses are fixed.
     #[must_use]
-    pub fn gateway(self) -> Url {
-        let host = match self {
-            Self::NorthAmerica => "api.amazonalexa.com",
-            Self::Europe => "api.eu.amazonalexa.com",
-            Self::FarEast => "api.fe.amazonalexa.com",
-        };
-        Url::parse(&format!("https://{host}/v3/events")).expect("a fixed address is a URL")
+    pub fn amazon() -> Self {
+        Self(
+            ["api.amazonalexa.com", "api.eu.amazonalexa.com", "api.fe.amazonalexa.com"]
+                .map(|host| Url::parse(&format!("https://{host}/v3/events")).expect("a fixed address is a URL")),
+        )
+    }
+
+    /// From settings: `URL` stands for all three, `na=URL`, `eu=URL` and `fe=URL` for one each. What is not named is Amazon's.
+    #[must_use]
+    pub fn parse(settings: &[String]) -> Option<Self> {
+        let mut gateways = Self::amazon();
+        for setting in settings {
+            let named = setting.split_once('=').and_then(|(name, url)| Some((Region::of(&name.to_uppercase())?, url)));
+            match named {
+                Some((region, url)) => gateways.0[region as usize] = url.parse().ok()?,
+                None => gateways = Self::all(&setting.parse().ok()?),
+            }
+        }
+        Some(gateways)
+    }
+
+    /// One for all.
+    #[must_use]
+    pub fn all(url: &Url) -> Self {
+        Self([url.clone(), url.clone(), url.clone()])
+    }
+
+    /// That of `region`.
+    #[must_use]
+    pub const fn of(&self, region: Region) -> &Url {
+        &self.0[region as usize]
     }
 }
 
@@ -107,7 +149,6 @@ pub(crate) struct Exchange {
 
 /// The account service, as keeper of what is sealed here.
 pub(crate) struct Keeper {
-    region: Region,
     seal_key: [u8; 32],
     accounts: AccountsClient<Channel>,
 }
@@ -155,29 +196,29 @@ impl Grants {
         };
         let tokens = tokens.map_err(|_| Failure::GrantNotAccepted)?;
         let tokens = EventTokens { authorization: Some(access.grant.clone()), ..tokens };
-        keeper.keep(&access.account, &tokens).await
+        keeper.keep(&access.account, exchange.config.region, &tokens).await
     }
 }
 
 impl Keeper {
     pub(crate) fn new(config: &EventsConfig, accounts: Channel) -> Self {
-        Self { region: config.region, seal_key: config.seal_key, accounts: AccountsClient::new(accounts) }
+        Self { seal_key: config.seal_key, accounts: AccountsClient::new(accounts) }
     }
 
-    pub(crate) async fn keep(&self, account: &AccountId, tokens: &EventTokens) -> Result<(), Failure> {
-        let sealed = seal(&self.seal_key, account, self.region, tokens).ok_or(Failure::GrantNotAccepted)?;
-        self.store(account, sealed).await
+    pub(crate) async fn keep(&self, account: &AccountId, region: Region, tokens: &EventTokens) -> Result<(), Failure> {
+        let sealed = seal(&self.seal_key, account, region, tokens).ok_or(Failure::GrantNotAccepted)?;
+        self.store(account, region, sealed).await
     }
 
-    /// Nothing is kept for the account any more.
-    pub(crate) async fn forget(&self, account: &AccountId) -> Result<(), Failure> {
-        self.store(account, Vec::new()).await
+    /// Nothing is kept for the account in this region any more.
+    pub(crate) async fn forget(&self, account: &AccountId, region: Region) -> Result<(), Failure> {
+        self.store(account, region, Vec::new()).await
     }
 
-    async fn store(&self, account: &AccountId, sealed: Vec<u8>) -> Result<(), Failure> {
+    async fn store(&self, account: &AccountId, region: Region, sealed: Vec<u8>) -> Result<(), Failure> {
         let request = StoreEventGrantRequest {
             account_id: account.to_string(),
-            region: self.region.label().to_owned(),
+            region: region.label().to_owned(),
             sealed: sealed.into(),
         };
         let stored = self.accounts.clone().store_event_grant(request).await;
@@ -292,5 +333,21 @@ mod tests {
         for cut in 0..sealed.len() {
             assert!(unseal(&key, &account, Region::Europe, &sealed[..cut]).is_none());
         }
+    }
+
+    #[test]
+    fn gateways_are_amazons_unless_others_are_named() {
+        let parse = |settings: &[&str]| Gateways::parse(&settings.iter().map(|&text| text.into()).collect::<Vec<_>>());
+        let amazon = parse(&[]).unwrap();
+        assert_eq!(amazon.of(Region::NorthAmerica).as_str(), "https://api.amazonalexa.com/v3/events");
+        assert_eq!(amazon.of(Region::Europe).as_str(), "https://api.eu.amazonalexa.com/v3/events");
+        assert_eq!(amazon.of(Region::FarEast).as_str(), "https://api.fe.amazonalexa.com/v3/events");
+        let one = parse(&["http://127.0.0.1:7/e?a=b"]).unwrap();
+        assert!(Region::ALL.iter().all(|region| one.of(*region).as_str() == "http://127.0.0.1:7/e?a=b"));
+        let europe = parse(&["eu=http://127.0.0.1:7/e"]).unwrap();
+        assert_eq!(europe.of(Region::Europe).as_str(), "http://127.0.0.1:7/e");
+        assert_eq!(europe.of(Region::FarEast), amazon.of(Region::FarEast));
+        assert_eq!(parse(&["eu=nowhere"]), None);
+        assert_eq!(parse(&["nowhere"]), None);
     }
 }

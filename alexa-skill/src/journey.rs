@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::HeaderMap;
-use macloud_e2ee::vocabulary::{Command, Item, Player, Reply};
+use macloud_e2ee::vocabulary::{Action, Command, Item, Player, Reply, Target};
 use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::random;
 use serde_json::Value;
@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info_span};
 
+use crate::answer::discovery::{Listing, Offer};
 use crate::answer::event::{self, Stamp};
 use crate::answer::speech::{Locale, Say};
 use crate::answer::{discovery, response};
@@ -58,8 +59,10 @@ pub(crate) struct Steps {
 /// What a directive came to.
 enum Outcome {
     GrantAccepted,
-    Discovered(Vec<(Home, Vec<Player>)>),
+    Discovered(Vec<Offer>),
     Reported(Player),
+    Sought(Player),
+    Activated,
     Done(Player),
 }
 
@@ -104,10 +107,14 @@ impl Steps {
         let result = outcome.as_ref().map_or_else(Failure::label, |_| "ok");
         let event = match outcome {
             Ok(Outcome::GrantAccepted) => event::grant_accepted(&stamp),
-            Ok(Outcome::Discovered(homes)) => {
-                event::discovered(&stamp, discovery::endpoints(homes, self.grants.events_are_on()))
+            Ok(Outcome::Discovered(offers)) => {
+                let Listing { endpoints, report } = discovery::list(offers, self.grants.events_are_on());
+                trace.listed = Some(report);
+                event::discovered(&stamp, endpoints)
             }
             Ok(Outcome::Reported(player)) => event::state_report(&stamp, &reply_to, &player),
+            Ok(Outcome::Sought(player)) => event::sought(&stamp, &reply_to, &player),
+            Ok(Outcome::Activated) => event::activated(&stamp, &reply_to),
             Ok(Outcome::Done(player)) => event::response(&stamp, &reply_to, &player),
             Err(failure) => event::failed(&stamp, &reply_to, &failure),
         };
@@ -203,7 +210,18 @@ impl Steps {
             Work::ListPlayers => self.list_players(access, deadline, trace).await.map(Outcome::Discovered),
             Work::Command { home, command } => {
                 let (player, _) = self.on_player(&home, &command, access, deadline, trace).await?;
-                Ok(if kind == Kind::ReportState { Outcome::Reported(player) } else { Outcome::Done(player) })
+                Ok(match kind {
+                    Kind::ReportState => Outcome::Reported(player),
+                    Kind::Seek => Outcome::Sought(player),
+                    Kind::Scene => Outcome::Activated,
+                    _ => Outcome::Done(player),
+                })
+            }
+            Work::AdjustSleepTimer { home, player, by } => {
+                let on = |action| Command::OnPlayer { target: Target::Key(player.clone()), action, device: None };
+                let (before, _) = self.on_player(&home, &on(Action::Read), access, deadline, trace).await?;
+                let set = on(Action::SetSleepTimer(translate::adjusted(before.state.sleep_timer, by)));
+                self.on_player(&home, &set, access, deadline, trace).await.map(|(player, _)| Outcome::Done(player))
             }
         }
     }
@@ -238,7 +256,7 @@ impl Steps {
         access: &Access,
         deadline: Instant,
         trace: &mut HopTrace,
-    ) -> Result<Vec<(Home, Vec<Player>)>, Failure> {
+    ) -> Result<Vec<Offer>, Failure> {
         // Some time is kept for the answer, so that one slow home does not hide the others.
         let deadline = deadline - SHARE_OF_ANSWER.min(deadline.saturating_duration_since(Instant::now()));
         let homes: Vec<&Home> = access.homes.iter().filter(|home| !home.paused).collect();
@@ -268,7 +286,9 @@ impl Steps {
                 Err(_) => Err(Failure::TimeUp),
             };
             match result {
-                Ok(Reply::Players { players, .. }) => there.push((home.clone(), players)),
+                Ok(Reply::Players { players, presets, .. }) => {
+                    there.push(Offer { instance: home.instance.clone(), home: home.name.clone(), players, presets });
+                }
                 Ok(_) => failures.push(Failure::UnexpectedReply),
                 Err(failure) => failures.push(failure),
             }

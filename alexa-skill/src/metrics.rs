@@ -3,6 +3,7 @@
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 
+use crate::answer::discovery::Report;
 use crate::trace::HopTrace;
 
 /// The instruments of this crate.
@@ -11,6 +12,7 @@ pub(crate) struct Metrics {
     seconds: Histogram<f64>,
     set_ups: Counter<u64>,
     refused: Counter<u64>,
+    not_listed: Counter<u64>,
 }
 
 impl Metrics {
@@ -35,6 +37,12 @@ impl Metrics {
                 .u64_counter("macloud.skill.refused_requests")
                 .with_description("Requests of the custom part that failed verification")
                 .build(),
+            not_listed: meter
+                .u64_counter("macloud.skill.not_listed")
+                .with_description(
+                    "Players and favourites that discovery left out or renamed, and settings it left out, by why",
+                )
+                .build(),
         }
     }
 
@@ -46,6 +54,21 @@ impl Metrics {
         let set_ups: u32 = trace.passages.iter().map(|passage| passage.sessions_set_up).sum();
         if set_ups > 0 {
             self.set_ups.add(set_ups.into(), &[]);
+        }
+        if let Some(report) = &trace.listed {
+            self.listed(report);
+        }
+    }
+
+    fn listed(&self, report: &Report) {
+        let counts = [
+            ("unspeakable", report.unspeakable),
+            ("renamed", report.renamed),
+            ("no_room", report.no_room),
+            ("no_room_for_mode", report.modes_left_out),
+        ];
+        for (why, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            self.not_listed.add(count as u64, &[KeyValue::new("why", why)]);
         }
     }
 

@@ -13,7 +13,7 @@ use clap::builder::NonEmptyStringValueParser;
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use macloud_alexa_skill::SkillConfig;
-use macloud_alexa_skill::grant::{EventsConfig, LOGIN_WITH_AMAZON, Region};
+use macloud_alexa_skill::grant::{EventsConfig, Gateways, LOGIN_WITH_AMAZON, Region};
 use macloud_alexa_skill::verify::Dangerous;
 use macloud_e2ee::keys::SkillSigner;
 use macloud_service_kit::clock::ManualClock;
@@ -99,13 +99,13 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "URL", default_value = LOGIN_WITH_AMAZON)]
     lwa_token_url: String,
 
-    /// Where this skill's customers are: `na`, `eu` (India too) or `fe` (Australia too).
+    /// Where most of this skill's customers are: `na`, `eu` (India too) or `fe` (Australia too). Others are found out.
     #[arg(long, value_parser = region, default_value = "na")]
     lwa_region: Region,
 
-    /// Alexa's event gateway, if not the one of `--lwa-region`.
-    #[arg(long, value_name = "URL")]
-    event_gateway_url: Option<String>,
+    /// Alexa's event gateways, if not Amazon's own: `URL` for all regions, or `na=URL`, `eu=URL`, `fe=URL`.
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    event_gateway_url: Vec<String>,
 
     /// Time for one directive, in milliseconds. Alexa gives up after 8000.
     #[arg(long, default_value_t = 6500, value_name = "MILLISECONDS")]
@@ -167,10 +167,7 @@ impl Settings {
             client_id: client_id.clone(),
             client_secret: String::from_utf8(read(client_secret)?)?.trim().to_owned(),
             region: self.lwa_region,
-            gateway: match &self.event_gateway_url {
-                Some(url) => url.parse().context("--event-gateway-url is not a URL")?,
-                None => self.lwa_region.gateway(),
-            },
+            gateways: Gateways::parse(&self.event_gateway_url).context("--event-gateway-url is not a URL")?,
             seal_key: secret(vault_key)?,
         }))
     }

@@ -9,6 +9,8 @@ use macloud_proto::bus::v1;
 use macloud_proto::ids::{CommandId, InstanceId};
 use tokio::time::Instant;
 
+use crate::answer::discovery::Report;
+
 /// Told of each directive and request after its answer is made. Must be quick: the answer waits for it.
 pub type Observer = Arc<dyn Fn(&HopTrace) + Send + Sync>;
 
@@ -57,6 +59,8 @@ pub struct HopTrace {
     pub total: Duration,
     /// Each command that was sent; several for discovery.
     pub passages: Vec<Passage>,
+    /// For discovery: what was listed, and what was not and why.
+    pub listed: Option<Report>,
 }
 
 /// One command's way to a home and back.
@@ -123,6 +127,7 @@ impl HopTrace {
             answer: Duration::ZERO,
             total: Duration::ZERO,
             passages: Vec::new(),
+            listed: None,
         }
     }
 

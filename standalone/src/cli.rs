@@ -146,13 +146,13 @@ pub struct AlexaArgs {
     #[arg(long, value_name = "URL", default_value = "https://api.amazon.com/auth/o2/token")]
     pub lwa_token_url: String,
 
-    /// Where this skill's customers are: `na`, `eu` (India too) or `fe` (Australia too).
+    /// Where most of this skill's customers are: `na`, `eu` (India too) or `fe` (Australia too). Others are found out.
     #[arg(long, value_enum, default_value = "na")]
     pub lwa_region: Region,
 
-    /// Alexa's event gateway, if not the one of `--lwa-region`.
-    #[arg(long, value_name = "URL")]
-    pub event_gateway_url: Option<String>,
+    /// Alexa's event gateways, if not Amazon's own: `URL` for all regions, or `na=URL`, `eu=URL`, `fe=URL`.
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    pub event_gateway_url: Vec<String>,
 
     /// Time for one directive inside the skill, in milliseconds. Alexa gives up after 8000.
     #[arg(long, default_value_t = 6500, value_name = "MILLISECONDS")]

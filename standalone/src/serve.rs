@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use macloud_alexa_skill::SkillConfig;
-use macloud_alexa_skill::grant::{self, EventsConfig};
+use macloud_alexa_skill::grant::{self, EventsConfig, Gateways};
 use macloud_alexa_skill::verify::Dangerous;
 use macloud_relay::RelayConfig;
 use macloud_service_kit::clock;
@@ -185,10 +185,7 @@ fn events_config(args: &AlexaArgs, vault_key: [u8; 32]) -> anyhow::Result<Option
         client_id: client_id.clone(),
         client_secret: secret.trim().to_owned(),
         region,
-        gateway: match &args.event_gateway_url {
-            Some(url) => url.parse().context("--event-gateway-url is not a URL")?,
-            None => region.gateway(),
-        },
+        gateways: Gateways::parse(&args.event_gateway_url).context("--event-gateway-url is not a URL")?,
         seal_key: vault_key,
     }))
 }

@@ -6,11 +6,14 @@
 use macloud_e2ee::vocabulary::Refusal;
 use macloud_proto::bus::v1::{not_sent, unknown};
 
+use crate::directive::Kind;
 use crate::failure::{Failure, TokenFault};
 
-/// An `ErrorResponse`'s type and message.
+/// An `ErrorResponse`'s namespace, type and message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlexaError {
+    /// Whose errors it is one of.
+    pub namespace: &'static str,
     /// Alexa's name of the error; it may speak about it.
     pub kind: &'static str,
     /// For logs.
@@ -18,7 +21,33 @@ pub struct AlexaError {
 }
 
 const fn error(kind: &'static str, message: &'static str) -> AlexaError {
-    AlexaError { kind, message }
+    AlexaError { namespace: "Alexa", kind, message }
+}
+
+/// The error that Alexa gets for `failure` when it asked for something of this kind.
+#[must_use]
+pub fn to(asked: Kind, failure: &Failure) -> AlexaError {
+    match (asked, failure) {
+        // Whatever went wrong, this is the only error that Alexa knows here.
+        (Kind::AcceptGrant, _) => {
+            AlexaError { namespace: "Alexa.Authorization", kind: "ACCEPT_GRANT_FAILED", ..alexa(failure) }
+        }
+        (Kind::Seek, Failure::Refused(Refusal::NotSupported | Refusal::NothingToPlay | Refusal::NothingPlays)) => {
+            AlexaError {
+                namespace: "Alexa.Video",
+                ..error("ACTION_NOT_PERMITTED_FOR_CONTENT", "What plays, if anything, has no places to go to.")
+            }
+        }
+        // The endpoint is the favourite, not a player.
+        (Kind::Scene, Failure::Refused(Refusal::UnknownPreset)) => {
+            error("NO_SUCH_ENDPOINT", "There is no such favourite any more.")
+        }
+        (
+            Kind::Scene,
+            Failure::Refused(Refusal::WhichPlayer(_) | Refusal::NoPlayerNamed(_) | Refusal::UnknownPlayer),
+        ) => error("NOT_IN_OPERATION", "No player is in use that it could be played on."),
+        _ => alexa(failure),
+    }
 }
 
 /// The error that Alexa gets for `failure`.

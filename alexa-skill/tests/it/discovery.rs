@@ -6,11 +6,11 @@ use macloud_alexa_skill::SkillConfig;
 use macloud_e2ee::vocabulary::{Capabilities, PlayerKind, Refusal};
 use macloud_proto::bus::v1::{not_sent, unknown};
 use macloud_proto::ids::PlayerKey;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::home::some_player;
 use super::support::relay::Trouble;
-use super::support::{World, discover, endpoint, error_type, instance, some_token};
+use super::support::{World, discover, endpoint, error_type, instance, scene, some_token};
 
 fn endpoints(event: &Value) -> &Vec<Value> {
     event["event"]["payload"]["endpoints"].as_array().unwrap()
@@ -130,7 +130,7 @@ async fn one_player_that_cannot_be_an_endpoint_is_left_out_alone() {
 async fn capabilities_say_what_the_player_can() {
     let world = World::new().await;
     world.home().change_players(|players| {
-        players[0].can = Capabilities { mute: true, ..Capabilities::default() };
+        players[0].can = Capabilities { mute: true, steps: true, ..Capabilities::default() };
         players[0].kind = PlayerKind::Group;
         players[0].manufacturer = None;
         players[0].model = None;
@@ -143,6 +143,15 @@ async fn capabilities_say_what_the_player_can() {
             found["capabilities"].as_array().unwrap().iter().any(|capability| capability["interface"] == interface)
         });
         assert_eq!(ordered, [found["friendlyName"] != "Kitchen"; 2], "an older home cannot do it");
+        let has = |interface: &str| {
+            found["capabilities"].as_array().unwrap().iter().any(|capability| capability["interface"] == interface)
+        };
+        let of_volume =
+            ["Alexa.PercentageController", "Alexa.StepSpeaker", "Alexa.SeekController", "Alexa.RangeController"];
+        assert_eq!(
+            of_volume.map(has),
+            [found["friendlyName"] != "Kitchen", found["friendlyName"] == "Kitchen", false, false]
+        );
         if found["friendlyName"] == "Kitchen" {
             assert_eq!(speaker, None);
             assert_eq!(found["manufacturerName"], "Music Assistant");
@@ -166,5 +175,39 @@ async fn never_more_endpoints_than_alexa_takes() {
     }
     let event = world.send(&discover()).await;
     assert_eq!(endpoints(&event).len(), 300);
+    assert!(event.to_string().len() <= 256_000, "{} bytes", event.to_string().len());
     assert_eq!(endpoints(&event), endpoints(&world.send(&discover()).await));
+    let report = world.last_trace().listed.unwrap();
+    assert_eq!((report.players, report.no_room, report.detail), (300, 2, "least"), "{report}");
+}
+
+#[tokio::test]
+async fn favourites_are_scenes_and_presets_of_every_player() {
+    let world = World::new().await;
+    let jazz = world.home().add_preset("Jazz Evening");
+    world.home().add_preset("Kitchen");
+    world.home().add_preset("🎵");
+    let event = world.send(&discover()).await;
+    assert_eq!(names(&event)[2..], ["Jazz Evening", "Kitchen 2"], "the player keeps its name");
+    let found = &endpoints(&event)[2];
+    assert_eq!(
+        (&found["endpointId"], &found["displayCategories"]),
+        (&json!(scene(1, &jazz)), &json!(["SCENE_TRIGGER"]))
+    );
+    let scene = json!({
+        "type": "AlexaInterface", "interface": "Alexa.SceneController", "version": "3", "supportsDeactivation": false
+    });
+    assert_eq!(found["capabilities"][1], scene);
+    for player in &endpoints(&event)[..2] {
+        let capabilities = player["capabilities"].as_array().unwrap();
+        let preset = capabilities.iter().find(|capability| capability["instance"] == "Player.Preset").unwrap();
+        let modes = preset["configuration"]["supportedModes"].as_array().unwrap();
+        assert_eq!((modes.len(), &modes[0]["value"]), (2, &json!(format!("Preset.{jazz}"))));
+        let timer = capabilities.iter().find(|capability| capability["instance"] == "Player.SleepTimer").unwrap();
+        let range = json!({"minimumValue": 0, "maximumValue": 720, "precision": 1});
+        assert_eq!(timer["configuration"]["supportedRange"], range);
+    }
+    let report = world.last_trace().listed.unwrap();
+    assert_eq!((report.players, report.scenes, report.unspeakable, report.renamed), (2, 2, 1, 1), "{report}");
+    assert_eq!(report.detail, "everything");
 }

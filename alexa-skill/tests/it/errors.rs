@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use macloud_alexa_skill::answer::error::alexa;
 use macloud_alexa_skill::answer::speech::{Locale, Say};
+use macloud_alexa_skill::directive::Kind;
 use macloud_alexa_skill::dispatch::UsedUp;
 use macloud_alexa_skill::failure::{Failure, TokenFault};
 use macloud_e2ee::vocabulary::{Item, Percent, Playback, Refusal, Reply};
@@ -141,9 +142,34 @@ fn every_failure_has_its_error_and_only_bad_tokens_are_authentication_errors() {
         let error = alexa(&failure);
         assert_eq!(error.kind, expected, "{failure:?}");
         assert!(!error.message.contains("Kitchen"), "messages are fixed text");
+        assert_eq!(error.namespace, "Alexa");
         let is_authentication = error.kind.ends_with("_AUTHORIZATION_CREDENTIAL");
         assert_eq!(is_authentication, matches!(failure, Failure::Token(TokenFault::Expired | TokenFault::Invalid)));
     }
+}
+
+#[test]
+fn what_a_failure_means_can_depend_on_what_was_asked() {
+    use macloud_alexa_skill::answer::error::to;
+    let named = |asked, refusal: &Refusal| {
+        let error = to(asked, &Failure::Refused(refusal.clone()));
+        (error.namespace, error.kind)
+    };
+    let general =
+        [Kind::ReportState, Kind::Power, Kind::Speaker, Kind::Percentage, Kind::Playback, Kind::Preset, Kind::Range];
+    for (refusal, expected) in [
+        (Refusal::NotSupported, "INVALID_DIRECTIVE"),
+        (Refusal::NothingToPlay, "NOT_IN_OPERATION"),
+        (Refusal::NothingPlays, "NOT_IN_OPERATION"),
+    ] {
+        assert_eq!(named(Kind::Seek, &refusal), ("Alexa.Video", "ACTION_NOT_PERMITTED_FOR_CONTENT"));
+        assert!(general.iter().all(|asked| named(*asked, &refusal) == ("Alexa", expected)));
+    }
+    assert_eq!(named(Kind::Preset, &Refusal::UnknownPreset), ("Alexa", "INVALID_VALUE"));
+    assert_eq!(named(Kind::Scene, &Refusal::UnknownPreset), ("Alexa", "NO_SUCH_ENDPOINT"));
+    assert_eq!(named(Kind::Scene, &Refusal::WhichPlayer(Vec::new())), ("Alexa", "NOT_IN_OPERATION"));
+    let grant = to(Kind::AcceptGrant, &Failure::AccountsAway);
+    assert_eq!((grant.namespace, grant.kind), ("Alexa.Authorization", "ACCEPT_GRANT_FAILED"));
 }
 
 #[test]

@@ -2,20 +2,22 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Json;
+use axum::extract::{Json, Path};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use macloud_alexa_skill::SkillConfig;
-use macloud_alexa_skill::grant::{EventsConfig, Region, unseal};
+use macloud_alexa_skill::grant::{EventsConfig, Gateways, Region, unseal};
 use macloud_e2ee::vocabulary::{Percent, Playback};
 use macloud_proto::accounts::v1::{EventAudienceAnswer, EventGrant};
+use macloud_proto::ids::{PlayerKey, PresetKey};
 use serde_json::{Value, json};
 
 use super::grants::accept_grant;
 use super::support::home::FakeHome;
-use super::support::{NOW, World, accounts, discover, endpoint, schemas, until};
+use super::support::{NOW, World, accounts, discover, endpoint, player, scene, schemas, until};
 
 /// Amazon: tokens, and the gateway.
 #[derive(Default)]
@@ -24,6 +26,8 @@ struct Amazon {
     answers: Mutex<VecDeque<(StatusCode, Value)>>,
     /// What it was told, with whose token.
     told: Mutex<Vec<(String, Value)>>,
+    /// At which region's gateway.
+    places: Mutex<Vec<String>>,
     /// What was asked for tokens.
     forms: Mutex<Vec<String>>,
     /// How Login with Amazon answers to that.
@@ -53,20 +57,24 @@ impl Alexa {
             let number = forms.len();
             Ok(Json(json!({"access_token": format!("Atza|{number}"), "refresh_token": "Atzr|r", "expires_in": 3600})))
         };
-        let take = move |headers: HeaderMap, Json(event): Json<Value>| async move {
+        let take = move |Path(place): Path<String>, headers: HeaderMap, Json(event): Json<Value>| async move {
+            gateway.places.lock().unwrap().push(place);
             let token = headers["authorization"].to_str().unwrap().to_owned();
             gateway.told.lock().unwrap().push((token, event));
             let answer = gateway.answers.lock().unwrap().pop_front();
-            answer.map_or((StatusCode::ACCEPTED, Json(Value::Null)), |(status, body)| (status, Json(body)))
+            let (status, body) = answer.unwrap_or((StatusCode::ACCEPTED, Value::Null));
+            let pause = body.get("pause").and_then(Value::as_str).map(|pause| [("retry-after", pause.to_owned())]);
+            (status, pause.map(axum::response::AppendHeaders), Json(body))
         };
-        let router = Router::new().route("/token", post(give)).route("/v3/events", post(take));
+        let router = Router::new().route("/token", post(give)).route("/{place}/v3/events", post(take));
         tokio::spawn(async move { axum::serve(listener, router).await });
         let events = EventsConfig {
             token_url: format!("{base}/token").parse().unwrap(),
             client_id: "id".into(),
             client_secret: "secret".into(),
             region: Region::Europe,
-            gateway: format!("{base}/v3/events").parse().unwrap(),
+            gateways: Gateways::parse(&["na", "eu", "fe"].map(|place| format!("{place}={base}/{place}/v3/events")))
+                .unwrap(),
             seal_key: [9; 32],
         };
         let world = World::with(SkillConfig { events: Some(events), ..SkillConfig::default() }).await;
@@ -104,6 +112,14 @@ impl Alexa {
         self.done(id).await;
     }
 
+    /// What was told has been looked at, and nothing more came of it: something that nobody hears is dealt with after it.
+    async fn waits(&self, id: u8) {
+        let told = self.told().len();
+        self.world.relay.give(FakeHome::new(9).tell(1, id, NOW)).await;
+        self.done(id).await;
+        assert_eq!(self.told().len(), told);
+    }
+
     async fn done(&self, id: u8) {
         let mark = format!("mark-{id}");
         until(|| self.world.relay.done().contains(&mark)).await;
@@ -138,8 +154,8 @@ async fn alexa_is_told_what_has_changed_and_what_has_not() {
     let scope = json!({"type": "BearerToken", "token": "Atza|1"});
     assert_eq!(event["event"]["endpoint"], json!({"scope": scope, "endpointId": endpoint(1, 1)}));
     let change = &event["event"]["payload"]["change"];
-    assert_eq!(values(&change["properties"]).len(), 7, "everything is new: {change}");
-    assert_eq!(event["context"]["properties"], json!([]));
+    assert_eq!(values(&change["properties"]).len(), 9, "everything is new: {change}");
+    assert_eq!(values(&event["context"]["properties"]), [("rangeValue", &json!(0))], "but for what counts down");
 
     alexa.home.change_players(|players| {
         players[0].state.volume = Percent::new(55);
@@ -149,20 +165,27 @@ async fn alexa_is_told_what_has_changed_and_what_has_not() {
     let (_, event) = alexa.told().pop().unwrap();
     schemas::check_change_report(&event);
     let changed = &event["event"]["payload"]["change"]["properties"];
-    assert_eq!(values(changed), [("volume", &json!(55)), ("playbackState", &json!({"state": "PLAYING"}))]);
-    assert_eq!(values(&event["context"]["properties"]).len(), 5, "never the same property in both");
+    let playing = json!({"state": "PLAYING"});
+    let told = [("volume", &json!(55)), ("percentage", &json!(55)), ("playbackState", &playing)];
+    assert_eq!(values(changed), told);
+    assert_eq!(values(&event["context"]["properties"]).len(), 7, "never the same property in both");
+    assert_eq!(*alexa.amazon.places.lock().unwrap(), ["eu", "eu"]);
     assert_eq!(alexa.amazon.forms.lock().unwrap().len(), 1, "the token of the grant is good");
 }
 
 #[tokio::test]
 async fn changes_are_promised_only_where_they_are_told() {
-    let promises = async |world: &World| -> Vec<Value> {
+    let promised = async |world: &World| -> Vec<String> {
+        world.home().add_preset("Jazz");
         let event = world.send(&discover()).await;
         let capabilities = event["event"]["payload"]["endpoints"][0]["capabilities"].as_array().unwrap().clone();
-        capabilities.iter().filter_map(|one| one.pointer("/properties/proactivelyReported").cloned()).collect()
+        let promises = capabilities.iter().filter(|one| one["properties"]["proactivelyReported"] == json!(true));
+        promises.map(|one| one["properties"]["supported"][0]["name"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(promises(&Alexa::linked().await.world).await, vec![json!(true); 6]);
-    assert_eq!(promises(&World::new().await).await, vec![json!(false); 6]);
+    let told =
+        ["powerState", "volume", "playbackState", "connectivity", "percentage", "toggleState", "mode", "toggleState"];
+    assert_eq!(promised(&Alexa::linked().await.world).await, told, "not positions, sleep timers and what plays");
+    assert!(promised(&World::new().await).await.is_empty());
 }
 
 #[tokio::test]
@@ -183,19 +206,56 @@ async fn what_the_gateway_cannot_take_now_is_not_done() {
         alexa.answer_next(status, Value::Null);
     }
     let event = alexa.home.tell(1, 1, NOW);
-    for tries in 1..=2 {
+    for tries in 1..=2_u8 {
         alexa.world.relay.give(event.clone()).await;
-        until(|| alexa.told().len() == tries).await;
+        until(|| alexa.told().len() == usize::from(tries)).await;
+        alexa.waits(10 + tries).await;
+        alexa.world.clock.advance(Duration::from_secs(30));
     }
+    assert!(!alexa.world.relay.done().contains(&"mark-1".to_owned()));
     alexa.world.relay.give(event).await;
     alexa.done(1).await;
-    assert_eq!((alexa.told().len(), alexa.world.relay.done()), (3, vec!["mark-1".to_owned()]));
+    assert_eq!(alexa.told().len(), 3);
+}
+
+#[tokio::test]
+async fn a_gateway_that_has_enough_is_left_alone_for_as_long_as_it_says() {
+    let alexa = Alexa::linked().await;
+    alexa.answer_next(StatusCode::TOO_MANY_REQUESTS, json!({"pause": "90"}));
+    alexa.tell(1).await;
+    until(|| alexa.told().len() == 1).await;
+    alexa.waits(10).await;
+    alexa.world.clock.advance(Duration::from_secs(89));
+    alexa.tell(2).await;
+    alexa.waits(11).await;
+    alexa.world.clock.advance(Duration::from_secs(1));
+    alexa.tell_and_wait(3).await;
+    assert_eq!(
+        (alexa.told().len(), alexa.world.relay.done()),
+        (2, ["mark-10", "mark-11", "mark-3"].map(str::to_owned).to_vec())
+    );
+}
+
+#[tokio::test]
+async fn an_account_is_told_so_much_in_a_minute_and_the_rest_later() {
+    let alexa = Alexa::linked().await;
+    for id in 0..60 {
+        alexa.set_volume(id);
+        alexa.tell_and_wait(id).await;
+    }
+    alexa.set_volume(99);
+    alexa.tell(60).await;
+    alexa.waits(61).await;
+    assert_eq!(alexa.told().len(), 60);
+    alexa.world.clock.advance(Duration::from_secs(60));
+    alexa.tell_and_wait(62).await;
+    assert_eq!(alexa.told().len(), 61);
 }
 
 #[tokio::test]
 async fn a_token_that_ends_or_is_refused_is_renewed_once() {
     let alexa = Alexa::linked().await;
-    alexa.world.clock.advance(std::time::Duration::from_secs(3541));
+    alexa.world.clock.advance(Duration::from_secs(3541));
     alexa.tell_and_wait(1).await;
     assert_eq!(alexa.told()[0].0, "Bearer Atza|2", "the first one ends within the minute");
     let form = alexa.amazon.forms.lock().unwrap()[1].clone();
@@ -210,8 +270,8 @@ async fn a_token_that_ends_or_is_refused_is_renewed_once() {
     alexa.tell_and_wait(2).await;
     assert_eq!(alexa.told().last().unwrap().0, "Bearer Atza|3");
 
-    // As from the gateway of another region.
-    for _ in 0..2 {
+    // The first one, a fresh one, and as a customer of the other regions.
+    for _ in 0..4 {
         alexa.answer_next(StatusCode::UNAUTHORIZED, refused.clone());
     }
     alexa.set_volume(41);
@@ -227,6 +287,95 @@ async fn a_token_that_ends_or_is_refused_is_renewed_once() {
 }
 
 #[tokio::test]
+async fn the_region_of_an_account_is_found_out_once() {
+    let alexa = Alexa::linked().await;
+    for _ in 0..3 {
+        alexa.answer_next(StatusCode::UNAUTHORIZED, json!({"payload": {"code": "INVALID_ACCESS_TOKEN_EXCEPTION"}}));
+    }
+    alexa.tell_and_wait(1).await;
+    assert_eq!(*alexa.amazon.places.lock().unwrap(), ["eu", "eu", "na", "fe"]);
+    let grants = alexa.world.accounts.grants();
+    let kept: Vec<(&str, bool)> = grants.iter().map(|grant| (&*grant.region, grant.sealed.is_empty())).collect();
+    assert_eq!(kept, [("EU", false), ("EU", false), ("FE", false), ("EU", true)]);
+    let sealed = grants[2].sealed.clone();
+    assert!(unseal(&[9; 32], &accounts::account(), Region::FarEast, &sealed).is_some());
+    alexa.listens(|audience| (audience.grants[0].region, audience.grants[0].sealed) = ("FE".into(), sealed));
+    alexa.set_volume(12);
+    alexa.tell_and_wait(2).await;
+    assert_eq!(alexa.amazon.places.lock().unwrap().last().unwrap(), "fe");
+    assert_eq!((alexa.told().len(), alexa.amazon.forms.lock().unwrap().len()), (5, 2));
+}
+
+#[tokio::test]
+async fn what_has_not_changed_is_not_told_and_how_far_it_has_come_never() {
+    let alexa = Alexa::linked().await;
+    alexa.tell_and_wait(1).await;
+    alexa.home.change_players(|players| {
+        players[0].state.position = Some(77);
+        players[0].state.sleep_timer = Some(9);
+    });
+    alexa.tell_and_wait(2).await;
+    assert_eq!(alexa.told().len(), 1, "a sleep timer that counts down is asked for");
+    alexa.set_volume(31);
+    alexa.tell_and_wait(3).await;
+    let (_, event) = alexa.told().pop().unwrap();
+    schemas::check_change_report(&event);
+    assert!(values(&event["context"]["properties"]).contains(&("rangeValue", &json!(9))));
+    assert!(!event.to_string().contains("position"));
+}
+
+#[tokio::test]
+async fn players_and_favourites_that_come_change_and_go_are_told() {
+    let alexa = Alexa::linked().await;
+    let tell = async |gone: &[PlayerKey], gone_presets: &[PresetKey], id| {
+        alexa.world.relay.give(alexa.home.tell_players(gone, gone_presets, id, NOW)).await;
+        alexa.done(id).await;
+        alexa.told()
+    };
+    let ids = |event: &Value| -> Vec<String> {
+        let endpoints = event["event"]["payload"]["endpoints"].as_array().unwrap();
+        endpoints.iter().map(|endpoint| endpoint["endpointId"].as_str().unwrap().to_owned()).collect()
+    };
+    let jazz = alexa.home.add_preset("Jazz");
+    let told = tell(&[], &[], 1).await;
+    let [(_, all)] = &told[..] else { panic!("one event") };
+    schemas::check_discovery_report(all, "Atza|1");
+    assert_eq!(all["event"]["header"]["name"], "AddOrUpdateReport");
+    let discovered = alexa.world.send(&discover()).await;
+    assert_eq!(all["event"]["payload"]["endpoints"], discovered["event"]["payload"]["endpoints"], "as when Alexa asks");
+    assert_eq!(tell(&[], &[], 2).await.len(), 1, "nothing has changed");
+
+    alexa.home.change_players(|players| players[0].name = "Cookery".into());
+    let told = tell(&[], &[], 3).await;
+    assert_eq!((told.len(), ids(&told[1].1)), (2, vec![endpoint(1, 1)]), "only what has changed");
+    assert_eq!(told[1].1["event"]["payload"]["endpoints"][0]["friendlyName"], "Cookery");
+
+    alexa.home.change_players(|players| players.truncate(1));
+    alexa.home.remove_preset(&jazz);
+    let told = tell(&[player(1, 2)], std::slice::from_ref(&jazz), 4).await;
+    let deleted = &told.last().unwrap().1;
+    schemas::check_discovery_report(deleted, "Atza|1");
+    assert_eq!(deleted["event"]["header"]["name"], "DeleteReport");
+    assert_eq!(ids(deleted), [endpoint(1, 2), scene(1, &jazz)]);
+    let many = told.len();
+    assert_eq!(many, 4, "and the player that is left has no presets any more");
+    assert_eq!(tell(&[player(1, 2), player(1, 1)], &[jazz], 5).await.len(), many, "what is there is not gone");
+}
+
+#[tokio::test]
+async fn what_alexa_could_not_be_told_of_endpoints_comes_again() {
+    let alexa = Alexa::linked().await;
+    alexa.answer_next(StatusCode::SERVICE_UNAVAILABLE, Value::Null);
+    let event = alexa.home.tell_players(&[player(1, 9)], &[], 1, NOW);
+    alexa.world.relay.give(event.clone()).await;
+    until(|| alexa.told().len() == 1).await;
+    alexa.world.relay.give(event).await;
+    alexa.done(1).await;
+    let names: Vec<_> = alexa.told().iter().map(|(_, event)| event["event"]["header"]["name"].clone()).collect();
+    assert_eq!(names, ["AddOrUpdateReport", "AddOrUpdateReport", "DeleteReport"]);
+}
+
+#[tokio::test]
 async fn a_grant_that_amazon_does_not_know_any_more_is_forgotten() {
     let alexa = Alexa::linked().await;
     alexa.answer_next(StatusCode::FORBIDDEN, json!({"payload": {"code": "SKILL_NEVER_ENABLED_EXCEPTION"}}));
@@ -236,7 +385,7 @@ async fn a_grant_that_amazon_does_not_know_any_more_is_forgotten() {
     alexa.world.send(&accept_grant()).await;
     assert!(!forgotten(&alexa));
     *alexa.amazon.refuses.lock().unwrap() = Some(StatusCode::BAD_REQUEST);
-    alexa.world.clock.advance(std::time::Duration::from_secs(7200));
+    alexa.world.clock.advance(Duration::from_secs(7200));
     alexa.tell_and_wait(2).await;
     assert!(forgotten(&alexa), "invalid_grant");
     *alexa.amazon.refuses.lock().unwrap() = Some(StatusCode::SERVICE_UNAVAILABLE);

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
 use macloud_alexa_skill::SkillConfig;
-use macloud_alexa_skill::grant::{EventsConfig, Region, unseal};
+use macloud_alexa_skill::grant::{EventsConfig, Gateways, Region, unseal};
 use macloud_proto::accounts::v1::resolve_access_answer::Status;
 use serde_json::{Value, json};
 
@@ -82,7 +82,7 @@ async fn with_events() -> (World, Arc<FakeLogin>) {
         client_id: "amzn1.application-oa2-client.1".into(),
         client_secret: "a secret".into(),
         region: Region::Europe,
-        gateway: Region::Europe.gateway(),
+        gateways: Gateways::amazon(),
         seal_key: [9; 32],
     };
     (World::with(SkillConfig { events: Some(events), ..SkillConfig::default() }).await, login)

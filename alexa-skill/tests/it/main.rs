@@ -3,6 +3,7 @@
 
 mod borders;
 mod bus;
+mod controls;
 mod discovery;
 mod errors;
 mod events;

@@ -15,7 +15,7 @@ use axum::http::{Request, StatusCode};
 use macloud_alexa_skill::trace::HopTrace;
 use macloud_alexa_skill::{Skill, SkillConfig};
 use macloud_e2ee::keys::SkillSigner;
-use macloud_proto::ids::{InstanceId, PlayerKey};
+use macloud_proto::ids::{InstanceId, PlayerKey, PresetKey};
 use macloud_service_kit::clock::ManualClock;
 use macloud_service_kit::stop::Stop;
 use serde_json::{Value, json};
@@ -124,6 +124,11 @@ pub fn player(home: u8, number: u8) -> PlayerKey {
 
 pub fn endpoint(home: u8, number: u8) -> String {
     format!("{}_{}", instance(home), player(home, number))
+}
+
+/// A favourite of a home as an endpoint.
+pub fn scene(home: u8, preset: &PresetKey) -> String {
+    format!("{}_scene_{preset}", instance(home))
 }
 
 /// A directive to the kitchen of the first home.

@@ -134,6 +134,7 @@ pub fn hops(trace: &HopTrace) -> Vec<Hop> {
         hops.push(hop("open, execute", home, "in the home: opened, carried out by Music Assistant, reply sealed"));
         hops.push(hop("open reply", passage.open, "reply opened by the skill"));
     }
-    hops.push(hop("answer", trace.answer, "our reply → Alexa's words"));
+    let listed = trace.listed.as_ref().map(|report| format!("our reply → Alexa's words: {report}"));
+    hops.push(hop("answer", trace.answer, listed.as_deref().unwrap_or("our reply → Alexa's words")));
     hops
 }

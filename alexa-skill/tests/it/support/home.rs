@@ -8,7 +8,7 @@ use macloud_e2ee::home::Home;
 use macloud_e2ee::keys::{KeySetRoot, PinnedKeySet, SkillSigner};
 use macloud_e2ee::vocabulary::*;
 use macloud_proto::bus::v1::HomeEvent;
-use macloud_proto::ids::{CommandId, InstanceId, PlayerKey};
+use macloud_proto::ids::{CommandId, InstanceId, PlayerKey, PresetKey};
 use macloud_proto::jose::SigningKey;
 use macloud_proto::time::Millis;
 use macloud_service_kit::random;
@@ -27,6 +27,7 @@ pub struct FakeHome {
 struct State {
     home: Home,
     players: Vec<Player>,
+    presets: Vec<Preset>,
     /// What was answered before, as a connector remembers it.
     answered: HashMap<CommandId, Vec<u8>>,
     /// Answered instead of being carried out.
@@ -43,6 +44,7 @@ impl FakeHome {
         let state = State {
             home: sealed_home(&instance, &identity, 0),
             players: vec![some_player(player(number, 1), "Kitchen"), some_player(player(number, 2), "Bathroom")],
+            presets: Vec::new(),
             answered: HashMap::new(),
             refusals: VecDeque::new(),
             replies: VecDeque::new(),
@@ -87,13 +89,27 @@ impl FakeHome {
     /// What the home tells of a player as it is now, under this id, as the relay hands it over.
     pub fn tell(&self, number: u8, id: u8, unix_seconds: u64) -> HomeEvent {
         let Player { key: player, can, state: is, .. } = self.player(number);
+        let key = self.state.lock().unwrap().home.event_key(&player);
+        self.event(&News::Player { key: player, can, state: is }, key, id, unix_seconds)
+    }
+
+    /// What the home tells of which players and favourites it has now, and which it had.
+    pub fn tell_players(&self, gone: &[PlayerKey], gone_presets: &[PresetKey], id: u8, unix_seconds: u64) -> HomeEvent {
+        let (players, presets, key) = {
+            let state = self.state.lock().unwrap();
+            (state.players.clone(), state.presets.clone(), state.home.event_key_of_players())
+        };
+        let news = News::Players { players, presets, gone: gone.to_vec(), gone_presets: gone_presets.to_vec() };
+        self.event(&news, key, id, unix_seconds)
+    }
+
+    fn event(&self, news: &News, key: [u8; 16], id: u8, unix_seconds: u64) -> HomeEvent {
         let mut state = self.state.lock().unwrap();
         state.now += 1;
         let moment = Moment { now: Millis(state.now), unix_millis: unix_seconds * 1000 + state.now };
-        let (event_id, key) = ([id; 16], state.home.event_key(&player));
+        let event_id = [id; 16];
         let label = EventLabel { event_id: &event_id, key: &key };
-        let news = News::Player { key: player, can, state: is };
-        let sealed = state.home.seal_event(&label, &news, moment, &mut |out: &mut [u8]| random::fill(out)).unwrap();
+        let sealed = state.home.seal_event(&label, news, moment, &mut |out: &mut [u8]| random::fill(out)).unwrap();
         HomeEvent {
             mark: format!("mark-{id}"),
             instance_id: self.instance.to_string(),
@@ -127,6 +143,18 @@ impl FakeHome {
 
     pub fn change_players(&self, change: impl FnOnce(&mut Vec<Player>)) {
         change(&mut self.state.lock().unwrap().players);
+    }
+
+    /// The home has a favourite playlist of this name.
+    pub fn add_preset(&self, name: &str) -> PresetKey {
+        let key = some_preset(name);
+        let preset = Preset { key: key.clone(), name: name.into(), kind: MediaKind::Playlist };
+        self.state.lock().unwrap().presets.push(preset);
+        key
+    }
+
+    pub fn remove_preset(&self, key: &PresetKey) {
+        self.state.lock().unwrap().presets.retain(|preset| preset.key != *key);
     }
 
     pub fn player(&self, number: u8) -> Player {
@@ -164,7 +192,17 @@ pub fn some_player(key: PlayerKey, name: &str) -> Player {
         kind: PlayerKind::Speaker,
         manufacturer: Some("Sonos".into()),
         model: Some("One".into()),
-        can: Capabilities { power: true, volume: true, mute: true, order: true, ..Capabilities::default() },
+        can: Capabilities {
+            power: true,
+            volume: true,
+            mute: true,
+            order: true,
+            seek: true,
+            autoplay: true,
+            group: false,
+            sleep: true,
+            steps: false,
+        },
         state: PlayerState {
             available: true,
             powered: true,
@@ -173,9 +211,14 @@ pub fn some_player(key: PlayerKey, name: &str) -> Player {
             playback: Playback::Stopped,
             shuffle: Some(false),
             repeat: Some(Repeat::Off),
+            autoplay: Some(false),
             ..PlayerState::default()
         },
     }
+}
+
+pub fn some_preset(name: &str) -> PresetKey {
+    PresetKey::derive("server", "playlist", name)
 }
 
 impl State {
@@ -187,7 +230,7 @@ impl State {
             return reply;
         }
         let Command::OnPlayer { target, action, .. } = command else {
-            return Reply::Players { players: self.players.clone(), presets: Vec::new(), locale: None };
+            return Reply::Players { players: self.players.clone(), presets: self.presets.clone(), locale: None };
         };
         let found = self.players.iter().position(|player| match target {
             Target::Key(key) => player.key == *key,
@@ -201,6 +244,11 @@ impl State {
                 _ => Refusal::UnknownPlayer,
             });
         };
+        if let Action::PlayPreset(key) = action
+            && !self.presets.iter().any(|preset| preset.key == *key)
+        {
+            return Reply::Refused(Refusal::UnknownPreset);
+        }
         let player = &mut self.players[at];
         let found = act(&mut player.state, action);
         Reply::Done { player: player.clone(), found, learned: false, other: None }
@@ -219,6 +267,14 @@ fn act(state: &mut PlayerState, action: &Action) -> Option<Item> {
         Action::SetMute(mute) => state.muted = Some(*mute),
         Action::SetShuffle(on) => state.shuffle = Some(*on),
         Action::SetRepeat(repeat) => state.repeat = Some(*repeat),
+        Action::SeekTo(seconds) => state.position = Some(*seconds),
+        Action::SeekBy(by) => state.position = Some(state.position.unwrap_or(0).saturating_add_signed(*by)),
+        Action::SetAutoplay(on) => state.autoplay = Some(*on),
+        Action::SetSleepTimer(minutes) => state.sleep_timer = *minutes,
+        Action::PlayPreset(preset) => {
+            state.playback = Playback::Playing;
+            state.preset = Some(preset.clone());
+        }
         Action::Transport(Transport::Pause) => state.playback = Playback::Paused,
         Action::Transport(Transport::Stop) => state.playback = Playback::Stopped,
         Action::Transport(_) => state.playback = Playback::Playing,
