@@ -93,7 +93,9 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
             }
         }
     }
-    drop(subjects);
+    for (_, subject) in subjects {
+        subject.end().await;
+    }
     let ratios = rounds.ratios(args.rounds);
     let missed: Vec<String> =
         ratios.iter().filter(|ratio| ratio.holds == Some(false)).map(|ratio| ratio.name.clone()).collect();

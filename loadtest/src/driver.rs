@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::generator::{Closed, Open, closed_loop, open_loop};
 use crate::sample::{Cost, Outcome, Sample};
@@ -122,8 +124,7 @@ fn cost(server: Server) -> Cost {
 
 /// A driver in another process.
 pub struct Remote {
-    // Killed when this is dropped.
-    _child: Child,
+    child: Child,
     orders: ChildStdin,
     reports: Lines<BufReader<ChildStdout>>,
 }
@@ -134,12 +135,22 @@ impl Remote {
     /// # Errors
     /// When it cannot be started.
     pub fn start(mut command: Command) -> anyhow::Result<Self> {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child =
             command.spawn().with_context(|| format!("cannot start {:?}", command.as_std().get_program()))?;
         let orders = child.stdin.take().context("it has no standard input")?;
         let reports = BufReader::new(child.stdout.take().context("it has no standard output")?).lines();
-        Ok(Self { _child: child, orders, reports })
+        Ok(Self { child, orders, reports })
+    }
+
+    /// Let it end: with its orders, which end when this is dropped, too. Its servers end with it, as they would not if it were killed.
+    pub async fn end(self) {
+        let Self { mut child, orders, .. } = self;
+        drop(orders);
+        if timeout(END_LIMIT, child.wait()).await.is_err() {
+            // An error means that it has ended just now.
+            let _ = child.start_kill();
+        }
     }
 
     /// Connect so many homes.
@@ -197,6 +208,9 @@ impl Remote {
         }
     }
 }
+
+/// A driver that takes longer to stop its servers is stopped itself.
+const END_LIMIT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
