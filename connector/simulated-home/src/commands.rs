@@ -9,7 +9,7 @@ use crate::player::PlayerConfig;
 use crate::queue::{self, Repeat};
 use crate::search;
 use crate::wire::{Answer, Failure, code};
-use crate::world::{PlayMedia, Signal, Transport, World};
+use crate::world::{AUTOPLAY, PlayMedia, Signal, Transport, World};
 
 type Outcome = Result<Answer, Failure>;
 
@@ -33,6 +33,7 @@ fn players(world: &mut World, user: &User, command: &str, args: &Args<'_>) -> Op
         "get" => one_player(world, user, args),
         "get_by_name" => args.string("name").map(|name| player_by_name(world, user, &name)),
         "create_group_player" => create_group(world, user, args),
+        "add_currently_playing_to_favorites" => save_playing(world, user, args),
         _ => return None,
     })
 }
@@ -68,6 +69,19 @@ fn player_by_name(world: &World, user: &User, name: &str) -> Answer {
     found.map_or_else(Answer::null, |index| Answer::Value(world.render_player(index)))
 }
 
+/// What a radio station plays is not known by name here, so it cannot be saved.
+fn save_playing(world: &mut World, user: &User, args: &Args<'_>) -> Outcome {
+    let id = args.string("player_id")?;
+    permit(world, user, &id)?;
+    let index = queue_index(world, &id).ok_or_else(|| Failure::unavailable("Player", &id))?;
+    let leader = world.leader(index)?;
+    let playing = world.players[leader].queue.current_item().map(|item| item.media);
+    let Some(item) = playing.filter(|item| item.kind != Kind::Radio) else {
+        return Err(Failure::player_command("No current item to add to favorites"));
+    };
+    favorite(world, Some(world.catalog.uri(item)), true)
+}
+
 fn create_group(world: &mut World, user: &User, args: &Args<'_>) -> Outcome {
     user.must_be_admin()?;
     let name = args.string("name")?;
@@ -86,6 +100,14 @@ fn permit(world: &World, user: &User, id: &str) -> Result<(), Failure> {
 }
 
 fn player_command(world: &mut World, user: &User, command: &str, args: &Args<'_>) -> Option<Outcome> {
+    if command == "ungroup_many" {
+        let ids = args.strings("player_ids").unwrap_or_default();
+        let parted = ids.iter().try_for_each(|id| {
+            permit(world, user, id)?;
+            steer(world, id, "ungroup", args).unwrap_or(Ok(()))
+        });
+        return Some(parted.map(|()| Answer::null()).map_err(Failure::into_player_command));
+    }
     let target = if matches!(command, "set_members" | "group_many") { "target_player" } else { "player_id" };
     let outcome = match args.string(target) {
         Ok(id) => match permit(world, user, &id) {
@@ -174,6 +196,7 @@ fn queues(world: &mut World, user: &User, command: &str, args: &Args<'_>) -> Opt
         | "repeat"
         | "clear"
         | "dont_stop_the_music"
+        | "autoplay"
         | "delete_item" => {
             let outcome = args.string("queue_id").and_then(|id| {
                 permit(world, user, &id)?;
@@ -235,14 +258,24 @@ fn queue_command(world: &mut World, id: &str, command: &str, args: &Args<'_>) ->
             world.players[index].queue.repeat = Repeat::parse(&args.string("repeat_mode")?);
             world.tell_queue(index);
         }
-        "dont_stop_the_music" => {
-            world.players[index].queue.keeps_going = args.boolean("dont_stop_the_music_enabled")?;
-            world.tell_queue(index);
-        }
+        "dont_stop_the_music" => return keep_going(world, index, args.boolean("dont_stop_the_music_enabled")?),
+        "autoplay" if world.schema >= AUTOPLAY => return keep_going(world, index, args.boolean("autoplay_enabled")?),
+        "autoplay" => return Err(Failure::invalid_command("Invalid command: player_queues/autoplay")),
         "clear" => world.clear_queue(index),
         "delete_item" => world.delete_item(index, &args.string("item_id_or_index")?),
         _ => return queue_transport(world, id, index, command, args),
     }
+    Ok(())
+}
+
+/// Older servers refuse where nobody can be asked for similar music.
+fn keep_going(world: &mut World, index: usize, on: bool) -> Result<(), Failure> {
+    if on && !world.quirks.similar_tracks && world.schema < AUTOPLAY {
+        let details = "Don't stop the music is not supported by any of the available music providers";
+        return Err(Failure::new(code::UNSUPPORTED, details));
+    }
+    world.players[index].queue.keeps_going = on;
+    world.tell_queue(index);
     Ok(())
 }
 
@@ -378,7 +411,9 @@ fn item_by_uri(world: &World, uri: &str) -> Outcome {
 
 fn recently_played(world: &World, args: &Args<'_>) -> Answer {
     let (limit, _) = args.page(10);
-    Answer::Value(world.recent.iter().take(limit).map(|item| world.catalog.mapping(*item)).collect())
+    let kinds = args.strings("media_types");
+    let wanted = |item: &&Item| kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| kind == item.kind.name()));
+    Answer::Value(world.recent.iter().filter(wanted).take(limit).map(|item| world.catalog.mapping(*item)).collect())
 }
 
 fn favorite(world: &mut World, uri: Option<String>, yes: bool) -> Outcome {

@@ -171,7 +171,7 @@ impl Home {
             }
             "auth/users" => self.accounts().list_users(user),
             "auth/user/create" => self.accounts().create_user(user, args, now),
-            "providers" => Ok(providers()),
+            "providers" => Ok(providers(lock(&self.world).quirks.similar_tracks)),
             _ => return None,
         })
     }
@@ -307,11 +307,14 @@ pub(crate) fn normal_close() -> Message {
     Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() }))
 }
 
-fn providers() -> Value {
+/// One of them finds similar tracks, if anybody does.
+fn providers(similar_tracks: bool) -> Value {
+    let features = if similar_tracks { json!(["search", "similar_tracks"]) } else { json!([]) };
     let provider = |kind: &str, domain: &str, name: &str, instance: &str, streaming: Value| {
         json!({
             "type": kind, "domain": domain, "name": name, "default_name": name, "instance_name_postfix": null,
-            "instance_id": instance, "lookup_key": instance, "supported_features": [], "available": true,
+            "instance_id": instance, "lookup_key": instance,
+            "supported_features": if domain == "filesystem_local" { features.clone() } else { json!([]) }, "available": true,
             "is_streaming_provider": streaming,
         })
     };

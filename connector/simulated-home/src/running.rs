@@ -115,7 +115,8 @@ fn furnish(config: HomeConfig, address: SocketAddr) -> (Home, String) {
         (true, false) => config.library.players.clone(),
         (true, true) => PlayerConfig::defaults(),
     };
-    let world = World::new(&config.library, &players, config.timing, config.quirks, now);
+    let mut world = World::new(&config.library, &players, config.timing, config.quirks, now);
+    world.schema = config.schema_version;
     let made_up = || format!("{:016x}{:016x}", unique("server"), unique("server"));
     let identity = Identity {
         server_id: config.server_id.unwrap_or_else(made_up),

@@ -25,6 +25,12 @@ use crate::search::SearchCache;
 use crate::timing::Timing;
 use crate::wire::Failure;
 
+/// From this schema on, "don't stop the music" is called "autoplay".
+pub(crate) const AUTOPLAY: u32 = 32;
+
+/// From this schema on, music like something is a playlist of its own.
+pub(crate) const RADIO_PLAYLISTS: u32 = 34;
+
 /// How far the server is in starting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -130,6 +136,8 @@ pub(crate) struct World {
     pub(crate) phase: Phase,
     pub(crate) timing: Timing,
     pub(crate) quirks: Quirks,
+    /// The API schema: newer servers have other names for some things.
+    pub(crate) schema: u32,
     pub(crate) dice: Dice,
     pub(crate) now: f64,
     next_number: usize,
@@ -147,6 +155,7 @@ impl World {
             phase: Phase::Running,
             timing,
             quirks,
+            schema: 29,
             dice: Dice::seeded(42),
             now,
             next_number: 1,
@@ -239,7 +248,7 @@ impl World {
         player::render(player, &around, &self.catalog, self.now)
     }
 
-    fn can_group_with(&self, player: &Player) -> Vec<String> {
+    pub(crate) fn can_group_with(&self, player: &Player) -> Vec<String> {
         if !player.works() || !player.is_speaker() || player.synced_to.is_some() {
             return Vec::new();
         }
@@ -249,7 +258,14 @@ impl World {
 
     pub(crate) fn render_queue(&self, index: usize) -> Value {
         let player = &self.players[index];
-        queue::render(player, player.synced_to.is_none(), &self.catalog, self.now)
+        let mut queue = queue::render(player, player.synced_to.is_none(), &self.catalog, self.now);
+        if self.schema >= AUTOPLAY
+            && let Some(queue) = queue.as_object_mut()
+            && let Some(on) = queue.remove("dont_stop_the_music_enabled")
+        {
+            queue.insert("autoplay_enabled".to_owned(), on);
+        }
+        queue
     }
 
     /// Renders an event; `None` if what it was about is gone.

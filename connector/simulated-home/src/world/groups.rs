@@ -56,6 +56,10 @@ impl World {
             return Ok(());
         }
         let leader = self.leader(leader)?;
+        if !self.can_group_with(&self.players[leader]).contains(&self.players[child].id) {
+            // Not a word of it but in the server's log.
+            return Ok(());
+        }
         if child == leader || self.players[child].synced_to.as_ref() == Some(&self.players[leader].id) {
             return Ok(());
         }

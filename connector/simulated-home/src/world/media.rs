@@ -1,6 +1,6 @@
 //! Putting music into queues.
 
-use super::{Signal, World};
+use super::{RADIO_PLAYLISTS, Signal, World};
 use crate::catalog::{Item, Kind};
 use crate::player::Playback;
 use crate::wire::{Failure, code};
@@ -24,7 +24,11 @@ impl World {
     /// answered with success, and nothing is heard.
     pub(crate) fn play_media(&mut self, index: usize, wanted: &PlayMedia) -> Result<(), Failure> {
         self.occupy(index, self.timing.play_media_reply);
-        let found: Vec<Item> = wanted.uris.iter().filter_map(|uri| self.catalog.by_uri(uri)).collect();
+        let seed = |uri: &String| uri.strip_prefix("radio_playlist://playlist/").map(str::to_owned);
+        let seeds: Vec<String> =
+            if self.schema >= RADIO_PLAYLISTS { wanted.uris.iter().filter_map(seed).collect() } else { Vec::new() };
+        let (uris, radio_mode) = if seeds.is_empty() { (&wanted.uris, wanted.radio_mode) } else { (&seeds, true) };
+        let found: Vec<Item> = uris.iter().filter_map(|uri| self.catalog.by_uri(uri)).collect();
         let option = match wanted.option.as_deref() {
             Some(option) => option,
             None if found.first().is_some_and(|item| item.kind != Kind::Track) => "replace",
@@ -34,13 +38,16 @@ impl World {
         if option == "replace" {
             self.clear_queue(index);
         }
-        let media = self.media_of(&found, wanted.radio_mode)?;
+        let media = self.media_of(&found, radio_mode)?;
         if media.is_empty() {
             return Err(Failure::new(code::MEDIA_NOT_FOUND, "No playable items found"));
         }
         let start = wanted.start_item.as_deref().and_then(|start| self.start_at(&media, start)).unwrap_or(0);
         if let [Item { kind: Kind::Album | Kind::Playlist | Kind::Artist, .. }] = found[..] {
             self.players[index].queue.active_playlist = self.catalog.name(found[0]).to_owned();
+        }
+        for playlist in found.iter().filter(|item| item.kind == Kind::Playlist) {
+            self.remember(*playlist);
         }
         self.put(index, option, &media, start);
         if option == "replace" && was_playing {
@@ -154,6 +161,10 @@ impl World {
     pub(crate) fn transfer(&mut self, source: usize, target: usize, auto_play: Option<bool>) {
         let now = self.now;
         let playback = self.players[source].intended;
+        if let Some(leader) = self.players[target].synced_to.as_deref().and_then(|leader| self.index(leader)) {
+            // Whoever follows another leaves it first: the whole group is dissolved.
+            self.ungroup(leader);
+        }
         let mut queue = self.players[source].queue.clone();
         queue.fix_position(self.players[source].playback, now);
         let (at, position) = (queue.current, queue.position(Playback::Idle, now));

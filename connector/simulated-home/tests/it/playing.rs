@@ -316,3 +316,43 @@ async fn while_the_next_track_loads_there_is_nothing_to_seek_in() {
     client.result("players/cmd/seek", seek).await;
     assert!(home.state().player(KITCHEN).unwrap().elapsed_s >= 60.0);
 }
+
+#[tokio::test]
+async fn going_on_with_similar_music_needs_somebody_to_ask_on_older_servers() {
+    let (_home, mut client) = kitchen_plays_kind_of_blue(fast()).await;
+    let on = json!({"queue_id": KITCHEN, "dont_stop_the_music_enabled": true});
+    assert_eq!(client.failure("player_queues/dont_stop_the_music", on.clone()).await.0, 9);
+    let newer = json!({"queue_id": KITCHEN, "autoplay_enabled": true});
+    assert_eq!(client.failure("player_queues/autoplay", newer.clone()).await.0, 12);
+    let home = start(HomeConfig { schema_version: 34, ..fast() }).await;
+    let mut client = Client::signed_in(&home).await;
+    client.result("player_queues/autoplay", newer).await;
+    let queue = client.result("player_queues/get", json!({"queue_id": KITCHEN})).await;
+    assert_eq!(queue["autoplay_enabled"], true);
+    assert!(queue.get("dont_stop_the_music_enabled").is_none());
+    client.result("player_queues/dont_stop_the_music", on).await;
+}
+
+#[tokio::test]
+async fn what_plays_can_be_saved_but_not_what_a_station_plays() {
+    let (_home, mut client) = kitchen_plays_kind_of_blue(fast()).await;
+    let player = json!({"player_id": KITCHEN});
+    client.result("players/add_currently_playing_to_favorites", player.clone()).await;
+    let liked = json!({"favorite": true, "search": "so what"});
+    assert_eq!(client.result("music/tracks/library_items", liked).await.as_array().unwrap().len(), 1);
+    let station = json!({"queue_id": KITCHEN, "media": "library://radio/1", "option": "replace"});
+    client.result("player_queues/play_media", station).await;
+    assert_eq!(client.failure("players/add_currently_playing_to_favorites", player).await.0, 11);
+}
+
+#[tokio::test]
+async fn several_players_leave_a_group_at_once() {
+    let (home, mut client) = kitchen_plays_kind_of_blue(fast()).await;
+    for player in [BEDROOM, LIVING_ROOM] {
+        client.result("players/cmd/group", json!({"player_id": player, "target_player": KITCHEN})).await;
+    }
+    assert_eq!(home.state().player(KITCHEN).unwrap().group_members.len(), 3);
+    client.result("players/cmd/ungroup_many", json!({"player_ids": [BEDROOM, LIVING_ROOM]})).await;
+    let kitchen = home.state().player(KITCHEN).unwrap().clone();
+    assert_eq!((kitchen.group_members.len(), kitchen.state), (0, Playback::Playing));
+}
