@@ -27,6 +27,7 @@ use crate::connector::{Connector, ConnectorOptions, OpenError, USUAL_MA_URL, is_
 use crate::discovery::{self, Found};
 use crate::doctor::{self, judge_ma};
 use crate::home_assistant::{self, BindError, BindOptions, Link};
+use crate::memory::Timer;
 use crate::music_assistant::token::Token;
 use crate::music_assistant::{MusicAssistant, Settings, Timing, TokenSource};
 use crate::network::Dialer;
@@ -410,6 +411,10 @@ fn status_verb(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
                 value[gone] = serde_json::Value::Null;
             }
         }
+        let now = clock::system().unix_seconds();
+        let timers = state.timers()?;
+        let timer = |timer: &Timer| json!({ "name": timer.name, "minutes_left": timer.minutes_left(now) });
+        value["sleep_timers"] = timers.iter().map(timer).collect();
         value["stopped"] = state.is_stopped().into();
         value["paired"] = state.is_paired().into();
         line(&value);
@@ -439,6 +444,10 @@ fn status_text(state: &StateDir, status: Option<&Status>) -> anyhow::Result<Stri
             text.push_str(&format!("Cloud:           {}\n", status.relay.explanation()));
             if let Some(trouble) = &status.key_trouble {
                 text.push_str(&format!("Keys:            {trouble}\n"));
+            }
+            let now = clock::system().unix_seconds();
+            for timer in state.timers()? {
+                text.push_str(&format!("Sleep timer:     {} stops in {} min\n", timer.name, timer.minutes_left(now)));
             }
             let ma = &status.music_assistant;
             let when = if ma.players_current { "" } else { ", as last seen" };

@@ -20,6 +20,7 @@ use crate::execute::Executor;
 use crate::link::commands::Commands;
 use crate::link::events::Outbox;
 use crate::link::{Admission, KeySetTaker, Link};
+use crate::memory::Memory;
 use crate::music_assistant::token::Token;
 use crate::music_assistant::{Condition, MusicAssistant, Settings, Timing, TokenSource};
 use crate::network::Dialer;
@@ -82,6 +83,7 @@ pub struct Connector {
     ma: MusicAssistant,
     given_ma_url: Option<Url>,
     house: HouseRules,
+    memory: Memory,
     link: Arc<Link>,
     commands: Arc<Commands>,
     outbox: Arc<Outbox>,
@@ -121,7 +123,8 @@ impl Connector {
         let instance = pairing.instance_id.clone();
         let home = Home::new(instance.clone(), Arc::clone(&identity), skill_keys, now, &mut random::fill);
         let house = HouseRules::new(state.rules()?, Arc::clone(&options.clock), Zone::of_this_machine());
-        let executor = Executor::new(ma.clone(), house.clone());
+        let memory = Memory::open(state.clone());
+        let executor = Executor::with_memory(ma.clone(), house.clone(), memory.clone());
         let commands = Arc::new(Commands::new(home, executor, Arc::clone(&options.clock), events.clone()));
         let cloud = Cloud::new(pairing.cloud.clone(), options.dialer.clone(), Arc::clone(&options.clock))?;
         let take_key_set = key_set_taker(state.clone(), Arc::clone(&commands));
@@ -152,6 +155,7 @@ impl Connector {
             ma,
             given_ma_url,
             house,
+            memory,
             link,
             commands,
             outbox,
@@ -192,6 +196,7 @@ impl Connector {
             },
             self.report(quiet.child()),
             teller.run(stop.child()),
+            async { self.commands.keep_timers(&quiet.child()).await },
         );
     }
 
@@ -248,6 +253,7 @@ impl Connector {
                         rules = stamp;
                         self.take_new_rules();
                     }
+                    self.memory.take_changes();
                 }
             }
         }
@@ -327,8 +333,9 @@ impl Connector {
         if before.is_none_or(|before| before.relay != now.relay) {
             match &now.relay {
                 LinkState::Connecting => {}
-                LinkState::Online { node, epoch, paused } => {
-                    self.events.tell(&Event::Online { node: node.clone(), epoch: *epoch, paused: *paused });
+                LinkState::Online { node, epoch, paused, contested } => {
+                    let (node, epoch, paused, contested) = (node.clone(), *epoch, *paused, *contested);
+                    self.events.tell(&Event::Online { node, epoch, paused, contested });
                 }
                 LinkState::Waiting { explanation, retry_in_seconds }
                 | LinkState::Replaced { explanation, retry_in_seconds }

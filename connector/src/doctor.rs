@@ -13,7 +13,7 @@ use crate::link::Admission;
 use crate::music_assistant::{Condition, MusicAssistant};
 use crate::rules::Rules;
 use crate::state::{Pairing, StateDir, command};
-use crate::status::{MusicAssistantState, Status, key_trouble};
+use crate::status::{LinkState, MusicAssistantState, Status, key_trouble};
 
 /// For Music Assistant to be reached, or to say why not.
 const MA_LIMIT: Duration = Duration::from_secs(12);
@@ -281,6 +281,13 @@ async fn running_link(state: &StateDir) -> Check {
     let deadline = Instant::now() + LINK_LIMIT;
     loop {
         let check = match state.status::<Status>() {
+            Ok(Some(status)) if matches!(status.relay, LinkState::Online { contested: true, .. }) => {
+                return Check::bad(
+                    NAME,
+                    "The running connector is connected, and not alone.",
+                    status.relay.explanation(),
+                );
+            }
             Ok(Some(status)) if status.relay.is_online() => {
                 return Check::good(NAME, "The running connector is connected.");
             }

@@ -11,30 +11,40 @@ pub mod volume;
 pub mod words;
 
 mod asked;
+mod choose;
 mod find;
+mod like_this;
 mod paused;
+mod presets;
 mod quiet;
+mod seek;
+mod sleep;
+mod together;
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use macloud_e2ee::vocabulary::{
-    self, Action, Command, MAX_PLAYERS, MediaQuery, Percent, Placement, Playback, PlayerState, Refusal, Repeat, Reply,
-    Target, Transport,
+    self, Action, Command, DeviceKey, Item, MAX_PLAYERS, MediaQuery, Percent, Placement, Playback, PlayerState,
+    Refusal, Repeat, Reply, Target, Transport,
 };
 
+use crate::memory::Memory;
 use crate::music_assistant::directory::Directory;
 use crate::music_assistant::message::ErrorCode;
-use crate::music_assistant::model::{Activity, Player};
+use crate::music_assistant::model::{Activity, Autoplay, Player, PlayerType};
 use crate::music_assistant::{CONTROL_LIMIT, CallError, Condition, MusicAssistant, PLAY_LIMIT};
 use crate::rules::HouseRules;
 use asked::Asked;
-use names::Match;
+use choose::Unnamed;
 use paused::Paused;
+use presets::{Presets, Started};
 use quiet::Quiet;
+use seek::Place;
 use volume::{Change, Volumes};
 
 /// Music Assistant confirms a change by an event a quarter of a second later. To skip is answered with what plays
@@ -49,6 +59,9 @@ const SEARCHES: usize = 4;
 
 /// Everything else at once. A home speaks to a few speakers at a time.
 const CONTROLS: usize = 32;
+
+/// To take music to another player. If that one plays along with others, Music Assistant waits 3 s for their parting.
+const MOVE_LIMIT: Duration = Duration::from_secs(7);
 
 /// To stop a player before something else is played on it.
 const STOP_LIMIT: Duration = Duration::from_millis(800);
@@ -66,22 +79,34 @@ pub struct Executor {
     quiet: Quiet,
     asked: Asked,
     paused: Paused,
+    presets: Presets,
+    started: Started,
     house: HouseRules,
+    memory: Memory,
     searches: Semaphore,
     controls: Semaphore,
 }
 
 impl Executor {
-    /// On this Music Assistant, within these rules.
+    /// On this Music Assistant, within these rules. What it learns ends with it.
     #[must_use]
     pub fn new(ma: MusicAssistant, house: HouseRules) -> Self {
+        Self::with_memory(ma, house, Memory::default())
+    }
+
+    /// Likewise, and what it learns goes into `memory`.
+    #[must_use]
+    pub fn with_memory(ma: MusicAssistant, house: HouseRules, memory: Memory) -> Self {
         Self {
             ma,
             house,
+            memory,
             volumes: Volumes::default(),
             quiet: Quiet::default(),
             asked: Asked::default(),
             paused: Paused::default(),
+            presets: Presets::default(),
+            started: Started::default(),
             searches: Semaphore::new(SEARCHES),
             controls: Semaphore::new(CONTROLS),
         }
@@ -94,13 +119,16 @@ impl Executor {
             return Reply::Refused(Refusal::Late);
         }
         let outcome = match command {
-            Command::ListPlayers => self.list_players(),
-            Command::OnPlayer { target, action, device: _ } => self.on_player(&target, action, remaining).await,
+            Command::ListPlayers => self.list_players(remaining).await,
+            Command::OnPlayer { target, action, device } => {
+                self.on_player(&target, action, device.as_ref(), remaining).await
+            }
         };
         outcome.unwrap_or_else(Reply::Refused)
     }
 
-    fn list_players(&self) -> Result<Reply, Refusal> {
+    async fn list_players(&self, remaining: Duration) -> Result<Reply, Refusal> {
+        let presets = self.presets(remaining / 4).await.unwrap_or_default();
         let ready = self.ready();
         let players = self.exposed_players();
         // "No players" would make an assistant forget them all. Say so only when it is certain.
@@ -110,7 +138,7 @@ impl Executor {
                 return Err(Refusal::MusicAssistantStarting);
             }
         }
-        Ok(Reply::Players { players, presets: Vec::new(), locale: None })
+        Ok(Reply::Players { players, presets, locale: None })
     }
 
     /// All players that the cloud may know of, as they are now.
@@ -122,30 +150,68 @@ impl Executor {
         exposed.filter_map(|player| self.report(&directory, player, connected)).take(MAX_PLAYERS).collect()
     }
 
-    async fn on_player(&self, target: &Target, action: Action, remaining: Duration) -> Result<Reply, Refusal> {
+    async fn on_player(
+        &self,
+        target: &Target,
+        action: Action,
+        device: Option<&DeviceKey>,
+        remaining: Duration,
+    ) -> Result<Reply, Refusal> {
         self.ready()?;
-        let player = self.choose(target)?;
-        if action == Action::Read {
-            return self.read(&player.id, remaining).await;
+        let other = match &action {
+            Action::MoveTo(other) | Action::JoinTo(other) => Some(self.choose_other(other, device)?),
+            _ => None,
+        };
+        let player = match (&action, &other) {
+            (Action::ForgetHere, _) => return self.forget_here(target, device),
+            (Action::MoveTo(_), Some(other)) => self.choose(target, device, Unnamed::Music(&other.id))?,
+            // Which one it is to be is what is said now.
+            (Action::UseHere, _) => self.choose(target, None, Unnamed::Usual)?,
+            _ => self.choose(target, device, Unnamed::Usual)?,
+        };
+        match action {
+            Action::Read => return self.read(&player.id, remaining).await,
+            Action::UseHere => return self.use_here(&player, device),
+            _ => {}
         }
         self.reachable(&player)?;
-        if self.house.is_quiet_time() && self.would_be_heard(&player, &action) {
+        if let Some(other) = &other {
+            self.reachable(other)?;
+        }
+        if self.house.is_quiet_time() && self.would_be_heard(&player, &action, other.as_ref()) {
             return Err(Refusal::QuietHours);
         }
-        let lane = if matches!(action, Action::Play { .. }) { &self.searches } else { &self.controls };
+        let (lane, most) = match &action {
+            Action::Play { .. } | Action::PlayPreset(_) | Action::PlaySimilar | Action::SaveCurrent => {
+                (&self.searches, PLAY_LIMIT)
+            }
+            Action::MoveTo(_) => (&self.searches, MOVE_LIMIT),
+            _ => (&self.controls, CONTROL_LIMIT),
+        };
         let _permit = lane.try_acquire().map_err(|_| Refusal::Busy)?;
-        let limit = remaining.min(if matches!(action, Action::Play { .. }) { PLAY_LIMIT } else { CONTROL_LIMIT });
+        let reply = self.act(&player, &action, other.as_ref(), remaining.min(most)).await?;
+        Ok(self.learn(reply, target, &action, device, &player))
+    }
+
+    async fn act(
+        &self,
+        player: &Player,
+        action: &Action,
+        other: Option<&Player>,
+        limit: Duration,
+    ) -> Result<Reply, Refusal> {
         match action {
-            Action::Read => self.read(&player.id, limit).await,
-            Action::SetPower(on) => self.set_power(&player, on, limit).await,
-            Action::SetVolume(level) => self.set_volume(&player, Change::To(level.value()), limit).await,
-            Action::AdjustVolume(step) => self.set_volume(&player, Change::By(step), limit).await,
-            Action::SetMute(muted) => self.set_mute(&player, muted, limit).await,
-            Action::Transport(transport) => self.transport(&player, transport, limit).await,
-            Action::Play { media, placement } => self.play(&player, &media, placement, limit).await,
+            // Seen to before there is a lane to take.
+            Action::Read | Action::UseHere | Action::ForgetHere => self.done(&player.id, |_| {}),
+            Action::SetPower(on) => self.set_power(player, *on, limit).await,
+            Action::SetVolume(level) => self.set_volume(player, Change::To(level.value()), limit).await,
+            Action::AdjustVolume(step) => self.set_volume(player, Change::By(*step), limit).await,
+            Action::SetMute(muted) => self.set_mute(player, *muted, limit).await,
+            Action::Transport(transport) => self.transport(player, *transport, limit).await,
+            Action::Play { media, placement } => self.play(player, media, *placement, limit).await,
             Action::SetShuffle(on) => {
                 let args = json!({ "shuffle_enabled": on });
-                self.order(&player, "player_queues/shuffle", args, limit, |state| state.shuffle = Some(on)).await
+                self.order(player, "player_queues/shuffle", args, limit, |state| state.shuffle = Some(*on)).await
             }
             Action::SetRepeat(repeat) => {
                 let mode = match repeat {
@@ -154,53 +220,67 @@ impl Executor {
                     Repeat::All => "all",
                 };
                 let args = json!({ "repeat_mode": mode });
-                self.order(&player, "player_queues/repeat", args, limit, |state| state.repeat = Some(repeat)).await
+                self.order(player, "player_queues/repeat", args, limit, |state| state.repeat = Some(*repeat)).await
             }
-            Action::SeekTo(_)
-            | Action::SeekBy(_)
-            | Action::SetAutoplay(_)
-            | Action::SetSleepTimer(_)
-            | Action::PlayPreset(_)
-            | Action::PlaySimilar
-            | Action::SaveCurrent
-            | Action::MoveTo(_)
-            | Action::JoinTo(_)
-            | Action::Unjoin
-            | Action::UseHere
-            | Action::ForgetHere => Err(Refusal::UnknownCommand),
+            Action::SetAutoplay(on) => self.set_autoplay(player, *on, limit).await,
+            Action::SeekTo(seconds) => self.seek(player, Place::At(*seconds), limit).await,
+            Action::SeekBy(seconds) => self.seek(player, Place::From(*seconds), limit).await,
+            Action::SetSleepTimer(minutes) => self.set_sleep_timer(player, *minutes),
+            Action::PlayPreset(key) => self.play_preset(player, key, limit).await,
+            Action::PlaySimilar => self.play_similar(player, limit).await,
+            Action::SaveCurrent => self.save_current(player, limit).await,
+            Action::MoveTo(_) => self.move_to(player, other.ok_or(Refusal::Internal)?, limit).await,
+            Action::JoinTo(_) => self.join_to(player, other.ok_or(Refusal::Internal)?, limit).await,
+            Action::Unjoin => self.unjoin(player, limit).await,
         }
     }
 
-    /// Whether `action` starts music or makes it louder.
-    fn would_be_heard(&self, player: &Player, action: &Action) -> bool {
-        let plays = || self.leader(player).activity == Activity::Playing;
+    /// Whether `action` starts music or makes it louder, here or at the other player.
+    fn would_be_heard(&self, player: &Player, action: &Action, other: Option<&Player>) -> bool {
+        let plays = |player: &Player| self.leader(player).activity == Activity::Playing;
         match action {
             Action::Read
             | Action::SetPower(false)
             | Action::SetMute(true)
             | Action::SetShuffle(_)
             | Action::SetRepeat(_)
-            | Action::SeekTo(_)
-            | Action::SeekBy(_)
             | Action::SetAutoplay(_)
             | Action::SetSleepTimer(_)
-            | Action::PlayPreset(_)
-            | Action::PlaySimilar
             | Action::SaveCurrent
-            | Action::MoveTo(_)
-            | Action::JoinTo(_)
             | Action::Unjoin
             | Action::UseHere
             | Action::ForgetHere => false,
-            Action::Play { placement: Placement::Replace, .. } | Action::SetMute(false) => true,
+            Action::Play { placement: Placement::Replace, .. }
+            | Action::PlayPreset(_)
+            | Action::PlaySimilar
+            | Action::SetMute(false) => true,
             // What comes later in a queue is started by somebody else, or not at all.
             Action::Play { placement: Placement::Next | Placement::Add, .. } => false,
-            Action::SetPower(true) => !plays(),
-            Action::SetVolume(level) => player.level().is_none_or(|present| level.value() > present),
+            // Seeking starts what is paused.
+            Action::SetPower(true) | Action::SeekTo(_) | Action::SeekBy(_) => !plays(player),
+            Action::SetVolume(level) => self.quietest(player).is_none_or(|present| level.value() > present),
             Action::AdjustVolume(step) => *step > 0,
             Action::Transport(Transport::Pause | Transport::Stop) => false,
-            Action::Transport(_) => !plays(),
+            Action::Transport(_) => !plays(player),
+            Action::MoveTo(_) => other.is_none_or(|other| !plays(other)),
+            Action::JoinTo(_) => !plays(player) && other.is_none_or(plays),
         }
+    }
+
+    /// The level above which setting `player` to it makes somebody louder: what was asked for just now counts before what
+    /// Music Assistant has said of it, and a group with a volume of its own brings its members near to it.
+    fn quietest(&self, player: &Player) -> Option<u8> {
+        let directory = self.ma.directory();
+        let player = directory.player(&player.id).unwrap_or(player);
+        let rules = self.house.current();
+        let own = self.volumes.present(&player.id, rules.level(&directory, player));
+        if player.kind != PlayerType::Group || player.has_group_volume() {
+            return own;
+        }
+        let members = directory.members_of(player);
+        let members = members.iter().filter_map(|id| directory.player(id)).filter(|member| member.available);
+        let levels = members.filter_map(|member| self.volumes.present(&member.id, member.level()));
+        own.into_iter().chain(levels).min()
     }
 
     /// Whether Music Assistant can be asked at all.
@@ -215,40 +295,6 @@ impl Executor {
             | Condition::NotMusicAssistant
             | Condition::TooOld { .. }
             | Condition::SetUpNeeded => Err(Refusal::MusicAssistantAway),
-        }
-    }
-
-    fn choose(&self, target: &Target) -> Result<Player, Refusal> {
-        let rules = self.house.current();
-        let directory = self.ma.directory();
-        let exposed = || directory.exposed().filter(|player| rules.expose(player));
-        match target {
-            Target::Key(key) => match directory.by_key(key).filter(|player| rules.expose(player)) {
-                Some(player) => Ok(player.clone()),
-                None if self.ma.is_settling() => Err(Refusal::MusicAssistantStarting),
-                None => Err(Refusal::UnknownPlayer),
-            },
-            Target::Named(name) => choose_named(name, &exposed().collect::<Vec<_>>()),
-            Target::Unnamed => {
-                let all: Vec<&Player> = exposed().filter(|player| player.available).collect();
-                let playing: Vec<&Player> = all
-                    .iter()
-                    .copied()
-                    .filter(|player| player.activity == Activity::Playing && player.synced_to.is_none())
-                    // A group and its members play the same: the group stands for them.
-                    .filter(|player| player.active_group.as_ref().is_none_or(|group| directory.player(group).is_none()))
-                    .collect();
-                match playing.as_slice() {
-                    [one] => Ok((*one).clone()),
-                    [] => match (directory.last_played(&all), all.as_slice()) {
-                        (Some(last), _) => Ok(last.clone()),
-                        (None, [only]) => Ok((*only).clone()),
-                        (None, []) => Err(Refusal::NoPlayerNamed(Vec::new())),
-                        (None, _) => Err(Refusal::WhichPlayer(names_of(&all))),
-                    },
-                    _ => Err(Refusal::WhichPlayer(names_of(&playing))),
-                }
-            }
         }
     }
 
@@ -317,11 +363,26 @@ impl Executor {
 
     /// Returns the level that is, or by a later request will be, set.
     async fn send_level(&self, player: &Player, change: Change, limit: Duration) -> Result<u8, Refusal> {
+        let members = {
+            let directory = self.ma.directory();
+            let player = directory.player(&player.id).unwrap_or(player);
+            let members = self.house.current().moved_singly(&directory, player);
+            members.map(|members| members.into_iter().cloned().collect::<Vec<Player>>())
+        };
+        match members {
+            None => self.send_own_level(player, change, limit).await,
+            Some(members) if members.is_empty() => Err(Refusal::NotSupported),
+            Some(members) => self.send_levels(player, &members, change, limit).await,
+        }
+    }
+
+    async fn send_own_level(&self, player: &Player, change: Change, limit: Duration) -> Result<u8, Refusal> {
         let deadline = Instant::now() + limit;
         let (ceiling, known) = {
             let directory = self.ma.directory();
             let player = directory.player(&player.id).unwrap_or(player);
-            (self.house.current().ceiling(&directory, player), player.level())
+            let rules = self.house.current();
+            (rules.ceiling(&directory, player), rules.level(&directory, player))
         };
         let limited = Refusal::VolumeLimited(Percent::clamped(ceiling.into()));
         let ticket = self.volumes.ask(&player.id, change, known, ceiling).ok_or(limited)?;
@@ -338,6 +399,51 @@ impl Executor {
                 Err(refusal)
             }
         }
+    }
+
+    /// Move these members of `group` one by one, each by as much, as Music Assistant does with a whole group.
+    async fn send_levels(
+        &self,
+        group: &Player,
+        members: &[Player],
+        change: Change,
+        limit: Duration,
+    ) -> Result<u8, Refusal> {
+        let levels = || -> Vec<u8> {
+            let present = |member: &Player| self.volumes.present(&member.id, member.level());
+            members.iter().map(|member| present(member).unwrap_or(0)).collect()
+        };
+        let average = |levels: &[u8]| levels.iter().map(|level| i16::from(*level)).sum::<i16>() / levels.len() as i16;
+        let changes: Vec<Change> = match change {
+            // Each remembers its own level.
+            Change::Silence | Change::Restore => vec![change; members.len()],
+            Change::To(_) | Change::By(_) => {
+                let from = average(&levels());
+                let wanted = match change {
+                    Change::By(step) => (from + i16::from(step)).clamp(0, 100),
+                    Change::To(level) => i16::from(level.min(100)),
+                    Change::Silence | Change::Restore => from,
+                };
+                let ceiling = i16::from(self.house.current().ceiling(&self.ma.directory(), group));
+                // Steps end at the ceiling; who is above it already may become quieter.
+                let is_step = matches!(change, Change::By(_));
+                if wanted > from && wanted > ceiling && (!is_step || from >= ceiling) {
+                    return Err(Refusal::VolumeLimited(Percent::clamped(ceiling.into())));
+                }
+                let wanted = if wanted > from { wanted.min(ceiling) } else { wanted };
+                vec![Change::By((wanted - from) as i8); members.len()]
+            }
+        };
+        let sent = members.iter().zip(changes).map(|(member, change)| self.send_own_level(member, change, limit));
+        for result in join_all(sent).await {
+            // One that is at its limit stays there.
+            if let Err(refusal) = result
+                && !matches!(refusal, Refusal::VolumeLimited(_))
+            {
+                return Err(refusal);
+            }
+        }
+        Ok(average(&levels()) as u8)
     }
 
     async fn transport(&self, player: &Player, transport: Transport, limit: Duration) -> Result<Reply, Refusal> {
@@ -372,15 +478,12 @@ impl Executor {
             self.quiet.restarting(id);
         }
         self.paused.told_otherwise(id);
-        let deadline = Instant::now() + limit;
-        let mut sent = self.send(player, command, args.clone(), limit).await;
         let moves_within = matches!(transport, Transport::StartOver | Transport::FastForward | Transport::Rewind);
-        if moves_within && sent == Err(Refusal::MusicAssistantFailed) && Instant::now() + 2 * CHANGING < deadline {
-            // While the next item is being loaded there is none to move within, and the server says "failed".
-            tokio::time::sleep(CHANGING).await;
-            sent = self.send(player, command, args.clone(), deadline - Instant::now()).await;
+        if moves_within {
+            self.send_within(player, command, args.clone(), limit).await?;
+        } else {
+            self.send(player, command, args.clone(), limit).await?;
         }
-        sent?;
         if to_be_quiet {
             self.quiet.asked(&self.ma, id, command, args);
         }
@@ -400,6 +503,21 @@ impl Executor {
             Transport::Stop => stopped(state, Playback::Stopped),
             _ => {}
         })
+    }
+
+    async fn set_autoplay(&self, player: &Player, on: bool, limit: Duration) -> Result<Reply, Refusal> {
+        let known = {
+            let directory = self.ma.directory();
+            let leader = directory.leader_of(&player.id).unwrap_or(player);
+            directory.queue(&leader.id).and_then(|queue| queue.autoplay)
+        };
+        let (command, args) = match known.ok_or(Refusal::NotSupported)?.0 {
+            Autoplay::Autoplay => ("player_queues/autoplay", json!({ "autoplay_enabled": on })),
+            Autoplay::DontStopTheMusic => {
+                ("player_queues/dont_stop_the_music", json!({ "dont_stop_the_music_enabled": on }))
+            }
+        };
+        self.order(player, command, args, limit, |state| state.autoplay = Some(on)).await
     }
 
     /// In which order the queue plays. It is the queue of whom this player follows.
@@ -430,6 +548,18 @@ impl Executor {
         let deadline = Instant::now() + limit;
         not_announcing(player, &self.leader(player))?;
         let media = find::find(&self.ma, query, deadline - FOR_PLAYING.min(limit / 2)).await?;
+        self.put(player, json!({ "media": media.uri }), placement, report::item(&media), deadline).await
+    }
+
+    /// Put what `args` says into the queue that is heard on `player`.
+    async fn put(
+        &self,
+        player: &Player,
+        mut args: serde_json::Value,
+        placement: Placement,
+        found: Item,
+        deadline: Instant,
+    ) -> Result<Reply, Refusal> {
         // The search took a while; who leads and who can be reached may have changed.
         let leader = self.leader(player);
         self.reachable(player)?;
@@ -441,23 +571,21 @@ impl Executor {
         if placement == Placement::Replace {
             self.stop_before_replacing(&leader.id).await;
         }
-        let args = json!({ "queue_id": leader.id, "media": media.uri, "option": option });
+        args["queue_id"] = json!(leader.id);
+        args["option"] = json!(option);
         let left = deadline.saturating_duration_since(Instant::now());
         self.quiet.restarting(&leader.id);
         if placement == Placement::Replace {
             self.paused.told_otherwise(&leader.id);
+            self.started.forget(&leader.id);
         }
         self.send(player, "player_queues/play_media", args, left).await?;
-        let found = report::item(&media);
-        let reply = self.done(&player.id, |state| {
+        self.done_with(&player.id, Some(found), |state| {
             if placement == Placement::Replace {
                 playing(state);
                 state.now_playing = None;
+                state.position = None;
             }
-        })?;
-        Ok(match reply {
-            Reply::Done { player, learned, other, .. } => Reply::Done { player, found: Some(found), learned, other },
-            other => other,
         })
     }
 
@@ -501,20 +629,23 @@ impl Executor {
     async fn read(&self, id: &str, limit: Duration) -> Result<Reply, Refusal> {
         if let Some((wanted, left)) = self.asked.unconfirmed(id) {
             let confirmed = |directory: &Directory| {
-                let player = directory.player(id).and_then(|player| report::player(directory, player, true));
+                let rules = self.house.current();
+                let player = directory.player(id).and_then(|player| report::player(directory, &rules, player, true));
                 player.is_none_or(|player| asked::agrees(&player.state, &wanted))
             };
             self.ma.wait_until(left.min(limit / 2), confirmed).await;
         }
         let directory = self.ma.directory();
         let player = directory.player(id).and_then(|player| self.report(&directory, player, true));
-        Ok(done(player.ok_or(Refusal::UnknownPlayer)?))
+        let player = player.ok_or(Refusal::UnknownPlayer)?;
+        Ok(Reply::Done { player, found: None, learned: false, other: None })
     }
 
     /// The player as the cloud may know it. One that stopped where it was told to pause is paused.
     fn report(&self, directory: &Directory, player: &Player, connected: bool) -> Option<vocabulary::Player> {
-        let mut told = report::player(directory, player, connected)?;
+        let mut told = report::player(directory, &self.house.current(), player, connected)?;
         let leader = directory.leader_of(&player.id).unwrap_or(player);
+        told.state.sleep_timer = self.sleep_minutes(directory, player);
         match told.state.playback {
             Playback::Playing => self.paused.seen_playing(&leader.id),
             Playback::Stopped if self.paused.holds(&leader.id) => {
@@ -526,11 +657,40 @@ impl Executor {
             }
             Playback::Paused | Playback::Stopped => {}
         }
+        if told.state.playback != Playback::Stopped {
+            told.state.preset = self.started.playing(directory, &leader.id);
+        }
         Some(told)
     }
 
-    /// The player as it is now, with what was asked for where Music Assistant has not confirmed it yet.
     fn done(&self, id: &str, as_asked: impl FnOnce(&mut PlayerState)) -> Result<Reply, Refusal> {
+        self.done_with(id, None, as_asked)
+    }
+
+    fn done_with(
+        &self,
+        id: &str,
+        found: Option<Item>,
+        as_asked: impl FnOnce(&mut PlayerState),
+    ) -> Result<Reply, Refusal> {
+        Ok(Reply::Done { player: self.told(id, as_asked)?, found, learned: false, other: None })
+    }
+
+    /// Done to both.
+    fn done_at(
+        &self,
+        player: &Player,
+        other: &Player,
+        as_asked: impl FnOnce(&mut PlayerState),
+        as_asked_there: impl FnOnce(&mut PlayerState),
+    ) -> Result<Reply, Refusal> {
+        let player = self.told(&player.id, as_asked)?;
+        let other = Some(self.told(&other.id, as_asked_there)?);
+        Ok(Reply::Done { player, found: None, learned: false, other })
+    }
+
+    /// The player as it is now, with what was asked for where Music Assistant has not confirmed it yet.
+    fn told(&self, id: &str, as_asked: impl FnOnce(&mut PlayerState)) -> Result<vocabulary::Player, Refusal> {
         let directory = self.ma.directory();
         let player = directory.player(id).ok_or(Refusal::UnknownPlayer)?;
         let mut player = self.report(&directory, player, true).ok_or(Refusal::UnknownPlayer)?;
@@ -542,34 +702,8 @@ impl Executor {
         }
         as_asked(&mut player.state);
         self.asked.note(id, player.state.clone());
-        Ok(done(player))
+        Ok(player)
     }
-}
-
-const fn done(player: vocabulary::Player) -> Reply {
-    Reply::Done { player, found: None, learned: false, other: None }
-}
-
-fn choose_named(name: &str, players: &[&Player]) -> Result<Player, Refusal> {
-    let names: Vec<&str> = players.iter().map(|player| player.name.as_str()).collect();
-    let several = match names::find(name, &names) {
-        Match::One(at) => return Ok(players[at].clone()),
-        Match::Several(several) => several,
-        Match::None => return Err(Refusal::NoPlayerNamed(names_of(players))),
-    };
-    let mut several: Vec<&Player> = several.into_iter().map(|at| players[at]).collect();
-    // Of several with the same name, the one that is there is meant.
-    if several.iter().any(|player| player.available) {
-        several.retain(|player| player.available);
-    }
-    match several.as_slice() {
-        [one] => Ok((*one).clone()),
-        _ => Err(Refusal::WhichPlayer(names_of(&several))),
-    }
-}
-
-fn names_of(players: &[&Player]) -> Vec<String> {
-    players.iter().take(MAX_PLAYERS).map(|player| report::cut(&player.name)).collect()
 }
 
 fn not_announcing(player: &Player, leader: &Player) -> Result<(), Refusal> {
@@ -590,6 +724,8 @@ fn stopped(state: &mut PlayerState, asked: Playback) {
         state.playback = Playback::Stopped;
         state.powered = false;
         state.now_playing = None;
+        state.position = None;
+        state.preset = None;
     }
 }
 

@@ -7,6 +7,7 @@
 //! What the owner allows is in [`rules`], and [`execute`] obeys it.
 //!
 //! Around it: [`discovery`] of Music Assistant and [`pairing`] once, [`cloud`] for the tokens that let it in, [`state`] for what must survive a restart,
+//! [`memory`] for what is learned by being used,
 //! [`status`] and [`doctor`] for people, [`home_assistant`] to find out who the owner is there. [`connector`] puts it together; [`cli`] is the program.
 
 pub mod cli;
@@ -17,6 +18,7 @@ pub mod doctor;
 pub mod execute;
 pub mod home_assistant;
 pub mod link;
+pub mod memory;
 pub mod music_assistant;
 pub mod network;
 mod news;

@@ -140,8 +140,11 @@ impl Link {
                     redial.welcomed(welcome.reconnect_window, self.commands.now());
                     self.admission.note_nonce(&welcome.dpop_nonce);
                     tracing::debug!(relay.node = %welcome.node_id, session.epoch = welcome.session_epoch, "online");
-                    let Welcome { node_id: node, session_epoch: epoch, paused, .. } = welcome;
-                    let state = LinkState::Online { node, epoch, paused };
+                    let Welcome { node_id: node, session_epoch: epoch, paused, contested, .. } = welcome;
+                    if contested {
+                        tracing::warn!("another connector keeps connecting with this home's key; stop one of the two");
+                    }
+                    let state = LinkState::Online { node, epoch, paused, contested };
                     if let Some(current) = &mut current {
                         current.state = state.clone();
                     }

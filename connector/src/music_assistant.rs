@@ -13,6 +13,7 @@ mod session;
 mod supervisor;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -227,6 +228,8 @@ struct Shared {
     directory: Mutex<Directory>,
     /// Grows with every change of the directory.
     changes: watch::Sender<u64>,
+    /// Grows with every change of the library that is told.
+    library_changes: AtomicU64,
     condition: watch::Sender<Condition>,
     session: Mutex<Option<Arc<Session>>>,
     /// The token that Music Assistant took last.
@@ -243,6 +246,7 @@ impl MusicAssistant {
             settings,
             directory: Mutex::default(),
             changes: watch::Sender::new(0),
+            library_changes: AtomicU64::new(0),
             condition: watch::Sender::new(Condition::Connecting),
             session: Mutex::default(),
             accepted: Mutex::default(),
@@ -274,6 +278,19 @@ impl MusicAssistant {
     /// To follow what is known of the home.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
+    }
+
+    /// Differs whenever something in the library may have changed.
+    pub(crate) fn library_stamp(&self) -> u64 {
+        self.0.library_changes.load(Ordering::Relaxed)
+    }
+
+    /// The API schema of the server, while there is a connection to one.
+    pub(crate) fn schema(&self) -> Option<u64> {
+        match *self.0.condition.borrow() {
+            Condition::Ready { schema, .. } => Some(schema),
+            _ => None,
+        }
     }
 
     /// What is known of the home. Not to be held across an await.

@@ -86,8 +86,8 @@ impl Teller {
         let players = self.commands.exposed_players();
         memory.told.retain(|key, _| players.iter().any(|player| player.key == *key));
         for Player { key, can, state, .. } in players {
-            let is = (can, PlayerState { now_playing: None, ..state });
-            if memory.told.get(&key) == Some(&is) {
+            let is = (can, PlayerState { now_playing: None, position: None, ..state });
+            if memory.told.get(&key).is_some_and(|told| says_it_all(told, &is)) {
                 continue;
             }
             if !memory.may_tell(now) || !self.tell(&key, &is) {
@@ -124,6 +124,13 @@ impl Memory {
     }
 }
 
+/// Whether what was told says how it is. That a sleep timer counts down is no news.
+fn says_it_all(told: &Told, is: &Told) -> bool {
+    let counts_down = told.1.sleep_timer.zip(is.1.sleep_timer).is_some_and(|(told, is)| is <= told);
+    let sleep_timer = if counts_down { is.1.sleep_timer } else { told.1.sleep_timer };
+    (told.0, PlayerState { sleep_timer, ..told.1.clone() }) == *is
+}
+
 /// Music Assistant tells one change in several parts, and a volume on its way in many.
 const BURST: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -136,6 +143,16 @@ const MOST_A_MINUTE: u32 = 60;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sleep_timer_is_told_when_it_is_set_and_gone_and_not_every_minute() {
+        let with = |sleep_timer| (Capabilities::default(), PlayerState { sleep_timer, ..PlayerState::default() });
+        let same = |told, is| says_it_all(&with(told), &with(is));
+        assert!(same(None, None) && same(Some(20), Some(20)) && same(Some(20), Some(19)));
+        assert!(!same(None, Some(20)) && !same(Some(1), None) && !same(Some(19), Some(45)));
+        let louder = (Capabilities { volume: true, ..Capabilities::default() }, with(Some(19)).1);
+        assert!(!says_it_all(&with(Some(20)), &louder), "anything else is");
+    }
 
     #[test]
     fn no_more_than_so_many_are_told_in_a_minute() {

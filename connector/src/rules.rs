@@ -83,7 +83,7 @@ impl Rules {
     /// Whether the cloud may know of this player.
     #[must_use]
     pub fn expose(&self, player: &Player) -> bool {
-        !self.players.get(&player.id).is_some_and(|rules| rules.hidden)
+        !self.is_hidden(&player.id)
     }
 
     /// The highest level that `player` may be set to. A group, as a whole, to where each member stays within its own.
@@ -96,6 +96,14 @@ impl Rules {
         let own = self.limit(&player.id);
         if player.kind != PlayerType::Group {
             return own;
+        }
+        if let Some(members) = self.moved_singly(directory, player) {
+            let present = average(members.iter().copied()).map_or(0, i16::from);
+            let highest = members.iter().filter(|member| self.limit(&member.id) < 100).map(|member| {
+                let kept_apart = present + i16::from(self.limit(&member.id)) - i16::from(member.level().unwrap_or(0));
+                kept_apart.clamp(0, 100) as u8
+            });
+            return highest.min().unwrap_or(100).min(own);
         }
         let members = directory.members_of(player);
         let unknown = members.is_empty() || nesting == 0;
@@ -114,7 +122,7 @@ impl Rules {
                 })
                 .collect()
         };
-        let present = group_level(directory, player);
+        let present = i16::from(least_level(directory, player).unwrap_or(0));
         let highest = limited.into_iter().filter(|(limit, _)| *limit < 100).map(|(limit, member)| {
             let Some(level) = member.and_then(Player::level) else { return limit };
             let (limit, level) = (i16::from(limit), i16::from(level));
@@ -131,6 +139,55 @@ impl Rules {
         highest.min().unwrap_or(100).min(own)
     }
 
+    /// The level of `player`, from which it is made louder or quieter. That of a group is what its members make: what it says of
+    /// itself is late, because they are told one after the other, and nothing while it is idle.
+    #[must_use]
+    pub fn level(&self, directory: &Directory, player: &Player) -> Option<u8> {
+        match self.moved_singly(directory, player) {
+            Some(members) => average(members.into_iter()),
+            None if player.has_group_volume() => least_level(directory, player),
+            None => player.level(),
+        }
+    }
+
+    /// Those players that a change of the volume of `group` moves one by one, each by as much, where Music Assistant would move
+    /// others: the hidden ones as well, or, while the group is idle and names nobody, none at all.
+    #[must_use]
+    pub fn moved_singly<'a>(&self, directory: &'a Directory, group: &Player) -> Option<Vec<&'a Player>> {
+        if group.kind != PlayerType::Group {
+            return None;
+        }
+        let mut members = Vec::new();
+        let hides = self.gather(directory, group, MAX_NESTING, &mut members);
+        let is_idle = group.has_group_volume() && group.members.iter().all(|id| *id == group.id);
+        // Of a group whose members nobody has seen yet, only Music Assistant knows whom to move.
+        if !hides && (members.is_empty() || !is_idle) {
+            return None;
+        }
+        members.retain(|member| member.available && member.powered != Some(false) && member.volume_control);
+        Some(members)
+    }
+
+    /// Put the players of `group`, and of the groups in it, into `members`, but for the hidden ones. Whether there are such.
+    fn gather<'a>(&self, directory: &'a Directory, group: &Player, nesting: u8, members: &mut Vec<&'a Player>) -> bool {
+        let mut hides = false;
+        for member in directory.members_of(group) {
+            let Some(member) = directory.player(member) else { continue };
+            if self.is_hidden(&member.id) {
+                hides = true;
+            } else if member.kind == PlayerType::Group {
+                hides |= nesting > 0 && self.gather(directory, member, nesting - 1, members);
+            } else if !members.iter().any(|known| known.id == member.id) {
+                members.push(member);
+            }
+        }
+        hides
+    }
+
+    fn is_hidden(&self, id: &str) -> bool {
+        self.players.get(id).is_some_and(|rules| rules.hidden)
+    }
+
     fn limit(&self, id: &str) -> u8 {
         self.players.get(id).and_then(|rules| rules.max_volume).map_or(100, Level::value)
     }
@@ -144,18 +201,21 @@ impl Rules {
     }
 }
 
-/// The average from which a group is moved: what it says, or what its members make if that is less, because these are told one
-/// after the other.
-fn group_level(directory: &Directory, group: &Player) -> i16 {
+/// What a group says its level is, or what its members make if that is less.
+fn least_level(directory: &Directory, group: &Player) -> Option<u8> {
     let members = directory.members_of(group);
     let heard = members
         .iter()
         .filter_map(|id| directory.player(id))
         .filter(|member| member.available && member.powered != Some(false));
-    let levels: Vec<i16> = heard.filter_map(Player::level).map(i16::from).collect();
-    let average =
-        i16::try_from(levels.len()).ok().filter(|count| *count > 0).map(|count| levels.iter().sum::<i16>() / count);
-    group.level().map(i16::from).into_iter().chain(average).min().unwrap_or(0)
+    group.level().into_iter().chain(average(heard)).min()
+}
+
+/// The average level of those that have one.
+fn average<'a>(players: impl Iterator<Item = &'a Player>) -> Option<u8> {
+    let levels: Vec<u32> = players.filter_map(Player::level).map(u32::from).collect();
+    let count = u32::try_from(levels.len()).ok().filter(|count| *count > 0)?;
+    u8::try_from(levels.iter().sum::<u32>() / count).ok()
 }
 
 impl QuietHours {
@@ -195,6 +255,12 @@ impl HouseRules {
     #[must_use]
     pub fn is_quiet_time(&self) -> bool {
         self.current().quiet_hours.is_some_and(|hours| hours.contain(self.time_of_day()))
+    }
+
+    /// The time by the clock at home, in seconds since 1970.
+    #[must_use]
+    pub fn unix_seconds(&self) -> u64 {
+        self.clock.unix_seconds()
     }
 
     /// What the clock at home shows.
@@ -359,12 +425,14 @@ mod tests {
             rules.ceiling(&directory, directory.player("g").unwrap())
         };
         let (idle, playing) = (json!({"group_members": []}), json!({"group_members": ["a", "b"]}));
+        let silent = json!({"group_members": [], "group_volume": 0});
         assert_eq!(ceiling(&rules, [20, 0], idle.clone()), 30, "anybody may be in it");
         assert_eq!(ceiling(&rules, [0, 20], idle.clone()), 40, "anybody may be in it");
         assert_eq!(ceiling(&rules, [0, 20], json!({"group_members": ["b"]})), 100);
         assert_eq!(ceiling(&rules, [0, 20], json!({"static_group_members": ["a", "b"]})), 50);
         assert_eq!(ceiling(&rules, [40, 0], playing.clone()), 20);
         assert_eq!(ceiling(&rules, [40, 0], idle.clone()), 20, "it was seen");
+        assert_eq!(ceiling(&rules, [30, 30], silent), 40, "an idle group says 0");
         assert_eq!(ceiling(&rules, [0, 40], playing.clone()), 60);
         assert_eq!(ceiling(&rules, [80, 60], playing.clone()), 30, "somebody turned the knob");
         assert_eq!(

@@ -8,6 +8,8 @@
 //! | `install.id` | tells two installations with the same key apart | owner |
 //! | `music-assistant.json`, `music-assistant.token` | where Music Assistant is, and its token | owner |
 //! | `rules.json` | what the owner allows; may be edited by hand | owner |
+//! | `devices.json` | which player each voice device is used with | owner |
+//! | `timers.json` | which players will stop by themselves, and when | owner |
 //! | `status.json` | how it stands, without secrets | owner |
 //! | `stopped` | the stop-now switch: it is on while this file exists | owner |
 //! | `lock` | held while a connector runs or pairs | owner |
@@ -31,10 +33,13 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::memory::{Device, Timer};
 use crate::music_assistant::token::Token;
 use crate::rules::Rules;
 
 const RULES: &str = "rules.json";
+const DEVICES: &str = "devices.json";
+const TIMERS: &str = "timers.json";
 const TOKEN: &str = "music-assistant.token";
 
 /// Nothing here is larger.
@@ -362,8 +367,50 @@ impl StateDir {
     /// Differs whenever the rules may have changed.
     #[must_use]
     pub fn rules_stamp(&self) -> Option<(SystemTime, u64)> {
-        let metadata = std::fs::metadata(self.file(RULES)).ok()?;
+        self.stamp(RULES)
+    }
+
+    fn stamp(&self, name: &str) -> Option<(SystemTime, u64)> {
+        let metadata = std::fs::metadata(self.file(name)).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
+    }
+
+    /// Which player each voice device is used with.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn devices(&self) -> Result<Vec<Device>, StateError> {
+        Ok(self.read_json(DEVICES)?.unwrap_or_default())
+    }
+
+    /// Remember which player each voice device is used with. A connector that runs notices within a second.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn save_devices(&self, devices: &[Device]) -> Result<(), StateError> {
+        self.write_json(DEVICES, &devices)
+    }
+
+    /// Differs whenever [`Self::devices`] may have changed.
+    #[must_use]
+    pub fn devices_stamp(&self) -> Option<(SystemTime, u64)> {
+        self.stamp(DEVICES)
+    }
+
+    /// Which players will stop by themselves.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn timers(&self) -> Result<Vec<Timer>, StateError> {
+        Ok(self.read_json(TIMERS)?.unwrap_or_default())
+    }
+
+    /// Remember which players will stop by themselves.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn save_timers(&self, timers: &[Timer]) -> Result<(), StateError> {
+        self.write_json(TIMERS, &timers)
     }
 
     /// Where Music Assistant's token is kept.

@@ -24,6 +24,9 @@ pub enum LinkState {
         /// The owner has paused the home on the cloud's web page: no commands come.
         #[serde(default)]
         paused: bool,
+        /// Another connector keeps taking over with this home's key, and this one from it.
+        #[serde(default)]
+        contested: bool,
     },
     /// Not connected; the next attempt comes after a while.
     Waiting {
@@ -60,6 +63,7 @@ impl LinkState {
     pub fn explanation(&self) -> &str {
         match self {
             Self::Connecting => "Connecting to the cloud.",
+            Self::Online { contested: true, .. } => CONTESTED,
             Self::Online { paused: true, .. } => PAUSED,
             Self::Online { .. } => "Connected to the cloud.",
             Self::Waiting { explanation, .. }
@@ -68,6 +72,8 @@ impl LinkState {
         }
     }
 }
+
+const CONTESTED: &str = "Connected to the cloud, but another connector keeps connecting with this home's key, and each takes the other's place: commands get lost. Stop one of the two; if you did not copy this one's state directory, pair this home again with a new one.";
 
 const PAUSED: &str = "Connected to the cloud, but paused there, by you or by who runs it: no commands come until this home is resumed on the cloud's web page, under Homes.";
 
@@ -143,6 +149,8 @@ pub enum Event {
         epoch: u64,
         /// The owner has paused the home on the cloud's web page.
         paused: bool,
+        /// Another connector keeps taking over with this home's key.
+        contested: bool,
     },
     /// The home cannot be reached (any more).
     Offline {

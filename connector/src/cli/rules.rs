@@ -11,6 +11,7 @@ use super::{Json, Place, complain, line, say};
 use crate::connector::{is_healthy, ma_settings};
 use crate::doctor::judge_ma;
 use crate::execute::names::{self, Match};
+use crate::memory::Device;
 use crate::music_assistant::MusicAssistant;
 use crate::music_assistant::model::PlayerType;
 use crate::rules::local_time::Zone;
@@ -49,6 +50,17 @@ pub(super) enum RulesVerb {
         /// Take the limit away.
         #[arg(long)]
         off: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Forget which player voice devices are used with. A device learns it when somebody first names a player to it.
+    #[command(group(ArgGroup::new("which").required(true).args(["device", "all"])))]
+    Forget {
+        /// The beginning of the device's key, as `show` shows it; or the name of the player that it is used with.
+        device: Option<String>,
+        /// All devices.
+        #[arg(long)]
+        all: bool,
         #[command(flatten)]
         common: Common,
     },
@@ -111,6 +123,7 @@ pub(super) async fn run(verb: RulesVerb) -> anyhow::Result<ExitCode> {
             rules.quiet_hours = from.zip(*to).map(|(from, to)| QuietHours { from, to });
         }
         RulesVerb::Tell { switch, .. } => rules.tell_changes = *switch == Switch::On,
+        RulesVerb::Forget { device, .. } => forget(device.as_deref(), &state)?,
     }
     if rules != before {
         state.save_rules(&rules)?;
@@ -121,16 +134,37 @@ pub(super) async fn run(verb: RulesVerb) -> anyhow::Result<ExitCode> {
             complain(&format!("{name} can still be heard through the group {group}, which is not hidden"));
         }
     }
-    show(rules, common.json.json)?;
+    show(rules, &state.devices()?, common.json.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(rules: Rules, json: bool) -> anyhow::Result<()> {
+/// Forget the devices that are meant: all, if none is.
+fn forget(wanted: Option<&str>, state: &StateDir) -> anyhow::Result<()> {
+    let devices = state.devices()?;
+    let is_meant = |device: &Device| match wanted.map(str::trim) {
+        None => true,
+        Some(wanted) if device.name.to_lowercase() == wanted.to_lowercase() => true,
+        Some(wanted) => wanted.len() >= SHOWN && device.device.starts_with(&wanted.to_lowercase()),
+    };
+    let kept: Vec<Device> = devices.iter().filter(|device| !is_meant(device)).cloned().collect();
+    if kept.len() == devices.len() && wanted.is_some() {
+        bail!(
+            "no voice device is used with a player of that name, or has such a key; ma-connector rules show lists them"
+        )
+    }
+    state.save_devices(&kept)?;
+    Ok(())
+}
+
+fn show(rules: Rules, devices: &[Device], json: bool) -> anyhow::Result<()> {
     let house = HouseRules::new(rules, clock::system(), Zone::of_this_machine());
     let (rules, now) = (house.current(), house.time_of_day());
     if json {
         let mut value = serde_json::to_value(&*rules)?;
         value["local_time"] = now.to_string().into();
+        if !devices.is_empty() {
+            value["devices"] = serde_json::to_value(devices)?;
+        }
         line(&value);
         return Ok(());
     }
@@ -141,6 +175,10 @@ fn show(rules: Rules, json: bool) -> anyhow::Result<()> {
             (false, None) => "no rules".to_owned(),
         };
         say(&format!("{} ({id}): {what}", player.name));
+    }
+    for device in devices {
+        let key: String = device.device.chars().take(SHOWN).collect();
+        say(&format!("Voice device {key}: is used with {}", device.name));
     }
     if rules.tell_changes {
         say("Changes: the cloud is told how players are whenever that changes");
@@ -154,6 +192,9 @@ fn show(rules: Rules, json: bool) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Characters of a device's key that are shown: enough to tell those of a household apart.
+const SHOWN: usize = 8;
 
 /// Id and name of the player that is meant: one that has rules already, else one that Music Assistant has. A rule falls on
 /// no player that was not named: unlike in speech, a likely one is only proposed.
@@ -214,6 +255,7 @@ impl RulesVerb {
             | Self::Hide { common, .. }
             | Self::Expose { common, .. }
             | Self::Limit { common, .. }
+            | Self::Forget { common, .. }
             | Self::Quiet { common, .. }
             | Self::Tell { common, .. } => common,
         }

@@ -41,6 +41,7 @@ pub(super) fn agrees(now: &PlayerState, asked: &PlayerState) -> bool {
         && now.muted == asked.muted
         && now.shuffle == asked.shuffle
         && now.repeat == asked.repeat
+        && now.autoplay == asked.autoplay
         && plays(now) == plays(asked)
 }
 
@@ -52,4 +53,5 @@ pub(super) fn overlay(known: &mut PlayerState, asked: PlayerState) {
     known.powered = asked.powered;
     known.shuffle = asked.shuffle;
     known.repeat = asked.repeat;
+    known.autoplay = asked.autoplay;
 }

@@ -6,11 +6,12 @@ use macloud_e2ee::vocabulary::{
 
 use crate::music_assistant::directory::Directory;
 use crate::music_assistant::model::{self, Activity, Media, PlayerType};
+use crate::rules::Rules;
 
 /// A player with its state. `connected` is whether Music Assistant can be reached at all. `None` only for players that
 /// are not exposed.
 #[must_use]
-pub fn player(directory: &Directory, player: &model::Player, connected: bool) -> Option<Player> {
+pub fn player(directory: &Directory, rules: &Rules, player: &model::Player, connected: bool) -> Option<Player> {
     let kind = match player.kind {
         PlayerType::Player => PlayerKind::Speaker,
         PlayerType::StereoPair => PlayerKind::StereoPair,
@@ -29,9 +30,15 @@ pub fn player(directory: &Directory, player: &model::Player, connected: bool) ->
             volume,
             mute: player.mute_control || volume,
             order: true,
-            ..Capabilities::default()
+            // Music Assistant's queues can start anywhere in an item that has an end.
+            seek: true,
+            autoplay: directory.queue(&player.id).is_some_and(|queue| queue.autoplay.is_some()),
+            group: kind != PlayerKind::Group && directory.is_sociable(&player.id),
+            sleep: true,
+            // Whatever has a volume takes a level.
+            steps: false,
         },
-        state: state(directory, player, connected),
+        state: state(directory, rules, player, connected),
     })
 }
 
@@ -41,14 +48,22 @@ pub fn has_volume(player: &model::Player) -> bool {
     player.volume_control || player.kind == PlayerType::Group
 }
 
-fn state(directory: &Directory, player: &model::Player, connected: bool) -> PlayerState {
+/// Without what Music Assistant does not know: the sleep timer, and the favourite that was started.
+fn state(directory: &Directory, rules: &Rules, player: &model::Player, connected: bool) -> PlayerState {
     let playback = playback(directory, player);
-    let volume = if has_volume(player) { player.level().and_then(Percent::new) } else { None };
+    let level = if has_volume(player) { rules.level(directory, player) } else { None };
+    let volume = level.and_then(Percent::new);
     let muted = match player.muted {
         Some(muted) if player.mute_control => Some(muted),
         _ => volume.map(|level| level == Percent::ZERO),
     };
-    let queue = directory.queue(&directory.leader_of(&player.id).unwrap_or(player).id);
+    let leader = directory.leader_of(&player.id).unwrap_or(player);
+    let queue = directory.queue(&leader.id);
+    let position = if playback == Playback::Stopped || directory.plays_own_source(leader) {
+        None
+    } else {
+        directory.position(&leader.id)
+    };
     PlayerState {
         available: connected && player.available,
         powered: if player.power_control {
@@ -62,7 +77,10 @@ fn state(directory: &Directory, player: &model::Player, connected: bool) -> Play
         now_playing: if playback == Playback::Stopped { None } else { now_playing(directory, player) },
         shuffle: queue.and_then(|queue| queue.shuffle),
         repeat: queue.and_then(|queue| queue.repeat),
-        ..PlayerState::default()
+        position: position.map(|seconds| seconds as u32),
+        autoplay: queue.and_then(|queue| queue.autoplay).map(|(_, on)| on),
+        sleep_timer: None,
+        preset: None,
     }
 }
 

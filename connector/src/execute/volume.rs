@@ -89,6 +89,13 @@ impl Volumes {
         Some(Ticket { number: lane.asked, level, turn: Arc::clone(&lane.turn) })
     }
 
+    /// The level of `player` now, of whom Music Assistant says that it is `known`.
+    #[must_use]
+    pub fn present(&self, player: &str, known: Option<u8>) -> Option<u8> {
+        let lanes = self.lanes();
+        lanes.get(player).filter(|lane| lane.was_just_set()).map(|lane| lane.level).or(known)
+    }
+
     /// Wait for the turn of `ticket`. `None` when a later request has overtaken it, so that there is nothing to send.
     pub async fn turn(&self, player: &str, ticket: &Ticket) -> Option<tokio::sync::OwnedMutexGuard<()>> {
         let turn = Arc::clone(&ticket.turn).lock_owned().await;
@@ -109,9 +116,12 @@ impl Volumes {
 }
 
 impl Lane {
+    fn was_just_set(&self) -> bool {
+        self.at.is_some_and(|at| at.elapsed() < REMEMBERED)
+    }
+
     fn present(&self, known: Option<u8>) -> u8 {
-        let just_set = self.at.is_some_and(|at| at.elapsed() < REMEMBERED);
-        if just_set { self.level } else { known.unwrap_or(self.level) }
+        if self.was_just_set() { self.level } else { known.unwrap_or(self.level) }
     }
 }
 

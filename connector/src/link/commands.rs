@@ -9,13 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use macloud_e2ee::home::{Home, OpenError, Opened};
 use macloud_e2ee::keys::{KeySetError, PinnedKeySet};
-use macloud_e2ee::vocabulary::{Command, Player, Refusal, Reply, Scopes};
+use macloud_e2ee::vocabulary::{Command, Player, Preset, Refusal, Reply, Scopes};
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::command_memory::{CommandMemory, Verdict};
 use macloud_proto::link::frame;
 use macloud_proto::time::Millis;
 use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::random;
+use macloud_service_kit::stop::Stop;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use super::dial::Admission;
 use super::session::ToSession;
 use crate::execute::Executor;
+use crate::music_assistant::READ_LIMIT;
 use crate::status::{Event, Events};
 
 /// The key set is asked for again at most this often, whoever signs with unknown keys.
@@ -127,6 +129,16 @@ impl Commands {
     /// All players that the cloud may know of, as they are now.
     pub(crate) fn exposed_players(&self) -> Vec<Player> {
         self.executor.exposed_players()
+    }
+
+    /// The home's favourites, as the cloud may know them; nothing, while they could not be read yet.
+    pub async fn presets(&self) -> Option<Vec<Preset>> {
+        self.executor.presets(READ_LIMIT).await
+    }
+
+    /// Stop players whose sleep timers end, until told to stop. While "stop now" is pressed they end in vain.
+    pub(crate) async fn keep_timers(&self, stop: &Stop) {
+        self.executor.keep_timers(stop, || self.is_stopped()).await;
     }
 
     /// Wait for what is being executed, for at most `limit`.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use macloud_proto::ids::PlayerKey;
+use macloud_proto::ids::{PlayerKey, PresetKey};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -20,6 +20,10 @@ const FORGOTTEN: u8 = 50;
 
 /// It does within 0.5 to 1.5 s.
 const RECALLED_WITHIN: Duration = Duration::from_secs(3);
+
+/// A server whose clock is right says times that are this many seconds old at the least: what it tells is seconds old at most,
+/// and a clock may run a little ahead.
+const RIGHT_CLOCKS: std::ops::Range<f64> = -1.0..30.0;
 
 /// Everything known of the home.
 #[derive(Debug, Default)]
@@ -35,6 +39,22 @@ pub struct Directory {
     levels: HashMap<String, Level>,
     /// Everybody who was ever seen in a permanent group: an idle one names nobody.
     members: HashMap<String, BTreeSet<String>>,
+    /// Players that were seen to play together with others, or to be able to: while they do, they list nobody.
+    sociable: HashSet<String>,
+    progress: HashMap<String, Progress>,
+    /// The time by the clock here, in seconds since 1970, when the last list or event came.
+    now: f64,
+    /// How much the server's clock seems to be behind: the least that was seen between a time it gave and its coming.
+    behind: Option<f64>,
+}
+
+/// How far a queue has come.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    seconds: f64,
+    at: Instant,
+    /// What the server said of it, to notice that it says nothing new.
+    said: Option<(f64, f64)>,
 }
 
 /// What is known of a player's level beside what it says.
@@ -52,6 +72,11 @@ impl Directory {
             *self = Self { server_id: Some(server_id.into()), ..Self::default() };
         }
         self.seen.clear();
+    }
+
+    /// Say what time it is here, in seconds since 1970, before something is taken over.
+    pub fn note_time(&mut self, unix_seconds: f64) {
+        self.now = unix_seconds;
     }
 
     /// Take over what `players/all` says. While `settling`, players that are missing are kept. Always `true`: changed.
@@ -108,6 +133,14 @@ impl Directory {
                 let Some(queue) = Queue::read(data) else { return false };
                 self.put_queue(queue);
             }
+            "queue_time_updated" => {
+                // Told every few seconds, and nothing that anybody waits for.
+                let progress = object.and_then(|id| self.progress.get_mut(id)).zip(data.as_f64());
+                if let Some((progress, seconds)) = progress {
+                    (progress.seconds, progress.at) = (seconds, Instant::now());
+                }
+                return false;
+            }
             _ => return false,
         }
         true
@@ -141,6 +174,19 @@ impl Directory {
     #[must_use]
     pub fn key_of(&self, player: &Player) -> Option<PlayerKey> {
         Some(PlayerKey::derive(self.server_id.as_deref()?, &player.id))
+    }
+
+    /// The stable key of a favourite of this kind (in Music Assistant's word) and name: not of its id there, which changes when a
+    /// provider is read anew. Small changes of how the name is written do not matter. `None` only before the first server was seen.
+    #[must_use]
+    pub fn preset_key(&self, kind: &str, name: &str) -> Option<PresetKey> {
+        let folded = name.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
+        Some(PresetKey::derive(self.server_id.as_deref()?, kind, &folded))
+    }
+
+    /// Those that follow this player.
+    pub fn followers<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Player> {
+        self.players.values().filter(move |player| player.id != id && player.synced_to.as_deref() == Some(id))
     }
 
     /// All players that people may speak to, in a stable order.
@@ -197,6 +243,21 @@ impl Directory {
         self.queues.get(id)
     }
 
+    /// How many seconds of its current item queue `id` has played.
+    #[must_use]
+    pub fn position(&self, id: &str) -> Option<f64> {
+        let (queue, progress) = (self.queues.get(id)?, self.progress.get(id)?);
+        let since = if queue.activity == Activity::Playing { progress.at.elapsed().as_secs_f64() } else { 0.0 };
+        let seconds = (progress.seconds + since * queue.speed).max(0.0);
+        Some(queue.duration.map_or(seconds, |duration| seconds.min(duration)))
+    }
+
+    /// Whether player `id` was ever seen to play together with others, or to be able to.
+    #[must_use]
+    pub fn is_sociable(&self, id: &str) -> bool {
+        self.sociable.contains(id)
+    }
+
     /// Whether `player` takes its sound from its own input rather than from a queue of Music Assistant.
     #[must_use]
     pub fn plays_own_source(&self, player: &Player) -> bool {
@@ -228,6 +289,9 @@ impl Directory {
         if player.available {
             self.seen.insert(player.id.clone());
         }
+        if !player.can_group_with.is_empty() || player.synced_to.is_some() {
+            self.sociable.insert(player.id.clone());
+        }
         self.players.insert(player.id.clone(), player);
     }
 
@@ -242,8 +306,33 @@ impl Directory {
         {
             queue.current.clone_from(&known.current);
             queue.media.clone_from(&known.media);
+            queue.duration = known.duration;
         }
+        self.note_progress(&queue);
         self.queues.insert(queue.id.clone(), queue);
+    }
+
+    /// Servers repeat what they said long ago, with every change of something else. The time that they give with it is by their
+    /// own clock, which is not always right.
+    fn note_progress(&mut self, queue: &Queue) {
+        let Some((elapsed, updated)) = queue.elapsed else { return };
+        let known = self.progress.get(&queue.id);
+        if let Some(known) = known.filter(|known| known.said == queue.elapsed) {
+            // Paused since: it has played until now.
+            let was = self.queues.get(&queue.id);
+            let seconds = self.position(&queue.id).unwrap_or(known.seconds);
+            if was.is_some_and(|was| was.activity != queue.activity) {
+                self.progress.insert(queue.id.clone(), Progress { seconds, at: Instant::now(), said: queue.elapsed });
+            }
+            return;
+        }
+        let since = self.now - updated;
+        let behind = self.behind.map_or(since, |behind| behind.min(since));
+        self.behind = Some(behind);
+        let since = if RIGHT_CLOCKS.contains(&behind) { since } else { since - behind };
+        let since = if queue.activity == Activity::Playing { since.max(0.0) * queue.speed } else { 0.0 };
+        let progress = Progress { seconds: elapsed + since, at: Instant::now(), said: queue.elapsed };
+        self.progress.insert(queue.id.clone(), progress);
     }
 
     fn index(&mut self) {
@@ -253,6 +342,8 @@ impl Directory {
         self.levels.retain(|id, _| players.contains_key(id));
         self.members.retain(|id, _| players.contains_key(id));
         self.last_played.retain(|id| players.contains_key(id));
+        self.sociable.retain(|id| players.contains_key(id));
+        self.progress.retain(|id, _| players.contains_key(id));
     }
 }
 
@@ -340,6 +431,54 @@ mod tests {
         {
             assert!(!directory.apply(event, Some("a"), &data, false));
         }
+    }
+
+    fn queue_at(state: &str, elapsed: f64, updated: f64) -> Value {
+        json!({"queue_id": "a", "items": 1, "state": state, "elapsed_time": elapsed,
+            "elapsed_time_last_updated": updated, "current_item": {"queue_item_id": "x", "duration": 200}})
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn how_far_a_queue_has_come_is_counted_from_when_the_server_said_so() {
+        let mut directory = directory(vec![player("a", json!({}))], vec![]);
+        let position = |directory: &Directory| directory.position("a").map(|seconds| seconds.round() as u32);
+        assert_eq!(position(&directory), None);
+        directory.note_time(1_000.0);
+        directory.apply("queue_updated", Some("a"), &queue_at("playing", 30.0, 995.0), false);
+        assert_eq!(position(&directory), Some(35), "said five seconds ago");
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(position(&directory), Some(45));
+        directory.note_time(1_010.0);
+        directory.apply("queue_updated", Some("a"), &queue_at("paused", 30.0, 995.0), false);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(position(&directory), Some(45), "paused since, though nothing new was said of the time");
+        directory.apply("queue_updated", Some("a"), &queue_at("playing", 30.0, 995.0), false);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(position(&directory), Some(46));
+        assert!(!directory.apply("queue_time_updated", Some("a"), &json!(120), false), "nothing to wake anybody for");
+        assert_eq!(position(&directory), Some(120));
+        tokio::time::advance(Duration::from_secs(600)).await;
+        assert_eq!(position(&directory), Some(200), "never beyond the end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_with_a_wrong_clock_is_taken_at_its_word_for_seconds_only() {
+        for wrong in [-7_200.0, 7_200.0] {
+            let mut directory = directory(vec![player("a", json!({}))], vec![]);
+            directory.note_time(100_000.0);
+            directory.apply("queue_updated", Some("a"), &queue_at("playing", 30.0, 100_000.0 + wrong), false);
+            assert_eq!(directory.position("a").map(f64::round), Some(30.0), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn who_plays_together_with_others_now_can_still_do_so() {
+        let mut directory =
+            directory(vec![player("a", json!({"can_group_with": ["b"]})), player("b", json!({}))], vec![]);
+        assert!(directory.is_sociable("a") && !directory.is_sociable("b"));
+        directory.apply("player_updated", Some("a"), &player("a", json!({"can_group_with": []})), false);
+        directory.apply("player_updated", Some("b"), &player("b", json!({"synced_to": "a"})), false);
+        assert!(directory.is_sociable("a") && directory.is_sociable("b"));
     }
 
     #[test]

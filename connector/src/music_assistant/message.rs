@@ -38,6 +38,8 @@ impl ErrorCode {
     pub const UNSUPPORTED: Self = Self(9);
     /// The player or queue is not available.
     pub const UNAVAILABLE: Self = Self(10);
+    /// The player did not do it.
+    pub const COMMAND_FAILED: Self = Self(11);
     /// No such command (in this version).
     pub const INVALID_COMMAND: Self = Self(12);
     /// The token's user may not do that.

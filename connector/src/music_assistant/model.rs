@@ -46,6 +46,8 @@ impl Activity {
 pub struct Player {
     /// Music Assistant's id of it.
     pub id: String,
+    /// The provider that it comes from: others name it where they can play together with all of its players.
+    pub provider: Option<String>,
     /// Its name. Not unique.
     pub name: String,
     /// What it is.
@@ -74,6 +76,8 @@ pub struct Player {
     pub members: Vec<String>,
     /// Players that belong to this permanent group even while it is idle, where it says so.
     pub static_members: Vec<String>,
+    /// Players, or providers of players, that can follow it. Changes at run time: one that follows lists nobody.
+    pub can_group_with: Vec<String>,
     /// The player that it follows.
     pub synced_to: Option<String>,
     /// The group player that it plays for.
@@ -100,6 +104,7 @@ impl Player {
         let controls = |name: &str| fields.some_text(&[name]).is_some_and(|control| control != "none");
         let extra = fields.inside(&["extra_attributes", "extra_data"]);
         Some(Self {
+            provider: fields.some_text(&["provider"]),
             name: fields.some_text(&["name", "display_name"]).unwrap_or_else(|| id.clone()),
             kind: match fields.text(&["type"]).as_deref() {
                 Some("player") => PlayerType::Player,
@@ -121,6 +126,7 @@ impl Player {
             mute_control: controls("mute_control"),
             members: fields.texts(&["group_members", "group_childs"]),
             static_members: fields.texts(&["static_group_members"]),
+            can_group_with: fields.texts(&["can_group_with"]),
             synced_to: fields.some_text(&["synced_to"]),
             active_group: fields.some_text(&["active_group"]),
             active_source: fields.some_text(&["active_source"]),
@@ -136,6 +142,12 @@ impl Player {
     #[must_use]
     pub fn is_exposed(&self) -> bool {
         self.shown && self.kind != PlayerType::Other
+    }
+
+    /// Whether `other` can follow it.
+    #[must_use]
+    pub fn takes(&self, other: &Self) -> bool {
+        self.can_group_with.iter().any(|with| *with == other.id || Some(with) == other.provider.as_ref())
     }
 
     /// Whether its volume is that of its members together.
@@ -168,6 +180,25 @@ pub struct Queue {
     pub shuffle: Option<bool>,
     /// What it repeats.
     pub repeat: Option<Repeat>,
+    /// Whether it goes on with similar music at its end, and what the server calls that.
+    pub autoplay: Option<(Autoplay, bool)>,
+    /// How long the current item is, in seconds. Nothing for what has no end, such as radio.
+    pub duration: Option<f64>,
+    /// How far it was, in seconds, and when that was by the server's clock, in seconds since 1970.
+    pub elapsed: Option<(f64, f64)>,
+    /// How fast it plays: 1 but for spoken words.
+    pub speed: f64,
+    /// What was put into it last, in words for people, where that is more than single tracks.
+    pub source: Option<String>,
+}
+
+/// The two names of going on with similar music: a server says in its queues which one it knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Autoplay {
+    /// "Don't stop the music": servers before 2.10.
+    DontStopTheMusic,
+    /// "Autoplay".
+    Autoplay,
 }
 
 impl Queue {
@@ -184,6 +215,14 @@ impl Queue {
             media: current.any(&["media_item"]).and_then(Media::read).or_else(|| Media::read(current.0)),
             shuffle: fields.flag(&["shuffle_enabled"]),
             repeat: fields.text(&["repeat_mode"]).and_then(|mode| repeat(&mode)),
+            autoplay: fields
+                .flag(&["autoplay_enabled"])
+                .map(|on| (Autoplay::Autoplay, on))
+                .or_else(|| Some((Autoplay::DontStopTheMusic, fields.flag(&["dont_stop_the_music_enabled"])?))),
+            duration: current.number(&["duration"]).filter(|seconds| *seconds > 0.0),
+            elapsed: fields.number(&["elapsed_time"]).zip(fields.number(&["elapsed_time_last_updated"])),
+            source: fields.inside(&["extra_attributes"]).some_text(&["active_playlist"]),
+            speed: fields.number(&["playback_speed"]).filter(|speed| (0.1..=10.0).contains(speed)).unwrap_or(1.0),
         })
     }
 }
@@ -223,7 +262,12 @@ impl Media {
             uri: fields.some_text(&["uri"]),
             title: fields.some_text(&["name", "title"])?,
             version: fields.some_text(&["version"]),
-            artist: if artists.is_empty() { fields.some_text(&["artist"]) } else { Some(artists.join(", ")) },
+            // Audiobooks have authors.
+            artist: match (artists.as_slice(), fields.texts(&["authors"])) {
+                ([], authors) if authors.is_empty() => fields.some_text(&["artist"]),
+                ([], authors) => Some(authors.join(", ")),
+                (artists, _) => Some(artists.join(", ")),
+            },
             album: fields.some_text(&["album"]).or_else(|| fields.inside(&["album"]).some_text(&["name"])),
             kind: match fields.text(&["media_type"]).as_deref() {
                 Some("track") => Some(MediaKind::Track),
@@ -264,6 +308,27 @@ mod tests {
         let old = Player::read(&json!({"player_id": "a", "state": "playing", "group_childs": ["a", "b"]})).unwrap();
         let new = Player::read(&json!({"player_id": "a", "playback_state": "playing", "group_members": ["a", "b"]}));
         assert_eq!(Some(old), new);
+    }
+
+    #[test]
+    fn a_queue_says_which_name_its_server_has_for_autoplay() {
+        let autoplay = |extra: Value| {
+            let mut queue = json!({"queue_id": "a"});
+            queue.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            Queue::read(&queue).unwrap().autoplay
+        };
+        assert_eq!(autoplay(json!({})), None);
+        let old = Some((Autoplay::DontStopTheMusic, true));
+        assert_eq!(autoplay(json!({"dont_stop_the_music_enabled": true})), old);
+        let both = json!({"dont_stop_the_music_enabled": true, "autoplay_enabled": false});
+        assert_eq!(autoplay(both), Some((Autoplay::Autoplay, false)));
+    }
+
+    #[test]
+    fn an_author_is_the_artist_of_a_book() {
+        let book = json!({"name": "Momo", "media_type": "audiobook", "authors": ["Michael Ende"]});
+        let book = Media::read(&book).unwrap();
+        assert_eq!((book.artist.as_deref(), book.kind), (Some("Michael Ende"), Some(MediaKind::Audiobook)));
     }
 
     #[test]

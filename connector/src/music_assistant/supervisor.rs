@@ -1,6 +1,7 @@
 //! Connecting, waiting, and connecting again: the life of the connection from the outside.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -111,6 +112,7 @@ async fn connection(shared: &Arc<Shared>) -> Failure {
         let settling = shared.is_settling();
         let changed = {
             let mut directory = lock(&shared.directory);
+            directory.note_time(shared.settings.clock.unix_millis() as f64 / 1000.0);
             match name {
                 PLAYERS => directory.load_players(data, settling),
                 QUEUES => directory.load_queues(data, settling),
@@ -119,6 +121,9 @@ async fn connection(shared: &Arc<Shared>) -> Failure {
         };
         if changed {
             shared.changed();
+        }
+        if ["media_item_added", "media_item_updated", "media_item_deleted"].contains(&name) {
+            shared.library_changes.fetch_add(1, Ordering::Relaxed);
         }
     };
     tokio::select! {

@@ -442,6 +442,29 @@ async fn a_newer_skill_key_is_learned_when_it_is_first_used() {
 }
 
 #[tokio::test]
+async fn a_command_under_an_unknown_key_is_refused_at_once() {
+    let mut home = Home::paired().await;
+    let mut running = home.run();
+    let mut relay = home.cloud.next_session(1).await;
+    running.ma_ready().await;
+    home.cloud.use_unknown_skill_key();
+    let session = home.cloud.establish(&mut relay).await;
+    let mut sent = sealed(&session, &pause());
+    relay.command(&sent).await;
+    relay.received(sent.id).await;
+    let answer = relay.reply_to(sent.id).await;
+    assert_eq!(sent.open(&answer), Answer::KeyUnknown);
+    assert!(home.ma.calls("players/cmd/pause").is_empty());
+    // Whoever tries again is answered without asking the cloud for another set again.
+    let session = home.cloud.establish(&mut relay).await;
+    let mut sent = sealed(&session, &pause());
+    relay.command(&sent).await;
+    relay.received(sent.id).await;
+    let answer = relay.reply_to(sent.id).await;
+    assert_eq!(sent.open(&answer), Answer::KeyUnknown);
+}
+
+#[tokio::test]
 async fn after_a_restart_a_session_is_set_up_again_with_the_same_command() {
     let home = Home::paired().await;
     let mut running = home.run();
@@ -497,12 +520,36 @@ async fn the_status_file_tells_how_it_stands_without_secrets() {
         }
     };
     let status = timeout(PATIENCE, read).await.unwrap();
-    assert_eq!(status.relay, LinkState::Online { node: "node-a".into(), epoch: 7, paused: false });
+    assert_eq!(status.relay, LinkState::Online { node: "node-a".into(), epoch: 7, paused: false, contested: false });
     assert_eq!((status.music_assistant.players, status.instance_id), (1, instance()));
     let text = std::fs::read_to_string(home.state_dir.join("status.json")).unwrap();
     for secret in [TOKEN, TOKEN_PREFIX, "Kitchen", &*home.ma.url.host_str().unwrap().to_owned()] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
+}
+
+#[tokio::test]
+async fn a_key_that_two_connectors_use_is_shown() {
+    let home = Home::paired().await;
+    let mut running = home.run();
+    let relay = home.cloud.contested_session(1).await;
+    running.heard("contested", |event| matches!(event, Event::Online { contested: true, .. })).await;
+    let state = StateDir::open(&home.state_dir).unwrap();
+    let shown = async |wanted: &str| {
+        let read = async {
+            while !state.status::<Status>().unwrap().is_some_and(|status| status.relay.explanation().contains(wanted)) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, read).await.unwrap_or_else(|_| panic!("never shown: {wanted}"));
+    };
+    shown("another connector keeps connecting with this home's key").await;
+    let diagnosis = macloud_connector::doctor::examine(home.options()).await;
+    let check = diagnosis.checks.iter().find(|check| check.name == "relay").unwrap();
+    assert!(!check.ok && check.fix.as_ref().is_some_and(|fix| fix.contains("Stop one of the two")), "{check:?}");
+    drop(relay);
+    let _relay = home.cloud.next_session(2).await;
+    shown("Connected to the cloud.").await;
 }
 
 #[tokio::test]

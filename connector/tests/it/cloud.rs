@@ -133,6 +133,11 @@ impl Cloud {
         self.edit(|script| script.key_set = signed);
     }
 
+    /// The skill signs with a key that is in no key set.
+    pub fn use_unknown_skill_key(&mut self) {
+        self.signer = SkillSigner::from_seed(&[77; 32]);
+    }
+
     /// The cloud was set up anew: its keys have another root.
     pub fn replace_root(&self) {
         let (root, signer) = (KeySetRoot::from_seed(&[4; 32]), SkillSigner::from_seed(&[5; 32]));
@@ -150,6 +155,14 @@ impl Cloud {
         let mut session = self.next_socket().await;
         let FromConnector::Hello(_) = session.receive().await else { panic!("no hello") };
         session.welcome(epoch).await;
+        session
+    }
+
+    /// A session of a home whose key another installation uses as well.
+    pub async fn contested_session(&self, epoch: u64) -> RelaySession {
+        let mut session = self.next_socket().await;
+        let FromConnector::Hello(_) = session.receive().await else { panic!("no hello") };
+        session.welcome_as(epoch, true).await;
         session
     }
 
@@ -217,6 +230,10 @@ pub struct RelaySession {
 
 impl RelaySession {
     pub async fn welcome(&mut self, epoch: u64) {
+        self.welcome_as(epoch, false).await;
+    }
+
+    pub async fn welcome_as(&mut self, epoch: u64, contested: bool) {
         let welcome = Welcome {
             version: 1,
             session_epoch: epoch,
@@ -224,7 +241,7 @@ impl RelaySession {
             reconnect_window: Duration::from_millis(20),
             dpop_nonce: String::new(),
             node_id: "node-a".into(),
-            contested: false,
+            contested,
             paused: false,
             events: true,
         };

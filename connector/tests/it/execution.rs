@@ -17,14 +17,14 @@ use crate::scripted::{Answer, Client, PATIENCE, Scripted, media, player, queue};
 
 const AMPLE: Duration = Duration::from_secs(8);
 
-struct Home {
-    server: Scripted,
-    client: Client,
-    executor: Executor,
+pub struct Home {
+    pub server: Scripted,
+    pub client: Client,
+    pub executor: Executor,
 }
 
 impl Home {
-    async fn with(players: Vec<Value>, queues: Vec<Value>) -> Self {
+    pub async fn with(players: Vec<Value>, queues: Vec<Value>) -> Self {
         let server = Scripted::start_with(players, queues).await;
         let client = server.settled().await;
         let executor = Executor::new(client.ma.clone(), HouseRules::none());
@@ -32,7 +32,7 @@ impl Home {
     }
 
     /// A kitchen that plays at level 40, a bath, and these rules, at half past nine in the evening.
-    async fn ruled(rules: Value) -> Self {
+    pub async fn ruled(rules: Value) -> Self {
         let playing = json!({"playback_state": "playing", "volume_level": 40});
         let mut home = Self::with(
             vec![player("up1", "Kitchen", playing), player("up2", "Bath", json!({}))],
@@ -45,23 +45,23 @@ impl Home {
         home
     }
 
-    async fn kitchen(extra: Value) -> Self {
+    pub async fn kitchen(extra: Value) -> Self {
         Self::with(vec![player("up1", "Kitchen", extra)], vec![queue("up1", 3, json!({}))]).await
     }
 
-    async fn on(&self, name: &str, action: Action) -> Reply {
+    pub async fn on(&self, name: &str, action: Action) -> Reply {
         let target = Target::Named(name.into());
         self.executor.execute(Command::OnPlayer { target, action, device: None }, AMPLE).await
     }
 
-    async fn done(&self, name: &str, action: Action) -> Player {
+    pub async fn done(&self, name: &str, action: Action) -> Player {
         match self.on(name, action).await {
             Reply::Done { player, .. } => player,
             other => panic!("{other:?}"),
         }
     }
 
-    async fn refused(&self, name: &str, action: Action) -> Refusal {
+    pub async fn refused(&self, name: &str, action: Action) -> Refusal {
         match self.on(name, action).await {
             Reply::Refused(refusal) => refusal,
             other => panic!("{other:?}"),
@@ -87,7 +87,7 @@ fn play_with(text: &str, artist: Option<&str>, kind: Option<MediaKind>, placemen
     }
 }
 
-fn percent(value: u8) -> Percent {
+pub fn percent(value: u8) -> Percent {
     Percent::new(value).unwrap()
 }
 

@@ -5,6 +5,7 @@ mod chain;
 mod cloud;
 mod discovery;
 mod execution;
+mod further;
 mod music_assistant;
 mod program;
 mod real;

@@ -5,9 +5,12 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use macloud_connector::ConnectorOptions;
+use macloud_connector::memory::Device;
 use macloud_connector::music_assistant::token::Token;
 use macloud_connector::state::StateDir;
 use macloud_connector::status::Event;
+use macloud_e2ee::vocabulary::{self, DeviceKey};
+use macloud_proto::ids::PlayerKey;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
@@ -97,7 +100,7 @@ async fn pair_prints_its_lines_and_run_its_changes_and_neither_a_secret() {
         told.push_str(&line);
     }
     let session = home.cloud.establish(&mut relay).await;
-    let list = macloud_e2ee::vocabulary::Command::ListPlayers;
+    let list = vocabulary::Command::ListPlayers;
     relay.ask(&mut Sent::seal(&session, &list, both(), Duration::from_secs(8))).await;
 
     let status = home.output("status", &["--json"]).await;
@@ -611,9 +614,9 @@ async fn rules_are_shown_changed_and_obeyed_within_a_second() {
     running.ma_ready().await;
     let session = home.cloud.establish(&mut relay).await;
     let listed = async |relay: &mut crate::cloud::RelaySession| {
-        let list = macloud_e2ee::vocabulary::Command::ListPlayers;
+        let list = vocabulary::Command::ListPlayers;
         let reply = relay.ask(&mut Sent::seal(&session, &list, both(), Duration::from_secs(8))).await;
-        let macloud_e2ee::vocabulary::Reply::Players { players, .. } = reply else { panic!("{reply:?}") };
+        let vocabulary::Reply::Players { players, .. } = reply else { panic!("{reply:?}") };
         players.into_iter().map(|player| player.name).collect::<Vec<_>>()
     };
     assert_eq!(listed(&mut relay).await, ["Kitchen"]);
@@ -628,4 +631,61 @@ async fn rules_are_shown_changed_and_obeyed_within_a_second() {
     assert_eq!(start.status.code(), Some(1));
     let text = String::from_utf8_lossy(&start.stderr).into_owned();
     assert!(text.contains("rules.json") && text.contains("`hiden`") && text.contains("Correct it"), "{text}");
+}
+
+#[tokio::test]
+async fn which_player_a_device_is_used_with_is_shown_and_forgotten() {
+    let home = Home::paired().await;
+    let state = StateDir::open(&home.state_dir).unwrap();
+    let device = |key: char, name: &str| Device {
+        device: key.to_string().repeat(26),
+        player: PlayerKey::derive("server", name),
+        name: name.into(),
+        used_at: 1_795_000_000,
+    };
+    state.save_devices(&[device('a', "Kitchen"), device('b', "Bath"), device('c', "Bath")]).unwrap();
+    let rules = async |args: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
+        program.arg("rules").args(args).arg("--state-dir").arg(&home.state_dir);
+        output_of(program).await
+    };
+    let shown = String::from_utf8(rules(&["show"]).await.stdout).unwrap();
+    assert!(shown.contains("Voice device aaaaaaaa: is used with Kitchen"), "{shown}");
+    let listed = lines(&rules(&["show", "--json"]).await).remove(0);
+    assert_eq!(listed["devices"].as_array().unwrap().len(), 3);
+    for (unknown, code) in [(&["forget", "attic"][..], 1), (&["forget", "aaa"], 1), (&["forget"], 2)] {
+        assert_eq!(rules(unknown).await.status.code(), Some(code), "{unknown:?}");
+    }
+    assert_eq!(rules(&["forget", "aaaaaaaa"]).await.status.code(), Some(0));
+    assert_eq!(state.devices().unwrap().len(), 2);
+    assert_eq!(rules(&["forget", "bath"]).await.status.code(), Some(0));
+    assert!(state.devices().unwrap().is_empty());
+    assert_eq!(rules(&["forget", "--all"]).await.status.code(), Some(0));
+
+    // A connector that runs forgets with it; and says when a player will stop.
+    let mut running = home.run();
+    let mut relay = home.cloud.next_session(1).await;
+    running.ma_ready().await;
+    let session = home.cloud.establish(&mut relay).await;
+    let device = Some(DeviceKey::from_bytes([1; 16]));
+    let mut on_kitchen = async |target, action| {
+        let command = vocabulary::Command::OnPlayer { target, action, device };
+        relay.ask(&mut Sent::seal(&session, &command, both(), Duration::from_secs(8))).await
+    };
+    let timer = vocabulary::Action::SetSleepTimer(Some(20));
+    let reply = on_kitchen(vocabulary::Target::Named("kitchen".into()), timer).await;
+    assert!(matches!(reply, vocabulary::Reply::Done { learned: true, .. }), "{reply:?}");
+    let status = String::from_utf8(home.output("status", &[]).await.stdout).unwrap();
+    assert!(status.contains("Kitchen stops in 20 min"), "{status}");
+    assert_eq!(rules(&["forget", "kitchen"]).await.status.code(), Some(0));
+    let again = async {
+        loop {
+            let pause = vocabulary::Action::Transport(vocabulary::Transport::Pause);
+            let reply = on_kitchen(vocabulary::Target::Named("kitchen".into()), pause).await;
+            if matches!(reply, vocabulary::Reply::Done { learned: true, .. }) {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, again).await.expect("it was not forgotten");
 }

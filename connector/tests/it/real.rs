@@ -246,3 +246,79 @@ async fn a_real_follower_is_played_through_its_leader() {
     let ungroup = json!({ "player_id": follower_id });
     real.ma.call("players/cmd/ungroup", ungroup, PATIENCE).await.unwrap();
 }
+
+/// Needs three players that can play together, and something in the library.
+#[tokio::test]
+#[ignore = "needs a real Music Assistant, named in the environment"]
+async fn a_real_music_assistant_does_what_came_later() {
+    let real = Real::connect().await;
+    let Reply::Players { players, presets, .. } = real.executor.execute(Command::ListPlayers, AMPLE).await else {
+        panic!()
+    };
+    eprintln!("favourites: {presets:?}");
+    let [first, second, third] = &players[..] else { panic!("{} players", players.len()) };
+    let told = async |player: &Player, action: Action| {
+        let what = format!("{action:?}");
+        let (reply, took) = real.on(player, action).await;
+        eprintln!("{what}: {took:?} -> {reply:?}");
+        reply
+    };
+    let albums = real.ma.call("music/albums/library_items", json!({"limit": 20}), READ_LIMIT).await.unwrap();
+    let album = albums.as_array().and_then(|albums| albums.first()).expect("an album in the library");
+    let title = Fields(album).text(&["name"]).unwrap();
+    real.done(first, play(&title, None, Some(MediaKind::Album))).await;
+    real.seen(first, Playback::Playing).await;
+    let position = async || real.done_quietly(first).await.state.position;
+    told(first, Action::SeekTo(8)).await;
+    real.ma.wait_until(Duration::from_secs(3), |_| false).await;
+    let after = position().await;
+    eprintln!("  3 s after: {after:?}");
+    assert!(after.is_some_and(|seconds| (8..14).contains(&seconds)), "{after:?}");
+    told(first, Action::SeekBy(-5)).await;
+    real.ma.wait_until(Duration::from_secs(2), |_| false).await;
+    eprintln!("  2 s after: {:?}", position().await);
+    told(first, Action::SeekBy(10_000)).await;
+    told(first, Action::SetAutoplay(true)).await;
+    told(first, Action::SetAutoplay(false)).await;
+    told(first, Action::PlaySimilar).await;
+    real.seen(first, Playback::Playing).await;
+    assert!(matches!(told(first, Action::SaveCurrent).await, Reply::Done { .. }));
+    let liked = json!({"favorite": true, "limit": 100});
+    let liked = real.ma.call("music/tracks/library_items", liked, READ_LIMIT).await.unwrap();
+    eprintln!("  favourite tracks: {}", liked.as_array().unwrap().len());
+
+    let there = Target::Key(second.key.clone());
+    assert!(matches!(told(first, Action::MoveTo(there.clone())).await, Reply::Done { .. }));
+    real.seen(second, Playback::Playing).await;
+    real.seen(first, Playback::Stopped).await;
+    assert!(matches!(told(third, Action::JoinTo(there.clone())).await, Reply::Done { .. }));
+    real.seen(third, Playback::Playing).await;
+    told(third, Action::Unjoin).await;
+    real.seen_quiet(third).await;
+    real.seen(second, Playback::Playing).await;
+    told(first, Action::JoinTo(there.clone())).await;
+    told(third, Action::JoinTo(there)).await;
+    told(second, Action::Unjoin).await;
+    real.seen_quiet(first).await;
+    real.seen(second, Playback::Playing).await;
+    told(second, Action::JoinTo(Target::Key(second.key.clone()))).await;
+
+    for preset in presets {
+        eprintln!("{preset:?}");
+        let reply = told(third, Action::PlayPreset(preset.key.clone())).await;
+        if matches!(reply, Reply::Done { .. }) {
+            real.seen(third, Playback::Playing).await;
+            eprintln!("  favourite on: {:?}", real.done_quietly(third).await.state.preset);
+        }
+    }
+    told(third, Action::SetSleepTimer(Some(1))).await;
+    let stop = Stop::new();
+    tokio::select! {
+        () = real.executor.keep_timers(&stop, || false) => panic!("it ended"),
+        () = tokio::time::sleep(Duration::from_secs(62)) => {}
+    }
+    real.seen_quiet(third).await;
+    for player in &players {
+        told(player, Action::Transport(Transport::Stop)).await;
+    }
+}

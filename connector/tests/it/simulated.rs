@@ -26,15 +26,15 @@ use crate::scripted::{PATIENCE, quick};
 
 const AMPLE: Duration = Duration::from_secs(8);
 
-struct Simulated {
-    home: RunningHome,
-    ma: MusicAssistant,
-    executor: Executor,
+pub struct Simulated {
+    pub home: RunningHome,
+    pub ma: MusicAssistant,
+    pub executor: Executor,
     _task: JoinSet<()>,
 }
 
 impl Simulated {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         Self::start_with(HomeConfig { timing: Timing::fast(), ..HomeConfig::default() }, quick()).await
     }
 
@@ -43,7 +43,7 @@ impl Simulated {
         Self::start_with(HomeConfig { timing, ..HomeConfig::default() }, quick()).await
     }
 
-    async fn start_with(config: HomeConfig, timing: music_assistant::Timing) -> Self {
+    pub async fn start_with(config: HomeConfig, timing: music_assistant::Timing) -> Self {
         let home = SimulatedHome::start(config).await.unwrap();
         let ma = MusicAssistant::new(Settings {
             url: home.ws_url().parse().unwrap(),
@@ -66,25 +66,25 @@ impl Simulated {
         timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{:?}", self.ma.condition())).unwrap();
     }
 
-    async fn on(&self, player: &str, action: Action) -> Reply {
+    pub async fn on(&self, player: &str, action: Action) -> Reply {
         let target = Target::Named(player.into());
         self.executor.execute(Command::OnPlayer { target, action, device: None }, AMPLE).await
     }
 
-    async fn done(&self, player: &str, action: Action) {
+    pub async fn done(&self, player: &str, action: Action) {
         let reply = self.on(player, action).await;
         assert!(matches!(reply, Reply::Done { .. }), "{reply:?}");
     }
 
     /// Wait until the home truly is so.
-    async fn truly(&self, what: &str, wanted: impl Fn(&HomeState) -> bool) {
+    pub async fn truly(&self, what: &str, wanted: impl Fn(&HomeState) -> bool) {
         if timeout(PATIENCE, self.home.until(wanted)).await.is_err() {
             panic!("never {what}: {:?}", self.home.state().players);
         }
     }
 }
 
-fn play(text: &str, artist: Option<&str>, kind: Option<MediaKind>) -> Action {
+pub fn play(text: &str, artist: Option<&str>, kind: Option<MediaKind>) -> Action {
     let media = MediaQuery { text: text.into(), artist: artist.map(Into::into), kind, sure: false };
     Action::Play { media, placement: Placement::Replace }
 }
@@ -180,7 +180,7 @@ async fn a_restart_loses_no_player_and_no_time() {
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// How often the home was sent a command.
-fn count(home: &HomeState, command: &str) -> u64 {
+pub fn count(home: &HomeState, command: &str) -> u64 {
     home.commands.get(command).copied().unwrap_or(0)
 }
 

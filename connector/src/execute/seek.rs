@@ -1,0 +1,76 @@
+//! To another place in what plays.
+//!
+//! Music Assistant refuses a place outside of the item, and any place in what has no end. Who says "go to an hour" means the end.
+
+use std::time::Duration;
+
+use macloud_e2ee::vocabulary::{Refusal, Reply};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{CHANGING, Executor, not_announcing, playing};
+use crate::music_assistant::model::Player;
+
+/// Where to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// So many seconds from the beginning.
+    At(u32),
+    /// So many seconds from here.
+    From(i32),
+}
+
+impl Executor {
+    pub(super) async fn seek(&self, player: &Player, place: Place, limit: Duration) -> Result<Reply, Refusal> {
+        let leader = self.leader(player);
+        not_announcing(player, &leader)?;
+        let id = &leader.id;
+        let (duration, position) = {
+            let directory = self.ma.directory();
+            if directory.plays_own_source(&leader) {
+                return Err(Refusal::NotSupported);
+            }
+            let queue = directory.queue(id).filter(|queue| queue.current.is_some()).ok_or(Refusal::NothingToPlay)?;
+            (queue.duration.ok_or(Refusal::NotSupported)?, directory.position(id))
+        };
+        // At the very end there is nothing left to hear.
+        let last = (duration as i64 - 1).max(0);
+        let wanted = match place {
+            Place::At(seconds) => Some(i64::from(seconds)),
+            Place::From(seconds) => position.map(|position| position as i64 + i64::from(seconds)),
+        };
+        let target = wanted.map(|wanted| wanted.clamp(0, last));
+        let (command, args) = match (place, target) {
+            // The server knows best where it is.
+            (Place::From(seconds), target) if target == wanted => {
+                ("player_queues/skip", json!({ "queue_id": id, "seconds": seconds }))
+            }
+            (_, target) => ("player_queues/seek", json!({ "queue_id": id, "position": target.unwrap_or(0) })),
+        };
+        self.quiet.restarting(id);
+        self.paused.told_otherwise(id);
+        self.send_within(player, command, args, limit).await?;
+        self.done(&player.id, |state| {
+            playing(state);
+            state.position = target.and_then(|target| u32::try_from(target).ok());
+        })
+    }
+
+    /// Send what moves within the current item.
+    pub(super) async fn send_within(
+        &self,
+        player: &Player,
+        command: &'static str,
+        args: Value,
+        limit: Duration,
+    ) -> Result<(), Refusal> {
+        let deadline = Instant::now() + limit;
+        let sent = self.send(player, command, args.clone(), limit).await;
+        if sent == Err(Refusal::MusicAssistantFailed) && Instant::now() + 2 * CHANGING < deadline {
+            // While the next item is being loaded there is none to move within, and the server says "failed".
+            tokio::time::sleep(CHANGING).await;
+            return self.send(player, command, args, deadline - Instant::now()).await;
+        }
+        sent
+    }
+}

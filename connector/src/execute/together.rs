@@ -1,0 +1,123 @@
+//! Music that goes from one player to another, and players that play together.
+//!
+//! Music Assistant leaves out whom it cannot group, and says "success". So whether it can is looked up first, and whether it did
+//! afterwards.
+
+use std::time::Duration;
+
+use macloud_e2ee::vocabulary::{Playback, Refusal, Reply};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{Executor, not_announcing, playing, report, stopped};
+use crate::music_assistant::directory::Directory;
+use crate::music_assistant::model::{Activity, Player, PlayerType};
+
+/// Players are together, or apart, within this time: it is a third of a second, and more where they speak different protocols.
+const TOGETHER_LIMIT: Duration = Duration::from_secs(2);
+
+impl Executor {
+    /// Let what is heard on `player` go on at `other`, and stop here.
+    pub(super) async fn move_to(&self, player: &Player, other: &Player, limit: Duration) -> Result<Reply, Refusal> {
+        let deadline = Instant::now() + limit;
+        let source = self.leader(player);
+        let led = self.leader(other);
+        // Who plays along with the source already is taken out of its group by Music Assistant, and goes on alone.
+        let target = if led.id == source.id { other.clone() } else { led };
+        not_announcing(player, &source)?;
+        not_announcing(other, &target)?;
+        {
+            let directory = self.ma.directory();
+            let queue = directory.queue(&source.id).filter(|queue| queue.items > 0);
+            let is_on =
+                source.activity != Activity::Idle || queue.is_some_and(|queue| queue.activity != Activity::Idle);
+            match queue {
+                _ if is_on && directory.plays_own_source(&source) => return Err(Refusal::NotSupported),
+                Some(_) if is_on => {}
+                _ => return Err(Refusal::NothingPlays),
+            }
+        }
+        if target.id == source.id {
+            // It plays there.
+            return self.done_at(player, other, |_| {}, |_| {});
+        }
+        self.stop_before_replacing(&target.id).await;
+        self.quiet.restarting(&target.id);
+        self.paused.told_otherwise(&target.id);
+        self.paused.told_otherwise(&source.id);
+        let args = json!({ "source_queue_id": source.id, "target_queue_id": target.id, "auto_play": true });
+        let left = deadline.saturating_duration_since(Instant::now());
+        let heard = report::now_playing(&self.ma.directory(), &source);
+        self.send(other, "player_queues/transfer", args, left).await?;
+        self.started.moved(&source.id, &target.id);
+        self.move_sleep_timer(&source, &target);
+        self.done_at(
+            player,
+            other,
+            |state| stopped(state, Playback::Stopped),
+            |state| {
+                playing(state);
+                state.now_playing = heard;
+            },
+        )
+    }
+
+    /// Let `player` play along with `other`.
+    pub(super) async fn join_to(&self, player: &Player, other: &Player, limit: Duration) -> Result<Reply, Refusal> {
+        let lead = self.leader(other);
+        if self.leader(player).id == lead.id {
+            return if player.id == other.id {
+                Err(Refusal::CannotGroup(report::cut(&other.name)))
+            } else {
+                self.done_at(player, other, |_| {}, |_| {})
+            };
+        }
+        not_announcing(player, &lead)?;
+        if !lead.takes(player) {
+            return Err(Refusal::CannotGroup(report::cut(&other.name)));
+        }
+        let deadline = Instant::now() + limit;
+        let args = json!({ "player_id": player.id, "target_player": lead.id });
+        self.send(player, "players/cmd/group", args, limit).await?;
+        let joined = |directory: &Directory| {
+            directory.leader_of(&player.id).is_some_and(|leader| leader.id == lead.id)
+                || directory.player(&lead.id).is_some_and(|lead| lead.members.contains(&player.id))
+        };
+        self.confirmed(deadline, joined).await?;
+        self.done_at(player, other, |_| {}, |_| {})
+    }
+
+    /// Let `player` play alone again. Whoever leads others goes on, and they fall silent.
+    pub(super) async fn unjoin(&self, player: &Player, limit: Duration) -> Result<Reply, Refusal> {
+        if player.kind == PlayerType::Group {
+            return Err(Refusal::NotSupported);
+        }
+        let deadline = Instant::now() + limit;
+        let (follows, followers) = {
+            let directory = self.ma.directory();
+            let rules = self.house.current();
+            let followers: Vec<String> = directory.followers(&player.id).map(|player| player.id.clone()).collect();
+            let hidden = directory.followers(&player.id).any(|player| !rules.expose(player));
+            if hidden {
+                // Not to be moved from here; and without that it would not be alone.
+                return Err(Refusal::NotSupported);
+            }
+            (directory.leader_of(&player.id).is_some_and(|leader| leader.id != player.id), followers)
+        };
+        if follows {
+            self.send(player, "players/cmd/ungroup", json!({ "player_id": player.id }), limit).await?;
+            let apart =
+                |directory: &Directory| directory.leader_of(&player.id).is_none_or(|leader| leader.id == player.id);
+            self.confirmed(deadline, apart).await?;
+        } else if !followers.is_empty() {
+            self.send(player, "players/cmd/ungroup_many", json!({ "player_ids": followers }), limit).await?;
+            self.confirmed(deadline, |directory| directory.followers(&player.id).next().is_none()).await?;
+        }
+        self.done(&player.id, |_| {})
+    }
+
+    async fn confirmed(&self, deadline: Instant, done: impl FnMut(&Directory) -> bool) -> Result<(), Refusal> {
+        let limit = TOGETHER_LIMIT.min(deadline.saturating_duration_since(Instant::now()));
+        if self.ma.wait_until(limit, done).await { Ok(()) } else { Err(Refusal::OutcomeUnknown) }
+    }
+}
