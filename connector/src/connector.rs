@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::cloud::{Cloud, CloudError};
 use crate::execute::Executor;
+use crate::library;
 use crate::link::commands::Commands;
 use crate::link::events::Outbox;
 use crate::link::{Admission, KeySetTaker, Link};
@@ -197,6 +198,7 @@ impl Connector {
             self.report(quiet.child()),
             teller.run(stop.child()),
             async { self.commands.keep_timers(&quiet.child()).await },
+            library::keep(&self.ma, library::Pace::default(), stop.child()),
         );
     }
 

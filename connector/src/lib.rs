@@ -2,7 +2,8 @@
 //!
 //! It dials out to the relay, holds the home's keys, opens what is sealed for the home, and alone talks to Music
 //! Assistant. The way of a command: [`link`] receives it and confirms it, [`link::commands`] opens and judges it,
-//! [`execute`] carries it out on [`music_assistant`], and the sealed reply goes back.
+//! [`execute`] carries it out on [`music_assistant`], and the sealed reply goes back. What is to be played is found in
+//! [`library`], as far as it is the home's own.
 //!
 //! What the owner allows is in [`rules`], and [`execute`] obeys it.
 //!
@@ -17,6 +18,7 @@ pub mod discovery;
 pub mod doctor;
 pub mod execute;
 pub mod home_assistant;
+pub mod library;
 pub mod link;
 pub mod memory;
 pub mod music_assistant;

@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
+use crate::library::Library;
 use crate::network::Dialer;
 use directory::Directory;
 use message::ErrorCode;
@@ -226,6 +227,7 @@ pub struct MusicAssistant(Arc<Shared>);
 struct Shared {
     settings: Settings,
     directory: Mutex<Directory>,
+    library: Library,
     /// Grows with every change of the directory.
     changes: watch::Sender<u64>,
     /// Grows with every change of the library that is told.
@@ -245,6 +247,7 @@ impl MusicAssistant {
         Self(Arc::new(Shared {
             settings,
             directory: Mutex::default(),
+            library: Library::default(),
             changes: watch::Sender::new(0),
             library_changes: AtomicU64::new(0),
             condition: watch::Sender::new(Condition::Connecting),
@@ -296,6 +299,12 @@ impl MusicAssistant {
     /// What is known of the home. Not to be held across an await.
     pub fn directory(&self) -> MutexGuard<'_, Directory> {
         lock(&self.0.directory)
+    }
+
+    /// What is known of the home's music. It is read only while [`crate::library::keep`] runs.
+    #[must_use]
+    pub fn library(&self) -> &Library {
+        &self.0.library
     }
 
     /// Whether Music Assistant came up so recently that what is missing may still come.

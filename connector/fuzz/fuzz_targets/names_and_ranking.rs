@@ -11,7 +11,7 @@ fuzz_target!(|input: (&str, &str, Option<&str>)| {
     let (said, called, artist) = input;
     let _ = names::find(said, &[called, "Kitchen"]);
     let media = serde_json::json!({ "name": called, "uri": "x", "artists": [{ "name": artist }], "media_type": "track" });
-    let query = MediaQuery { text: said.into(), artist: artist.map(Into::into), ..MediaQuery::default() };
+    let query = MediaQuery { text: said.into(), artist: artist.map(Into::into), kind: None, sure: false };
     for wanted in Wanted::readings(&query) {
         let _ = ranked(&wanted, Media::read(&media).into_iter().collect());
     }

@@ -125,6 +125,7 @@ async fn connection(shared: &Arc<Shared>) -> Failure {
         if ["media_item_added", "media_item_updated", "media_item_deleted"].contains(&name) {
             shared.library_changes.fetch_add(1, Ordering::Relaxed);
         }
+        shared.library.apply(name, object, data);
     };
     tokio::select! {
         // Reading comes first: whatever the other arm waits for arrives through it.
@@ -162,6 +163,7 @@ async fn use_session(shared: &Shared, session: &Arc<Session>, hello: &Hello, tok
     *lock(&shared.accepted) = Some(token.clone());
     settle(shared);
     lock(&shared.directory).meet(&hello.server_id);
+    shared.library.meet(&hello.server_id);
     let mut hello = hello.clone();
     while !hello.running {
         shared.set_condition(Condition::Starting);
