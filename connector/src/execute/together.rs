@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use macloud_e2ee::vocabulary::{Playback, Refusal, Reply};
+use macloud_e2ee::vocabulary::{Playback, PlayerState, Refusal, Reply};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -84,7 +84,15 @@ impl Executor {
                 || directory.player(&lead.id).is_some_and(|lead| lead.members.contains(&player.id))
         };
         self.confirmed(deadline, joined).await?;
-        self.done_at(player, other, |_| {}, |_| {})
+        // It is told later that it plays than that it belongs there.
+        let heard = report::now_playing(&self.ma.directory(), &lead).filter(|_| lead.activity == Activity::Playing);
+        let plays_along = |state: &mut PlayerState| {
+            if lead.activity == Activity::Playing {
+                playing(state);
+                state.now_playing = heard;
+            }
+        };
+        self.done_at(player, other, plays_along, |_| {})
     }
 
     /// Let `player` play alone again. Whoever leads others goes on, and they fall silent.

@@ -184,9 +184,12 @@ impl Directory {
         Some(PresetKey::derive(self.server_id.as_deref()?, kind, &folded))
     }
 
-    /// Those that follow this player.
+    /// Those that follow this player, by what they say themselves, or by what it says of them: one is told before the other.
     pub fn followers<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Player> {
-        self.players.values().filter(move |player| player.id != id && player.synced_to.as_deref() == Some(id))
+        let members = self.players.get(id).map_or(&[][..], |leader| &leader.members);
+        self.players.values().filter(move |player| {
+            player.id != id && (player.synced_to.as_deref() == Some(id) || members.contains(&player.id))
+        })
     }
 
     /// All players that people may speak to, in a stable order.

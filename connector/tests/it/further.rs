@@ -413,6 +413,23 @@ async fn nobody_is_said_to_have_joined_who_has_not() {
 }
 
 #[tokio::test]
+async fn those_that_a_leader_names_before_they_say_so_leave_with_the_others() {
+    let players = vec![
+        player("up1", "Kitchen", json!({"group_members": ["up1", "up2", "up3"]})),
+        player("up2", "Bath", json!({"synced_to": "up1"})),
+        player("up3", "Attic", json!({})),
+    ];
+    let home = Home::with(players, vec![]).await;
+    let apart = async {
+        home.server.called("players/cmd/ungroup_many", 1).await;
+        home.server.update_player("up2", json!({"synced_to": null}));
+        home.server.update_player("up1", json!({"group_members": []}));
+    };
+    tokio::join!(home.done("kitchen", Action::Unjoin), apart);
+    assert_eq!(home.server.calls("players/cmd/ungroup_many"), [json!({"player_ids": ["up2", "up3"]})]);
+}
+
+#[tokio::test]
 async fn a_device_learns_the_first_player_that_is_named_to_it() {
     let state = StateDir::open(tempdir("devices")).unwrap();
     let players = vec![
