@@ -86,7 +86,7 @@ fn main() -> anyhow::Result<()> {
 async fn run(verb: Verb) -> anyhow::Result<()> {
     match verb {
         #[cfg(feature = "hops")]
-        Verb::Hops(args) => hops::run(&args).await,
+        Verb::Hops(args) => Box::pin(hops::run(&args)).await,
         #[cfg(feature = "model")]
         Verb::Model(args) => model::run(&args),
         #[cfg(feature = "oauth")]

@@ -82,8 +82,7 @@ mod tests {
         }
         drop(sender);
         writer.await.unwrap();
-        let writes = writes.lock().unwrap().clone();
-        writes
+        writes.lock().unwrap().clone()
     }
 
     #[tokio::test]
