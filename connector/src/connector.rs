@@ -209,6 +209,7 @@ impl Connector {
             commands: Arc::clone(&self.commands),
             link: Arc::clone(&self.link),
             outbox: Arc::clone(&self.outbox),
+            state: self.state.clone(),
         }
     }
 

@@ -1,7 +1,9 @@
-//! Tell the cloud how players are whenever that changes, if the owner wants it so.
+//! Tell the cloud how players are whenever that changes, and which there are, if the owner wants it so.
 //!
 //! An event says how one player is now, as a whole, so that only the latest of each player matters. Bursts are waited out, what
 //! plays is not told, and no more is told in a minute than any home needs: what is left over is told later, as it is then.
+
+mod listing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,6 +22,9 @@ use crate::link::commands::Commands;
 use crate::link::events::Outbox;
 use crate::music_assistant::MusicAssistant;
 use crate::rules::HouseRules;
+use crate::state::StateDir;
+pub(crate) use listing::Listed;
+use listing::Listing;
 
 /// Tells.
 pub(crate) struct Teller {
@@ -28,6 +33,7 @@ pub(crate) struct Teller {
     pub(crate) commands: Arc<Commands>,
     pub(crate) link: Arc<Link>,
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) state: StateDir,
 }
 
 /// What is told of a player.
@@ -49,6 +55,7 @@ impl Teller {
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut memory = Memory::default();
+        let mut listing = Listing::after(self.state.listed());
         loop {
             tokio::select! {
                 () = stop.soft() => return,
@@ -66,11 +73,45 @@ impl Teller {
                 }
             }
             self.look(&mut memory, Instant::now());
+            self.list(&mut memory, &mut listing).await;
+        }
+    }
+
+    /// Tell which players and favourites there are, when others have been for a while.
+    async fn list(&self, memory: &mut Memory, listing: &mut Listing) {
+        if !self.may_tell() {
+            if listing.told != Listed::default() {
+                // Told again, all of it, should the owner want it again.
+                *listing = Listing::default();
+                self.keep(&listing.told);
+            }
+            return;
+        }
+        // What Music Assistant has not found again yet has not gone.
+        if !self.ma.condition().is_ready() || self.ma.is_settling() {
+            return;
+        }
+        let Some(presets) = self.commands.presets().await else { return };
+        let Some((news, told)) = listing.due(self.commands.exposed_players(), presets, Instant::now()) else { return };
+        let key = self.commands.home().event_key_of_players();
+        if memory.may_tell(Instant::now()) && self.tell(key, &news) {
+            listing.told = told;
+            self.keep(&listing.told);
+        }
+    }
+
+    fn may_tell(&self) -> bool {
+        self.house.current().tell_changes && !self.commands.is_stopped()
+    }
+
+    fn keep(&self, told: &Listed) {
+        if let Err(error) = self.state.save_listed(told) {
+            tracing::warn!(%error, "what the cloud was told of players is not kept: after a restart it is told again");
         }
     }
 
     fn look(&self, memory: &mut Memory, now: Instant) {
-        if !self.house.current().tell_changes || self.commands.is_stopped() {
+        if !self.may_tell() {
             if !memory.told.is_empty() {
                 // Whoever turns it off means what has not left yet, too.
                 *memory = Memory::default();
@@ -90,23 +131,24 @@ impl Teller {
             if memory.told.get(&key).is_some_and(|told| says_it_all(told, &is)) {
                 continue;
             }
-            if !memory.may_tell(now) || !self.tell(&key, &is) {
+            if !memory.may_tell(now) || !self.tell_player(&key, &is) {
                 return;
             }
             memory.told.insert(key, is);
         }
     }
 
+    fn tell_player(&self, player: &PlayerKey, (can, state): &Told) -> bool {
+        let key = self.commands.home().event_key(player);
+        self.tell(key, &News::Player { key: player.clone(), can: *can, state: state.clone() })
+    }
+
     /// Whether it is in the outbox: not while the cloud has no key for events.
-    fn tell(&self, player: &PlayerKey, (can, state): &Told) -> bool {
+    fn tell(&self, key: [u8; 16], news: &News) -> bool {
         let event_id: [u8; 16] = random::bytes();
         let moment = Moment { now: self.commands.now(), unix_millis: self.link.unix_millis() };
-        let mut home = self.commands.home();
-        let key = home.event_key(player);
         let label = EventLabel { event_id: &event_id, key: &key };
-        let news = News::Player { key: player.clone(), can: *can, state: state.clone() };
-        let sealed = home.seal_event(&label, &news, moment, &mut random::fill);
-        drop(home);
+        let sealed = self.commands.home().seal_event(&label, news, moment, &mut random::fill);
         let Some(sealed) = sealed else { return false };
         self.outbox.tell(Event { event_id, key: bytes::Bytes::copy_from_slice(&key), sealed: sealed.into() });
         true

@@ -10,6 +10,7 @@
 //! | `rules.json` | what the owner allows; may be edited by hand | owner |
 //! | `devices.json` | which player each voice device is used with | owner |
 //! | `timers.json` | which players will stop by themselves, and when | owner |
+//! | `listed.json` | which players and favourites the cloud was told of, if the owner wants it told | owner |
 //! | `status.json` | how it stands, without secrets | owner |
 //! | `stopped` | the stop-now switch: it is on while this file exists | owner |
 //! | `lock` | held while a connector runs or pairs | owner |
@@ -35,11 +36,13 @@ use zeroize::Zeroizing;
 
 use crate::memory::{Device, Timer};
 use crate::music_assistant::token::Token;
+use crate::news::Listed;
 use crate::rules::Rules;
 
 const RULES: &str = "rules.json";
 const DEVICES: &str = "devices.json";
 const TIMERS: &str = "timers.json";
+const LISTED: &str = "listed.json";
 const TOKEN: &str = "music-assistant.token";
 
 /// Nothing here is larger.
@@ -362,6 +365,19 @@ impl StateDir {
     /// [`StateError`].
     pub fn save_rules(&self, rules: &Rules) -> Result<(), StateError> {
         self.write_json(RULES, rules)
+    }
+
+    /// What the cloud was told of which players and favourites there are; nothing, if that is not known any more.
+    pub(crate) fn listed(&self) -> Listed {
+        self.read_json(LISTED).ok().flatten().unwrap_or_default()
+    }
+
+    /// Remember what the cloud was told of which players and favourites there are.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub(crate) fn save_listed(&self, listed: &Listed) -> Result<(), StateError> {
+        self.write_json(LISTED, listed)
     }
 
     /// Differs whenever the rules may have changed.
