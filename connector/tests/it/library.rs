@@ -53,7 +53,7 @@ impl Reading {
         tasks.spawn(async move { running.run(Stop::new()).await });
         tasks.spawn(async move { library::keep(&reading, QUICK, Stop::new()).await });
         let this = Self { home, executor: Executor::new(ma.clone(), HouseRules::none()), ma, _tasks: tasks };
-        this.until(Library::is_complete).await;
+        this.until(library::Library::is_complete).await;
         this
     }
 
