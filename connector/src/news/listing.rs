@@ -152,7 +152,7 @@ mod tests {
         };
         let (kitchen, bath, jazz) = (player("Kitchen"), player("Bath"), preset("Jazz"));
         let one = std::slice::from_ref(&jazz);
-        assert_eq!(look(0, &[kitchen.clone()], one), None);
+        assert_eq!(look(0, std::slice::from_ref(&kitchen), one), None);
         assert_eq!(look(10, &[kitchen.clone(), bath.clone()], one), None, "it goes on");
         assert_eq!(look(39, &[kitchen.clone(), bath.clone()], one), None);
         let all = ["Kitchen", "Bath", "Jazz"].map(str::to_owned).to_vec();
