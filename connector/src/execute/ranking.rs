@@ -325,7 +325,13 @@ impl Found {
         let artist = wanted.artist.as_ref()?;
         let by = |name: &Phrase| {
             let likeness = artist.likeness(name);
-            if artist.ends(name) { likeness.max(FAMILY_NAME) } else { likeness }
+            if artist.ends(name) {
+                likeness.max(FAMILY_NAME)
+            } else if artist.begins(name) {
+                likeness.max(FIRST_NAME)
+            } else {
+                likeness
+            }
         };
         let best = self.artists.iter().map(by).reduce(f32::max)?;
         // "Bach: Goldberg Variations" by a pianist is by Bach.
@@ -454,6 +460,9 @@ const OTHER_ARTIST: f32 = 0.55;
 
 /// A family name stands for its bearer, but there may be several.
 const FAMILY_NAME: f32 = 0.88;
+
+/// The beginning of a name, beside a title: the title has to fit, too.
+const FIRST_NAME: f32 = 0.7;
 
 /// Stations say more in their names than people do, but several may begin alike.
 const STATION: f32 = 0.84;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use macloud_connector::execute::Executor;
-use macloud_connector::library::{self, Pace};
+use macloud_connector::execute::words::phrase::Phrase;
+use macloud_connector::library::{self, Clue, Pace};
 use macloud_connector::music_assistant::token::Token;
 use macloud_connector::music_assistant::{MusicAssistant, Settings, TokenSource};
 use macloud_connector::network::Dialer;
@@ -173,7 +174,9 @@ async fn events_change_what_is_known() {
     server.event("media_item_updated", "library://track/7", renamed.clone());
     server.event("media_item_added", "stream://track/9", json!({ "name": "Elsewhere", "uri": "stream://track/9" }));
     server.answer("music/item_by_uri", Answer::Result(renamed));
-    client.ma.call("info", json!({}), PATIENCE).await.unwrap();
+    let name = Phrase::of("new name");
+    let clue = Clue { title: &name, artist: None, kinds: &[MediaKind::Track] };
+    until(&client.ma, |library| !library.candidates(&[clue]).is_empty()).await;
     assert_eq!(found(on_kitchen(&executor, query("new name")).await).title, "New Name");
     server.event("media_item_deleted", "library://track/7", serde_json::Value::Null);
     until(&client.ma, library::Library::is_empty).await;
