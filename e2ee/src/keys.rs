@@ -11,11 +11,14 @@ use std::fmt;
 
 use hpke::kem::X25519HkdfSha256;
 use hpke::{Kem, Serializable as _};
+use macloud_proto::ids::AccountId;
 use macloud_proto::jose::{SigningKey, verify};
 use ring::digest::{SHA256, digest};
+use ring::hmac::{self, HMAC_SHA256};
 use zeroize::Zeroizing;
 
 use crate::envelope::{EnvelopeError, Kind, Reader, SIGNATURE, VERSION};
+use crate::vocabulary::DeviceKey;
 
 /// Most keys in a set: the current one, its successor, and room.
 pub const MAX_SKILL_KEYS: usize = 16;
@@ -25,6 +28,7 @@ pub struct SkillSigner {
     key: SigningKey,
     id: [u8; 8],
     events: EventKey,
+    devices: hmac::Key,
 }
 
 /// The key that homes seal events for. The private half is erased when this is dropped (by `x25519-dalek`).
@@ -41,7 +45,9 @@ impl SkillSigner {
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let key = SigningKey::from_seed(seed);
         let id = key_id(b"macloud/skill-key/1\0", key.public());
-        Self { key, id, events: EventKey::from_seed(seed) }
+        let devices = hmac::sign(&hmac::Key::new(HMAC_SHA256, seed), b"macloud/device-keys/1");
+        let devices = hmac::Key::new(HMAC_SHA256, devices.as_ref());
+        Self { key, id, events: EventKey::from_seed(seed), devices }
     }
 
     /// What a key set says about this key. `not_after` is in Unix seconds; zero means that it does not end by itself.
@@ -54,6 +60,15 @@ impl SkillSigner {
     #[must_use]
     pub const fn event_key(&self, not_after: u64) -> SkillPublicKey {
         SkillPublicKey { id: self.events.id, public: self.events.public, not_after }
+    }
+
+    /// How homes of `account` know the voice device that its maker calls `name`: the same for as long as this key is used, and
+    /// another one for each account. After a new seed, homes learn their devices anew.
+    #[must_use]
+    pub fn device_key(&self, account: &AccountId, name: &str) -> DeviceKey {
+        let of_account = hmac::sign(&self.devices, account.as_str().as_bytes());
+        let hash = hmac::sign(&hmac::Key::new(HMAC_SHA256, of_account.as_ref()), name.as_bytes());
+        DeviceKey::from_bytes(hash.as_ref()[..16].try_into().expect("SHA-256 has 32 bytes"))
     }
 
     pub(crate) const fn events(&self) -> &EventKey {
