@@ -5,9 +5,10 @@
 //! the right one is then told to do it.
 
 use futures_util::future::join_all;
-use macloud_e2ee::vocabulary::{Action, Command, Playback, Player, Refusal, Reply, Scopes, Target};
+use macloud_e2ee::vocabulary::{Action, Command, DeviceKey, Playback, Player, Refusal, Reply, Scopes, Target};
 use tokio::time::{Duration, Instant, timeout_at};
 
+use crate::answer::speech::Locale;
 use crate::failure::Failure;
 use crate::passage::Carrier;
 use crate::resolve::{Access, Home};
@@ -16,15 +17,27 @@ use crate::trace::HopTrace;
 /// A home that has not answered by then is left out, so that a silent one does not take everybody's time.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Who asks for something spoken.
+#[derive(Clone, Copy)]
+pub(crate) struct Speaker<'a> {
+    /// What they may do, and where.
+    pub(crate) access: &'a Access,
+    /// The device that they spoke to.
+    pub(crate) device: Option<DeviceKey>,
+    /// Their language.
+    pub(crate) locale: Locale,
+}
+
 /// The home to do `action` in, and the player there.
 pub(crate) async fn home<'a>(
     carrier: &Carrier,
-    access: &'a Access,
+    speaker: Speaker<'a>,
     target: Target,
     action: &Action,
     deadline: Instant,
     trace: &mut HopTrace,
 ) -> Result<(&'a Home, Target), Failure> {
+    let access = speaker.access;
     if !access.scopes.cover_action(action) {
         return Err(Failure::ScopeMissing);
     }
@@ -35,7 +48,7 @@ pub(crate) async fn home<'a>(
         _ if !access.scopes.cover_action(&Action::Read) => Err(Failure::ScopeMissing),
         several => {
             let deadline = deadline.min(Instant::now() + PATIENCE);
-            Asking { carrier, scopes: access.scopes, deadline, trace }.among(several, target).await
+            Asking { carrier, speaker, deadline, trace }.among(several, target).await
         }
     }
 }
@@ -43,7 +56,7 @@ pub(crate) async fn home<'a>(
 /// Asks homes whom they would take.
 struct Asking<'c> {
     carrier: &'c Carrier,
-    scopes: Scopes,
+    speaker: Speaker<'c>,
     deadline: Instant,
     trace: &'c mut HopTrace,
 }
@@ -55,7 +68,7 @@ impl Asking<'_> {
                 // The home's name may have been part of a player's.
                 Err(Failure::Refused(Refusal::NoPlayerNamed(_))) => {}
                 Err(Failure::Refused(Refusal::WhichPlayer(names))) => {
-                    let names = names.iter().map(|name| in_home(name, home)).collect();
+                    let names = names.iter().map(|name| self.speaker.locale.in_home(name, &home.name)).collect();
                     return Err(Failure::Refused(Refusal::WhichPlayer(names)));
                 }
                 found => return found.map(|player| (home, Target::Key(player.key))),
@@ -68,12 +81,15 @@ impl Asking<'_> {
                 Err(failure) => failures.push(failure),
             }
         }
-        most_likely(found, &target, failures).map(|(home, player)| (home, Target::Key(player.key)))
+        most_likely(found, &target, failures, self.speaker.locale).map(|(home, player)| (home, Target::Key(player.key)))
     }
 
     async fn ask<'h>(&mut self, homes: &[&'h Home], target: &Target) -> Vec<(&'h Home, Result<Player, Failure>)> {
-        let read = Command::OnPlayer { target: target.clone(), action: Action::Read, device: None };
-        let carried = homes.iter().map(|home| self.carrier.carry(home, &read, self.scopes, self.deadline));
+        // A home that is only asked must not take the player for the one that the device is used with from now on.
+        let device = self.speaker.device.filter(|_| *target == Target::Unnamed);
+        let read = Command::OnPlayer { target: target.clone(), action: Action::Read, device };
+        let scopes: Scopes = self.speaker.access.scopes;
+        let carried = homes.iter().map(|home| self.carrier.carry(home, &read, scopes, self.deadline));
         let answers = join_all(carried.map(|carried| timeout_at(self.deadline, carried))).await;
         let in_turn = homes.iter().copied().zip(answers);
         in_turn.map(|(home, answer)| (home, self.player(answer.ok()))).collect()
@@ -125,17 +141,21 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// What joins a player's name and a home's.
-const JOINTS: [&str; 8] = ["in", "at", "of", "on", "the", "my", "our", "from"];
-
-fn in_home(player: &str, home: &Home) -> String {
-    format!("{player} in {}", home.name)
-}
+const JOINTS: [&str; 57] = [
+    "in", "at", "of", "on", "the", "my", "our", "from", // English
+    "im", "am", "auf", "bei", "von", "vom", "der", "die", "das", "dem", "den", "mein", "meine", "meinem", "meiner",
+    "unser", "dans", "chez", "à", "au", "de", "du", "la", "le", "les", "ma", "mon", "notre", // French
+    "en", "del", "el", "mi", "nuestra", // Spanish
+    "a", "nel", "nella", "di", "della", "il", "lo", "mia", "mio", // Italian
+    "op", "bij", "van", "het", "mijn", "ons", "onze", // Dutch
+];
 
 /// The one that plays, or else is paused. A name that fits players in several idle homes must be said more exactly.
 fn most_likely<'h>(
     mut found: Vec<(&'h Home, Player)>,
     target: &Target,
     failures: Vec<Failure>,
+    locale: Locale,
 ) -> Result<(&'h Home, Player), Failure> {
     found.sort_by_key(|(home, player)| (liveliness(player), home.instance.clone()));
     let mut found = found.into_iter();
@@ -146,7 +166,7 @@ fn most_likely<'h>(
         return Ok((home, player));
     }
     let all = [(home, player)].into_iter().chain(rivals);
-    let names = all.map(|(home, player)| in_home(&player.name, home)).collect();
+    let names = all.map(|(home, player)| locale.in_home(&player.name, &home.name)).collect();
     Err(Failure::Refused(Refusal::WhichPlayer(names)))
 }
 
@@ -197,7 +217,10 @@ mod tests {
             ("the cottage's kitchen", "Cottage", "kitchen"),
             ("in the cottage", "Cottage", ""),
             ("kitchen at my summer cottage", "Summer Cottage", "kitchen"),
-            ("küche im büro", "Büro", "küche im"),
+            ("küche im büro", "Büro", "küche"),
+            ("la cuisine du Cottage", "Cottage", "cuisine"),
+            ("cocina en mi cottage", "Cottage", "cocina"),
+            ("de keuken in het cottage", "Cottage", "keuken"),
         ] {
             assert_eq!(named(said), Some((name.into(), rest.into())), "{said}");
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 use crate::dispatch::BusConfig;
 use crate::grant::EventsConfig;
 use crate::resolve::ResolveConfig;
@@ -26,6 +28,9 @@ pub struct SkillConfig {
     pub most_sessions: usize,
     /// What state reports to Alexa's event gateway need. Off when absent.
     pub events: Option<EventsConfig>,
+    /// Where a person is told meanwhile that something takes long, instead of the one of Alexa's addresses that the
+    /// request names.
+    pub alexa_api: Option<Url>,
     /// Told of each directive's way, after its answer is made.
     pub observer: Option<Observer>,
 }
@@ -41,6 +46,7 @@ impl Default for SkillConfig {
             most_requests: 2048,
             most_sessions: 100_000,
             events: None,
+            alexa_api: None,
             observer: None,
         }
     }
@@ -56,6 +62,7 @@ impl std::fmt::Debug for SkillConfig {
             .field("most_requests", &self.most_requests)
             .field("most_sessions", &self.most_sessions)
             .field("events", &self.events)
+            .field("alexa_api", &self.alexa_api.as_ref().map(Url::as_str))
             .field("observer", &self.observer.is_some())
             .finish()
     }

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::HeaderMap;
-use macloud_e2ee::vocabulary::{Action, Command, Item, Player, Reply, Target};
+use macloud_e2ee::keys::SkillSigner;
+use macloud_e2ee::vocabulary::{Action, Command, Player, Refusal, Reply, Target};
 use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::random;
 use serde_json::Value;
@@ -26,15 +27,17 @@ use tracing::{Instrument as _, Span, info_span};
 
 use crate::answer::discovery::{Listing, Offer};
 use crate::answer::event::{self, Stamp};
-use crate::answer::speech::{Locale, Say};
+use crate::answer::response::{Besides, Names};
+use crate::answer::speech::{Done, Locale, Say};
 use crate::answer::{discovery, response};
-use crate::choose;
+use crate::choose::{self, Speaker};
 use crate::conversation::Open;
 use crate::directive::{self, Arrived, Ask, Directive, Kind, Malformed};
 use crate::failure::{Failure, TokenFault};
 use crate::grant::Grants;
 use crate::metrics::Metrics;
 use crate::passage::Carrier;
+use crate::progress::Progress;
 use crate::report::Reports;
 use crate::request::CustomRequest;
 use crate::resolve::{Access, Home, Resolver};
@@ -51,6 +54,9 @@ pub(crate) struct Steps {
     pub(crate) grants: Grants,
     pub(crate) reports: Reports,
     pub(crate) metrics: Metrics,
+    pub(crate) progress: Progress,
+    /// Whose key devices are named with.
+    pub(crate) signer: Arc<SkillSigner>,
     pub(crate) observer: Option<Observer>,
     pub(crate) clock: SharedClock,
     pub(crate) deadline: Duration,
@@ -72,8 +78,8 @@ struct Turned {
     kind: &'static str,
     /// What to say to it, if anything may be said.
     say: Option<Say>,
-    /// What is open if that is a question.
-    open: Option<Open>,
+    /// What goes with it.
+    besides: Besides,
 }
 
 impl Steps {
@@ -130,44 +136,50 @@ impl Steps {
 
     async fn answer_request(&self, headers: &HeaderMap, body: &[u8], arrived: Instant) -> Result<Value, Refused> {
         let (mut watch, mut trace) = (Stopwatch::start(), HopTrace::new(Front::Custom));
-        let deadline = arrived + self.deadline;
         let request = self.verifier.verify(headers, body).await.inspect_err(|refused| {
             tracing::info!(reason = %refused, "a request of the custom part is refused");
             self.metrics.refused();
         })?;
         trace.verify = watch.lap();
         let locale = Locale::of(&request.locale).unwrap_or_default();
-        let Turned { kind, say, open } = self.turn(request, deadline, &mut watch, &mut trace).await;
+        let Turned { kind, say, mut besides } = self.turn(request, locale, arrived, &mut watch, &mut trace).await;
         watch.lap();
         let result = match &say {
             Some(Say::Failed(failure)) => failure.label(),
             Some(Say::LinkFirst) => "not_linked",
             _ => "ok",
         };
-        let response = say.map_or_else(response::silence, |say| response::speaking(locale, &say, open.as_ref()));
+        besides.code = trace.code();
+        let response = say.map_or_else(response::silence, |say| response::speaking(locale, &say, &besides));
         trace.answer = watch.lap();
         self.told(trace, kind, result, &watch);
         Ok(response)
     }
 
-    /// What a request leads to: something done and told, or only something said.
+    /// What a request that began to arrive at `arrived` leads to: something done and told, or only something said.
     async fn turn(
         &self,
         request: CustomRequest,
-        deadline: Instant,
+        locale: Locale,
+        arrived: Instant,
         watch: &mut Stopwatch,
         trace: &mut HopTrace,
     ) -> Turned {
-        let CustomRequest { token, ask, open, .. } = request;
+        let deadline = arrived + self.deadline;
+        let CustomRequest { token, device, begins, meanwhile, ask, open, .. } = request;
         let (turn, open) = turn(ask, open);
         trace.translate = watch.lap();
-        let talk = |say| Turned { kind: "talk", say: Some(say), open: None };
+        let talk = |say| Turned { kind: "talk", say: Some(say), besides: Besides::default() };
         let (target, action) = match turn {
-            Turn::Silence => return Turned { kind: "silence", say: None, open: None },
+            Turn::Silence => return Turned { kind: "silence", say: None, besides: Besides::default() },
             Turn::Say(Say::Goodbye) => return talk(Say::Goodbye),
             // Whoever opens the skill without having linked it could do nothing with a welcome.
-            Turn::Say(_) if token.is_none() => return talk(Say::LinkFirst),
-            Turn::Say(say) => return Turned { open, ..talk(say) },
+            Turn::Say(say) => {
+                let Some(token) = token else { return talk(Say::LinkFirst) };
+                let asks = begins && locale.speak(&say).question.is_some();
+                let names = if asks { self.names(&token, deadline, trace).await } else { Names::default() };
+                return Turned { besides: Besides { open, names, ..Besides::default() }, ..talk(say) };
+            }
             Turn::Do { target, action } => (target, action),
         };
         let Some(token) = token else { return Turned { kind: "do", ..talk(Say::LinkFirst) } };
@@ -175,15 +187,40 @@ impl Steps {
             let access = self.resolver.resolve(&token).await;
             trace.resolve = watch.lap();
             let access = access?;
-            let (home, target) = choose::home(&self.carrier, &access, target, &action, deadline, trace).await?;
-            let command = Command::OnPlayer { target, action: action.clone(), device: None };
+            let device = device.map(|device| self.signer.device_key(&access.account, device.as_str()));
+            let speaker = Speaker { access: &access, device, locale };
+            let (home, target) = choose::home(&self.carrier, speaker, target, &action, deadline, trace).await?;
+            let command = Command::OnPlayer { target, action: action.clone(), device };
             self.on_player(home, &command, &access, deadline, trace).await
         };
-        let say = match timeout_at(deadline, done).await.unwrap_or(Err(Failure::TimeUp)) {
-            Ok((player, found)) => Say::done(&action, player, found),
-            Err(failure) => Say::Failed(failure),
+        let one_moment = locale.speak(&Say::OneMoment).text;
+        let done = self.progress.beside(meanwhile.as_ref(), &one_moment, arrived, timeout_at(deadline, done)).await;
+        let (say, besides) = match done.unwrap_or(Err(Failure::TimeUp)) {
+            Ok(done) => (Say::done(&action, done), Besides::default()),
+            Err(failure) => {
+                let besides = asked_back(open, &failure);
+                (Say::Failed(failure), besides)
+            }
         };
-        Turned { kind: "do", say: Some(say), open }
+        Turned { kind: "do", say: Some(say), besides }
+    }
+
+    /// What may be heard in answer to a first question. Whoever asks is not kept waiting for it.
+    async fn names(&self, token: &crate::token::AccessToken, deadline: Instant, trace: &mut HopTrace) -> Names {
+        let deadline = deadline.min(Instant::now() + PATIENCE_WITH_NAMES);
+        let listing = async {
+            let access = self.resolver.resolve(token).await.ok()?;
+            if !access.scopes.cover(&Command::ListPlayers) {
+                return None;
+            }
+            self.list_players(&access, deadline, trace).await.ok()
+        };
+        let homes = timeout_at(deadline, listing).await.ok().flatten().unwrap_or_default();
+        let names = homes.iter().map(|offer| offer.home.clone());
+        Names {
+            homes: names.filter(|_| homes.len() > 1).collect(),
+            players: homes.iter().flat_map(|offer| &offer.players).map(|player| player.name.clone()).collect(),
+        }
     }
 
     /// What the token gives access to. `None` for a grant that is not kept anyway, whose token has expired or cannot be
@@ -209,7 +246,7 @@ impl Steps {
             Work::KeepGrant(code) => self.grants.accept(access, code).await.map(|()| Outcome::GrantAccepted),
             Work::ListPlayers => self.list_players(access, deadline, trace).await.map(Outcome::Discovered),
             Work::Command { home, command } => {
-                let (player, _) = self.on_player(&home, &command, access, deadline, trace).await?;
+                let Done { player, .. } = self.on_player(&home, &command, access, deadline, trace).await?;
                 Ok(match kind {
                     Kind::ReportState => Outcome::Reported(player),
                     Kind::Seek => Outcome::Sought(player),
@@ -219,9 +256,9 @@ impl Steps {
             }
             Work::AdjustSleepTimer { home, player, by } => {
                 let on = |action| Command::OnPlayer { target: Target::Key(player.clone()), action, device: None };
-                let (before, _) = self.on_player(&home, &on(Action::Read), access, deadline, trace).await?;
+                let before = self.on_player(&home, &on(Action::Read), access, deadline, trace).await?.player;
                 let set = on(Action::SetSleepTimer(translate::adjusted(before.state.sleep_timer, by)));
-                self.on_player(&home, &set, access, deadline, trace).await.map(|(player, _)| Outcome::Done(player))
+                self.on_player(&home, &set, access, deadline, trace).await.map(|done| Outcome::Done(done.player))
             }
         }
     }
@@ -234,7 +271,7 @@ impl Steps {
         access: &Access,
         deadline: Instant,
         trace: &mut HopTrace,
-    ) -> Result<(Player, Option<Item>), Failure> {
+    ) -> Result<Done, Failure> {
         let noting = self.reports.begin(&access.grant, &home.instance, command);
         if home.paused {
             noting.end(&Err(Failure::HomePaused));
@@ -244,7 +281,7 @@ impl Steps {
         noting.end(&reply);
         trace.passed(passage);
         match reply? {
-            Reply::Done { player, found, .. } => Ok((player, found)),
+            Reply::Done { player, found, learned, other } => Ok(Done { player, other, found, learned }),
             Reply::Players { .. } => Err(Failure::UnexpectedReply),
             Reply::Refused(refusal) => Err(Failure::Refused(refusal)),
         }
@@ -309,6 +346,7 @@ impl Steps {
             front = trace.front.label(),
             directive.kind = kind,
             result,
+            command.code = trace.code(),
             total_ms = trace.total.as_millis() as u64,
             "answered"
         );
@@ -324,6 +362,17 @@ fn journey_span(front: Front) -> Span {
     info_span!("journey", otel.kind = "server", front = front.label(), directive.kind = Empty, result = Empty)
 }
 
+/// What stays open where a home asks back, and the names that it asks about.
+fn asked_back(open: Option<Open>, failure: &Failure) -> Besides {
+    let Failure::Refused(refusal) = failure else { return Besides { open, ..Besides::default() } };
+    let players = match refusal {
+        Refusal::WhichPlayer(names) => names.clone(),
+        _ => Vec::new(),
+    };
+    let names = Names { players, homes: Vec::new() };
+    Besides { open: open.map(|open| open.after(refusal)), names, ..Besides::default() }
+}
+
 /// For discovery, no home being there is what matters, unless all of them fail for the same reason.
 fn nobody_there(failures: Vec<Failure>) -> Failure {
     use macloud_proto::bus::v1::not_sent;
@@ -334,3 +383,6 @@ fn nobody_there(failures: Vec<Failure>) -> Failure {
 
 /// Making the answer of the largest discovery takes a few milliseconds.
 const SHARE_OF_ANSWER: Duration = Duration::from_millis(250);
+
+/// What people say next is understood without it, too, only less well.
+const PATIENCE_WITH_NAMES: Duration = Duration::from_millis(1000);

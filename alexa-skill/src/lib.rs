@@ -20,7 +20,9 @@ pub mod grant;
 mod http;
 mod journey;
 mod metrics;
+pub mod package;
 pub mod passage;
+pub mod progress;
 mod report;
 pub mod request;
 pub mod resolve;
@@ -47,6 +49,7 @@ use grant::Grants;
 use journey::Steps;
 use metrics::{Condition, Metrics};
 use passage::Carrier;
+use progress::Progress;
 use report::Reports;
 use resolve::Resolver;
 use seal::Sessions;
@@ -92,7 +95,7 @@ impl Skill {
             .clone()
             .map(|events| Events::new(events, bus.0.clone(), accounts.clone(), Arc::clone(&signer), clock.clone()));
         let carrier = Carrier {
-            sessions: Arc::new(Sessions::new(signer, config.most_sessions, clock.clone())),
+            sessions: Arc::new(Sessions::new(Arc::clone(&signer), config.most_sessions, clock.clone())),
             bus: Bus::new(bus, config.bus),
             clock: clock.clone(),
         };
@@ -103,6 +106,8 @@ impl Skill {
             grants: Grants::new(config.events, accounts.clone()),
             reports: Reports::new(accounts, clock.clone()),
             metrics: Metrics::new(),
+            progress: Progress::new(config.alexa_api),
+            signer,
             observer: config.observer,
             clock,
             deadline: config.deadline,

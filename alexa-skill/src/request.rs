@@ -3,13 +3,17 @@
 //! The caller has checked the signature over the exact bytes before this reads them. Unknown fields, request types and
 //! intents are tolerated, as Alexa adds some without notice.
 
-use macloud_e2ee::vocabulary::{Action, MediaKind, Percent, Placement, Repeat, Transport, clean_text};
+use macloud_e2ee::vocabulary::{
+    Action, MAX_SLEEP_MINUTES, MediaKind, Percent, Placement, Repeat, Target, Transport, clean_text,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::conversation::Open;
+use crate::package::{kind_of_word, kind_said};
+use crate::progress::Meanwhile;
 use crate::token::AccessToken;
 use crate::translate::VOLUME_STEP;
 
@@ -20,16 +24,48 @@ pub struct CustomRequest {
     pub application_ids: Vec<String>,
     /// When Alexa made it, seconds since 1970.
     pub made_at: i64,
-    /// Whether it tells of something that happened to the skill rather than of something a person said.
-    pub is_skill_event: bool,
     /// The linked account's token; none while the account is not linked.
     pub token: Option<AccessToken>,
+    /// What Amazon calls the person who has this skill, for events about the skill only: it may be all that these name.
+    pub user: Option<String>,
+    /// The device that was spoken to, as Amazon calls it.
+    pub device: Option<DeviceId>,
+    /// Whether nothing was said before it in this conversation.
+    pub begins: bool,
+    /// How to say something before the answer is ready.
+    pub meanwhile: Option<Meanwhile>,
     /// The language that is spoken, for example `en-US`.
     pub locale: String,
     /// What is asked.
     pub ask: Ask,
     /// What the question was about that this may answer.
     pub open: Option<Open>,
+}
+
+impl CustomRequest {
+    /// Whether it tells of something that happened to the skill rather than of something a person said.
+    #[must_use]
+    pub const fn is_skill_event(&self) -> bool {
+        matches!(self.ask, Ask::SkillEvent(_))
+    }
+}
+
+/// Amazon's name for a device of somebody: never shown, and never told to a home.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DeviceId(String);
+
+impl DeviceId {
+    /// The name itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for DeviceId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DeviceId(…)")
+    }
 }
 
 /// What a request asks.
@@ -41,7 +77,24 @@ pub enum Ask {
     Intent(Intent),
     /// The session is over; nothing may be answered.
     SessionEnded,
+    /// Something happened to the skill; nothing may be answered.
+    SkillEvent(SkillEvent),
     /// A request type that we do not take.
+    Other,
+}
+
+/// What happened to the skill in somebody's Alexa.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkillEvent {
+    /// It was enabled.
+    Enabled,
+    /// It was disabled: Alexa has forgotten the account's token.
+    Disabled,
+    /// An account was linked.
+    AccountLinked,
+    /// Permissions were given, or changed.
+    PermissionsChanged,
+    /// Something else.
     Other,
 }
 
@@ -56,8 +109,14 @@ pub enum Intent {
     AnswerMedia(Option<String>),
     /// The answer to "which player?"
     AnswerPlayer(Option<String>),
+    /// "Yes" to a question that can be answered so.
+    Yes,
+    /// "No".
+    No,
     /// A volume that is none.
     NoSuchVolume,
+    /// A time that is none, or longer than what it is for.
+    NoSuchTime,
     /// "Help".
     Help,
     /// "Stop", "cancel", "go home": leave the skill.
@@ -79,11 +138,13 @@ pub struct Wish {
     pub kind: Option<MediaKind>,
     /// Now, next or later.
     pub placement: Placement,
+    /// "Yes", to whether this is meant.
+    pub sure: bool,
 }
 
 impl Default for Wish {
     fn default() -> Self {
-        Self { media: None, artist: None, player: None, kind: None, placement: Placement::Replace }
+        Self { media: None, artist: None, player: None, kind: None, placement: Placement::Replace, sure: false }
     }
 }
 
@@ -108,7 +169,9 @@ pub enum Malformed {
 pub fn parse(body: &[u8]) -> Result<CustomRequest, Malformed> {
     let raw: Raw = serde_json::from_slice(body).map_err(|_| Malformed::Shape)?;
     let system = raw.context.and_then(|context| context.system);
-    let (system_application, system_user) = system.map_or((None, None), |system| (system.application, system.user));
+    let RawSystem { application: system_application, user: system_user, device, api_endpoint, api_access_token } =
+        system.unwrap_or_default();
+    let begins = raw.session.as_ref().is_some_and(|session| session.new);
     let open = raw.session.as_ref().and_then(|session| Open::read(&session.attributes));
     let (session_application, session_user) =
         raw.session.map_or((None, None), |session| (session.application, session.user));
@@ -117,13 +180,19 @@ pub fn parse(body: &[u8]) -> Result<CustomRequest, Malformed> {
     if application_ids.is_empty() {
         return Err(Malformed::Application);
     }
-    let tokens = [system_user, session_user].into_iter().flatten();
+    let is_event = raw.request.kind.starts_with(SKILL_EVENT);
+    let user = system_user.as_ref().filter(|_| is_event).and_then(|user| user.user_id.clone());
+    // The event that an account was linked has the token in its body.
+    let tokens = [system_user, session_user, raw.request.body].into_iter().flatten();
     let token = tokens.filter_map(|user| user.access_token).next();
     Ok(CustomRequest {
         application_ids,
         made_at: raw.request.timestamp.as_ref().and_then(unix_seconds).ok_or(Malformed::Timestamp)?,
-        is_skill_event: raw.request.kind.starts_with("AlexaSkillEvent."),
         token: token.as_deref().and_then(AccessToken::parse),
+        user,
+        device: device.and_then(|device| device.device_id).filter(|id| !id.is_empty()).map(DeviceId),
+        begins,
+        meanwhile: Meanwhile::of(raw.request.request_id, api_endpoint, api_access_token),
         locale: raw.request.locale.unwrap_or_default(),
         ask: ask(&raw.request.kind, raw.request.intent.as_ref()),
         open,
@@ -136,7 +205,19 @@ fn ask(kind: &str, intent: Option<&RawIntent>) -> Ask {
         ("IntentRequest", Some(intent)) => Ask::Intent(intent.interpret()),
         ("IntentRequest", None) => Ask::Intent(Intent::Fallback),
         ("SessionEndedRequest", _) => Ask::SessionEnded,
-        _ => Ask::Other,
+        _ => kind.strip_prefix(SKILL_EVENT).map_or(Ask::Other, |event| Ask::SkillEvent(skill_event(event))),
+    }
+}
+
+const SKILL_EVENT: &str = "AlexaSkillEvent.";
+
+fn skill_event(name: &str) -> SkillEvent {
+    match name {
+        "SkillEnabled" => SkillEvent::Enabled,
+        "SkillDisabled" => SkillEvent::Disabled,
+        "SkillAccountLinked" => SkillEvent::AccountLinked,
+        "SkillPermissionAccepted" | "SkillPermissionChanged" => SkillEvent::PermissionsChanged,
+        _ => SkillEvent::Other,
     }
 }
 
@@ -162,16 +243,28 @@ struct RawContext {
     system: Option<RawSystem>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RawSystem {
     application: Option<RawApplication>,
     user: Option<RawUser>,
+    device: Option<RawDevice>,
+    api_endpoint: Option<String>,
+    api_access_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawDevice {
+    device_id: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct RawSession {
     application: Option<RawApplication>,
     user: Option<RawUser>,
+    #[serde(default)]
+    new: bool,
     #[serde(default)]
     attributes: Value,
 }
@@ -185,16 +278,20 @@ struct RawApplication {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawUser {
+    user_id: Option<String>,
     access_token: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RawRequest {
     #[serde(rename = "type")]
     kind: String,
+    request_id: Option<String>,
     timestamp: Option<Value>,
     locale: Option<String>,
     intent: Option<RawIntent>,
+    body: Option<RawUser>,
 }
 
 #[derive(Deserialize)]
@@ -208,6 +305,7 @@ impl RawIntent {
     fn interpret(&self) -> Intent {
         match self.name.as_str() {
             "PlayMediaIntent" => self.play(Placement::Replace),
+            "PlayGenreIntent" => self.play_genre(),
             "PlayNextIntent" => self.play(Placement::Next),
             "AddToQueueIntent" => self.play(Placement::Add),
             "AnswerMediaIntent" => Intent::AnswerMedia(self.spoken("query")),
@@ -227,8 +325,24 @@ impl RawIntent {
             "AMAZON.ShuffleOffIntent" => Intent::Act(Action::SetShuffle(false), None),
             "AMAZON.LoopOnIntent" => Intent::Act(Action::SetRepeat(Repeat::All), None),
             "AMAZON.LoopOffIntent" => Intent::Act(Action::SetRepeat(Repeat::Off), None),
+            "SeekToIntent" => self.seek_to(),
+            "SeekForwardIntent" => self.seek_by(1),
+            "SeekBackIntent" => self.seek_by(-1),
+            "AutoplayOnIntent" => Intent::Act(Action::SetAutoplay(true), self.player()),
+            "AutoplayOffIntent" => Intent::Act(Action::SetAutoplay(false), self.player()),
+            "SleepTimerIntent" => self.sleep_timer(),
+            "SleepTimerOffIntent" => Intent::Act(Action::SetSleepTimer(None), self.player()),
+            "PlaySimilarIntent" => Intent::Act(Action::PlaySimilar, self.player()),
+            "SaveCurrentIntent" => Intent::Act(Action::SaveCurrent, self.player()),
+            "MovePlayerIntent" => Intent::Act(Action::MoveTo(self.other()), self.player()),
+            "JoinPlayersIntent" => Intent::Act(Action::JoinTo(self.other()), self.player()),
+            "UnjoinPlayerIntent" => Intent::Act(Action::Unjoin, self.player()),
+            "UseHereIntent" => Intent::Act(Action::UseHere, self.player()),
+            "ForgetHereIntent" => Intent::Act(Action::ForgetHere, None),
             "RepeatSongIntent" => Intent::Act(Action::SetRepeat(Repeat::One), self.player()),
             "UnmuteIntent" => Intent::Act(Action::SetMute(false), self.player()),
+            "AMAZON.YesIntent" => Intent::Yes,
+            "AMAZON.NoIntent" => Intent::No,
             "AMAZON.HelpIntent" => Intent::Help,
             "AMAZON.StopIntent" | "AMAZON.CancelIntent" | "AMAZON.NavigateHomeIntent" => Intent::Leave,
             _ => Intent::Fallback,
@@ -242,7 +356,39 @@ impl RawIntent {
             player: self.player(),
             kind: self.media_kind("mediaType"),
             placement,
+            sure: false,
         })
+    }
+
+    fn play_genre(&self) -> Intent {
+        let media = self.spoken("genre");
+        Intent::Play(Wish { media, player: self.player(), kind: Some(MediaKind::Genre), ..Wish::default() })
+    }
+
+    fn seek_to(&self) -> Intent {
+        self.time().map_or(Intent::NoSuchTime, |seconds| Intent::Act(Action::SeekTo(seconds), self.player()))
+    }
+
+    fn seek_by(&self, direction: i32) -> Intent {
+        let seconds = self.time().and_then(|seconds| i32::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
+        seconds.map_or(Intent::NoSuchTime, |by| Intent::Act(Action::SeekBy(direction * by), self.player()))
+    }
+
+    /// Rather a little later than asked for than a little earlier.
+    fn sleep_timer(&self) -> Intent {
+        let minutes = self.time().and_then(|seconds| u16::try_from(seconds.div_ceil(60)).ok());
+        let minutes = minutes.filter(|minutes| (1..=MAX_SLEEP_MINUTES).contains(minutes));
+        minutes.map_or(Intent::NoSuchTime, |in_so| Intent::Act(Action::SetSleepTimer(Some(in_so)), self.player()))
+    }
+
+    /// Seconds.
+    fn time(&self) -> Option<u32> {
+        duration_seconds(&self.spoken("time")?)
+    }
+
+    /// The other player of two.
+    fn other(&self) -> Target {
+        self.spoken("other").map_or(Target::Unnamed, Target::Named)
     }
 
     fn transport(&self, transport: Transport) -> Intent {
@@ -263,28 +409,56 @@ impl RawIntent {
         }
     }
 
-    /// What was said for a slot. Alexa sends `?` for what it could not make out.
+    /// What was said for a slot: as we told Alexa that it is written, if it is one of the names that we told it for this
+    /// conversation. Alexa sends `?` for what it could not make out.
     fn spoken(&self, slot: &str) -> Option<String> {
-        let said = self.slots.get(slot)?.get("value")?.as_str()?.trim();
+        let slot = self.slots.get(slot)?;
+        let told = authorities(slot).filter(|authority| {
+            let name = authority.get("authority").and_then(Value::as_str);
+            name.is_some_and(|name| name.contains(DYNAMIC_AUTHORITY))
+        });
+        let told = told.filter_map(|authority| authority.pointer("/values/0/value/name")?.as_str()).next();
+        let said = told.or_else(|| slot.get("value")?.as_str())?.trim();
         let bounded = clean_text(said);
         (!matches!(bounded.as_str(), "" | "?")).then_some(bounded)
     }
 
     /// The id that the interaction model gave to what was said, or else the word itself.
     fn media_kind(&self, slot: &str) -> Option<MediaKind> {
-        let authorities = self.slots.get(slot)?.pointer("/resolutions/resolutionsPerAuthority");
-        let ids = authorities.and_then(Value::as_array).into_iter().flatten();
+        let ids = authorities(self.slots.get(slot)?);
         let resolved = ids.filter_map(|authority| authority.pointer("/values/0/value/id")?.as_str()).next();
-        let word = resolved.map(str::to_owned).or_else(|| self.spoken(slot))?;
-        Some(match word.to_lowercase().as_str() {
-            "track" | "song" | "title" => MediaKind::Track,
-            "album" | "record" => MediaKind::Album,
-            "artist" | "band" => MediaKind::Artist,
-            "playlist" => MediaKind::Playlist,
-            "radio" | "station" | "radio station" => MediaKind::Radio,
-            _ => return None,
-        })
+        resolved.and_then(kind_of_word).or_else(|| kind_said(&self.spoken(slot)?))
     }
+}
+
+/// What the lists of a slot's values make of what was said.
+fn authorities(slot: &Value) -> impl Iterator<Item = &Value> {
+    slot.pointer("/resolutions/resolutionsPerAuthority").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Alexa's names for lists of values that were given for one conversation only.
+const DYNAMIC_AUTHORITY: &str = ".dynamic.";
+
+/// The seconds of an ISO 8601 duration, which is how Alexa gives times (`PT2M30S`). None for what is none, or is longer
+/// than a day: nothing that plays here is.
+fn duration_seconds(text: &str) -> Option<u32> {
+    const DAY: u32 = 86_400;
+    let (days, clock) = text.strip_prefix('P')?.split_once('T').unwrap_or((&text[1..], ""));
+    let seconds = sum(days, &[('D', DAY)])?.checked_add(sum(clock, &[('H', 3600), ('M', 60), ('S', 1)])?)?;
+    (text.len() > 2 && seconds <= DAY).then_some(seconds)
+}
+
+/// "2M30S" as a sum, each unit once at most and in this order.
+fn sum(mut text: &str, units: &[(char, u32)]) -> Option<u32> {
+    let mut sum = 0_u32;
+    for (unit, worth) in units {
+        if let Some((number, rest)) = text.split_once(*unit) {
+            let number: u32 = number.bytes().all(|b| b.is_ascii_digit()).then(|| number.parse().ok())??;
+            sum = sum.checked_add(number.checked_mul(*worth)?)?;
+            text = rest;
+        }
+    }
+    text.is_empty().then_some(sum)
 }
 
 #[cfg(test)]
@@ -318,6 +492,106 @@ mod tests {
             assert_eq!(intent("SetVolumeIntent", json!({"level": {"value": wrong}})), Intent::NoSuchVolume, "{wrong}");
         }
         assert_eq!(intent("SomethingNewerIntent", json!([1])), Intent::Fallback);
+    }
+
+    #[test]
+    fn times_are_read_and_bounded() {
+        for (text, seconds) in [
+            ("PT2M", Some(120)),
+            ("PT1H2M3S", Some(3723)),
+            ("PT90S", Some(90)),
+            ("PT0S", Some(0)),
+            ("P1D", Some(86_400)),
+            ("P1DT1S", None),
+            ("PT99999999999S", None),
+            ("PT4294967295M", None),
+            ("PT2M2M", None),
+            ("PT2S2M", None),
+            ("PT+2M", None),
+            ("PT1.5S", None),
+            ("P2W", None),
+            ("PT", None),
+            ("P", None),
+            ("T2M", None),
+            ("", None),
+            ("?", None),
+        ] {
+            assert_eq!(duration_seconds(text), seconds, "{text}");
+        }
+        let time = |value: &str| json!({"time": {"value": value}, "player": {"value": "kitchen"}});
+        let there = || Some("kitchen".to_owned());
+        for (name, value, meant) in [
+            ("SeekToIntent", "PT2M", Intent::Act(Action::SeekTo(120), there())),
+            ("SeekToIntent", "PT0S", Intent::Act(Action::SeekTo(0), there())),
+            ("SeekForwardIntent", "PT30S", Intent::Act(Action::SeekBy(30), there())),
+            ("SeekBackIntent", "PT30S", Intent::Act(Action::SeekBy(-30), there())),
+            ("SeekBackIntent", "PT0S", Intent::NoSuchTime),
+            ("SleepTimerIntent", "PT20M", Intent::Act(Action::SetSleepTimer(Some(20)), there())),
+            ("SleepTimerIntent", "PT61S", Intent::Act(Action::SetSleepTimer(Some(2)), there())),
+            ("SleepTimerIntent", "PT12H", Intent::Act(Action::SetSleepTimer(Some(720)), there())),
+            ("SleepTimerIntent", "PT12H1S", Intent::NoSuchTime),
+            ("SleepTimerIntent", "PT0S", Intent::NoSuchTime),
+            ("SleepTimerIntent", "soon", Intent::NoSuchTime),
+        ] {
+            assert_eq!(intent(name, time(value)), meant, "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn two_players_are_told_apart() {
+        let named = |name: &str| Target::Named(name.into());
+        let slots = json!({"player": {"value": "bathroom"}, "other": {"value": "kitchen"}});
+        let there = || Some("bathroom".to_owned());
+        assert_eq!(intent("MovePlayerIntent", slots.clone()), Intent::Act(Action::MoveTo(named("kitchen")), there()));
+        assert_eq!(intent("JoinPlayersIntent", slots), Intent::Act(Action::JoinTo(named("kitchen")), there()));
+        let here = json!({"player": {"value": "bathroom"}});
+        assert_eq!(intent("JoinPlayersIntent", here), Intent::Act(Action::JoinTo(Target::Unnamed), there()));
+    }
+
+    /// Said "the kitchen one", and told before that there is a "Küche 2".
+    #[test]
+    fn a_name_that_we_told_alexa_is_taken_as_it_is_written() {
+        let resolved = |authority: &str| {
+            json!({"player": {"value": "kuche zwei", "resolutions": {"resolutionsPerAuthority": [
+                {"authority": "amzn1.er-authority.echo-sdk.x.PLAYER", "status": {"code": "ER_SUCCESS_NO_MATCH"}},
+                {"authority": authority, "status": {"code": "ER_SUCCESS_MATCH"},
+                 "values": [{"value": {"name": "Küche 2", "id": "x"}}]}
+            ]}}})
+        };
+        let said = |authority| intent("UseHereIntent", resolved(authority));
+        let meant = |name: &str| Intent::Act(Action::UseHere, Some(name.to_owned()));
+        assert_eq!(said("amzn1.er-authority.echo-sdk.dynamic.x.PLAYER"), meant("Küche 2"));
+        assert_eq!(said("amzn1.er-authority.echo-sdk.x.PLAYER"), meant("kuche zwei"));
+    }
+
+    #[test]
+    fn events_about_the_skill_say_what_happened_and_to_whom() {
+        let token = "mca_0123456789012345678901234567890123456789012";
+        let event = |name: &str| {
+            json!({
+                "version": "1.0",
+                "context": {"System": {"application": {"applicationId": "a"}, "user": {"userId": "u"}}},
+                "request": {
+                    "type": format!("AlexaSkillEvent.{name}"), "requestId": "r", "timestamp": "2026-11-22T00:00:00Z",
+                    "body": {"accessToken": token, "acceptedPermissions": []}
+                }
+            })
+        };
+        for (name, what) in [
+            ("SkillEnabled", SkillEvent::Enabled),
+            ("SkillDisabled", SkillEvent::Disabled),
+            ("SkillAccountLinked", SkillEvent::AccountLinked),
+            ("SkillPermissionAccepted", SkillEvent::PermissionsChanged),
+            ("SomethingNewer", SkillEvent::Other),
+        ] {
+            let read = parse(event(name).to_string().as_bytes()).unwrap();
+            assert_eq!((read.ask, read.user.as_deref()), (Ask::SkillEvent(what), Some("u")), "{name}");
+            assert_eq!(read.token, AccessToken::parse(token), "{name}");
+        }
+        let mut said = event("SkillEnabled");
+        said["request"]["type"] = "LaunchRequest".into();
+        let read = parse(said.to_string().as_bytes()).unwrap();
+        assert_eq!((read.is_skill_event(), read.user), (false, None), "who speaks is known by the token");
     }
 
     #[test]

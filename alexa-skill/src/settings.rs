@@ -107,6 +107,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     event_gateway_url: Vec<String>,
 
+    /// Alexa's API, if not the one of Amazon's that each request names.
+    #[arg(long, value_name = "URL")]
+    alexa_api_url: Option<String>,
+
     /// Time for one directive, in milliseconds. Alexa gives up after 8000.
     #[arg(long, default_value_t = 6500, value_name = "MILLISECONDS")]
     directive_budget_ms: u64,
@@ -149,6 +153,12 @@ impl Settings {
         let mut config = SkillConfig {
             deadline: Duration::from_millis(self.directive_budget_ms),
             events: self.events()?,
+            alexa_api: self
+                .alexa_api_url
+                .as_deref()
+                .map(str::parse)
+                .transpose()
+                .context("--alexa-api-url is not a URL")?,
             ..SkillConfig::default()
         };
         config.verify.application_ids.clone_from(&self.alexa_skill_id);

@@ -131,6 +131,13 @@ impl HopTrace {
         }
     }
 
+    /// What its way is found again by: the beginning of its last command's id, which stands in the logs of all parts. None
+    /// where nothing was sent.
+    #[must_use]
+    pub fn code(&self) -> Option<String> {
+        self.passages.last().map(|passage| passage.command_id.to_string()[..CODE_CHARS].to_owned())
+    }
+
     /// A command has come back.
     pub(crate) fn passed(&mut self, passage: Passage) {
         self.seal = self.seal.max(passage.seal);
@@ -154,6 +161,9 @@ impl Passage {
         }
     }
 }
+
+/// Of an id's 26: short enough to read aloud, and still one in a million million.
+const CODE_CHARS: usize = 8;
 
 /// Measures steps that follow one another.
 pub(crate) struct Stopwatch {

@@ -179,7 +179,7 @@ impl Verifier {
 
     fn check_time(&self, request: &CustomRequest) -> Result<(), Refused> {
         let age = i64::try_from(self.judge.unix_seconds()).unwrap_or(i64::MAX).saturating_sub(request.made_at);
-        let oldest = if request.is_skill_event { SKILL_EVENT_TOLERANCE_SECONDS } else { self.tolerance_seconds };
+        let oldest = if request.is_skill_event() { SKILL_EVENT_TOLERANCE_SECONDS } else { self.tolerance_seconds };
         let limit = if age > 0 { oldest } else { self.tolerance_seconds };
         if age.unsigned_abs() <= limit { Ok(()) } else { Err(Refused::Timestamp(age)) }
     }

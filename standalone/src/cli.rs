@@ -154,6 +154,10 @@ pub struct AlexaArgs {
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     pub event_gateway_url: Vec<String>,
 
+    /// Alexa's API, if not the one of Amazon's that each request names.
+    #[arg(long, value_name = "URL")]
+    pub alexa_api_url: Option<String>,
+
     /// Time for one directive inside the skill, in milliseconds. Alexa gives up after 8000.
     #[arg(long, default_value_t = 6500, value_name = "MILLISECONDS")]
     pub directive_budget_ms: u64,

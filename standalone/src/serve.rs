@@ -166,6 +166,8 @@ fn skill_config(args: &AlexaArgs, is_private: bool) -> anyhow::Result<SkillConfi
     if args.alexa_skill_id.is_empty() {
         tracing::warn!("no --alexa-skill-id: requests of a skill's custom part (\"Alexa, ask …\") are refused");
     }
+    config.alexa_api =
+        args.alexa_api_url.as_deref().map(str::parse).transpose().context("--alexa-api-url is not a URL")?;
     config.verify.application_ids.clone_from(&args.alexa_skill_id);
     config.verify.dangerous = dangerous(args, is_private)?;
     Ok(config)

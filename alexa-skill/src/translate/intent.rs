@@ -28,11 +28,11 @@ pub enum Turn {
 pub fn turn(ask: Ask, open: Option<Open>) -> (Turn, Option<Open>) {
     let said = match ask {
         Ask::Launch => return (Turn::Say(Say::Welcome), None),
-        Ask::SessionEnded | Ask::Other => return (Turn::Silence, None),
+        Ask::SessionEnded | Ask::SkillEvent(_) | Ask::Other => return (Turn::Silence, None),
         Ask::Intent(said) => said,
     };
     let meant = match open {
-        Some(open) if said == Intent::Fallback => return (Turn::Say(open.asked_again()), Some(open)),
+        Some(open) if open.is_missed_by(&said) => return (Turn::Say(open.asked_again()), Some(open)),
         Some(open) => open.complete(said),
         None => alone(said),
     };
@@ -42,26 +42,28 @@ pub fn turn(ask: Ask, open: Option<Open>) -> (Turn, Option<Open>) {
 
 fn meaning(intent: Intent) -> Turn {
     match intent {
-        Intent::Play(Wish { media, artist, player, kind, placement }) => match query(media, artist, kind) {
+        Intent::Play(Wish { media, artist, player, kind, placement, sure }) => match query(media, artist, kind, sure) {
             Some(media) => Turn::Do { target: target(player), action: Action::Play { media, placement } },
             None => Turn::Say(Say::WhatToPlay),
         },
         Intent::Act(action, player) => Turn::Do { target: target(player), action },
         Intent::NoSuchVolume => Turn::Say(Say::Failed(Failure::OutOfRange { minimum: 0, maximum: 100 })),
+        Intent::NoSuchTime => Turn::Say(Say::NoSuchTime),
         Intent::Help => Turn::Say(Say::Help),
         Intent::Leave => Turn::Say(Say::Goodbye),
         // Answers have become wishes before.
-        Intent::AnswerMedia(_) | Intent::AnswerPlayer(_) | Intent::Fallback => Turn::Say(Say::NotUnderstood),
+        Intent::AnswerMedia(_) | Intent::AnswerPlayer(_) | Intent::Yes | Intent::No | Intent::Fallback => {
+            Turn::Say(Say::NotUnderstood)
+        }
     }
 }
 
 /// "Play Miles Davis" may fill only the artist: then the artist is what to find.
-fn query(media: Option<String>, artist: Option<String>, kind: Option<MediaKind>) -> Option<MediaQuery> {
+fn query(media: Option<String>, artist: Option<String>, kind: Option<MediaKind>, sure: bool) -> Option<MediaQuery> {
     match (media, artist) {
-        (Some(text), artist) => Some(MediaQuery { text, artist, kind, sure: false }),
+        (Some(text), artist) => Some(MediaQuery { text, artist, kind, sure }),
         (None, Some(text)) => {
-            let kind = Some(kind.unwrap_or(MediaKind::Artist));
-            Some(MediaQuery { text, artist: None, kind, sure: false })
+            Some(MediaQuery { text, artist: None, kind: Some(kind.unwrap_or(MediaKind::Artist)), sure })
         }
         (None, None) => None,
     }
@@ -79,8 +81,7 @@ mod tests {
     #[test]
     fn an_artist_alone_is_what_to_find() {
         let said = Wish { artist: Some("nina simone".into()), ..Wish::default() };
-        let kind = Some(MediaKind::Artist);
-        let media = MediaQuery { text: "nina simone".into(), kind, ..MediaQuery::default() };
+        let media = MediaQuery { text: "nina simone".into(), artist: None, kind: Some(MediaKind::Artist), sure: false };
         let play = Turn::Do { target: Target::Unnamed, action: Action::Play { media, placement: Placement::Replace } };
         assert_eq!(turn(Ask::Intent(Intent::Play(said)), None).0, play);
         let nothing = Intent::Play(Wish { player: Some("kitchen".into()), ..Wish::default() });

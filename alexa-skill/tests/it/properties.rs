@@ -99,15 +99,22 @@ const REQUEST_PLACES: &[&str] = &[
     "/session",
     "/session/user",
     "/session/application",
+    "/session/new",
     "/session/attributes",
     "/session/attributes/open",
     "/session/attributes/open/do",
     "/session/attributes/open/media",
     "/session/attributes/open/amount",
+    "/session/attributes/open/other",
+    "/session/attributes/open/doubted",
     "/session/attributes/open/placement",
     "/context",
     "/context/System",
     "/context/System/user",
+    "/context/System/device",
+    "/context/System/device/deviceId",
+    "/context/System/apiEndpoint",
+    "/context/System/apiAccessToken",
     "/context/System/application/applicationId",
     "/request",
     "/request/type",
@@ -170,7 +177,7 @@ proptest! {
     }
 
     #[test]
-    fn any_session_attributes_are_read_or_dropped(value in json_value(), name in "(do|media|artist|kind|player|placement|amount)") {
+    fn any_session_attributes_are_read_or_dropped(value in json_value(), name in "(do|media|artist|kind|player|other|placement|amount|sure|doubted)") {
         let mut open = json!({"open": {"do": "play", "placement": "next", "media": "x"}});
         open["open"][name] = value.clone();
         for attributes in [value, open] {

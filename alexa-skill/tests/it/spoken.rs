@@ -1,15 +1,23 @@
 //! The custom part: what is said, and what is done in the home.
 
-use axum::http::StatusCode;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post as on_post;
+use macloud_alexa_skill::SkillConfig;
+use macloud_e2ee::keys::SkillSigner;
 use macloud_e2ee::vocabulary::{
-    Action, Command, MediaKind, MediaQuery, Placement, Playback, Refusal, Target, Transport,
+    Action, Command, DeviceKey, Item, MediaKind, MediaQuery, Placement, Playback, Refusal, Reply, Target, Transport,
 };
 use macloud_proto::accounts::v1::resolve_access_answer::Status;
 use serde_json::{Value, json};
 
+use super::support::home::SKILL_SEED;
 use super::support::schemas::custom_response;
 use super::support::signing::{Authority, CERT_URL, intent, post, request, sign};
-use super::support::{TOKEN, World, instance, player};
+use super::support::{TOKEN, World, accounts, instance, player};
 
 struct Voice {
     _authority: Authority,
@@ -42,6 +50,11 @@ impl Voice {
     async fn say(&self, name: &str, slots: &[(&str, &str)]) -> String {
         text(&self.ask(&intent(name, slots)).await)
     }
+}
+
+/// How homes know the device that these tests speak to.
+fn device() -> Option<DeviceKey> {
+    Some(SkillSigner::from_seed(&SKILL_SEED).device_key(&accounts::account(), "d"))
 }
 
 /// What holds for every response.
@@ -77,7 +90,7 @@ async fn searching_and_playing_on_a_named_player() {
     let action = Action::Play { media, placement: Placement::Replace };
     assert_eq!(
         voice.world.home().carried_out(),
-        [Command::OnPlayer { target: Target::Named("kitchen".into()), action, device: None }]
+        [Command::OnPlayer { target: Target::Named("kitchen".into()), action, device: device() }]
     );
     let trace = voice.world.last_trace();
     assert_eq!((trace.front.label(), trace.kind, trace.result), ("custom", "do", "ok"));
@@ -96,7 +109,7 @@ async fn transport_without_naming_a_player() {
         assert_eq!(voice.say(name, &[]).await, said);
         let last = voice.world.home().carried_out().pop();
         let action = Action::Transport(transport);
-        assert_eq!(last, Some(Command::OnPlayer { target: Target::Unnamed, action, device: None }));
+        assert_eq!(last, Some(Command::OnPlayer { target: Target::Unnamed, action, device: device() }));
     }
 }
 
@@ -116,7 +129,7 @@ async fn talk_keeps_the_microphone_open_only_for_a_question() {
     for kind in ["SessionEndedRequest", "AlexaSkillEvent.SkillDisabled", "CanFulfillIntentRequest"] {
         assert_eq!(voice.ask(&request(kind, Value::Null)).await, json!({"version": "1.0", "response": {}}), "{kind}");
     }
-    assert!(voice.world.home().carried_out().is_empty());
+    assert!(voice.world.home().changes().is_empty());
 }
 
 #[tokio::test]
@@ -162,7 +175,7 @@ async fn with_several_homes_the_one_that_plays_is_meant() {
     cottage.change_players(|players| players.swap(0, 1));
     assert_eq!(voice.say("AMAZON.PauseIntent", &[]).await, "Paused Bathroom.");
     let pause = Action::Transport(Transport::Pause);
-    let on_player = Command::OnPlayer { target: Target::Key(player(2, 2)), action: pause, device: None };
+    let on_player = Command::OnPlayer { target: Target::Key(player(2, 2)), action: pause, device: device() };
     assert_eq!(cottage.carried_out().last(), Some(&on_player));
     assert!(voice.world.home().changes().is_empty());
     voice.world.relay.disconnect(&instance(1));
@@ -179,7 +192,7 @@ async fn which_of_several_homes_is_asked_and_the_answer_understood() {
     let there = Command::OnPlayer {
         target: Target::Key(player(2, 1)),
         action: Action::Play { media, placement: Placement::Replace },
-        device: None,
+        device: device(),
     };
     for answer in [&[("player", "kitchen"), ("home", "cottage")][..], &[("player", "cottage")], &[("home", "cottage")]]
     {
@@ -260,7 +273,7 @@ async fn a_silent_home_does_not_take_the_others_time() {
     tokio::time::pause();
     let started = tokio::time::Instant::now();
     assert_eq!(voice.say("AMAZON.PauseIntent", &[]).await, "Paused Kitchen.");
-    assert!(started.elapsed() <= std::time::Duration::from_millis(2200), "{:?}", started.elapsed());
+    assert!(started.elapsed() <= Duration::from_millis(2200), "{:?}", started.elapsed());
     assert_eq!(cottage.changes(), [Action::Transport(Transport::Pause)]);
 }
 
@@ -270,4 +283,243 @@ async fn without_a_home_it_says_how_to_get_one() {
     let world = World::empty(authority.config()).await;
     let voice = Voice { _authority: authority, world };
     assert!(voice.say("AMAZON.PauseIntent", &[]).await.contains("No Music Assistant is paired"));
+}
+
+/// Everything that can be said to a player, what a home is asked then, and what is said to it.
+#[tokio::test]
+async fn whatever_is_said_is_asked_of_the_home_and_answered() {
+    let voice = Voice::new().await;
+    let named = |name: &str| Target::Named(name.into());
+    let kitchen = ("player", "kitchen");
+    for (name, slots, action, said) in [
+        (
+            "SeekToIntent",
+            &[("time", "PT2M5S"), kitchen][..],
+            Action::SeekTo(125),
+            "Kitchen goes on from 2 minutes and 5 seconds.",
+        ),
+        ("SeekToIntent", &[("time", "PT0S"), kitchen], Action::SeekTo(0), "From the beginning on Kitchen."),
+        ("SeekForwardIntent", &[("time", "PT30S"), kitchen], Action::SeekBy(30), "Kitchen skips 30 seconds ahead."),
+        ("SeekBackIntent", &[("time", "PT1M"), kitchen], Action::SeekBy(-60), "Kitchen goes one minute back."),
+        ("AutoplayOnIntent", &[kitchen], Action::SetAutoplay(true), "Kitchen goes on with similar music at the end."),
+        ("AutoplayOffIntent", &[kitchen], Action::SetAutoplay(false), "Kitchen stops at the end of its queue."),
+        (
+            "SleepTimerIntent",
+            &[("time", "PT20M"), kitchen],
+            Action::SetSleepTimer(Some(20)),
+            "Kitchen stops in 20 minutes.",
+        ),
+        ("SleepTimerOffIntent", &[kitchen], Action::SetSleepTimer(None), "The sleep timer of Kitchen is off."),
+        ("PlaySimilarIntent", &[kitchen], Action::PlaySimilar, "From now on, Kitchen plays similar music."),
+        ("SaveCurrentIntent", &[kitchen], Action::SaveCurrent, "Saved to your favorites."),
+        (
+            "MovePlayerIntent",
+            &[("other", "bathroom"), kitchen],
+            Action::MoveTo(named("bathroom")),
+            "The music now plays on Kitchen.",
+        ),
+        (
+            "JoinPlayersIntent",
+            &[("other", "bathroom"), kitchen],
+            Action::JoinTo(named("bathroom")),
+            "Kitchen plays along.",
+        ),
+        ("UnjoinPlayerIntent", &[kitchen], Action::Unjoin, "Kitchen plays alone again."),
+        ("UseHereIntent", &[kitchen], Action::UseHere, "From now on, Kitchen is used here."),
+    ] {
+        assert_eq!(voice.say(name, slots).await, said, "{name}");
+        let done = voice.world.home().carried_out().pop().unwrap();
+        assert_eq!(done, Command::OnPlayer { target: named("kitchen"), action, device: device() }, "{name}");
+    }
+    assert_eq!(voice.say("ForgetHereIntent", &[]).await, "No player is set for this place any more.");
+    assert_eq!(voice.say("PlayGenreIntent", &[("genre", "jazz")]).await, "Playing jazz on Kitchen.");
+    let media = MediaQuery { text: "jazz".into(), kind: Some(MediaKind::Genre), ..MediaQuery::default() };
+    let play = Action::Play { media, placement: Placement::Replace };
+    let asked = Command::OnPlayer { target: Target::Unnamed, action: play, device: device() };
+    assert_eq!(voice.world.home().carried_out().pop(), Some(asked));
+    for (name, time) in [("SleepTimerIntent", "P1D"), ("SeekBackIntent", "?"), ("SeekToIntent", "later")] {
+        assert!(voice.say(name, &[("time", time)]).await.starts_with("I need a length of time"), "{name} {time}");
+    }
+}
+
+#[tokio::test]
+async fn the_other_player_is_told_by_its_name() {
+    let voice = Voice::new().await;
+    let (kitchen, bathroom) = (voice.world.home().player(1), voice.world.home().player(2));
+    for (name, said) in [
+        ("MovePlayerIntent", "The music now plays on Bathroom."),
+        ("JoinPlayersIntent", "Kitchen plays together with Bathroom."),
+    ] {
+        let (player, other) = (kitchen.clone(), Some(bathroom.clone()));
+        voice.world.home().reply_next(Reply::Done { player, found: None, learned: false, other });
+        assert_eq!(voice.say(name, &[("other", "bathroom")]).await, said);
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_meant_is_played_after_a_yes_only() {
+    let voice = Voice::new().await;
+    let found = Item {
+        title: "Abbey Road".into(),
+        artist: Some("The Beatles".into()),
+        album: None,
+        kind: Some(MediaKind::Album),
+    };
+    let play = intent("AddToQueueIntent", &[("media", "abby rode"), ("player", "kitchen")]);
+    let doubt = || async {
+        voice.world.home().refuse_next(Refusal::DidYouMean(found.clone()));
+        let doubt = voice.ask(&play).await;
+        assert_eq!(text(&doubt), "I am not sure. Did you mean Abbey Road by The Beatles?");
+        doubt
+    };
+    let before = voice.world.home().carried_out().len();
+    let again = voice.answer(&doubt().await, "AMAZON.FallbackIntent", &[]).await;
+    assert_eq!(text(&again), "I am not sure. Did you mean Abbey Road by The Beatles?");
+    assert_eq!(voice.world.home().carried_out().len(), before + 1, "asking again asks no home");
+    let done = voice.answer(&again, "AMAZON.YesIntent", &[]).await;
+    assert_eq!(text(&done), "Added Abbey Road by The Beatles to the queue of Kitchen.");
+    let (artist, kind) = (found.artist.clone(), found.kind);
+    let media = MediaQuery { text: "Abbey Road".into(), artist, kind, sure: true };
+    let sure = Command::OnPlayer {
+        target: Target::Named("kitchen".into()),
+        action: Action::Play { media, placement: Placement::Add },
+        device: device(),
+    };
+    assert_eq!(voice.world.home().carried_out().pop(), Some(sure));
+
+    let what = voice.answer(&doubt().await, "AMAZON.NoIntent", &[]).await;
+    assert!(text(&what).starts_with("What would you like to hear?"));
+    let done = voice.answer(&what, "AnswerMediaIntent", &[("query", "help")]).await;
+    assert_eq!(text(&done), "Added help to the queue of Kitchen.", "where it was to go is remembered");
+    let over = voice.answer(&what, "AMAZON.NoIntent", &[]).await;
+    assert_eq!((text(&over).as_str(), &over["response"]["shouldEndSession"]), ("Goodbye.", &json!(true)));
+}
+
+/// Each account's homes know a device by another name, and none by Amazon's.
+#[test]
+fn devices_are_told_apart_and_not_known() {
+    let signer = SkillSigner::from_seed(&SKILL_SEED);
+    let (mine, other) = (accounts::account(), macloud_proto::ids::AccountId::from_bytes(&[0x77; 16]));
+    let key = signer.device_key(&mine, "amzn1.ask.device.A");
+    assert_eq!(key, SkillSigner::from_seed(&SKILL_SEED).device_key(&mine, "amzn1.ask.device.A"));
+    assert_ne!(key, signer.device_key(&mine, "amzn1.ask.device.B"));
+    assert_ne!(key, signer.device_key(&other, "amzn1.ask.device.A"));
+    assert_ne!(key, SkillSigner::from_seed(&[9; 32]).device_key(&mine, "amzn1.ask.device.A"));
+}
+
+#[tokio::test]
+async fn what_a_device_is_used_with_is_said_once_and_how_to_change_it() {
+    let voice = Voice::new().await;
+    let player = voice.world.home().player(1);
+    voice.world.home().reply_next(Reply::Done { player, found: None, learned: true, other: None });
+    let first = voice.ask(&intent("PausePlayerIntent", &[("player", "kitchen")])).await;
+    let said = "Paused Kitchen. From now on I use Kitchen here. If that is wrong, say: forget the player here.";
+    assert_eq!(text(&first), said);
+    assert_eq!(first["response"]["card"]["content"], said);
+    assert_eq!(voice.say("PausePlayerIntent", &[("player", "kitchen")]).await, "Paused Kitchen.");
+}
+
+#[tokio::test]
+async fn a_first_question_tells_alexa_the_names_that_may_answer_it() {
+    let voice = Voice::new().await;
+    let types = |response: &Value| response["response"]["directives"][0]["types"].clone();
+    let players =
+        json!([{"name": "PLAYER", "values": [{"name": {"value": "Kitchen"}}, {"name": {"value": "Bathroom"}}]}]);
+    let launch = voice.ask(&request("LaunchRequest", Value::Null)).await;
+    assert_eq!(types(&launch), players);
+    let mut later = request("LaunchRequest", Value::Null);
+    later["session"]["new"] = false.into();
+    assert_eq!(types(&voice.ask(&later).await), Value::Null, "once is enough");
+    voice.world.home().refuse_next(Refusal::WhichPlayer(vec!["Kitchen left".into(), "Kitchen right".into()]));
+    let which = voice.ask(&intent("PausePlayerIntent", &[("player", "kitchen")])).await;
+    assert_eq!(types(&which)[0]["values"][1], json!({"name": {"value": "Kitchen right"}}));
+    voice.world.relay.disconnect(&instance(1));
+    let welcome = voice.ask(&request("LaunchRequest", Value::Null)).await;
+    assert_eq!(types(&welcome), Value::Null, "who cannot be asked keeps nobody out");
+    assert!(text(&welcome).starts_with("Music Assistant is ready."));
+    let several = Voice::new().await;
+    several.world.add_home(2, "Cottage");
+    let launch = several.ask(&request("LaunchRequest", Value::Null)).await;
+    let homes = json!({"name": "HOME", "values": [{"name": {"value": "Home"}}, {"name": {"value": "Cottage"}}]});
+    assert_eq!(types(&launch)[0], homes);
+}
+
+#[tokio::test]
+async fn a_failure_is_on_a_card_with_the_code_of_its_command() {
+    let voice = Voice::new().await;
+    voice.world.home().refuse_next(Refusal::NothingPlays);
+    let failed = voice.ask(&intent("SaveCurrentIntent", &[])).await;
+    let content = failed["response"]["card"]["content"].as_str().unwrap();
+    let command_id = voice.world.last_trace().passages[0].command_id.to_string();
+    assert_eq!(content, format!("{}\n\nCode: {}", text(&failed), &command_id[..8]));
+}
+
+#[tokio::test]
+async fn each_language_is_answered_in_itself() {
+    let voice = Voice::new().await;
+    for (locale, said) in [
+        ("de-DE", "Ich spiele Kind of Blue auf Kitchen."),
+        ("fr-FR", "Voici Kind of Blue sur Kitchen."),
+        ("es-ES", "Pongo Kind of Blue en Kitchen."),
+        ("it-IT", "Ecco Kind of Blue su Kitchen."),
+        ("nl-NL", "Ik speel Kind of Blue op Kitchen."),
+        ("en-GB", "Playing Kind of Blue on Kitchen."),
+        ("ja-JP", "Playing Kind of Blue on Kitchen."),
+    ] {
+        let mut play = intent("PlayMediaIntent", &[("media", "Kind of Blue"), ("player", "kitchen")]);
+        play["request"]["locale"] = locale.into();
+        assert_eq!(text(&voice.ask(&play).await), said, "{locale}");
+    }
+    let voice = Voice::new().await;
+    let cottage = voice.world.add_home(2, "Ferienhaus");
+    let mut pause = intent("PausePlayerIntent", &[("player", "kitchen")]);
+    pause["request"]["locale"] = "de-DE".into();
+    let which = voice.ask(&pause).await;
+    assert!(text(&which).ends_with("Welcher: Kitchen in Home oder Kitchen in Ferienhaus?"), "{}", text(&which));
+    pause["request"]["intent"]["slots"]["player"]["value"] = "kitchen im ferienhaus".into();
+    assert_eq!(text(&voice.ask(&pause).await), "Kitchen ist pausiert.");
+    assert_eq!(cottage.changes(), [Action::Transport(Transport::Pause)]);
+}
+
+/// Takes what is to be said meanwhile, and keeps it.
+async fn alexa_api() -> (url::Url, Arc<Mutex<Vec<(String, Value)>>>) {
+    let heard: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
+    let kept = Arc::clone(&heard);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let take = move |headers: HeaderMap, body: axum::Json<Value>| {
+        let token = headers["authorization"].to_str().unwrap().to_owned();
+        kept.lock().unwrap().push((token, body.0));
+        std::future::ready(StatusCode::NO_CONTENT)
+    };
+    let router = Router::new().route("/v1/directives", on_post(take));
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (base, heard)
+}
+
+#[tokio::test]
+async fn what_takes_long_is_said_to_take_long_and_delays_nothing() {
+    let (api, heard) = alexa_api().await;
+    let authority = Authority::new().await;
+    let deadline = Duration::from_millis(2500);
+    let config = SkillConfig { alexa_api: Some(api), deadline, ..authority.config() };
+    let voice = Voice { world: World::with(config).await, _authority: authority };
+    voice.say("AMAZON.PauseIntent", &[]).await;
+    assert!(heard.lock().unwrap().is_empty(), "what is quick needs no words");
+    voice.world.relay.silence(&instance(1));
+    let begun = Instant::now();
+    let mut pause = intent("AMAZON.PauseIntent", &[]);
+    pause["request"]["locale"] = "fr-FR".into();
+    let late = voice.ask(&pause).await;
+    assert!(text(&late).contains("a mis trop de temps"), "{}", text(&late));
+    assert!(begun.elapsed() < deadline + Duration::from_millis(700), "{:?}", begun.elapsed());
+    let heard = heard.lock().unwrap().clone();
+    let directive = json!({
+        "header": {"requestId": "amzn1.echo-api.request.1"},
+        "directive": {
+            "type": "VoicePlayer.Speak",
+            "speech": "<speak>Un instant, j'attends la réponse de votre maison.</speak>"
+        }
+    });
+    assert_eq!(heard, [("Bearer secret".to_owned(), directive)]);
 }

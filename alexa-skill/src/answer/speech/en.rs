@@ -5,7 +5,7 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
-use super::{Heard, Say, Spoken};
+use super::{Heard, Say, Spoken, Units, after, asking, list, saying};
 use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
@@ -13,10 +13,12 @@ pub(super) fn speak(say: &Say) -> Spoken {
     match say {
         Say::Welcome => asking("Music Assistant is ready.", "What would you like to hear?"),
         Say::Help => asking(
-            "You can say: play Kind of Blue in the kitchen, pause, next, or what's playing in the kitchen.",
+            "You can say: play Kind of Blue in the kitchen, move the music to the bedroom, stop in 20 minutes, save this \
+             song, or what's playing.",
             "What would you like to hear?",
         ),
         Say::Goodbye => saying("Goodbye."),
+        Say::OneMoment => saying("One moment, I am waiting for your home."),
         Say::NotUnderstood => {
             asking("Sorry, I did not get that. Try: play Kind of Blue in the kitchen.", "What would you like to hear?")
         }
@@ -25,6 +27,9 @@ pub(super) fn speak(say: &Say) -> Spoken {
             "What would you like to hear? Say play, and then the name of an album, artist, song or playlist.",
         ),
         Say::WhichPlayer => asking("Sorry, I did not get that.", "Which player do you mean?"),
+        Say::NoSuchTime => saying(
+            "I need a length of time, up to twelve hours. Say, for example: stop in 20 minutes, or skip 30 seconds.",
+        ),
         Say::LinkFirst => saying(
             "Your Music Assistant is not linked yet. I sent a card to the Alexa app: open it and link your account, \
              then try again.",
@@ -38,6 +43,27 @@ pub(super) fn speak(say: &Say) -> Spoken {
         Say::Shuffled(true, player) => saying(format!("Shuffling on {}.", Heard(player))),
         Say::Shuffled(false, player) => saying(format!("No longer shuffling on {}.", Heard(player))),
         Say::Repeats(repeat, player) => saying(repeats(*repeat, player)),
+        Say::SoughtTo(0, player) => saying(transported(Transport::StartOver, player)),
+        Say::SoughtTo(to, player) => saying(format!("{} goes on from {}.", Heard(player), UNITS.say(*to))),
+        Say::SoughtBy(by, player) => {
+            let (verb, way) = if *by < 0 { ("goes", "back") } else { ("skips", "ahead") };
+            saying(format!("{} {verb} {} {way}.", Heard(player), UNITS.say(by.unsigned_abs())))
+        }
+        Say::Autoplay(true, player) => saying(format!("{} goes on with similar music at the end.", Heard(player))),
+        Say::Autoplay(false, player) => saying(format!("{} stops at the end of its queue.", Heard(player))),
+        Say::SleepTimer(Some(minutes), player) => {
+            saying(format!("{} stops in {}.", Heard(player), UNITS.say(u32::from(*minutes) * 60)))
+        }
+        Say::SleepTimer(None, player) => saying(format!("The sleep timer of {} is off.", Heard(player))),
+        Say::Similar(player) => saying(format!("From now on, {} plays similar music.", Heard(player))),
+        Say::Saved(Some(item)) => saying(format!("Saved {} to your favorites.", title(item))),
+        Say::Saved(None) => saying("Saved to your favorites."),
+        Say::Moved(player) => saying(format!("The music now plays on {}.", Heard(player))),
+        Say::Joined(player, Some(other)) => saying(format!("{} plays together with {}.", Heard(player), Heard(other))),
+        Say::Joined(player, None) => saying(format!("{} plays along.", Heard(player))),
+        Say::Unjoined(player) => saying(format!("{} plays alone again.", Heard(player))),
+        Say::UsedHere(player) => saying(format!("From now on, {} is used here.", Heard(player))),
+        Say::ForgottenHere => saying("No player is set for this place any more."),
         Say::Done => saying("Done."),
         Say::NowPlaying { item: Some(item), playback: Playback::Playing, player } => {
             saying(format!("{} plays {}.", Heard(player), title(item)))
@@ -49,23 +75,23 @@ pub(super) fn speak(say: &Say) -> Spoken {
             saying(format!("{} is playing, but does not say what.", Heard(player)))
         }
         Say::NowPlaying { player, .. } => saying(format!("Nothing is playing on {}.", Heard(player))),
+        Say::Learned(said, player) => after(
+            speak(said),
+            &format!("From now on I use {} here. If that is wrong, say: forget the player here.", Heard(player)),
+        ),
         Say::Failed(failure) => failed(failure),
     }
 }
 
-fn saying(text: impl Into<String>) -> Spoken {
-    Spoken { text: text.into(), question: None }
-}
-
-fn asking(text: &str, question: &str) -> Spoken {
-    Spoken { text: format!("{text} {question}").trim_start().to_owned(), question: Some(question.to_owned()) }
-}
+const UNITS: Units = Units {
+    hour: ("one hour", "hours"),
+    minute: ("one minute", "minutes"),
+    second: ("one second", "seconds"),
+    and: "and",
+};
 
 fn title(item: &Item) -> String {
-    match &item.artist {
-        Some(artist) if artist != &item.title => format!("{} by {}", Heard(&item.title), Heard(artist)),
-        _ => Heard(&item.title).to_string(),
-    }
+    super::title(item, "by")
 }
 
 fn started(item: Option<&Item>, placement: Placement, player: &str) -> String {
@@ -205,7 +231,7 @@ fn refused(refusal: &Refusal) -> Spoken {
             "Music Assistant can't reach {}. Check that the speaker is on and connected.",
             if name.is_empty() { "the speaker".to_owned() } else { Heard(name).to_string() }
         )),
-        Refusal::MediaNotFound | Refusal::DidYouMean(_) => {
+        Refusal::MediaNotFound => {
             saying("I could not find that in Music Assistant. Try it with the artist's name, or in other words.")
         }
         Refusal::NothingToPlay => saying("Nothing is queued there. Tell me what to play."),
@@ -245,9 +271,13 @@ fn refused(refusal: &Refusal) -> Spoken {
             "Music Assistant took too long to answer. It may still do it. Wait a moment, and ask again only if nothing \
              happens.",
         ),
-        Refusal::CannotGroup(name) => saying(format!("{} can't play together with that player.", Heard(name))),
-        Refusal::UnknownPreset => saying("That favourite is not in Music Assistant any more."),
-        Refusal::NothingPlays => saying("Nothing is playing there. Tell me what to play."),
+        Refusal::DidYouMean(found) => asking("I am not sure.", &format!("Did you mean {}?", title(found))),
+        Refusal::CannotGroup(name) => saying(format!(
+            "{} can't play together with that one. Only players of the same kind can.",
+            if name.is_empty() { "That player".to_owned() } else { Heard(name).to_string() }
+        )),
+        Refusal::UnknownPreset => saying("That favorite is not there any more. Ask for something else."),
+        Refusal::NothingPlays => saying("Nothing is playing there. Start some music first."),
         Refusal::UnknownPlayer => discover_again(),
         Refusal::NotGranted => link_again(),
     }
@@ -290,15 +320,4 @@ fn slow() -> Spoken {
 
 fn busy() -> Spoken {
     saying("Your home has too much to do at the moment. Please try again in a few seconds.")
-}
-
-/// The first few, so that nobody listens to thirty names.
-fn list(names: &[String], and: &str) -> String {
-    const MOST: usize = 5;
-    let shown: Vec<String> = names.iter().take(MOST).map(|name| Heard(name).to_string()).collect();
-    match shown.as_slice() {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} {and} {last}", first.join(", ")),
-    }
 }
