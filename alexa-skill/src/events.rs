@@ -4,6 +4,8 @@
 //! it, it is opened, and the gateway of each of these accounts is told ([`gateway`]): of a player that has changed, or of endpoints
 //! that have come, changed or gone. Only then is it done; what is not comes again, here or at another process, and what was told
 //! already is not told again.
+//!
+//! And the other way round: what Alexa tells of the skill itself ([`skill_event`]).
 
 mod gateway;
 mod reading;
@@ -33,7 +35,10 @@ use tonic::transport::Channel;
 use crate::answer::discovery::{self, Offer};
 use crate::answer::event::{self, Stamp};
 use crate::directive::{Endpoint, Thing};
-use crate::grant::EventsConfig;
+use crate::grant::{EventsConfig, Grants};
+use crate::request::SkillEvent;
+use crate::resolve::Resolver;
+use crate::token::AccessToken;
 use gateway::{Gateway, Told};
 
 /// Tells Alexa.
@@ -278,6 +283,35 @@ fn hash(endpoint: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
     endpoint.to_string().hash(&mut hasher);
     hasher.finish()
+}
+
+/// Something has happened to the skill at Amazon. Who has it no more is told nothing; there is nothing else to do.
+///
+/// Amazon names the account by its token when it is linked, and may leave it out when the skill is disabled: then it is known by
+/// what Amazon called its customer before, to this process. Where that does not help, the gateway refuses the next event.
+pub(crate) async fn skill_event(
+    event: SkillEvent,
+    token: Option<&AccessToken>,
+    customer: Option<&str>,
+    resolver: &Resolver,
+    grants: &Grants,
+) {
+    if !grants.events_are_on() {
+        return;
+    }
+    let by_token = match token {
+        Some(token) => resolver.resolve(token).await.ok().map(|access| access.account.clone()),
+        None => None,
+    };
+    if event == SkillEvent::Disabled {
+        let Some(account) = by_token.or_else(|| grants.known(customer?)) else {
+            return tracing::debug!("the skill is disabled for somebody who is not known here");
+        };
+        tracing::info!(account.id = %account, "Alexa is not told any more: the skill is disabled");
+        grants.forget(&account).await;
+    } else if let (Some(account), Some(customer)) = (by_token, customer) {
+        grants.know(customer, &account);
+    }
 }
 
 const fn label_of(error: EventError) -> &'static str {

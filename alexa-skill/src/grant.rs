@@ -8,6 +8,8 @@
 //! Which part of the world an account belongs to, nobody says: a grant is kept for the region that the deployment names, and moved
 //! when the event gateway of another one turns out to be its own (`crate::events`).
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -17,6 +19,7 @@ use macloud_proto::ids::{AccountId, GrantId};
 use macloud_service_kit::client::client;
 use macloud_service_kit::random;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use tonic::transport::Channel;
 use url::Url;
@@ -139,6 +142,8 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// Accepts grants.
 pub(crate) struct Grants {
     events: Option<(Exchange, Keeper)>,
+    /// Whose account it is that Amazon calls so, by a hash of what it calls it.
+    customers: Mutex<HashMap<[u8; 32], AccountId>>,
 }
 
 /// Login with Amazon.
@@ -180,6 +185,7 @@ impl Grants {
                 let keeper = Keeper::new(&config, accounts);
                 (Exchange::new(config), keeper)
             }),
+            customers: Mutex::default(),
         }
     }
 
@@ -198,7 +204,40 @@ impl Grants {
         let tokens = EventTokens { authorization: Some(access.grant.clone()), ..tokens };
         keeper.keep(&access.account, exchange.config.region, &tokens).await
     }
+
+    /// Nothing is told to Alexa any more of this account.
+    pub(crate) async fn forget(&self, account: &AccountId) {
+        let Some((_, keeper)) = &self.events else { return };
+        for region in Region::ALL {
+            // If that fails, the gateway refuses the next event, and it is forgotten then.
+            let _ = keeper.forget(account, region).await;
+        }
+    }
+
+    /// The account of whom Amazon calls `customer`.
+    pub(crate) fn know(&self, customer: &str, account: &AccountId) {
+        if self.events_are_on() {
+            let mut customers = self.customers.lock().unwrap_or_else(PoisonError::into_inner);
+            if customers.len() >= MOST_CUSTOMERS {
+                customers.clear();
+            }
+            customers.insert(hashed(customer), account.clone());
+        }
+    }
+
+    /// Whose account it is, if this process has been told.
+    pub(crate) fn known(&self, customer: &str) -> Option<AccountId> {
+        let customers = self.customers.lock().unwrap_or_else(PoisonError::into_inner);
+        customers.get(&hashed(customer)).cloned()
+    }
 }
+
+fn hashed(customer: &str) -> [u8; 32] {
+    digest(&SHA256, customer.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+/// About 100 bytes each.
+const MOST_CUSTOMERS: usize = 100_000;
 
 impl Keeper {
     pub(crate) fn new(config: &EventsConfig, accounts: Channel) -> Self {

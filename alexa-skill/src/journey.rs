@@ -33,13 +33,14 @@ use crate::answer::{discovery, response};
 use crate::choose::{self, Speaker};
 use crate::conversation::Open;
 use crate::directive::{self, Arrived, Ask, Directive, Kind, Malformed};
+use crate::events;
 use crate::failure::{Failure, TokenFault};
 use crate::grant::Grants;
 use crate::metrics::Metrics;
 use crate::passage::Carrier;
 use crate::progress::Progress;
 use crate::report::Reports;
-use crate::request::CustomRequest;
+use crate::request::{self, CustomRequest};
 use crate::resolve::{Access, Home, Resolver};
 use crate::trace::{Front, HopTrace, Observer, Stopwatch};
 use crate::translate::intent::{Turn, turn};
@@ -141,6 +142,12 @@ impl Steps {
             self.metrics.refused();
         })?;
         trace.verify = watch.lap();
+        if let request::Ask::SkillEvent(event) = request.ask {
+            let (token, customer) = (request.token.as_ref(), request.user.as_deref());
+            let told = events::skill_event(event, token, customer, &self.resolver, &self.grants);
+            // Nobody waits to hear what came of it.
+            let _ = timeout_at(arrived + self.deadline, told).await;
+        }
         let locale = Locale::of(&request.locale).unwrap_or_default();
         let Turned { kind, say, mut besides } = self.turn(request, locale, arrived, &mut watch, &mut trace).await;
         watch.lap();

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::grants::accept_grant;
 use super::support::home::FakeHome;
-use super::support::{NOW, World, accounts, discover, endpoint, player, scene, schemas, until};
+use super::support::{NOW, TOKEN, World, accounts, discover, endpoint, player, scene, schemas, signing, until};
 
 /// Amazon: tokens, and the gateway.
 #[derive(Default)]
@@ -44,6 +44,10 @@ struct Alexa {
 impl Alexa {
     /// Linked, with a grant for events.
     async fn linked() -> Self {
+        Self::linked_with(SkillConfig::default()).await
+    }
+
+    async fn linked_with(config: SkillConfig) -> Self {
         let amazon = Arc::new(Amazon::default());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -77,7 +81,7 @@ impl Alexa {
                 .unwrap(),
             seal_key: [9; 32],
         };
-        let world = World::with(SkillConfig { events: Some(events), ..SkillConfig::default() }).await;
+        let world = World::with(SkillConfig { events: Some(events), ..config }).await;
         world.send(&accept_grant()).await;
         let sealed = world.accounts.grants().pop().unwrap().sealed.to_vec();
         let home = world.home();
@@ -413,4 +417,36 @@ async fn nobody_is_told_who_does_not_want_it_any_more() {
     alexa.listens(|_| {});
     alexa.tell_and_wait(7).await;
     assert_eq!(alexa.told().len(), 1);
+}
+
+/// What Alexa tells of the skill, about somebody.
+async fn skill_event(alexa: &Alexa, kind: &str, customer: &str, token: Option<&str>) {
+    let mut request = signing::request(&format!("AlexaSkillEvent.{kind}"), Value::Null);
+    request.as_object_mut().unwrap().remove("session");
+    request["context"]["System"]["user"] = json!({"userId": customer});
+    if let Some(token) = token {
+        request["request"]["body"] = json!({"accessToken": token});
+    }
+    let body = request.to_string().into_bytes();
+    let (status, _) = alexa.world.call(signing::post(signing::CERT_URL, &signing::sign(&body), &body)).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_disables_the_skill_is_told_nothing_any_more() {
+    let authority = signing::Authority::new().await;
+    let alexa = Alexa::linked_with(authority.config()).await;
+    let forgotten = || {
+        let grants = alexa.world.accounts.grants();
+        grants.iter().filter(|grant| grant.sealed.is_empty()).map(|grant| grant.region.clone()).collect::<Vec<_>>()
+    };
+    skill_event(&alexa, "SkillDisabled", "amzn1.ask.account.A", None).await;
+    assert!(forgotten().is_empty(), "nobody knows whose it was");
+    skill_event(&alexa, "SkillAccountLinked", "amzn1.ask.account.A", Some(TOKEN)).await;
+    skill_event(&alexa, "SkillDisabled", "amzn1.ask.account.B", None).await;
+    assert!(forgotten().is_empty(), "somebody else");
+    skill_event(&alexa, "SkillDisabled", "amzn1.ask.account.A", None).await;
+    assert_eq!(forgotten(), ["NA", "EU", "FE"]);
+    skill_event(&alexa, "SkillDisabled", "amzn1.ask.account.C", Some(TOKEN)).await;
+    assert_eq!(forgotten().len(), 6, "the token says whose it is");
 }
