@@ -2,10 +2,12 @@
 //!
 //! Alexa's own understanding of speech is hers; this is a small English grammar of the sentences that matter here, so that the
 //! demo can be talked to. Smart home sentences name a device and need no invocation name; everything else is for the custom
-//! skill, with "ask Music Assistant to" in front or without.
+//! skill, with "ask Music Assistant to" in front or without. Whatever else the custom skill understands, and all of it in other
+//! languages, is read by the sentences of its interaction models.
 
 use std::fmt;
 
+use macloud_alexa_skill::package;
 use serde_json::{Value, json};
 
 /// What was said, as the directive or request to make of it.
@@ -105,6 +107,119 @@ fn strip_politeness(said: Said<'_>) -> Said<'_> {
     let said = said.after_any(&["please", "can you", "could you"]).unwrap_or(said);
     said.before("please").unwrap_or(said)
 }
+
+// By the interaction models.
+
+/// Reads a sentence as someone would say it in the language of `locale`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_in(locale: &str, text: &str, players: &[&str]) -> Result<Utterance, NotUnderstood> {
+    let by_model = by_model(locale, text);
+    if !locale.starts_with("en-") {
+        return by_model.ok_or_else(|| not_understood(format!("“{text}” is in no sentence of {locale}.")));
+    }
+    match by_model {
+        // What the grammar above does not know.
+        Some(Utterance::Custom { intent, slots }) if !KNOWN_TO_THE_GRAMMAR.contains(&intent) => {
+            Ok(Utterance::Custom { intent, slots })
+        }
+        other => parse_for(text, players).or_else(|error| other.ok_or(error)),
+    }
+}
+
+/// The sentence of the model that has most of the words itself.
+fn by_model(locale: &str, text: &str) -> Option<Utterance> {
+    let words = words(text);
+    let said = strip_politeness(Said { words: &words });
+    let asked = match said.split_after("music assistant") {
+        Some((_, rest)) if rest.words.is_empty() => return Some(Utterance::Launch),
+        Some((_, rest)) => rest,
+        None => said,
+    };
+    let asked = asked.after("to").unwrap_or(asked);
+    if let Some((_, intent)) = SHORT_ANSWERS.iter().find(|(answers, _)| asked.one_of(answers)) {
+        return Some(Utterance::Custom { intent, slots: Vec::new() });
+    }
+    let sentences = package::sentences(locale);
+    let heard = sentences.iter().filter_map(|(intent, sentence)| {
+        let sentence: Vec<&str> = sentence.split(' ').collect();
+        let slots = fill(&sentence, asked)?;
+        // A sentence that is all slot would fit anything.
+        let literal = sentence.len() - slots.len();
+        (literal > 0).then_some((literal, std::cmp::Reverse(slots.len()), *intent, slots))
+    });
+    let (_, _, intent, slots) = heard.max_by_key(|(literal, slots, ..)| (*literal, *slots))?;
+    Some(Utterance::Custom { intent, slots })
+}
+
+/// What stands in the slots of `sentence` if `said` is one like it. The first slots take as much as they can.
+fn fill(sentence: &[&str], said: Said<'_>) -> Option<Vec<(&'static str, String)>> {
+    let Some((first, rest)) = sentence.split_first() else { return said.words.is_empty().then(Vec::new) };
+    let Some(slot) = package::slots(first).next() else { return fill(rest, said.after(first)?) };
+    let slot = SLOTS.into_iter().find(|known| *known == slot)?;
+    (1..=said.words.len()).rev().find_map(|taken| {
+        let (value, after) = said.words.split_at(taken);
+        let value = slot_value(slot, Said { words: value })?;
+        let mut slots = vec![(slot, value)];
+        slots.extend(fill(rest, Said { words: after })?);
+        Some(slots)
+    })
+}
+
+/// Alexa gives numbers in digits and times as ISO 8601 has them.
+fn slot_value(slot: &str, said: Said<'_>) -> Option<String> {
+    match package::slot_type(slot) {
+        "AMAZON.NUMBER" => {
+            said.number().filter(|(_, rest)| rest.words.is_empty()).map(|(number, _)| number.to_string())
+        }
+        "AMAZON.DURATION" => duration(said),
+        _ => Some(said.typed()),
+    }
+}
+
+/// "2 minutes and 30 seconds".
+fn duration(said: Said<'_>) -> Option<String> {
+    let (mut rest, mut time) = (said, "PT".to_owned());
+    while !rest.words.is_empty() {
+        let (number, after) = rest.after_any(&["and", "und", "et", "y", "e", "en"]).unwrap_or(rest).number()?;
+        let (unit, after) = after.words.split_first()?;
+        let (_, letter) = UNITS.iter().find(|(starts, _)| starts.iter().any(|start| unit.plain.starts_with(start)))?;
+        time.push_str(&format!("{number}{letter}"));
+        rest = Said { words: after };
+    }
+    (time.len() > 2).then_some(time)
+}
+
+const UNITS: [(&[&str], char); 3] =
+    [(&["hour", "stunde", "heure", "hora", "or", "uur"], 'H'), (&["min"], 'M'), (&["sec", "sek", "seg"], 'S')];
+
+const SLOTS: [&str; 10] =
+    ["media", "artist", "player", "other", "home", "genre", "mediaType", "level", "time", "query"];
+
+/// What the models leave to Alexa.
+const SHORT_ANSWERS: [(&[&str], &str); 4] = [
+    (&["yes", "ja", "oui", "sí", "si", "sì"], "AMAZON.YesIntent"),
+    (&["no", "nein", "non", "nee"], "AMAZON.NoIntent"),
+    (&["help", "hilfe", "aide", "ayuda", "aiuto", "hulp"], "AMAZON.HelpIntent"),
+    (&["stop", "stopp", "arrête", "para", "basta"], "AMAZON.StopIntent"),
+];
+
+const KNOWN_TO_THE_GRAMMAR: [&str; 13] = [
+    "PlayMediaIntent",
+    "WhatsPlayingIntent",
+    "PausePlayerIntent",
+    "ResumePlayerIntent",
+    "StopPlayerIntent",
+    "SkipPlayerIntent",
+    "SetVolumeIntent",
+    "VolumeUpIntent",
+    "VolumeDownIntent",
+    "MuteIntent",
+    "UnmuteIntent",
+    "AMAZON.StopIntent",
+    "AMAZON.HelpIntent",
+];
 
 // Smart home.
 
@@ -401,6 +516,13 @@ impl<'a> Said<'a> {
         Said { words: end }.is(phrase).then_some(Said { words: rest })
     }
 
+    /// Behind the first such phrase, which stays with the first part.
+    fn split_after(self, phrase: &str) -> Option<(Self, Self)> {
+        let place = (0..self.words.len()).find(|at| Said { words: &self.words[*at..] }.after(phrase).is_some())?;
+        let (first, rest) = self.words.split_at(place + phrase.split(' ').count());
+        Some((Said { words: first }, Said { words: rest }))
+    }
+
     /// Around the last of these words.
     fn split_last(self, separators: &[&str]) -> Option<(Self, Self)> {
         let place = self.words.iter().rposition(|word| separators.contains(&word.plain.as_str()))?;
@@ -614,6 +736,50 @@ mod tests {
         assert_eq!(asked("tell Music Assistant to skip").0, "AMAZON.NextIntent");
         assert_eq!(parse("open Music Assistant"), Ok(Utterance::Launch));
         assert_eq!(parse("Alexa, discover my devices"), Ok(Utterance::Discover));
+    }
+
+    #[test]
+    fn other_languages_are_read_by_their_sentences() {
+        for (locale, text, intent, slots) in [
+            (
+                "de-DE",
+                "Alexa, sage Music Assistant spiele Kind of Blue in der Küche",
+                "PlayMediaIntent",
+                "media=Kind of Blue; player=Küche",
+            ),
+            ("de-DE", "stoppe in 20 Minuten", "SleepTimerIntent", "time=PT20M"),
+            ("de-DE", "springe 30 Sekunden vor", "SeekForwardIntent", "time=PT30S"),
+            (
+                "fr-FR",
+                "demande à music assistant de jouer La Mer dans la cuisine",
+                "PlayMediaIntent",
+                "media=La Mer; player=cuisine",
+            ),
+            ("es-ES", "pasa la música a la cocina", "MovePlayerIntent", "other=cocina"),
+            ("it-IT", "metti un po' di jazz in cucina", "PlayGenreIntent", "genre=jazz; player=cucina"),
+            ("nl-NL", "wat speelt er in de keuken?", "WhatsPlayingIntent", "player=keuken"),
+            ("nl-NL", "ja", "AMAZON.YesIntent", ""),
+            ("en-US", "stop in 1 hour and 30 minutes", "SleepTimerIntent", "time=PT1H30M"),
+            ("en-US", "ask music assistant to move the music to the kitchen", "MovePlayerIntent", "other=kitchen"),
+            (
+                "en-US",
+                "play the kitchen together with the bathroom",
+                "JoinPlayersIntent",
+                "player=kitchen; other=bathroom",
+            ),
+            ("en-US", "save this song", "SaveCurrentIntent", ""),
+            ("en-US", "play Kind of Blue by Miles Davis", "PlayMediaIntent", "media=Kind of Blue; artist=Miles Davis"),
+        ] {
+            let Ok(Utterance::Custom { intent: heard, slots: filled }) = parse_in(locale, text, &[]) else {
+                panic!("{text}")
+            };
+            let filled: Vec<String> = filled.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            assert_eq!((heard, filled.join("; ").as_str()), (intent, slots), "{text}");
+        }
+        assert_eq!(parse_in("de-DE", "Alexa, öffne Music Assistant", &[]), Ok(Utterance::Launch));
+        assert!(parse_in("de-DE", "mach mir ein Brot mit Käse", &[]).is_err());
+        // What the grammar knows better.
+        assert!(matches!(parse_in("en-US", "set kitchen volume to 30", &[]), Ok(Utterance::SmartHome { .. })));
     }
 
     #[test]

@@ -197,9 +197,21 @@ function listen() {
 
 const TITLES = ["Kind of Blue", "Homogenic", "Abbey Road", "Dinner Jazz", "Pastel Blues"];
 
+const language = () => $("locale").value;
+
+/** What one can say in another language than English. */
+const ELSEWHERE = {
+  "de-DE": (name) => [`spiele Kind of Blue auf ${name}`, "was läuft", "stoppe in 20 Minuten", "springe 30 Sekunden vor", "merk dir dieses Lied", "spiele etwas Ähnliches", "Hilfe"],
+  "fr-FR": (name) => [`joue Kind of Blue sur ${name}`, "qu'est-ce qui passe", "arrête dans 20 minutes", "avance de 30 secondes", "enregistre cette chanson", "mets un peu de jazz", "aide"],
+  "es-ES": (name) => [`pon Kind of Blue en ${name}`, "qué suena", "para en 20 minutos", "avanza 30 segundos", "guarda esta canción", "pon un poco de jazz", "ayuda"],
+  "it-IT": (name) => [`metti Kind of Blue su ${name}`, "cosa sta suonando", "fermati tra 20 minuti", "vai avanti di 30 secondi", "salva questa canzone", "metti un po' di jazz", "aiuto"],
+  "nl-NL": (name) => [`speel Kind of Blue op ${name}`, "wat speelt er", "stop over 20 minuten", "ga 30 seconden vooruit", "bewaar dit nummer", "speel wat jazz", "hulp"],
+};
+
 /** A few sentences per player that make sense in its present state. */
 function ideas() {
   const ready = home.players.filter((player) => player.available);
+  if (ELSEWHERE[language()]) return ELSEWHERE[language()](ready.length ? ready[0].name : "Kitchen");
   const sentences = ready.map((player, place) => `play ${TITLES[place % TITLES.length]} in ${inTheRoom(player.name)}`).slice(0, 2);
   for (const player of ready) {
     const room = inTheRoom(player.name);
@@ -214,7 +226,7 @@ function ideas() {
   }
   const last = ready[ready.length - 1];
   if (last && last.powered !== false) sentences.push(`turn off ${last.name.toLowerCase()}`);
-  sentences.push("discover devices", "ask Music Assistant for help");
+  sentences.push("stop in 20 minutes", "discover devices", "ask Music Assistant for help");
   return [...new Set(sentences)].slice(0, 11);
 }
 
@@ -251,7 +263,7 @@ async function say(text) {
     const answer = await fetch("/simulator/api/say", {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ text: sentence }),
+      body: JSON.stringify({ text: sentence, locale: language() }),
     });
     const result = await answer.json();
     if (answer.ok && !result.error) showAnswer(result);
@@ -324,7 +336,7 @@ function aloud(speech) {
   button.addEventListener("click", () => {
     speechSynthesis.cancel();
     const utterance = new SpeechSynthesisUtterance(speech);
-    utterance.lang = "en-US";
+    utterance.lang = language();
     speechSynthesis.speak(utterance);
   });
   return button;
@@ -402,6 +414,11 @@ function showJson(element, value) {
 }
 
 // --- Start -----------------------------------------------------------------------------------------------------------
+
+$("locale").addEventListener("change", () => {
+  $("say").lang = language();
+  showIdeas();
+});
 
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();

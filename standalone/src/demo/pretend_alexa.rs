@@ -244,8 +244,8 @@ impl PretendAlexa {
                 "application": application,
                 "user": user,
                 "device": {"deviceId": "amzn1.ask.device.PRETEND", "supportedInterfaces": {}},
+                // Without the token for it: nothing that is only pretended goes there.
                 "apiEndpoint": "https://api.amazonalexa.com",
-                "apiAccessToken": "pretend-api-token",
             }},
             "request": request,
         })

@@ -12,6 +12,7 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use macloud_alexa_skill::package::LOCALES;
 use macloud_service_kit::http::Server;
 use macloud_service_kit::stop::Stop;
 use serde::Deserialize;
@@ -28,7 +29,7 @@ const SCRIPT: &str = include_str!("../../assets/simulator/simulator.js");
 
 /// Serve the page until the stop, then give the stage back.
 pub async fn serve(stage: Stage, server: Server, stop: Stop) -> Stage {
-    let shared = Arc::new(Simulator { stage: Mutex::new(stage), stop: stop.clone() });
+    let shared = Arc::new(Simulator { stage: Mutex::new(stage), open: Mutex::new(json!({})), stop: stop.clone() });
     let router = Router::new()
         .route("/", get(|| async { asset("text/html; charset=utf-8", INDEX) }))
         .route("/simulator.css", get(|| async { asset("text/css; charset=utf-8", STYLE) }))
@@ -53,6 +54,8 @@ pub async fn serve(stage: Stage, server: Server, stop: Stop) -> Stage {
 /// One thing is said at a time, as to a real speaker: so each answer's hops are its own.
 struct Simulator {
     stage: Mutex<Stage>,
+    /// What the last question left open, in Alexa's keeping.
+    open: Mutex<Value>,
     stop: Stop,
 }
 
@@ -171,6 +174,9 @@ async fn reported_players(stage: &Stage) -> Vec<Value> {
 struct Said {
     text: Option<String>,
     directive: Option<Value>,
+    /// The language that is spoken.
+    #[serde(default)]
+    locale: Option<String>,
 }
 
 async fn say(
@@ -186,9 +192,11 @@ async fn say(
         Ok(Json(said)) => said,
         Err(rejection) => return refuse(rejection.status(), &rejection.body_text()),
     };
+    let locale = said.locale.as_deref().and_then(|wanted| LOCALES.into_iter().find(|locale| *locale == wanted));
     let mut stage = simulator.stage.lock().await;
+    let mut open = simulator.open.lock().await;
     let answer = match (said.text, said.directive) {
-        (Some(text), None) => hear(&mut stage, &text).await,
+        (Some(text), None) => hear(&mut stage, &mut open, locale.unwrap_or(LOCALES[0]), &text).await,
         (None, Some(directive)) => pass_on(&mut stage, "a directive".into(), Kind::SmartHome, directive).await,
         _ => return refuse(StatusCode::BAD_REQUEST, "Send either a text or a directive."),
     };
@@ -208,29 +216,35 @@ enum Kind {
     Custom,
 }
 
-async fn hear(stage: &mut Stage, text: &str) -> anyhow::Result<Value> {
+async fn hear(stage: &mut Stage, open: &mut Value, locale: &str, text: &str) -> anyhow::Result<Value> {
     let names: Vec<String> = stage.endpoints.iter().map(|endpoint| endpoint.friendly_name.clone()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    match utterance::parse_for(text, &names)? {
+    let (heard, mut request) = match utterance::parse_in(locale, text, &names)? {
         Utterance::Discover => {
             let directive = stage.alexa.discover();
-            pass_on(stage, text.into(), Kind::SmartHome, directive).await
+            return pass_on(stage, text.into(), Kind::SmartHome, directive).await;
         }
         Utterance::SmartHome { namespace, name, payload, player } => {
             let endpoint = find_endpoint(stage, &player)?;
             let directive = stage.alexa.control(namespace, name, &endpoint, payload);
-            pass_on(stage, text.into(), Kind::SmartHome, directive).await
+            return pass_on(stage, text.into(), Kind::SmartHome, directive).await;
         }
-        Utterance::Launch => {
-            let request = stage.alexa.launch();
-            pass_on(stage, text.into(), Kind::Custom, request).await
-        }
+        Utterance::Launch => (text, stage.alexa.launch()),
         Utterance::Custom { intent, slots } => {
             let slots: Vec<(&str, &str)> = slots.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            let request = stage.alexa.intent(intent, &slots);
-            pass_on(stage, text.into(), Kind::Custom, request).await
+            (text, stage.alexa.intent(intent, &slots))
         }
-    }
+    };
+    // The conversation goes on where a question left it.
+    request["request"]["locale"] = locale.into();
+    request["session"]["new"] = open.as_object().is_none_or(serde_json::Map::is_empty).into();
+    request["session"]["attributes"] = open.take();
+    let answer = pass_on(stage, heard.into(), Kind::Custom, request).await?;
+    *open = match answer["response"].get("sessionAttributes") {
+        Some(attributes) => attributes.clone(),
+        None => json!({}),
+    };
+    Ok(answer)
 }
 
 /// Alexa matches device names herself before she sends a directive.
