@@ -647,7 +647,7 @@ mod tests {
         for reason in [0, 10_000, -1] {
             assert_eq!(understood_reply(Some(Wire::Refused(v1::Refused { reason, ..Default::default() }))), internal);
         }
-        let bare = |reason: v1::refused::Reason| {
+        let bare = |reason: Reason| {
             understood_reply(Some(Wire::Refused(v1::Refused { reason: reason.into(), ..Default::default() })))
         };
         use v1::refused::Reason;
