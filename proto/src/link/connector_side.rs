@@ -5,7 +5,7 @@
 //!   long the execution takes;
 //! - control frames never wait behind replies, replies never behind events; every queue is bounded;
 //! - each command's credit is given back exactly once, when it is replied to or [released](ConnectorSide::release);
-//! - a relay that has been silent for twice its ping interval is given up.
+//! - a relay that has been silent for its ping interval is asked whether it is there, and given up seconds later.
 //!
 //! What it leaves to its driver: when to dial ([`Redial`](super::redial::Redial)), what was executed already
 //! ([`CommandMemory`](super::command_memory::CommandMemory)) and what there is to tell ([`EventOutbox`]), both of which outlive a
@@ -38,6 +38,8 @@ pub struct ConnectorSettings {
     pub welcome_limit: Duration,
     /// Bytes handed out but not taken by the socket for this long end the session.
     pub write_limit: Duration,
+    /// After a ping of ours the relay has this long to say anything.
+    pub pong_limit: Duration,
     /// After a goodbye the relay has this long to close before the socket is dropped.
     pub close_limit: Duration,
 }
@@ -50,6 +52,9 @@ impl Default for ConnectorSettings {
             credit: 32,
             welcome_limit: Duration::from_secs(10),
             write_limit: Duration::from_secs(10),
+            // A bad line answers within two or three. With the relay's interval of 30 s and the wait below, a node that has
+            // vanished is left within 35 s.
+            pong_limit: Duration::from_secs(4),
             close_limit: Duration::from_secs(1),
         }
     }
@@ -119,6 +124,10 @@ pub struct ConnectorSide {
     open: HashMap<CommandId, u32>,
     credit_owed: u32,
     last_heard: Millis,
+    /// A ping of ours is out, and nothing has been heard since.
+    pinged: Option<Millis>,
+    /// How much longer than announced a silence lasts before we ping.
+    patience: Duration,
     unflushed_since: Option<Millis>,
     retire_at: Option<Millis>,
     reports: VecDeque<ConnectorEvent>,
@@ -162,6 +171,8 @@ impl ConnectorSide {
             open: HashMap::new(),
             credit_owed: 0,
             last_heard: now,
+            pinged: None,
+            patience: patience(&settings.install_id),
             unflushed_since: None,
             retire_at: None,
             reports: VecDeque::new(),
@@ -257,7 +268,7 @@ impl ConnectorSide {
         if matches!(self.phase, Phase::Closing { .. } | Phase::Closed) {
             return;
         }
-        self.last_heard = now;
+        self.heard(now);
         match FromRelay::decode(message) {
             Ok(frame) => self.handle_frame(frame, now),
             Err(_) => self.close(GoodbyeReason::Protocol, "malformed frame", now),
@@ -271,12 +282,12 @@ impl ConnectorSide {
 
     /// A WebSocket ping arrived. The WebSocket layer answers it itself.
     pub fn handle_ping(&mut self, now: Millis) {
-        self.last_heard = now;
+        self.heard(now);
     }
 
     /// A WebSocket pong arrived.
     pub fn handle_pong(&mut self, now: Millis) {
-        self.last_heard = now;
+        self.heard(now);
         if let Phase::Open { proven: proven @ false, .. } = &mut self.phase {
             *proven = true;
             self.reports.push_back(ConnectorEvent::Proven);
@@ -309,6 +320,7 @@ impl ConnectorSide {
                 if self.stalled_at().is_some_and(|at| now >= at) {
                     self.give_up();
                 } else {
+                    self.ping_if_due(now);
                     self.leave_if_done(now);
                 }
             }
@@ -340,14 +352,35 @@ impl ConnectorSide {
             Phase::Closing { until, .. } => Some(*until),
             Phase::AwaitingWelcome { until } => [Some(*until), self.stalled_at()].into_iter().flatten().min(),
             Phase::Open { ping_interval, .. } => {
-                let times = [Some(self.silent_at(*ping_interval)), self.stalled_at(), self.retire_at, self.events_due];
+                let (silent, ping) = (self.silent_at(*ping_interval), self.ping_due(*ping_interval));
+                let times = [Some(silent), ping, self.stalled_at(), self.retire_at, self.events_due];
                 times.into_iter().flatten().min()
             }
         }
     }
 
+    fn heard(&mut self, now: Millis) {
+        self.last_heard = now;
+        self.pinged = None;
+    }
+
+    /// A machine that has slept need not ask after twice the interval: the relay has let it go.
     fn silent_at(&self, ping_interval: Duration) -> Millis {
-        self.last_heard.plus(ping_interval * 2)
+        let asleep = self.last_heard.plus(ping_interval * 2);
+        self.pinged.map_or(asleep, |at| at.plus(self.settings.pong_limit).min(asleep))
+    }
+
+    fn ping_due(&self, ping_interval: Duration) -> Option<Millis> {
+        self.pinged.is_none().then(|| self.last_heard.plus(ping_interval + self.patience))
+    }
+
+    /// The relay pings by itself within its interval, so that there is nothing to ask as long as it lives.
+    fn ping_if_due(&mut self, now: Millis) {
+        let Phase::Open { ping_interval, .. } = self.phase else { return };
+        if self.ping_due(ping_interval).is_some_and(|at| now >= at) {
+            self.pinged = Some(now);
+            self.control.push_front(Control::Ping);
+        }
     }
 
     fn stalled_at(&self) -> Option<Millis> {
@@ -448,4 +481,11 @@ impl ConnectorSide {
         self.open.clear();
         self.reports.push_back(ConnectorEvent::Ended(why));
     }
+}
+
+/// Half a second for the relay's own ping to arrive, and up to as much again, by the installation: homes that have lost the same
+/// node ask, and dial, one after the other.
+fn patience(install_id: &[u8; 16]) -> Duration {
+    let drawn = u16::from_be_bytes([install_id[0], install_id[1]]);
+    Duration::from_millis(500 + u64::from(drawn) * 500 / 65_536)
 }

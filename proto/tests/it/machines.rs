@@ -628,13 +628,62 @@ fn a_retired_session_does_not_wait_for_ever() {
 }
 
 #[test]
-fn a_silent_relay_is_given_up_after_two_intervals() {
+fn a_silent_relay_is_asked_after_its_interval_and_given_up_within_35_seconds() {
     let (mut home, _) = connector();
     reports(&mut home);
-    assert_eq!(home.poll_timeout(), Some(Millis(60_000)));
-    home.handle_timeout(Millis(59_999));
-    assert!(home.is_open());
-    home.handle_timeout(Millis(60_000));
+    assert_eq!(home.poll_timeout(), Some(Millis(30_500)));
+    home.handle_timeout(Millis(30_499));
+    assert_eq!(home.poll_transmit(Millis(30_499)), None);
+    home.handle_timeout(Millis(30_500));
+    assert_eq!(home.poll_transmit(Millis(30_500)), Some(Transmit::Ping));
+    home.handle_flushed();
+    assert_eq!(home.poll_timeout(), Some(Millis(34_500)));
+    home.handle_timeout(Millis(34_499));
+    assert!(home.is_open() && home.poll_transmit(Millis(34_499)).is_none(), "asked once");
+    home.handle_timeout(Millis(34_500));
+    assert_eq!(reports(&mut home), [ConnectorEvent::Ended(macloud_proto::link::connector_side::Ended::Silent)]);
+}
+
+#[test]
+fn a_relay_that_answers_is_kept_and_homes_do_not_ask_at_once() {
+    let (mut home, mut relay) = connector();
+    reports(&mut home);
+    home.handle_timeout(Millis(30_500));
+    exchange(&mut home, &mut relay, Millis(30_500));
+    assert_eq!(home.poll_timeout(), Some(Millis(61_000)), "as if nothing had been");
+    let asks_at = |install_id| {
+        let mut relay = RelaySide::new(RelaySettings::default(), Micros(0), &mut Seeded(1));
+        let mut home = ConnectorSide::new(ConnectorSettings { install_id, ..ConnectorSettings::default() }, Millis(0));
+        exchange(&mut home, &mut relay, Millis(0));
+        relay.welcome(Registration { epoch: 1, ..Registration::default() });
+        exchange(&mut home, &mut relay, Millis(0));
+        home.poll_timeout().unwrap().0
+    };
+    let mut asked: Vec<u64> = (0..=u8::MAX).map(|number| asks_at([number; 16])).collect();
+    assert!(asked.iter().all(|at| (30_500..=31_000).contains(at)));
+    asked.dedup();
+    assert!(asked.len() > 200, "{} different times", asked.len());
+}
+
+#[test]
+fn a_relay_that_lives_is_never_asked() {
+    let (mut home, mut relay) = connector();
+    reports(&mut home);
+    let mut random = Seeded(2);
+    for now in (0..3_600_000).step_by(50).map(Millis) {
+        relay.handle_timeout(Micros(now.0 * 1000), &mut random);
+        home.handle_timeout(now);
+        assert_eq!(home.poll_transmit(now), None);
+        exchange(&mut home, &mut relay, now);
+        assert!(home.is_open() && relay.is_open());
+    }
+}
+
+#[test]
+fn a_machine_that_has_slept_does_not_ask_first() {
+    let (mut home, _) = connector();
+    reports(&mut home);
+    home.handle_timeout(Millis(600_000));
     assert_eq!(reports(&mut home), [ConnectorEvent::Ended(macloud_proto::link::connector_side::Ended::Silent)]);
 }
 
