@@ -213,13 +213,7 @@ fn channel(url: &str, internal: Option<&Arc<InternalTls>>) -> anyhow::Result<Cha
         Some(rest) => (format!("http://{rest}"), true),
         None => (url.to_owned(), false),
     };
-    let endpoint = Endpoint::from_shared(plain)
-        .with_context(|| format!("{url} is not a URL"))?
-        .connect_timeout(Duration::from_secs(3))
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(2))
-        .keep_alive_timeout(Duration::from_secs(2))
-        .keep_alive_while_idle(true);
+    let endpoint = watchful(Endpoint::from_shared(plain).with_context(|| format!("{url} is not a URL"))?);
     if !is_tls {
         return Ok(endpoint.connect_lazy());
     }
@@ -231,6 +225,16 @@ fn channel(url: &str, internal: Option<&Arc<InternalTls>>) -> anyhow::Result<Cha
             Ok::<_, std::io::Error>(TokioIo::new(internal.connect(host, url.port_u16().unwrap_or(443)).await?))
         }
     })))
+}
+
+/// Whoever waits for an answer of a peer that has fallen silent learns so after three seconds, as the relays do among themselves.
+fn watchful(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .connect_timeout(Duration::from_secs(3))
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(1))
+        .keep_alive_timeout(Duration::from_secs(2))
+        .keep_alive_while_idle(true)
 }
 
 fn region(text: &str) -> Result<Region, String> {
@@ -256,6 +260,66 @@ fn secret(file: &Path) -> anyhow::Result<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use macloud_proto::bus::v1::command_bus_client::CommandBusClient;
+    use macloud_proto::bus::v1::command_bus_server::{CommandBus, CommandBusServer};
+    use macloud_proto::bus::v1::{Answer, Call, FromRelay, ToRelay};
+    use tokio::io::DuplexStream;
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+    use tokio_stream::StreamExt as _;
+    use tonic::{Request, Response, Status, Streaming};
+
+    /// Has got the call, and says nothing more.
+    struct Silent(UnboundedSender<()>);
+
+    #[tonic::async_trait]
+    impl CommandBus for Silent {
+        type LinkStream = tokio_stream::Pending<Result<FromRelay, Status>>;
+
+        async fn link(&self, _: Request<Streaming<ToRelay>>) -> Result<Response<Self::LinkStream>, Status> {
+            Err(Status::unimplemented("not asked for"))
+        }
+
+        async fn dispatch(&self, _: Request<Call>) -> Result<Response<Answer>, Status> {
+            let _ = self.0.send(());
+            std::future::pending().await
+        }
+    }
+
+    /// Carries everything, until it is told to carry nothing without telling anybody.
+    async fn line(mut near: DuplexStream, mut far: DuplexStream, falls_silent: tokio::sync::oneshot::Receiver<()>) {
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+            _ = falls_silent => std::future::pending().await,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_relay_that_falls_silent_is_given_up_within_three_seconds() {
+        for after in [0, 300, 600, 950, 1700] {
+            let (arrived, mut arrivals) = unbounded_channel();
+            let (client, near) = tokio::io::duplex(64 * 1024);
+            let (far, server) = tokio::io::duplex(64 * 1024);
+            let (fall_silent, falls_silent) = tokio::sync::oneshot::channel();
+            tokio::spawn(line(near, far, falls_silent));
+            let incoming = tokio_stream::once(Ok::<_, std::io::Error>(server)).chain(tokio_stream::pending());
+            let service = CommandBusServer::new(Silent(arrived));
+            tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
+            let mut client = Some(client);
+            let channel = watchful(Endpoint::from_static("http://relay")).connect_with_connector_lazy(
+                tower::service_fn(move |_: Uri| {
+                    let client = client.take().ok_or(std::io::ErrorKind::ConnectionRefused);
+                    std::future::ready(client.map(TokioIo::new).map_err(std::io::Error::from))
+                }),
+            );
+            let call = tokio::spawn(async move { CommandBusClient::new(channel).dispatch(Call::default()).await });
+            arrivals.recv().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(after)).await;
+            fall_silent.send(()).unwrap();
+            let silent = tokio::time::Instant::now();
+            assert!(call.await.unwrap().is_err());
+            assert!(silent.elapsed() <= Duration::from_millis(3_200), "{after}: {:?}", silent.elapsed());
+        }
+    }
 
     fn settings(more: &[&str]) -> Settings {
         let needed =
