@@ -15,6 +15,8 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Counter;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
@@ -25,6 +27,7 @@ use tower::ServiceExt as _;
 use crate::places::{Place, Places};
 use crate::socket;
 use crate::stop::Stop;
+use crate::tickets::TicketKeys;
 use crate::tls::{Certificate, server_config};
 
 /// Who is at the other end. In the extensions of every request.
@@ -130,6 +133,7 @@ impl Default for ServerLimits {
 pub struct Server {
     listener: TcpListener,
     certificate: Option<Arc<Certificate>>,
+    ticket_keys: Option<Arc<TicketKeys>>,
     limits: ServerLimits,
 }
 
@@ -139,7 +143,14 @@ impl Server {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn bind(addr: SocketAddr, certificate: Option<Arc<Certificate>>) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(addr).await?, certificate, limits: ServerLimits::default() })
+        let listener = TcpListener::bind(addr).await?;
+        Ok(Self { listener, certificate, ticket_keys: None, limits: ServerLimits::default() })
+    }
+
+    /// With keys for TLS session tickets that other processes behind the same address have, too. By default it makes its own.
+    pub fn with_ticket_keys(mut self, keys: Option<Arc<TicketKeys>>) -> Self {
+        self.ticket_keys = keys;
+        self
     }
 
     /// With other bounds than the default ones.
@@ -168,7 +179,9 @@ impl Server {
     pub async fn serve(self, router: Router, stop: Stop) {
         let handshakes = Arc::new(Semaphore::new(self.limits.handshakes));
         let (waiting, open) = (Arc::new(Places::default()), Arc::new(Places::default()));
-        let tls = self.certificate.map(server_config);
+        let ticket_keys = self.ticket_keys;
+        let tls = self.certificate.map(|certificate| server_config(certificate, ticket_keys));
+        let shed = Shed::new();
         let tasks = TaskTracker::new();
         loop {
             // Stop first: under a storm of connections the accept arm is always ready.
@@ -181,17 +194,24 @@ impl Server {
                 Ok((stream, addr)) => {
                     let from = network(addr.ip());
                     let waits = waiting.take(&from, self.limits.waiting_per_network);
-                    let (Some(waits), Some(open)) = (waits, open.take(&from, self.limits.open_per_network)) else {
+                    let Some(waits) = waits else {
+                        shed.count("network_waits");
                         turn_away(&stream, tls.is_some());
                         continue;
                     };
-                    let (router, stop) = (router.clone(), stop.clone());
-                    let connection = Connection { addr, waits, open, limits: self.limits, router, stop };
+                    let Some(open) = open.take(&from, self.limits.open_per_network) else {
+                        shed.count("network_open");
+                        turn_away(&stream, tls.is_some());
+                        continue;
+                    };
+                    let (router, stop, shed) = (router.clone(), stop.clone(), shed.clone());
+                    let connection = Connection { addr, waits, open, limits: self.limits, router, stop, shed };
                     tasks.spawn(connection.run(stream, tls.clone(), handshakes.clone()));
                 }
                 Err(error) => {
                     // Out of file descriptors, mostly. Accepting at full speed would only burn the processor.
                     tracing::warn!(%error, "cannot accept a connection");
+                    shed.count("cannot_accept");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
@@ -225,6 +245,23 @@ struct Connection {
     limits: ServerLimits,
     router: Router,
     stop: Stop,
+    shed: Shed,
+}
+
+/// Connections that were let go before their first request, and why: what a storm or a stranger costs.
+#[derive(Clone)]
+struct Shed(Counter<u64>);
+
+impl Shed {
+    fn new() -> Self {
+        let meter = opentelemetry::global::meter("macloud.http");
+        let counter = meter.u64_counter("macloud.http.shed");
+        Self(counter.with_description("Connections let go before their first request, by reason").build())
+    }
+
+    fn count(&self, reason: &'static str) {
+        self.0.add(1, &[KeyValue::new("reason", reason)]);
+    }
 }
 
 impl Connection {
@@ -238,10 +275,17 @@ impl Connection {
         let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
         let hello = match tokio::time::timeout(self.limits.hello_timeout, hello).await {
             Ok(Ok(hello)) => hello,
-            Ok(Err(error)) => return tracing::debug!(%error, "no TLS handshake"),
-            Err(_) => return tracing::debug!("connected, and said nothing"),
+            Ok(Err(error)) => {
+                self.shed.count("handshake_failed");
+                return tracing::debug!(%error, "no TLS handshake");
+            }
+            Err(_) => {
+                self.shed.count("silent");
+                return tracing::debug!("connected, and said nothing");
+            }
         };
         let Ok(permit) = tokio::time::timeout(self.limits.turn_timeout, handshakes.acquire_owned()).await else {
+            self.shed.count("handshake_turn");
             return tracing::debug!("too many make TLS handshakes");
         };
         let handshake = tokio::time::timeout(self.limits.handshake_timeout, hello.into_stream(tls)).await;
@@ -253,13 +297,19 @@ impl Connection {
                 // Boxed: what the handshake took is not held for as long as the connection lives.
                 Box::pin(self.serve(stream, if tls13 { Security::Tls13 } else { Security::Tls12 })).await;
             }
-            Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-            Err(_) => tracing::debug!("TLS handshake timed out"),
+            Ok(Err(error)) => {
+                self.shed.count("handshake_failed");
+                tracing::debug!(%error, "TLS handshake failed");
+            }
+            Err(_) => {
+                self.shed.count("handshake_slow");
+                tracing::debug!("TLS handshake timed out");
+            }
         }
     }
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, security: Security) {
-        let Self { addr, waits, open, limits, router, stop } = self;
+        let Self { addr, waits, open, limits, router, stop, shed } = self;
         let (waits, open) = (Arc::new(Mutex::new(Some(waits))), Arc::new(Mutex::new(Some(open))));
         let first = waits.clone();
         let streams = Arc::new(Streams::default());
@@ -301,7 +351,7 @@ impl Connection {
         };
         let result = tokio::select! {
             result = connection.as_mut() => result,
-            () = silent => return,
+            () = silent => return shed.count("silent"),
             () = streams.taken_back(limits.taken_back) => {
                 return tracing::debug!("took back too many requests");
             }

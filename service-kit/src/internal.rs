@@ -15,13 +15,13 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use crate::socket;
 use crate::tls::TlsError;
+use crate::watched;
 
 /// This service's certificate among the others, and theirs.
 #[derive(Debug)]
@@ -72,19 +72,8 @@ impl InternalTls {
     /// # Errors
     /// When the operating system does not let the signal be caught.
     pub async fn keep_fresh(self: &Arc<Self>) -> io::Result<()> {
-        let mut asked = signal(SignalKind::hangup())?;
-        let mut seen = self.files.changed_at();
-        loop {
-            let told = tokio::select! {
-                _ = asked.recv() => true,
-                () = tokio::time::sleep(LOOK_EVERY) => false,
-            };
-            let (tell, looked) = oneshot::channel();
-            let tls = self.clone();
-            // A thread of its own: a file system that hangs must stop nothing else, nor keep the program from ending.
-            std::thread::spawn(move || tell.send(tls.look(told, seen)));
-            seen = looked.await.unwrap_or(seen);
-        }
+        let tls = self.clone();
+        watched::watch(self.files.changed_at(), move |told, seen| tls.look(told, seen)).await
     }
 
     /// Read the files again if they are not as they were `seen`, or must be read: how they are now.
@@ -200,7 +189,6 @@ async fn limited<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> 
     timeout(LIMIT, step).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-const LOOK_EVERY: Duration = Duration::from_secs(10);
 const LIMIT: Duration = Duration::from_secs(3);
 const USER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connected, and not taken yet.

@@ -8,7 +8,7 @@
 //! - `memory` (feature `server`): what is freed goes back to the system.
 //! - [`places`]: bounds for each of many.
 //! - [`socket`]: what a TCP connection is asked beyond the usual.
-//! - `http`, `tls`, `internal`, `health`, `client` (features `server` and `client`): serving and calling, with time limits and bounds everywhere.
+//! - `http`, `tls`, `tickets`, `internal`, `health`, `client` (features `server` and `client`): serving and calling, with time limits and bounds everywhere.
 
 #[cfg(feature = "client")]
 pub mod client;
@@ -31,4 +31,8 @@ pub mod random;
 pub mod socket;
 pub mod stop;
 pub mod telemetry;
+#[cfg(feature = "server")]
+pub mod tickets;
 pub mod tls;
+#[cfg(feature = "server")]
+mod watched;

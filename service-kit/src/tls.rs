@@ -15,12 +15,14 @@ mod server {
     use std::path::{Path, PathBuf};
     use std::sync::{Arc, RwLock};
 
-    use rustls::server::{ClientHello, ResolvesServerCert};
+    use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
     use rustls::sign::CertifiedKey;
     use rustls_pki_types::pem::PemObject as _;
     use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
     use tokio::io::{AsyncRead, AsyncWrite};
     use tokio::signal::unix::{SignalKind, signal};
+
+    use crate::tickets::TicketKeys;
 
     /// Why a certificate cannot be served.
     #[derive(Debug, thiserror::Error)]
@@ -151,12 +153,16 @@ mod server {
     }
 
     /// Settings for TLS 1.3, and 1.2 with AEAD suites: Amazon's account linking client is known to fail on hosts that
-    /// offer 1.3 alone. Paths that must not be reached below 1.3 check [`crate::http::Peer`].
+    /// offer 1.3 alone. Paths that must not be reached below 1.3 check [`crate::http::Peer`]. Without ticket keys that several
+    /// processes share, this one makes its own.
     ///
     /// # Panics
     /// Never: the provider supports both versions.
     #[must_use]
-    pub fn server_config(certificate: Arc<Certificate>) -> Arc<rustls::ServerConfig> {
+    pub fn server_config(
+        certificate: Arc<Certificate>,
+        ticket_keys: Option<Arc<TicketKeys>>,
+    ) -> Arc<rustls::ServerConfig> {
         let mut provider = rustls::crypto::ring::default_provider();
         // The suite that RFC 8446 (section 9.1) has everybody implement, first: a handshake hashes for some twenty keys, and SHA-256 has
         // instructions of its own nearly everywhere, SHA-384 hardly anywhere.
@@ -172,7 +178,11 @@ mod server {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // Resuming saves the signature, which is most of what a handshake costs here: a fleet that lost its connections comes back
         // in half the time. The tickets hold all there is to a session, under a key that changes every six hours; nothing is kept.
-        if let Ok(tickets) = rustls::crypto::ring::Ticketer::new() {
+        let tickets = match ticket_keys {
+            Some(keys) => Some(keys as Arc<dyn ProducesTickets>),
+            None => rustls::crypto::ring::Ticketer::new().ok(),
+        };
+        if let Some(tickets) = tickets {
             config.ticketer = tickets;
             config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         }

@@ -8,9 +8,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Extension;
 use axum::routing::get;
+use macloud_service_kit::clock;
 use macloud_service_kit::http::{Peer, Security, Server, ServerLimits};
+use macloud_service_kit::metrics::Metrics;
 use macloud_service_kit::stop::Stop;
+use macloud_service_kit::tickets::TicketKeys;
 use macloud_service_kit::tls::{Certificate, reload_on_hangup};
+use rustls::server::ProducesTickets as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -133,7 +137,95 @@ async fn whoever_was_here_resumes_however_many_came_since() {
 }
 
 #[tokio::test]
+async fn whoever_comes_back_to_another_node_resumes_there_where_they_share_keys() {
+    let files = Files::new("tickets");
+    let root = files.renew();
+    let file = files.0.join("tickets");
+    // 32 bytes.
+    std::fs::write(&file, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n").unwrap();
+    let node = async |shared: bool| {
+        macloud_service_kit::tls::install_provider();
+        let keys = shared.then(|| TicketKeys::load(&file, clock::system()).unwrap());
+        let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), Some(files.load())).await.unwrap();
+        let server = server.with_ticket_keys(keys.clone());
+        let address = server.local_addr().unwrap();
+        tokio::spawn(server.serve(router(), Stop::new()));
+        (address, keys)
+    };
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rustls_pki_types::CertificateDer::from(root)).unwrap();
+    let tls = Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth());
+    let client = tokio_rustls::TlsConnector::from(tls);
+    let kind = async |address: SocketAddr| {
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let mut tls = client.connect("localhost".try_into().unwrap(), tcp).await.unwrap();
+        // The ticket comes after the handshake.
+        tls.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+        let _ = tls.read_to_end(&mut Vec::new()).await;
+        tls.get_ref().1.handshake_kind().unwrap()
+    };
+    let ((alone, _), (one, _), (other, keys)) = (node(false).await, node(true).await, node(true).await);
+    assert_eq!(kind(one).await, rustls::HandshakeKind::Full);
+    assert_eq!(kind(other).await, rustls::HandshakeKind::Resumed);
+    assert_eq!(kind(one).await, rustls::HandshakeKind::Resumed);
+    // Another key, which the other node has read: what the first one sealed means nothing to it.
+    std::fs::write(&file, "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=\n").unwrap();
+    keys.unwrap().reload().unwrap();
+    assert_eq!(kind(other).await, rustls::HandshakeKind::Full);
+    assert_eq!(kind(alone).await, rustls::HandshakeKind::Full);
+}
+
+#[tokio::test]
+async fn keys_that_change_are_read_again_at_a_hangup() {
+    let files = Files::new("ticket-hangup");
+    let file = files.0.join("tickets");
+    std::fs::write(&file, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n").unwrap();
+    let keys = TicketKeys::load(&file, clock::system()).unwrap();
+    let watching = keys.clone();
+    let watched = tokio::spawn(async move { watching.keep_fresh().await });
+    // From its first turn on it hears the signal, which would end this process otherwise.
+    tokio::task::yield_now().await;
+    let before = keys.encrypt(b"session").unwrap();
+    std::fs::write(&file, "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=\n").unwrap();
+    let pid = std::process::id().to_string();
+    assert!(std::process::Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    let started = std::time::Instant::now();
+    while keys.decrypt(&before).is_some() {
+        assert!(started.elapsed() < Duration::from_secs(5), "it was never read again");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    watched.abort();
+}
+
+#[tokio::test]
+async fn whoever_is_let_go_is_counted() {
+    let metrics = Metrics::install("test").unwrap();
+    let files = Files::new("shed");
+    let limits =
+        ServerLimits { waiting_per_network: 1, hello_timeout: Duration::from_millis(100), ..ServerLimits::default() };
+    let (address, _stop) = start(Some(files.load()), limits).await;
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let mut one_too_many = TcpStream::connect(address).await.unwrap();
+    for stream in [&mut one_too_many, &mut silent] {
+        assert_eq!(stream.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    }
+    let mut nonsense = TcpStream::connect(address).await.unwrap();
+    nonsense.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let _ = nonsense.read_to_end(&mut Vec::new()).await;
+    let told = metrics.render().unwrap();
+    for reason in ["network_waits", "silent", "handshake_failed"] {
+        let counted = told.lines().any(|line| {
+            line.starts_with("macloud_http_shed_total{")
+                && line.contains(&format!("reason=\"{reason}\""))
+                && line.ends_with(" 1")
+        });
+        assert!(counted, "{reason}: {told}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_waits_too_long_for_a_handshake_is_let_go() {
+    let metrics = Metrics::install("test").unwrap();
     let files = Files::new("turn");
     let root = files.renew();
     let limits = ServerLimits { handshakes: 1, turn_timeout: Duration::from_millis(200), ..ServerLimits::default() };
@@ -152,6 +244,8 @@ async fn whoever_waits_too_long_for_a_handshake_is_let_go() {
     let refused = tokio_rustls::TlsConnector::from(tls).connect("localhost".try_into().unwrap(), tcp).await;
     assert!(refused.is_err());
     assert!(begun.elapsed() < Duration::from_secs(4), "before the first one's time is over");
+    let told = metrics.render().unwrap();
+    assert!(told.contains("reason=\"handshake_turn\""), "{told}");
 }
 
 #[tokio::test]
