@@ -4,6 +4,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
         "proto/macloud/link/v1/link.proto",
         "proto/macloud/bus/v1/bus.proto",
+        "proto/macloud/nodes/v1/nodes.proto",
         "proto/macloud/accounts/v1/accounts.proto",
     ];
     println!("cargo::rerun-if-changed=proto");

@@ -3,7 +3,8 @@
 //! processes around them are made here, and everything follows from one seed, so that a failure can be run again.
 //!
 //! Checked for every command: exactly one answer, before its deadline; executed at most once; not executed at all after it was
-//! said not to be sent; and never given to a session older than one that its caller had heard of, unless the directory names it.
+//! said not to be sent; never given to a session older than one that its caller had heard of, unless the directory names it; nor to
+//! one that another has replaced in the directory longer ago than a lease, by a node that could ask.
 
 mod node;
 mod world;
@@ -70,6 +71,7 @@ mod tests {
         }
         // Enough of each kind that the checks mean something.
         assert!(total.delivered > 2_000 && total.not_sent > 20 && total.unknown > 20 && total.crossed > 500, "{total}");
+        assert!(total.helped > 100, "{total}");
     }
 
     #[test]

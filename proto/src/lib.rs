@@ -5,13 +5,13 @@
 //!
 //! - [`ids`]: the identifiers that cross process borders, each a type that can only hold a valid one.
 //! - [`link`]: the link protocol between connector and relay: frames and the state machines of both sides.
-//! - [`bus`], [`accounts`]: the gRPC contracts between the processes of the cloud.
+//! - [`bus`], [`nodes`], [`accounts`]: the gRPC contracts between the processes of the cloud.
 //! - [`jose`], [`dpop`], [`instance_token`]: the few JSON Object Signing rules that identify a home.
 //! - [`secret_form`]: how the secrets look that the account service hands out.
 //!
 //! - [`time`], [`random`]: the two things that are always arguments.
 //!
-//! The `grpc` feature adds the tonic stubs of the bus and accounts contracts; the connector leaves it off.
+//! The `grpc` feature adds the tonic stubs of these contracts; the connector leaves it off.
 
 pub mod accounts;
 pub mod bus;
@@ -20,6 +20,7 @@ pub mod ids;
 pub mod instance_token;
 pub mod jose;
 pub mod link;
+pub mod nodes;
 pub mod random;
 pub mod secret_form;
 pub mod time;

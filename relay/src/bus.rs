@@ -21,7 +21,6 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::dispatch::{Ask, PendingCall, not_sent};
-use crate::elsewhere;
 use crate::node::{Leaving, Node};
 use crate::route::Tries;
 use crate::session::Order;
@@ -249,10 +248,6 @@ impl Reader {
                 if let Some(Some(target)) = target {
                     cancel(&self.node, &target);
                 }
-                Ok(())
-            }
-            Some(to_relay::Body::Superseded(superseded)) => {
-                elsewhere::superseded(&self.node, &superseded);
                 Ok(())
             }
             // A kind this version does not know: a newer caller adds only what may be ignored.

@@ -2,18 +2,19 @@
 //! the owner, so that the caller goes there by itself next time; in the steady state nothing here runs at all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use macloud_proto::bus::v1::{Superseded, ToRelay, to_relay};
 use macloud_proto::ids::InstanceId;
 use macloud_proto::link::GoodbyeReason;
 
 use crate::dispatch::{NoSession, PendingCall};
 use crate::lease::limited;
 use crate::node::Node;
-use crate::peers::Peers;
-use crate::presence::{Claimed, Location, NodeAddress, Unavailable};
+use crate::peers::{Peers, Unreachable};
+use crate::presence::{Claimed, LEASE, Location, NodeAddress, Notice, Unavailable};
 use crate::route::{Directory, Way};
 use crate::session::Order;
+use crate::sessions::SessionHandle;
 
 /// Take the call to where its home was last time, if that is known and a connection is open; else look for it.
 pub(crate) fn dispatch(call: Box<PendingCall>, peers: &Peers) {
@@ -90,39 +91,57 @@ async fn cross(call: Box<PendingCall>, peers: &Peers, location: Location) {
 
 /// The newest session is here: have the node that held the home until now end its own. `takeover` says whether another
 /// installation has taken over, and whether they keep doing so.
+///
+/// That node does not ask about its sessions while its lease counts, so it must learn this: it says that it knows, or finds the
+/// word in the directory at its next renewal.
 pub(crate) fn supersede(
     node: &Arc<Node>,
     instance: &InstanceId,
-    session_epoch: u64,
+    epoch: u64,
     before: Option<NodeAddress>,
     takeover: Option<&Claimed>,
 ) {
     let Some(before) = before.filter(|_| node.peers.is_some()) else { return };
-    let superseded = Superseded {
-        instance_id: instance.to_string(),
-        session_epoch,
+    let notice = Notice {
+        instance: instance.clone(),
+        epoch,
         other_installation: takeover.is_some_and(|claimed| claimed.other_installation),
         contested: takeover.is_some_and(|claimed| claimed.contested),
     };
     let node = node.clone();
-    // If it cannot be told, its old session ends with the home's socket, or at the next command.
     tokio::spawn(async move {
-        let Some(peers) = &node.peers else { return };
-        if let Ok(link) = peers.link(&before).await {
-            link.tell(ToRelay { body: Some(to_relay::Body::Superseded(superseded)) });
+        // By then its lease has ended, or it has asked about each of its homes.
+        for _ in 0..TELL_FOR.as_secs() {
+            if tell(&node, &before, &notice).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
+        tracing::warn!(peer.node = before.node_id, "a node could not be told of a newer session");
     });
 }
 
+/// Whether it knows, or is going to find it.
+async fn tell(node: &Node, other: &NodeAddress, notice: &Notice) -> bool {
+    let Some(peers) = &node.peers else { return true };
+    let told = match peers.link(other).await {
+        Ok(link) => link.supersede(notice).await,
+        Err(Unreachable) => false,
+    };
+    told || limited(node.presence.leave_notice(&other.node_id, notice)).await.is_ok()
+}
+
 /// Another node has a newer session of this home.
-pub(crate) fn superseded(node: &Node, superseded: &Superseded) {
-    let Ok(instance) = superseded.instance_id.parse::<InstanceId>() else { return };
-    let Some(session) = node.sessions.find(&instance).filter(|session| session.epoch < superseded.session_epoch) else {
+pub(crate) fn superseded(node: &Node, notice: &Notice) {
+    let Some(session) = node.sessions.find(&notice.instance).filter(|session| session.epoch < notice.epoch) else {
         return;
     };
-    // At once, so that whatever comes for the home from here on is looked for.
-    node.sessions.leave(&instance, session.epoch);
-    let detail = replaced_by(superseded.other_installation, superseded.contested);
+    end_replaced(node, &notice.instance, session, replaced_by(notice.other_installation, notice.contested));
+}
+
+/// A session that another has replaced. Nothing is sent to it from here on, so that whatever comes for the home is looked for.
+pub(crate) fn end_replaced(node: &Node, instance: &InstanceId, session: SessionHandle, detail: &'static str) {
+    node.sessions.leave(instance, session.epoch);
     let close = Order::Close(GoodbyeReason::Replaced, detail);
     // Its task takes from its inbox at all times, so this does not wait for long.
     tokio::spawn(async move { session.inbox.send(close.into()).await });
@@ -136,3 +155,5 @@ pub(crate) const fn replaced_by(other_installation: bool, contested: bool) -> &'
         (true, true) => "two installations of this home keep displacing each other: stop one of them",
     }
 }
+
+const TELL_FOR: Duration = LEASE;

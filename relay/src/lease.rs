@@ -3,6 +3,9 @@
 //!
 //! A node that could not renew it in time, because it has slept or was cut off, does not know that any more: until it has said
 //! again which homes are here, each call asks the directory first. While the directory is away, connected homes keep working.
+//!
+//! Whoever takes a home over says so to the node itself, or leaves word for it; and in long rounds a node says again of all its homes
+//! that they are here. So whatever was lost on the way, it is found.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -63,13 +66,9 @@ impl Lease {
 pub(crate) async fn keep(node: &Arc<Node>) {
     let Some(peers) = &node.peers else { return std::future::pending().await };
     let mut was_away = false;
-    loop {
+    for round in 0u64.. {
         let asked = node.now();
-        let renewed = match limited(node.presence.renew_lease(peers.own())).await {
-            Ok(true) if !peers.lease.incomplete.load(Ordering::Relaxed) => Ok(()),
-            Ok(_) => say_who_is_here(node, peers).await,
-            Err(Unavailable) => Err(Unavailable),
-        };
+        let renewed = renew(node, peers, round).await;
         match renewed {
             Ok(()) => peers.lease.held(asked),
             Err(Unavailable) => peers.lease.directory_is_away(node.now()),
@@ -82,8 +81,22 @@ pub(crate) async fn keep(node: &Arc<Node>) {
                 tracing::info!("the presence store is there");
             }
         }
+        if !was_away {
+            peers.directory.look_around().await;
+        }
         tokio::time::sleep(if was_away { RETRY_EVERY } else { RENEW_EVERY }).await;
     }
+}
+
+/// Renew the lease, and learn what others could not tell. Without all of this it does not count.
+async fn renew(node: &Arc<Node>, peers: &Peers, round: u64) -> Result<(), Unavailable> {
+    let counted = limited(node.presence.renew_lease(peers.own())).await?;
+    for notice in limited(node.presence.take_notices(&peers.own().node_id)).await? {
+        elsewhere::superseded(node, &notice);
+    }
+    // Before looking: whatever begins from here on and cannot be told is for the next time.
+    let all = peers.lease.incomplete.swap(false, Ordering::Relaxed) || !counted;
+    say_who_is_here(node, peers, |number| all || number % ROUND == round % ROUND).await
 }
 
 /// Whether the directory answers, and this node is in it.
@@ -98,10 +111,8 @@ pub(crate) async fn end(node: &Node) {
     }
 }
 
-async fn say_who_is_here(node: &Arc<Node>, peers: &Peers) -> Result<(), Unavailable> {
-    // Before looking: whatever begins from here on and cannot be told is for the next time.
-    peers.lease.incomplete.store(false, Ordering::Relaxed);
-    let told = stream::iter(node.sessions.all_with_homes())
+async fn say_who_is_here(node: &Arc<Node>, peers: &Peers, which: impl Fn(u64) -> bool) -> Result<(), Unavailable> {
+    let told = stream::iter(node.sessions.some_with_homes(which))
         .map(|(instance, session)| async move {
             let held = Held {
                 instance: &instance,
@@ -110,8 +121,18 @@ async fn say_who_is_here(node: &Arc<Node>, peers: &Peers) -> Result<(), Unavaila
                 epoch: session.epoch,
             };
             match limited(node.presence.restore(held)).await? {
-                Restored::Outdated => move_on(node, &instance, session).await,
-                Restored::Newest { before } => elsewhere::supersede(node, &instance, session.epoch, before, None),
+                Restored::Outdated { other_installation: true, contested } => {
+                    tracing::info!(instance.id = %instance, "another installation of this home is elsewhere");
+                    elsewhere::end_replaced(node, &instance, session, elsewhere::replaced_by(true, contested));
+                }
+                Restored::Outdated { .. } => move_on(node, &instance, session).await,
+                Restored::Newest { before } => {
+                    elsewhere::supersede(node, &instance, session.epoch, before, None);
+                    if node.sessions.find(&instance).is_none() {
+                        // It has left meanwhile, and its goodbye may have come first.
+                        limited(node.presence.release(&instance, session.epoch)).await?;
+                    }
+                }
             }
             Ok(())
         })
@@ -146,6 +167,8 @@ const RENEW_EVERY: Duration = Duration::from_millis(LEASE.as_millis() as u64 / 3
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 const BELIEVED_AWAY: Duration = Duration::from_secs(2);
 const LIMIT: Duration = Duration::from_millis(800);
+/// Of this many renewals each says another part of the homes again, so that all were said in ten minutes.
+const ROUND: u64 = 180;
 /// Homes named to the directory at a time.
 const AT_ONCE: usize = 64;
 const MOVE_WITHIN: Duration = Duration::from_secs(2);

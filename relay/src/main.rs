@@ -12,7 +12,7 @@ use clap::Parser;
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use macloud_relay::events::{EventQueue, MemoryEvents, RedisEvents};
-use macloud_relay::presence::{MemoryPresence, RedisPresence, Servers};
+use macloud_relay::presence::{MemoryPresence, RedisPresence, Servers, StoreSettings};
 use macloud_relay::{CONNECT_PATH, Cluster, Connect, NonceKey, Relay, RelayConfig};
 use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::health::Health;
@@ -22,8 +22,9 @@ use macloud_service_kit::lifecycle::{announce, raise_open_file_limit, stop_on_si
 use macloud_service_kit::metrics::Metrics;
 use macloud_service_kit::stop::Stop;
 use macloud_service_kit::telemetry::{self, TelemetryArgs};
+use macloud_service_kit::tickets::TicketKeys;
 use macloud_service_kit::tls::{self, Certificate};
-use macloud_service_kit::{clock, config};
+use macloud_service_kit::{clock, config, memory};
 use tokio::net::TcpListener;
 use tonic::transport::{Channel, Endpoint};
 
@@ -51,6 +52,12 @@ struct Args {
     /// PEM private key for `--listen`.
     #[arg(long, requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
+
+    /// File of keys for TLS session tickets, the same for all nodes behind one address, so that a home resumes its session at any of
+    /// them: 32 random bytes in base64 on each line. The first seals, all open. Read again when it changes, and on SIGHUP. Without it
+    /// every node makes its own.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    ticket_keys_file: Option<PathBuf>,
 
     /// TLS ends at a proxy in front of `--listen`.
     #[arg(long)]
@@ -82,6 +89,10 @@ struct Args {
     /// The servers of `--redis` are sentinels, and this is the name of the master to ask them for.
     #[arg(long, value_name = "NAME", requires = "redis")]
     redis_sentinel_master: Option<String>,
+
+    /// PEM certificate authority of the servers of `--redis`, where they are rediss:// and it is not a public one.
+    #[arg(long, value_name = "FILE", requires = "redis")]
+    redis_ca: Option<PathBuf>,
 
     /// What the keys in Redis begin with. Clouds that share a Redis need different ones.
     #[arg(long, value_name = "PREFIX", default_value = "macloud", requires = "redis")]
@@ -152,6 +163,8 @@ struct Args {
 }
 
 fn main() -> anyhow::Result<()> {
+    // A storm of handshakes needs memory that thousands of idle connections do not.
+    memory::give_back_what_is_freed();
     let args: Args = config::parse("MACLOUD", std::env::args_os()).unwrap_or_else(|error| error.exit());
     tls::install_provider();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(args))
@@ -177,7 +190,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
 
     args.check_bus(internal.is_some())?;
     let certificate = args.certificate()?;
-    let mut homes = Server::bind(args.listen, certificate.clone()).await.context("cannot bind --listen")?;
+    let ticket_keys = args.ticket_keys()?;
+    let homes = Server::bind(args.listen, certificate.clone()).await.context("cannot bind --listen")?;
+    let mut homes = homes.with_ticket_keys(ticket_keys.clone());
     if args.behind_proxy || args.listen.ip().is_loopback() {
         homes = homes.behind_proxy();
     }
@@ -198,6 +213,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let admin = tokio::spawn(admin.serve(health.router().merge(metrics.router()), until_drained.clone()));
     if let Some(internal) = internal.clone() {
         tokio::spawn(async move { internal.keep_fresh().await });
+    }
+    if let Some(keys) = ticket_keys {
+        tokio::spawn(async move { keys.keep_fresh().await });
     }
     let bus = tokio::spawn(serve_bus(relay.clone(), bus, internal, until_drained.clone()));
     relay.run(stop).await;
@@ -227,7 +245,7 @@ async fn serve_bus(
     let mut server = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_LIMIT));
-    let server = server.add_service(relay.bus()).add_service(relay.events());
+    let server = server.add_service(relay.bus()).add_service(relay.events()).add_service(relay.nodes());
     // When the drain is over every stream ends by itself; who does not let go then is left behind.
     let drained = {
         let stop = stop.clone();
@@ -359,6 +377,12 @@ impl Args {
         }
     }
 
+    fn ticket_keys(&self) -> anyhow::Result<Option<Arc<TicketKeys>>> {
+        let load =
+            |file: &PathBuf| TicketKeys::load(file, clock::system()).context("--ticket-keys-file cannot be used");
+        self.ticket_keys_file.as_ref().map(load).transpose()
+    }
+
     fn accounts_channel(&self, internal: Option<&Arc<InternalTls>>) -> anyhow::Result<Channel> {
         let (url, is_tls) = match (self.accounts.strip_prefix("https://"), internal) {
             (Some(_), None) => {
@@ -382,25 +406,27 @@ impl Args {
         if !self.take_events {
             return Ok(None);
         }
-        let Some(servers) = self.servers()? else { return Ok(Some(Arc::new(MemoryEvents::default()))) };
-        let events = RedisEvents::new(servers, &self.redis_prefix, self.max_events, clock.clone());
+        let Some(store) = self.store()? else { return Ok(Some(Arc::new(MemoryEvents::default()))) };
+        let events = RedisEvents::new(store, &self.redis_prefix, self.max_events, clock.clone());
         Ok(Some(Arc::new(events.context("cannot use --redis")?)))
     }
 
     fn presence(&self) -> anyhow::Result<Option<RedisPresence>> {
-        let Some(servers) = self.servers()? else { return Ok(None) };
-        Ok(Some(RedisPresence::new(servers, &self.redis_prefix).context("cannot use --redis")?))
+        let Some(store) = self.store()? else { return Ok(None) };
+        Ok(Some(RedisPresence::new(store, &self.redis_prefix).context("cannot use --redis")?))
     }
 
-    fn servers(&self) -> anyhow::Result<Option<Servers>> {
+    fn store(&self) -> anyhow::Result<Option<StoreSettings>> {
         let urls = self.redis.clone();
-        Ok(Some(match (&urls[..], &self.redis_sentinel_master) {
+        let servers = match (&urls[..], &self.redis_sentinel_master) {
             ([], _) => return Ok(None),
             (_, Some(master)) => Servers::Sentinel(urls, master.clone()),
             _ if self.redis_cluster => Servers::Cluster(urls),
             ([_], None) => Servers::One(urls.concat()),
             _ => bail!("--redis names several servers: say --redis-cluster, or --redis-sentinel-master NAME"),
-        }))
+        };
+        let read = |file: &PathBuf| std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+        Ok(Some(StoreSettings { servers, authority: self.redis_ca.as_ref().map(read).transpose()? }))
     }
 
     fn cluster(&self, bus: SocketAddr, internal: Option<Arc<InternalTls>>) -> anyhow::Result<Cluster> {

@@ -38,7 +38,7 @@ impl Metrics {
                 .build(),
             contested: meter
                 .u64_counter("macloud.relay.contested")
-                .with_description("Takeovers by one of two installations that keep displacing each other")
+                .with_description("Sessions that began while two installations kept displacing each other")
                 .build(),
             commands: meter
                 .u64_counter("macloud.relay.commands")

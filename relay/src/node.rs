@@ -10,6 +10,7 @@ use macloud_proto::accounts::v1::accounts_client::AccountsClient;
 use macloud_proto::bus::v1::command_bus_server::CommandBusServer;
 use macloud_proto::bus::v1::events_server::EventsServer;
 use macloud_proto::ids::InstanceId;
+use macloud_proto::nodes::v1::nodes_server::NodesServer;
 use macloud_proto::time::Micros;
 use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::places::Places;
@@ -30,6 +31,7 @@ use crate::config::RelayConfig;
 use crate::events::{Intake, Reading};
 use crate::meters::Meters;
 use crate::metrics::Metrics;
+use crate::nodes::Nodes;
 use crate::peers::{Cluster, Peers};
 use crate::presence::Presence;
 use crate::sessions::Sessions;
@@ -110,8 +112,9 @@ impl Relay {
         presence: Arc<dyn Presence>,
         cluster: Cluster,
     ) -> Self {
-        let peers = Peers::new(&config.node_id, cluster);
-        Self::build(config, accounts, clock, presence, Some(peers))
+        let peers = Peers::new(&config.node_id, cluster, presence);
+        let directory = peers.directory.clone();
+        Self::build(config, accounts, clock, directory, Some(peers))
     }
 
     fn build(
@@ -166,6 +169,12 @@ impl Relay {
         // A call is a sealed body and little else.
         let max = macloud_proto::MAX_SEALED_BYTES * 2;
         CommandBusServer::new(Bus::new(self.node.clone())).max_decoding_message_size(max)
+    }
+
+    /// What other nodes ask of this one, to be served beside the [bus](Self::bus), for the same callers.
+    #[must_use]
+    pub fn nodes(&self) -> NodesServer<Nodes> {
+        NodesServer::new(Nodes::new(self.node.clone()))
     }
 
     /// The queue of events, to be served to readers beside the [bus](Self::bus), for the same callers.

@@ -11,8 +11,9 @@ use macloud_proto::ids::{CommandId, InstanceId};
 use tokio::time::{Instant, timeout};
 use tonic::transport::Channel;
 
+use crate::directory::Directory;
 use crate::lease::Lease;
-use crate::presence::{Location, NodeAddress};
+use crate::presence::{Location, NodeAddress, Presence};
 pub(crate) use link::Link;
 
 /// How to reach other nodes.
@@ -35,6 +36,7 @@ pub struct Cluster {
 pub(crate) struct Peers {
     pub(crate) lease: Lease,
     pub(crate) routes: Routes,
+    pub(crate) directory: Arc<Directory>,
     own: NodeAddress,
     connect: Arc<dyn Connect>,
     ways: Mutex<HashMap<NodeAddress, Arc<WayTo>>>,
@@ -53,11 +55,13 @@ struct WayTo {
 pub(crate) struct Unreachable;
 
 impl Peers {
-    pub(crate) fn new(node_id: &str, cluster: Cluster) -> Self {
+    pub(crate) fn new(node_id: &str, cluster: Cluster, presence: Arc<dyn Presence>) -> Self {
+        let own = NodeAddress { node_id: node_id.into(), bus: cluster.bus };
         Self {
             lease: Lease::default(),
             routes: Routes::default(),
-            own: NodeAddress { node_id: node_id.into(), bus: cluster.bus },
+            directory: Arc::new(Directory::new(own.clone(), presence, cluster.connect.clone())),
+            own,
             connect: cluster.connect,
             ways: Mutex::default(),
         }

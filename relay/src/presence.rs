@@ -16,7 +16,7 @@ use macloud_proto::ids::InstanceId;
 
 pub use self::memory::MemoryPresence;
 pub use self::redis::RedisPresence;
-pub use crate::store::{InvalidUrl, Servers, Unavailable};
+pub use crate::store::{InvalidUrl, Servers, StoreSettings, Unavailable};
 
 /// A future behind the trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -74,7 +74,7 @@ pub struct Claimed {
     pub before: Option<NodeAddress>,
     /// The session before was another installation's.
     pub other_installation: bool,
-    /// And the two keep displacing each other.
+    /// Two installations keep displacing each other, or have done so until a moment ago, whether or not this session displaced one.
     pub contested: bool,
 }
 
@@ -87,7 +87,25 @@ pub enum Restored {
         before: Option<NodeAddress>,
     },
     /// Another is newer.
-    Outdated,
+    Outdated {
+        /// And is there now, and another installation's.
+        other_installation: bool,
+        /// As in [`Claimed`].
+        contested: bool,
+    },
+}
+
+/// A newer session has begun elsewhere: the word to the node that held the home until then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The home.
+    pub instance: InstanceId,
+    /// The newer session.
+    pub epoch: u64,
+    /// It is another installation's.
+    pub other_installation: bool,
+    /// As in [`Claimed`].
+    pub contested: bool,
 }
 
 /// The directory of sessions. Implementations: [`MemoryPresence`] within one process, [`RedisPresence`] for several.
@@ -113,6 +131,16 @@ pub trait Presence: Send + Sync + fmt::Debug + 'static {
     /// The node leaves: whatever is said of it does not count any more. Changes nothing when another process has taken its name
     /// since.
     fn end_lease<'a>(&'a self, node: &'a NodeAddress) -> BoxFuture<'a, Result<(), Unavailable>>;
+
+    /// Leave word for a node that cannot be told. It looks whenever it renews its lease, and without a lease it asks about each of
+    /// its homes; so it learns this within one renewal, or does not believe its session any more.
+    fn leave_notice<'a>(&'a self, node_id: &'a str, notice: &'a Notice) -> BoxFuture<'a, Result<(), Unavailable>>;
+
+    /// What was left for this node. Each is given once: whoever does not get the answer does not know what there was.
+    fn take_notices<'a>(&'a self, node_id: &'a str) -> BoxFuture<'a, Result<Vec<Notice>, Unavailable>>;
+
+    /// The nodes whose leases count.
+    fn nodes(&self) -> BoxFuture<'_, Result<Vec<NodeAddress>, Unavailable>>;
 }
 
 /// How long a lease counts after it was renewed: so long is a node that has died taken for one that is busy. It survives two

@@ -78,10 +78,12 @@ impl Sessions {
         self.shards.iter().flat_map(handles).collect()
     }
 
-    /// The same, each with its home.
-    pub(crate) fn all_with_homes(&self) -> Vec<(InstanceId, SessionHandle)> {
+    /// Some of them, each with its home, by a number that a home has for as long as this process lives.
+    pub(crate) fn some_with_homes(&self, which: impl Fn(u64) -> bool) -> Vec<(InstanceId, SessionHandle)> {
         let homes = |shard: &Mutex<HashMap<InstanceId, SessionHandle>>| {
-            lock(shard).iter().map(|(instance, session)| (instance.clone(), session.clone())).collect::<Vec<_>>()
+            let shard = lock(shard);
+            let some = shard.iter().filter(|(instance, _)| which(self.hasher.hash_one(instance)));
+            some.map(|(instance, session)| (instance.clone(), session.clone())).collect::<Vec<_>>()
         };
         self.shards.iter().flat_map(homes).collect()
     }

@@ -14,6 +14,10 @@ pub(super) struct Node {
     /// It is there, and does nothing until then.
     pub(super) frozen_until: Micros,
     pub(super) draining: bool,
+    /// It does not reach the directory by itself until then.
+    pub(super) cut_off_until: Micros,
+    /// Nor the other nodes; only callers and homes.
+    pub(super) alone_until: Micros,
     /// Each home's newest session here: epoch and link.
     pub(super) sessions: BTreeMap<usize, (u64, usize)>,
     /// Calls that have crossed over to another node, by a number of this node's own.

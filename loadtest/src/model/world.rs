@@ -18,7 +18,7 @@ use macloud_proto::link::{GoodbyeReason, Transmit};
 use macloud_proto::random::Random;
 use macloud_proto::time::{Micros, Millis};
 use macloud_relay::presence::{
-    BoxFuture, Claim, Held, LEASE, MemoryPresence, NodeAddress, Presence, Restored, Unavailable,
+    BoxFuture, Claim, Held, LEASE, MemoryPresence, NodeAddress, Notice, Presence, Restored, Unavailable,
 };
 use macloud_relay::route::{Directory, Heard, Tries, Way};
 use macloud_service_kit::clock::{Clock as _, ManualClock};
@@ -34,6 +34,7 @@ pub(crate) struct Tally {
     pub(crate) unknown: u64,
     pub(crate) crossed: u64,
     pub(crate) sent_again: u64,
+    pub(crate) helped: u64,
     pub(crate) mischief: u64,
 }
 
@@ -45,17 +46,18 @@ impl Tally {
         self.unknown += other.unknown;
         self.crossed += other.crossed;
         self.sent_again += other.sent_again;
+        self.helped += other.helped;
         self.mischief += other.mischief;
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { commands, delivered, not_sent, unknown, crossed, sent_again, mischief } = self;
+        let Self { commands, delivered, not_sent, unknown, crossed, sent_again, helped, mischief } = self;
         write!(
             f,
             "{commands} commands under {mischief} accidents: {delivered} delivered, {not_sent} not sent, {unknown} unknown; \
-             {crossed} crossed over, {sent_again} sent again. One answer each, in time; none executed twice"
+             {crossed} crossed over, {sent_again} sent again, the directory asked {helped} times through another node. One answer each, in time; none executed twice"
         )
     }
 }
@@ -154,7 +156,7 @@ enum Event {
     Late { node: usize, generation: u64, number: u64 },
     Back { to: From, node: usize, generation: u64, call: usize, answer: Answer },
     Gone { node: usize, to: usize, generation: u64 },
-    Superseded { node: usize, home: usize, epoch: u64 },
+    Superseded { by: usize, node: usize, home: usize, epoch: u64 },
     Dial { home: usize },
     Dialled { home: usize, node: usize, generation: u64 },
     Tick { link: usize },
@@ -184,6 +186,8 @@ pub(crate) struct World {
     /// Where the caller believes each home to be.
     owners: HashMap<usize, (usize, u64)>,
     executions: HashMap<CommandId, u32>,
+    /// The newest session of each home that the directory knows, and since when.
+    newest: HashMap<usize, (u64, Micros)>,
     to_ask: u64,
     tally: Tally,
     broken: Option<String>,
@@ -235,6 +239,7 @@ impl World {
             open: 0,
             owners: HashMap::new(),
             executions: HashMap::new(),
+            newest: HashMap::new(),
             to_ask: commands,
             tally: Tally::default(),
             broken: None,
@@ -303,7 +308,7 @@ impl World {
             Event::Late { node, generation, number } => self.late(node, generation, number),
             Event::Back { to, node, generation, call, answer } => self.back(to, node, generation, call, answer),
             Event::Gone { node, to, generation } => self.peer_gone(node, to, generation),
-            Event::Superseded { node, home, epoch } => self.superseded(node, home, epoch),
+            Event::Superseded { by, node, home, epoch } => self.supersede(by, node, home, epoch),
             Event::Dial { home } => self.dial(home),
             Event::Dialled { home, node, generation } => self.dialled(home, node, generation),
             Event::Tick { link } => self.tick(link),
@@ -458,15 +463,16 @@ impl World {
             Some((epoch, link)) if may_use && node.vouches(self.now) => self.give_to(pending, epoch, link),
             _ if pending.tries.crossed && !may_use => self.without_session(pending, Outcome::NotConnected),
             _ => {
-                let latency = self.directory_latency();
+                let latency = self.directory_latency(pending.node);
                 self.plan(latency, Event::Look(Box::new(pending)));
             }
         }
     }
 
-    fn directory_latency(&mut self) -> Duration {
-        let slow = self.now < self.directory_away_until && self.random.one_in(2);
-        if slow { Duration::from_millis(800) } else { self.random.micros(100, 3_000) }
+    fn directory_latency(&mut self, node: usize) -> Duration {
+        let away = self.now < self.directory_away_until.max(self.nodes[node].cut_off_until);
+        let slow = away && self.random.one_in(2);
+        if slow { Duration::from_millis(750) } else { self.random.micros(100, 3_000) }
     }
 
     fn look(&mut self, mut pending: Pending) {
@@ -482,7 +488,7 @@ impl World {
         let located = if now < self.nodes[node].away_until {
             Err(Unavailable)
         } else {
-            self.ask_directory(|p| p.locate(&instance))
+            self.ask_directory(node, |p| p.locate(&instance))
         };
         let here = self.nodes[node].sessions.get(&home).copied();
         let at = |name: &str| name.parse::<usize>().unwrap_or(usize::MAX);
@@ -500,7 +506,7 @@ impl World {
             }
             (Way::Again, ..) => {
                 pending.tries.miss();
-                let pause = pending.tries.pause().unwrap_or_default() + self.directory_latency();
+                let pause = pending.tries.pause().unwrap_or_default() + self.directory_latency(node);
                 self.plan(pause, Event::Look(Box::new(pending)));
             }
             (Way::Unlocated, ..) => self.without_session(pending, Outcome::Unlocated),
@@ -510,7 +516,8 @@ impl World {
 
     fn begin_crossing(&mut self, pending: Pending, to: usize, epoch: u64) {
         let Node { alive, generation: to_generation, frozen_until, .. } = self.nodes[to];
-        if !alive || (frozen_until > self.now && self.random.one_in(2)) {
+        let silent = frozen_until > self.now || self.are_parted(pending.node, to);
+        if !alive || (silent && self.random.one_in(2)) {
             let answer = Answer { outcome: Outcome::LinkLost, epoch, owner: Some(to) };
             return self.answer_last_or(pending, answer);
         }
@@ -518,7 +525,7 @@ impl World {
         self.next_number += 1;
         let (number, node, generation, deadline) =
             (self.next_number, pending.node, pending.generation, pending.deadline);
-        if frozen_until > self.now {
+        if silent {
             // Keep-alives go unanswered.
             self.plan(Duration::from_secs(3), Event::Gone { node, to, generation: to_generation });
         }
@@ -536,7 +543,7 @@ impl World {
         let Some(crossed) = self.nodes[node].crossed.get_mut(&number) else { return };
         crossed.given = true;
         let Crossed { pending, to, to_generation, .. } = crossed.clone();
-        if !self.is_up(to, to_generation) {
+        if !self.is_up(to, to_generation) || self.are_parted(node, to) {
             return;
         }
         let tries = Tries::new(true, pending.tries.epoch);
@@ -577,11 +584,12 @@ impl World {
         if epoch < known {
             // Right only when the newer one never came to the directory and is gone: that still names this one.
             let instance = self.homes[self.calls[pending.call].home].instance.clone();
-            let newest = self.ask_directory(|presence| presence.locate(&instance));
+            let newest = self.ask_directory(pending.node, |presence| presence.locate(&instance));
             if !matches!(newest, Ok(Some(location)) if location.epoch <= epoch) {
                 self.broken = Some(format!("session {epoch} was used for a caller who knew of {known}"));
             }
         }
+        self.check_that_it_is_not_stale(&pending, epoch);
         let (call, deadline) = (&self.calls[pending.call], pending.deadline);
         let submission = Submission {
             command_id: call.id,
@@ -597,6 +605,20 @@ impl World {
         };
         held.relay.submit(pending, submission, self.now);
         self.obey(link);
+    }
+
+    /// Whoever holds a home whose newer session has its place in the directory learns that while its lease lasts, or asks for
+    /// each call from then on; unless it can ask nobody.
+    fn check_that_it_is_not_stale(&mut self, pending: &Pending, epoch: u64) {
+        let home = self.calls[pending.call].home;
+        let Some((newest, since)) = self.newest.get(&home).copied() else { return };
+        let instance = self.homes[home].instance.clone();
+        let still = self.presence.locate(&instance).now_or_never().expect("memory answers at once");
+        let holds = matches!(still, Ok(Some(location)) if location.epoch == newest);
+        let asks_nobody = self.now < self.nodes[pending.node].away_until;
+        if epoch < newest && holds && !asks_nobody && self.now > since.plus(LEASE + TOLD_WITHIN) {
+            self.broken = Some(format!("session {epoch} was used long after {newest} had taken its place"));
+        }
     }
 
     fn without_session(&mut self, pending: Pending, outcome: Outcome) {
@@ -634,10 +656,11 @@ impl World {
         if !self.is_up(node, generation) {
             return;
         }
+        let from = node;
         match to {
             From::Caller => self.answered(call, answer),
             From::Node { node, generation, number } => {
-                if !self.is_up(node, generation) {
+                if !self.is_up(node, generation) || self.are_parted(node, from) {
                     return;
                 }
                 let Some(Crossed { pending, .. }) = self.nodes[node].crossed.remove(&number) else { return };
@@ -665,14 +688,31 @@ impl World {
         NodeAddress { node_id: node.to_string(), bus: String::new() }
     }
 
+    /// As this node asks it: by itself, or through another that is not cut off from it.
     fn ask_directory<'p, T>(
-        &'p self,
+        &'p mut self,
+        node: usize,
         ask: impl FnOnce(&'p MemoryPresence) -> BoxFuture<'p, Result<T, Unavailable>>,
     ) -> Result<T, Unavailable> {
         if self.now < self.directory_away_until {
             return Err(Unavailable);
         }
+        if self.now < self.nodes[node].cut_off_until {
+            let helps = |other: usize| {
+                let Node { alive, frozen_until, cut_off_until, .. } = &self.nodes[other];
+                let there = *alive && *frozen_until <= self.now && *cut_off_until <= self.now;
+                other != node && there && !self.are_parted(node, other)
+            };
+            if !(0..self.nodes.len()).any(helps) {
+                return Err(Unavailable);
+            }
+            self.tally.helped += 1;
+        }
         ask(&self.presence).now_or_never().expect("memory answers at once")
+    }
+
+    fn are_parted(&self, one: usize, other: usize) -> bool {
+        self.now < self.nodes[one].alone_until.max(self.nodes[other].alone_until)
     }
 
     fn renew(&mut self, node: usize, generation: u64) {
@@ -681,11 +721,16 @@ impl World {
         }
         let own = Self::address(node);
         let now = self.now;
-        let renewed = match self.ask_directory(|presence| presence.renew_lease(&own)) {
-            Ok(true) if !self.nodes[node].incomplete => Ok(()),
-            Ok(_) => self.say_who_is_here(node),
-            Err(Unavailable) => Err(Unavailable),
-        };
+        let renewed = self.ask_directory(node, |presence| presence.renew_lease(&own)).and_then(|counted| {
+            for notice in self.ask_directory(node, |presence| presence.take_notices(&own.node_id))? {
+                let home = (0..self.homes.len()).find(|home| self.homes[*home].instance == notice.instance);
+                if let Some(home) = home {
+                    self.superseded(node, home, notice.epoch);
+                }
+            }
+            let all = std::mem::take(&mut self.nodes[node].incomplete) || !counted;
+            self.say_who_is_here(node, all)
+        });
         let held = &mut self.nodes[node];
         let again = match renewed {
             Ok(()) => {
@@ -701,19 +746,22 @@ impl World {
         self.plan(again, Event::Renew { node, generation });
     }
 
-    fn say_who_is_here(&mut self, node: usize) -> Result<(), Unavailable> {
-        self.nodes[node].incomplete = false;
+    fn say_who_is_here(&mut self, node: usize, all: bool) -> Result<(), Unavailable> {
         let sessions: Vec<_> = self.nodes[node].sessions.iter().map(|(home, session)| (*home, *session)).collect();
         for (home, (epoch, link)) in sessions {
+            if !all && !self.random.one_in(180) {
+                continue;
+            }
             let (instance, node_id) = (self.homes[home].instance.clone(), node.to_string());
             let held = Held { instance: &instance, node_id: &node_id, install_id: [0; 16], epoch };
-            let restored = self.ask_directory(|presence| presence.restore(held))?;
-            if let Restored::Newest { before: Some(before) } = &restored {
-                let (before, latency) = (before.node_id.parse(), self.random.micros(50, 5_000));
-                let Ok(before) = before else { continue };
-                self.plan(latency, Event::Superseded { node: before, home, epoch });
+            let restored = self.ask_directory(node, |presence| presence.restore(held))?;
+            if let Restored::Newest { before } = &restored {
+                self.is_newest(home, epoch);
+                let Some(Ok(before)) = before.as_ref().map(|before| before.node_id.parse()) else { continue };
+                let latency = self.random.micros(50, 5_000);
+                self.plan(latency, Event::Superseded { by: node, node: before, home, epoch });
             }
-            if restored == Restored::Outdated {
+            if matches!(restored, Restored::Outdated { .. }) {
                 self.nodes[node].sessions.remove(&home);
                 let (after, now) = (self.random.millis(0, 2_000), self.now);
                 if let Some(link) = self.links.get_mut(&link) {
@@ -723,6 +771,29 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// It has its place in the directory from now on, unless it has had it.
+    fn is_newest(&mut self, home: usize, epoch: u64) {
+        let now = self.now;
+        let newest = self.newest.entry(home).or_insert((epoch, now));
+        if newest.0 != epoch {
+            *newest = (epoch, now);
+        }
+    }
+
+    /// One node tells the other; now and then that is lost, and then leaves word for it, again and again.
+    fn supersede(&mut self, by: usize, node: usize, home: usize, epoch: u64) {
+        let lost = !self.nodes[node].alive || self.are_parted(by, node) || self.random.one_in(4);
+        if !lost {
+            return self.superseded(node, home, epoch);
+        }
+        let (instance, node_id) = (self.homes[home].instance.clone(), node.to_string());
+        let notice = Notice { instance, epoch, other_installation: false, contested: false };
+        let left = self.ask_directory(by, |presence| presence.leave_notice(&node_id, &notice));
+        if left.is_err() && self.nodes[by].alive {
+            self.plan(Duration::from_secs(1), Event::Superseded { by, node, home, epoch });
+        }
     }
 
     fn superseded(&mut self, node: usize, home: usize, epoch: u64) {
@@ -823,10 +894,13 @@ impl World {
         let asked = if self.now < self.nodes[node].away_until {
             Err(Unavailable)
         } else {
-            self.ask_directory(|presence| presence.claim(claim))
+            self.ask_directory(node, |presence| presence.claim(claim))
         };
         let (epoch, before) = match asked {
-            Ok(claimed) => (claimed.epoch, claimed.before),
+            Ok(claimed) => {
+                self.is_newest(home, claimed.epoch);
+                (claimed.epoch, claimed.before)
+            }
             Err(Unavailable) => {
                 self.nodes[node].incomplete = true;
                 // The node's own clock, which is not quite the directory's.
@@ -835,11 +909,8 @@ impl World {
             }
         };
         if let Some(before) = before.and_then(|before| before.node_id.parse().ok()) {
-            // Now and then it cannot be told.
-            if !self.random.one_in(5) {
-                let latency = self.random.micros(50, 5_000);
-                self.plan(latency, Event::Superseded { node: before, home, epoch });
-            }
+            let latency = self.random.micros(50, 5_000);
+            self.plan(latency, Event::Superseded { by: node, node: before, home, epoch });
         }
         let replaced = match self.nodes[node].sessions.get(&home) {
             Some((newer, _)) if *newer > epoch => return self.close(number),
@@ -1025,7 +1096,8 @@ impl World {
     fn relay_says(&mut self, number: usize, event: RelayEvent<Pending>) {
         match event {
             RelayEvent::Hello(_) => {
-                let latency = self.directory_latency();
+                let Some(node) = self.links.get(&number).map(|link| link.node) else { return };
+                let latency = self.directory_latency(node);
                 self.plan(latency, Event::Claim { link: number });
             }
             RelayEvent::Answered { token, outcome, .. } => {
@@ -1045,10 +1117,10 @@ impl World {
                 self.leave_early(number);
                 let Some(link) = self.links.get_mut(&number) else { return };
                 link.relay_over = true;
-                let (epoch, home) = (link.epoch, link.home);
+                let (epoch, home, node) = (link.epoch, link.home, link.node);
                 let instance = self.homes[home].instance.clone();
                 if epoch > 0 {
-                    let _ = self.ask_directory(|presence| presence.release(&instance, epoch));
+                    let _ = self.ask_directory(node, |presence| presence.release(&instance, epoch));
                 }
                 self.transmit(number, true, Wire::Eof);
             }
@@ -1125,7 +1197,7 @@ impl World {
         let node = self.random.below(self.nodes.len() as u64) as usize;
         let numbers: Vec<usize> = self.links.keys().copied().collect();
         let link = (!numbers.is_empty()).then(|| numbers[self.random.below(numbers.len() as u64) as usize]);
-        match (self.random.below(10), link) {
+        match (self.random.below(12), link) {
             (0, _) if self.nodes[node].alive => self.kill(node),
             (1, _) if self.nodes[node].alive => {
                 let until = self.now.plus(self.random.millis(10, 20_000));
@@ -1136,6 +1208,8 @@ impl World {
                 }
             }
             (2, _) => self.directory_away_until = self.now.plus(self.random.millis(10, 15_000)),
+            (10, _) => self.nodes[node].cut_off_until = self.now.plus(self.random.millis(10, 30_000)),
+            (11, _) if self.nodes[node].alive => self.leave_alone(node),
             (3, _) if self.nodes[node].alive => self.drain(node),
             (4 | 5, Some(number)) => {
                 if let Some(link) = self.links.get_mut(&number) {
@@ -1167,6 +1241,18 @@ impl World {
         }
     }
 
+    /// Callers and homes reach it, and nobody else.
+    fn leave_alone(&mut self, node: usize) {
+        let until = self.now.plus(self.random.millis(10, 20_000));
+        (self.nodes[node].cut_off_until, self.nodes[node].alone_until) = (until, until);
+        for other in (0..self.nodes.len()).filter(|other| *other != node) {
+            for (one, to) in [(other, node), (node, other)] {
+                let generation = self.nodes[to].generation;
+                self.plan(Duration::from_secs(3), Event::Gone { node: one, to, generation });
+            }
+        }
+    }
+
     fn drain(&mut self, node: usize) {
         self.nodes[node].draining = true;
         let sessions: Vec<usize> = self.nodes[node].sessions.values().map(|(_, link)| *link).collect();
@@ -1189,7 +1275,7 @@ impl World {
         let asked = |call: &Call| call.answer.is_none() && call.asked.last() == Some(&node);
         if self.nodes[node].sessions.is_empty() && !self.calls.iter().any(asked) {
             let own = Self::address(node);
-            let _ = self.ask_directory(|presence| presence.end_lease(&own));
+            let _ = self.ask_directory(node, |presence| presence.end_lease(&own));
             return self.kill(node);
         }
         self.plan(Duration::from_millis(50), Event::Leave { node, generation });
@@ -1206,5 +1292,7 @@ fn to_wire(transmit: Transmit) -> Wire {
 
 /// For the way back; beyond it a caller takes the answer for lost.
 const GRACE: Duration = Duration::from_millis(150);
+/// Until a word is left for who cannot be told, and then until it is read.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
 const SHORTEST_TICK: Duration = Duration::from_millis(1);
 const DRAIN: Duration = Duration::from_secs(5);

@@ -13,7 +13,7 @@ use redis::{FromRedisValue as _, RedisError, RedisResult, Value};
 
 use super::{BoxFuture, Delivery, EventQueue, HomeEvent, Put, Reader, Unavailable};
 use crate::node::ClockDebug;
-use crate::store::{Connection, InvalidUrl, Servers, Store};
+use crate::store::{Connection, InvalidUrl, Store, StoreSettings};
 
 /// Events in Redis. Connects at its first use, and again after a failure.
 #[derive(Debug)]
@@ -31,9 +31,14 @@ impl RedisEvents {
     /// In that Redis, under a key that begins with `prefix`. About the newest `most` events are kept.
     ///
     /// # Errors
-    /// When a URL is not one.
-    pub fn new(servers: Servers, prefix: &str, most: usize, clock: SharedClock) -> Result<Self, InvalidUrl> {
-        let store = Store::new(servers)?;
+    /// When a URL is not one, or the authority's certificates are none.
+    pub fn new(
+        settings: impl Into<StoreSettings>,
+        prefix: &str,
+        most: usize,
+        clock: SharedClock,
+    ) -> Result<Self, InvalidUrl> {
+        let store = Store::new(settings.into())?;
         Ok(Self { store, key: format!("{prefix}:events"), most, clock: ClockDebug(clock) })
     }
 

@@ -5,25 +5,31 @@ use std::collections::{BTreeSet, HashMap};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::Stream;
 use macloud_proto::bus::v1::command_bus_client::CommandBusClient;
 use macloud_proto::bus::v1::{self, Cancel, FromRelay, ToRelay, call, from_relay, to_relay};
 use macloud_proto::ids::CommandId;
+use macloud_proto::nodes::v1::nodes_client::NodesClient;
 use macloud_proto::time::Micros;
 use macloud_service_kit::gather::Gathered;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use crate::dispatch::{Ask, NoSession, PendingCall};
+use crate::nodes::notice_to;
+use crate::presence::Notice;
 
 /// An open stream.
 #[derive(Debug)]
 pub(crate) struct Link {
     /// Unbounded in type only: calls are bounded by the credit, and there is one message for each and one to cancel it.
     outgoing: mpsc::UnboundedSender<ToRelay>,
+    /// For what is not a call.
+    channel: Channel,
     /// Calls that the other node takes at a time.
     credit: usize,
     crossed: Mutex<Crossed>,
@@ -44,7 +50,7 @@ impl Link {
     pub(super) async fn open(channel: Channel, node_id: &str) -> Result<Arc<Self>, Status> {
         let (outgoing, messages) = mpsc::unbounded_channel();
         let max = macloud_proto::MAX_SEALED_BYTES * 2;
-        let mut client = CommandBusClient::new(channel).max_decoding_message_size(max);
+        let mut client = CommandBusClient::new(channel.clone()).max_decoding_message_size(max);
         // The stream must know its link before there is one.
         let link = Arc::new(Mutex::new(Weak::new()));
         let mut incoming = client.link(Gathered::new(Outgoing { messages, link: link.clone() })).await?.into_inner();
@@ -56,6 +62,7 @@ impl Link {
         }
         let opened = Arc::new(Self {
             outgoing,
+            channel,
             credit: opened.credit as usize,
             crossed: Mutex::default(),
             earlier: Notify::new(),
@@ -114,10 +121,11 @@ impl Link {
         }
     }
 
-    /// Something that has no answer.
-    pub(crate) fn tell(&self, message: ToRelay) {
-        // An error means that the stream is over, and nobody is told.
-        let _ = self.outgoing.send(message);
+    /// Tell the other node that a newer session of a home has begun. Whether it has said that it knows.
+    pub(crate) async fn supersede(&self, notice: &Notice) -> bool {
+        let mut client = NodesClient::new(self.channel.clone());
+        let told = timeout(TELL_LIMIT, client.supersede(notice_to(notice))).await;
+        told.is_ok_and(|answer| answer.is_ok())
     }
 
     /// The caller of this command does not wait any more.
@@ -125,7 +133,8 @@ impl Link {
         let is_it = |call: &PendingCall| matches!(call.ask, Ask::Command { command_id, .. } if command_id == id);
         let found = self.crossed().calls.iter().find(|(_, call)| is_it(call)).map(|(correlation, _)| *correlation);
         if let Some(correlation) = found {
-            self.tell(ToRelay { body: Some(to_relay::Body::Cancel(Cancel { correlation })) });
+            // An error means that the stream is over, and all calls with it.
+            let _ = self.outgoing.send(ToRelay { body: Some(to_relay::Body::Cancel(Cancel { correlation })) });
         }
     }
 
@@ -204,6 +213,9 @@ impl Crossed {
         self.calls.get(correlation).map(|call| call.node.instant(*at))
     }
 }
+
+/// It is a table that is looked up and a lock that is taken. Whoever cannot say so in this time finds the word elsewhere.
+const TELL_LIMIT: Duration = Duration::from_secs(1);
 
 async fn at_deadline(first: Option<&tokio::time::Instant>) {
     match first {

@@ -9,7 +9,7 @@ use macloud_proto::ids::InstanceId;
 use macloud_service_kit::clock::SharedClock;
 
 use super::{
-    BoxFuture, Claim, Claimed, Held, LEASE, Location, NodeAddress, Presence, Restored, Unavailable, takeovers,
+    BoxFuture, Claim, Claimed, Held, LEASE, Location, NodeAddress, Notice, Presence, Restored, Unavailable, takeovers,
 };
 
 /// Presence within one process.
@@ -24,6 +24,7 @@ struct State {
     homes: HashMap<InstanceId, Home>,
     /// Where each node is, and until when its lease counts by the monotonic clock.
     leases: HashMap<String, (NodeAddress, u64)>,
+    notices: HashMap<String, Vec<Notice>>,
     last_swept: u64,
 }
 
@@ -61,7 +62,10 @@ impl MemoryPresence {
         home.epoch = epoch;
         let before = home.place.replace((claim.node_id.into(), claim.install_id));
         let other_installation = before.as_ref().is_some_and(|(_, install_id)| *install_id != claim.install_id);
-        let contested = other_installation && takeovers::note(&mut home.displaced, now);
+        if other_installation {
+            takeovers::note(&mut home.displaced, now);
+        }
+        let contested = takeovers::are_too_many(&home.displaced, now);
         let before = before.filter(|(node_id, _)| node_id != claim.node_id);
         let before = before.and_then(|(node_id, _)| state.living(&node_id, self.clock.monotonic_millis()));
         Claimed { epoch, before, other_installation, contested }
@@ -77,7 +81,10 @@ impl MemoryPresence {
         let mut state = self.lock();
         let home = state.homes.entry(session.instance.clone()).or_default();
         if home.epoch > session.epoch {
-            return Restored::Outdated;
+            let newest = home.place.as_ref();
+            let other_installation = newest.is_some_and(|(_, install_id)| *install_id != session.install_id);
+            let contested = takeovers::are_too_many(&home.displaced, self.clock.unix_millis());
+            return Restored::Outdated { other_installation, contested };
         }
         home.epoch = session.epoch;
         let before = home.place.replace((session.node_id.into(), session.install_id));
@@ -108,6 +115,19 @@ impl MemoryPresence {
         if state.leases.get(&node.node_id).is_some_and(|(holder, _)| holder == node) {
             state.leases.remove(&node.node_id);
         }
+    }
+
+    fn leave_word(&self, node_id: &str, notice: &Notice) {
+        let mut state = self.lock();
+        // Whoever has no lease asks about each of its homes.
+        if state.living(node_id, self.clock.monotonic_millis()).is_some() {
+            state.notices.entry(node_id.into()).or_default().push(notice.clone());
+        }
+    }
+
+    fn there(&self) -> Vec<NodeAddress> {
+        let (state, now) = (self.lock(), self.clock.monotonic_millis());
+        state.leases.values().filter(|(_, until)| now < *until).map(|(node, _)| node.clone()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -154,5 +174,18 @@ impl Presence for MemoryPresence {
     fn end_lease<'a>(&'a self, node: &'a NodeAddress) -> BoxFuture<'a, Result<(), Unavailable>> {
         self.let_go(node);
         Box::pin(ready(Ok(())))
+    }
+
+    fn leave_notice<'a>(&'a self, node_id: &'a str, notice: &'a Notice) -> BoxFuture<'a, Result<(), Unavailable>> {
+        self.leave_word(node_id, notice);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn take_notices<'a>(&'a self, node_id: &'a str) -> BoxFuture<'a, Result<Vec<Notice>, Unavailable>> {
+        Box::pin(ready(Ok(self.lock().notices.remove(node_id).unwrap_or_default())))
+    }
+
+    fn nodes(&self) -> BoxFuture<'_, Result<Vec<NodeAddress>, Unavailable>> {
+        Box::pin(ready(Ok(self.there())))
     }
 }

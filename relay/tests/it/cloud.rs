@@ -86,7 +86,8 @@ impl Cloud {
         let cluster = net.cluster(node_id, &wire);
         let accounts = net.accounts.serve();
         let relay = Relay::among_others(config, accounts, net.clock.clone(), net.presence(&wire), cluster);
-        net.serve(node_id, &wire, Server::builder().add_service(relay.bus()).add_service(relay.events()));
+        let services = Server::builder().add_service(relay.bus()).add_service(relay.events());
+        net.serve(node_id, &wire, services.add_service(relay.nodes()));
         let bus = net.channel(node_id, &Wire::open());
         let node = Self::run(relay, net.accounts.clone(), net.clock.clone(), bus, wire).await;
         until(|| node.relay.is_among_others()).await;

@@ -138,13 +138,60 @@ async fn a_home_that_vanishes_without_a_word_is_known_within_three_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_has_lost_its_directory_alone_keeps_its_homes_and_is_reconciled() {
+async fn a_node_that_has_lost_its_directory_alone_goes_on_through_another() {
+    let Some(world) = World::new().await else { return };
+    let [a, b] = world.nodes();
+    let (stays, moves, comes) = (HomeKey::new(1), HomeKey::new(2), HomeKey::new(3));
+    dial_in(&*a.door(), &stays, now()).await.unwrap().serve();
+    let old = first_frame(dial_in(&*a.door(), &moves, now()).await.unwrap());
+    // Each has heard of the other.
+    sleep(LEASE / 2).await;
+    world.hosts.silence("a", Lan::Store);
+    let silent = Instant::now();
+    let dialled = Instant::now();
+    dial_in(&*a.door(), &comes, now()).await.unwrap().serve();
+    assert!(dialled.elapsed() < SECOND * 3, "new ones are let in: {:?}", dialled.elapsed());
+    // Beyond any lease, by whomever they are asked.
+    for number in 0.. {
+        for node in [&a, &b] {
+            let key = if number % 2 == 0 { &stays } else { &comes };
+            let asked = Instant::now();
+            assert_eq!(node.ask(dispatch(key, number, SECOND * 2)).await.outcome, Some(delivered(number)));
+            assert!(asked.elapsed() < SECOND, "connected homes are not kept waiting: {:?}", asked.elapsed());
+        }
+        if silent.elapsed() > LEASE * 3 / 2 {
+            break;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    // One that goes elsewhere is there at once, for the node that it has left as well.
+    let moved = dial_in(&*b.door(), &moves, now()).await.unwrap();
+    let epoch = moved.welcome.session_epoch;
+    moved.serve();
+    let told = old.await.unwrap();
+    assert!(matches!(told, Some(FromRelay::Goodbye(_))), "{told:?}");
+    for (number, node) in [(1, &a), (2, &b)] {
+        let answer = node.ask(dispatch(&moves, number, SECOND * 2)).await;
+        assert_eq!((answer.outcome, answer.session_epoch), (Some(delivered(number)), epoch));
+    }
+    world.hosts.unsilence("a", Lan::Store);
+    sleep(LEASE / 2).await;
+    for (number, key) in [(3, &stays), (4, &comes), (5, &moves)] {
+        for node in [&a, &b] {
+            assert_eq!(node.ask(dispatch(key, number, SECOND * 2)).await.outcome, Some(delivered(number)));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_has_lost_its_directory_and_the_others_keeps_its_homes_and_is_reconciled() {
     let Some(world) = World::new().await else { return };
     let [a, b] = world.nodes();
     let (stays, moves, comes) = (HomeKey::new(1), HomeKey::new(2), HomeKey::new(3));
     dial_in(&*a.door(), &stays, now()).await.unwrap().serve();
     let stale = first_frame(dial_in(&*a.door(), &moves, now()).await.unwrap());
     world.hosts.silence("a", Lan::Store);
+    world.hosts.part(["a", "b"], Lan::Bus);
     let silent = Instant::now();
 
     let dialled = Instant::now();
@@ -171,6 +218,7 @@ async fn a_node_that_has_lost_its_directory_alone_keeps_its_homes_and_is_reconci
     assert_eq!((answer.outcome, answer.session_epoch), (Some(delivered(2)), epoch));
 
     world.hosts.unsilence("a", Lan::Store);
+    world.hosts.rejoin(["a", "b"], Lan::Bus);
     a.until_delivered(known, epoch).await;
     a.until_delivered(|number| dispatch(&moves, number, SECOND), epoch).await;
     let told = stale.await.unwrap();

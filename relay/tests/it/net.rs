@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use macloud_proto::ids::InstanceId;
 use macloud_relay::presence::{
-    BoxFuture, Claim, Claimed, Held, Location, MemoryPresence, NodeAddress, Presence, Restored, Unavailable,
+    BoxFuture, Claim, Claimed, Held, Location, MemoryPresence, NodeAddress, Notice, Presence, Restored, Unavailable,
 };
 use macloud_relay::{Cluster, Connect};
 use macloud_service_kit::clock::ManualClock;
@@ -68,6 +68,16 @@ impl Net {
         self.places.lock().unwrap().insert(node_id.into(), place);
     }
 
+    /// The directory has lost this session.
+    pub(crate) async fn forget(&self, home: &super::HomeKey, epoch: u64) {
+        assert_eq!(self.directory.release(&home.instance, epoch).await, Ok(true));
+    }
+
+    /// Nobody reaches this node's bus any more who has no connection yet.
+    pub(crate) fn hide(&self, node_id: &str) {
+        self.places.lock().unwrap().remove(node_id);
+    }
+
     /// To this node's bus, for somebody at the end of this wire.
     pub(crate) fn channel(&self, node_id: &str, from: &Wire) -> Channel {
         let (net, node_id, from) = (self.clone(), node_id.to_owned(), from.clone());
@@ -123,7 +133,11 @@ impl Connect for Others {
 
 /// All connections of one place.
 #[derive(Clone)]
-pub(crate) struct Wire(Arc<watch::Sender<State>>);
+pub(crate) struct Wire {
+    state: Arc<watch::Sender<State>>,
+    /// And it does not reach the directory, which answers others.
+    cut_off: Arc<AtomicBool>,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -135,29 +149,34 @@ enum State {
 
 impl Wire {
     pub(crate) fn open() -> Self {
-        Self(Arc::new(watch::Sender::new(State::Open)))
+        Self { state: Arc::new(watch::Sender::new(State::Open)), cut_off: Arc::default() }
     }
 
     pub(crate) fn cut(&self) {
-        self.0.send_replace(State::Cut);
+        self.state.send_replace(State::Cut);
     }
 
     pub(crate) fn fall_silent(&self) {
-        self.0.send_replace(State::Silent);
+        self.state.send_replace(State::Silent);
     }
 
     pub(crate) fn speak_again(&self) {
-        self.0.send_replace(State::Open);
+        self.state.send_replace(State::Open);
+    }
+
+    /// Whether this one alone does not reach the directory.
+    pub(crate) fn cut_off_from_directory(&self, cut_off: bool) {
+        self.cut_off.store(cut_off, Ordering::SeqCst);
     }
 
     fn is_cut(&self) -> bool {
-        *self.0.borrow() == State::Cut
+        *self.state.borrow() == State::Cut
     }
 
     /// The near end of a connection whose far end this is.
     pub(crate) fn lead_to(&self, far: DuplexStream) -> DuplexStream {
         let (near, inner) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(pass(inner, far, self.0.subscribe()));
+        tokio::spawn(pass(inner, far, self.state.subscribe()));
         near
     }
 }
@@ -203,11 +222,12 @@ impl Seen {
         asked: BoxFuture<'a, Result<T, Unavailable>>,
     ) -> BoxFuture<'a, Result<T, Unavailable>> {
         Box::pin(async move {
-            let state = *self.wire.0.borrow();
+            let state = *self.wire.state.borrow();
             if state == State::Silent {
                 std::future::pending::<()>().await;
             }
-            if state == State::Cut || self.net.away.load(Ordering::SeqCst) {
+            let away = self.net.away.load(Ordering::SeqCst) || self.wire.cut_off.load(Ordering::SeqCst);
+            if state == State::Cut || away {
                 return Err(Unavailable);
             }
             asked.await
@@ -240,5 +260,17 @@ impl Presence for Seen {
 
     fn end_lease<'a>(&'a self, node: &'a NodeAddress) -> BoxFuture<'a, Result<(), Unavailable>> {
         self.ask(Box::pin(async move { self.net.directory.end_lease(node).await }))
+    }
+
+    fn leave_notice<'a>(&'a self, node_id: &'a str, notice: &'a Notice) -> BoxFuture<'a, Result<(), Unavailable>> {
+        self.ask(Box::pin(async move { self.net.directory.leave_notice(node_id, notice).await }))
+    }
+
+    fn take_notices<'a>(&'a self, node_id: &'a str) -> BoxFuture<'a, Result<Vec<Notice>, Unavailable>> {
+        self.ask(Box::pin(async move { self.net.directory.take_notices(node_id).await }))
+    }
+
+    fn nodes(&self) -> BoxFuture<'_, Result<Vec<NodeAddress>, Unavailable>> {
+        self.ask(Box::pin(async move { self.net.directory.nodes().await }))
     }
 }

@@ -258,6 +258,126 @@ async fn a_home_that_moved_while_the_directory_was_away_is_where_it_went_last() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_is_cut_off_from_the_directory_alone_goes_on_through_another() {
+    let (_net, a, b) = two().await;
+    let (stays, goes, moves, comes) = (HomeKey::new(1), HomeKey::new(2), HomeKey::new(3), HomeKey::new(4));
+    a.home(&stays).await.serve();
+    let going = a.home(&goes).await.serve();
+    let mut old = a.home(&moves).await;
+    let old_epoch = old.welcome.session_epoch;
+    let told = tokio::spawn(async move { goodbye(&mut old.socket).await });
+    // Each has heard of the other.
+    tokio::time::sleep(LEASE).await;
+    a.wire.cut_off_from_directory(true);
+    let dialled = Instant::now();
+    a.home(&comes).await.serve();
+    assert!(dialled.elapsed() < SECOND, "{:?}", dialled.elapsed());
+    // Beyond any lease.
+    for number in 0..30 {
+        for (node, key) in [(&b, &stays), (&b, &comes), (&a, &stays), (&a, &comes)] {
+            let answer = node.unary(dispatch(key, number, SECOND)).await.unwrap();
+            assert_eq!((answer.outcome, answer.owner_node_id.as_str()), (Some(delivered(number)), "a"), "{number}");
+        }
+        tokio::time::sleep(SECOND).await;
+    }
+    // Homes that go are nowhere, and those that move on are let go and found where they are, from both.
+    going.abort();
+    until(|| a.relay.connected() == 3).await;
+    assert_eq!(b.command(&goes, 40, SECOND).await, cloud::not_sent(not_sent::Reason::NotConnected));
+    let moved = b.home(&moves).await;
+    let epoch = moved.welcome.session_epoch;
+    assert!(epoch > old_epoch);
+    assert_eq!(told.await.unwrap(), GoodbyeReason::Replaced);
+    moved.serve();
+    for node in [&a, &b] {
+        let answer = node.unary(dispatch(&moves, 41, SECOND)).await.unwrap();
+        assert_eq!((answer.outcome, answer.session_epoch), (Some(delivered(41)), epoch));
+    }
+    // Back from there, while it is still cut off: the directory numbers that session, too.
+    let back = a.home(&moves).await;
+    assert!(back.welcome.session_epoch > epoch);
+    back.serve();
+    assert_eq!(b.command(&moves, 42, SECOND).await, delivered(42));
+    a.wire.cut_off_from_directory(false);
+    tokio::time::sleep(LEASE).await;
+    for (node, key) in [(&b, &stays), (&b, &comes), (&b, &moves), (&a, &stays)] {
+        assert_eq!(node.command(key, 43, SECOND).await, delivered(43));
+    }
+    assert!(a.relay.is_among_others() && b.relay.is_among_others());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_cut_off_finds_one_that_is_not() {
+    let (net, a, b) = two().await;
+    let c = Cloud::start_in(&net, "c", |_| {}).await;
+    let key = HomeKey::new(1);
+    a.home(&key).await.serve();
+    tokio::time::sleep(LEASE).await;
+    // Two are cut off, and each asks the other, too: but what was asked for another is passed on to nobody.
+    a.wire.cut_off_from_directory(true);
+    b.wire.cut_off_from_directory(true);
+    for number in 0..30 {
+        assert_eq!(c.command(&key, number, SECOND).await, delivered(number));
+        assert_eq!(b.command(&key, number, SECOND).await, delivered(number));
+        tokio::time::sleep(SECOND).await;
+    }
+    // Without the last one the two are on their own, and their homes keep working.
+    c.wire.cut_off_from_directory(true);
+    tokio::time::sleep(LEASE * 2).await;
+    assert_eq!(a.command(&key, 50, SECOND).await, delivered(50));
+    let answer = b.unary(dispatch(&HomeKey::new(2), 51, SECOND)).await.unwrap();
+    assert_eq!(refusal(&answer), not_sent::Reason::Unlocated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_cannot_be_told_of_a_newer_session_finds_it_out_within_one_renewal() {
+    let (net, a, b) = two().await;
+    let key = HomeKey::new(1);
+    let mut stale = Home::greet_as(a.try_dial(&key).await.unwrap(), 1, [1; 16]).await;
+    // Both know the directory, and hear nothing of each other.
+    net.hide("a");
+    let moved = Home::greet_as(b.try_dial(&key).await.unwrap(), 32, [2; 16]).await;
+    let moved_at = Instant::now();
+    assert!(moved.welcome.session_epoch > stale.welcome.session_epoch);
+    let Some(FromRelay::Goodbye(told)) = stale.next().await else { panic!("not told") };
+    assert_eq!((told.reason, told.detail.as_str()), (GoodbyeReason::Replaced, "another installation took over"));
+    assert!(moved_at.elapsed() < LEASE / 2, "{:?}", moved_at.elapsed());
+    moved.serve();
+    assert_eq!(b.command(&key, 1, SECOND).await, delivered(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_installation_that_was_replaced_while_the_directory_was_away_is_told_so_and_not_asked_back() {
+    let (net, a, b) = two().await;
+    let key = HomeKey::new(1);
+    let mut old = Home::greet_as(a.try_dial(&key).await.unwrap(), 1, [1; 16]).await;
+    net.away.store(true, Ordering::SeqCst);
+    tokio::time::sleep(SECOND * 20).await;
+    Home::greet_as(b.try_dial(&key).await.unwrap(), 32, [2; 16]).await.serve();
+    net.away.store(false, Ordering::SeqCst);
+    // Whichever of the two nodes hears first that the directory is back.
+    assert_eq!(goodbye(&mut old.socket).await, GoodbyeReason::Replaced);
+    tokio::time::sleep(SECOND).await;
+    for node in [&a, &b] {
+        assert_eq!(node.command(&key, 1, SECOND).await, delivered(1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_directory_has_lost_is_said_again() {
+    let (net, a, b) = two().await;
+    let key = HomeKey::new(1);
+    let home = a.home(&key).await;
+    let epoch = home.welcome.session_epoch;
+    home.serve();
+    // As a store that has taken another's place, and lacks what that one had confirmed last.
+    net.forget(&key, epoch).await;
+    assert_eq!(b.command(&key, 1, SECOND).await, cloud::not_sent(not_sent::Reason::NotConnected));
+    tokio::time::sleep(SECOND * 11 * 60).await;
+    assert_eq!(b.command(&key, 2, SECOND).await, delivered(2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_draining_node_hands_on_calls_for_homes_that_have_left_it() {
     let (_net, a, b) = two().await;
     let (gone, stays) = (HomeKey::new(1), HomeKey::new(2));

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use macloud_proto::ids::InstanceId;
 use macloud_relay::presence::{
-    Claim, Claimed, Held, LEASE, Location, MemoryPresence, NodeAddress, Presence, RedisPresence, Restored, Servers,
-    Unavailable,
+    Claim, Claimed, Held, LEASE, Location, MemoryPresence, NodeAddress, Notice, Presence, RedisPresence, Restored,
+    Servers, StoreSettings, Unavailable,
 };
 use macloud_service_kit::clock::{Clock as _, ManualClock};
 
@@ -41,6 +41,9 @@ async fn restore(presence: &dyn Presence, home: u8, node_id: &str, epoch: u64) -
     presence.restore(Held { instance: &instance, node_id, install_id: [7; 16], epoch }).await
 }
 
+/// By the same installation, or by nobody any more.
+const OUTDATED: Restored = Restored::Outdated { other_installation: false, contested: false };
+
 const fn newest(before: Option<NodeAddress>) -> Restored {
     Restored::Newest { before }
 }
@@ -65,7 +68,7 @@ async fn conforms(presence: &dyn Presence) {
     assert_eq!(second.before, Some(a.clone()), "whoever had the home must be told");
     let at_b = Some(Location { node: b.clone(), epoch: second.epoch });
     assert_eq!(presence.release(&home(1), first.epoch).await, Ok(false), "the late goodbye of an old session");
-    assert_eq!(restore(presence, 1, "a", first.epoch).await, Ok(Restored::Outdated), "nor does it come back");
+    assert_eq!(restore(presence, 1, "a", first.epoch).await, Ok(OUTDATED), "nor does it come back");
     assert_eq!(presence.locate(&home(1)).await, Ok(at_b.clone()));
     assert_eq!(restore(presence, 1, "b", second.epoch).await, Ok(newest(None)), "saying it again changes nothing");
     assert_eq!(presence.locate(&home(1)).await, Ok(at_b));
@@ -88,7 +91,7 @@ async fn conforms(presence: &dyn Presence) {
     assert_eq!(presence.release(&home(1), epoch).await, Ok(false), "it is over already");
     assert_eq!(
         restore(presence, 1, "a", epoch - 1).await,
-        Ok(Restored::Outdated),
+        Ok(OUTDATED),
         "what is over stays newer than what was before"
     );
 
@@ -112,12 +115,41 @@ async fn takeovers_are_noticed(presence: &dyn Presence) {
     }
     let (same, other, quarrel) = ((false, false), (true, false), (true, true));
     assert_eq!(noticed, [same, same, other, other, same, quarrel, quarrel]);
+    let older = Held { instance: &home(9), node_id: "b", install_id: [2; 16], epoch: 1 };
+    let outdated = Restored::Outdated { other_installation: true, contested: true };
+    assert_eq!(presence.restore(older).await, Ok(outdated), "whoever was replaced unnoticed learns by whom");
+    let again = claim_as(presence, 9, "a", 1, 0).await.unwrap();
+    assert_eq!((again.other_installation, again.contested), (false, true), "whoever dials in meanwhile is told, too");
     let epoch = presence.locate(&home(9)).await.unwrap().unwrap().epoch;
     presence.release(&home(9), epoch).await.unwrap();
     let after = claim_as(presence, 9, "b", 2, 0).await.unwrap();
     assert!(!after.other_installation, "nobody was there to be displaced");
     let again = claim_as(presence, 9, "b", 1, 0).await.unwrap();
     assert!(again.contested, "but the quarrel is not forgotten");
+}
+
+/// What one node leaves for another.
+async fn words_are_kept(presence: &dyn Presence) {
+    let (a, b) = (node("a"), node("b"));
+    presence.renew_lease(&a).await.unwrap();
+    presence.renew_lease(&b).await.unwrap();
+    let mut nodes = presence.nodes().await.unwrap();
+    nodes.sort_by(|one, other| one.node_id.cmp(&other.node_id));
+    assert_eq!(nodes, [a, b.clone()]);
+    let word = |number, other_installation| Notice {
+        instance: home(number),
+        epoch: 1_795_000_000_123,
+        other_installation,
+        contested: number == 2,
+    };
+    assert_eq!(presence.take_notices("a").await, Ok(Vec::new()));
+    presence.leave_notice("a", &word(1, false)).await.unwrap();
+    presence.leave_notice("a", &word(2, true)).await.unwrap();
+    assert_eq!(presence.take_notices("b").await, Ok(Vec::new()), "they are for the other");
+    assert_eq!(presence.take_notices("a").await, Ok(vec![word(1, false), word(2, true)]));
+    assert_eq!(presence.take_notices("a").await, Ok(Vec::new()), "each is given once");
+    presence.end_lease(&b).await.unwrap();
+    assert_eq!(presence.nodes().await, Ok(vec![node("a")]));
 }
 
 /// Of many that claim at once each gets its own epoch, and the greatest is the newest.
@@ -147,6 +179,7 @@ async fn memory_conforms() {
     let memory = || MemoryPresence::new(ManualClock::at(NOW));
     conforms(&memory()).await;
     takeovers_are_noticed(&memory()).await;
+    words_are_kept(&memory()).await;
     many_at_once(Arc::new(MemoryPresence::new(ManualClock::at(NOW)))).await;
 }
 
@@ -190,6 +223,8 @@ async fn redis_conforms() {
     let Some((presence, ..)) = redis() else { return };
     takeovers_are_noticed(&presence).await;
     let Some((presence, ..)) = redis() else { return };
+    words_are_kept(&presence).await;
+    let Some((presence, ..)) = redis() else { return };
     many_at_once(Arc::new(presence)).await;
 }
 
@@ -203,6 +238,7 @@ async fn a_redis_cluster_conforms() {
     let presence = |prefix| RedisPresence::new(Servers::Cluster(vec![cluster.url()]), prefix).unwrap();
     conforms(&presence("a")).await;
     takeovers_are_noticed(&presence("b")).await;
+    words_are_kept(&presence("d")).await;
     many_at_once(Arc::new(presence("c"))).await;
 }
 
@@ -218,17 +254,75 @@ async fn a_master_that_sentinels_know_conforms() {
 }
 
 #[tokio::test]
+async fn a_master_that_fails_is_followed_by_its_replica() {
+    let Some(master) = Redis::start(&[]) else { return };
+    let (Some(replica), Some(sentinel)) = (master.replica(), Redis::sentinel(&master)) else { return };
+    let presence = RedisPresence::new(Servers::Sentinel(vec![sentinel.url()], "homes".into()), "a").unwrap();
+    presence.renew_lease(&node("a")).await.unwrap();
+    assert_eq!(presence.renew_lease(&node("a")).await, Ok(true));
+    let epoch = claim(&presence, 1, "a", 0).await.epoch;
+    // Sentinels learn of replicas from the master, and what was written is there a moment later.
+    while !sentinel.tell(&["sentinel", "replicas", "homes"]).contains(&replica.port.to_string()) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(master.tell(&["wait", "1", "5000"]).trim(), "1");
+    master.kill();
+    let failed = std::time::Instant::now();
+    let located = async {
+        loop {
+            if let Ok(located) = presence.locate(&home(1)).await {
+                return located;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let located = tokio::time::timeout(Duration::from_secs(20), located).await.unwrap();
+    assert!(replica.tell(&["role"]).starts_with("master"));
+    // By the lease, if it was over by then; the home itself is there.
+    assert!(located.is_none_or(|location| location.epoch == epoch), "after {:?}", failed.elapsed());
+    assert_eq!(presence.renew_lease(&node("a")).await, Ok(false), "the other may lack what was confirmed last");
+    assert_eq!(presence.renew_lease(&node("a")).await, Ok(true));
+    assert_eq!(presence.locate(&home(1)).await, Ok(Some(Location { node: node("a"), epoch })));
+    assert!(claim(&presence, 1, "a", 0).await.epoch > epoch);
+}
+
+#[tokio::test]
+async fn redis_over_tls_with_an_authority_of_its_own_conforms() {
+    macloud_service_kit::tls::install_provider();
+    let dir = std::env::temp_dir().join(format!("macloud-relay-redis-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (dir.join("certificate.pem"), dir.join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    if let Some(redis) = Redis::over_tls(&certificate, &key) {
+        let trusting = |authority| StoreSettings { servers: Servers::One(redis.url()), authority };
+        let authority = Some(made.cert.pem().into_bytes());
+        conforms(&RedisPresence::new(trusting(authority.clone()), "a").unwrap()).await;
+        words_are_kept(&RedisPresence::new(trusting(authority), "b").unwrap()).await;
+        let strangers = RedisPresence::new(trusting(None), "a").unwrap();
+        assert_eq!(strangers.locate(&home(1)).await, Err(Unavailable), "no public authority knows it");
+        let another = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap().cert.pem();
+        let mistaken = RedisPresence::new(trusting(Some(another.into_bytes())), "a").unwrap();
+        assert_eq!(mistaken.locate(&home(1)).await, Err(Unavailable));
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[tokio::test]
 async fn everything_in_redis_ends_by_itself() {
     let Some((presence, url, prefix)) = redis() else { return };
     presence.renew_lease(&node("a")).await.unwrap();
     claim(&presence, 1, "a", 0).await;
     restore(&presence, 2, "a", 1).await.unwrap();
+    let word = Notice { instance: home(1), epoch: 1, other_installation: false, contested: false };
+    presence.leave_notice("a", &word).await.unwrap();
     let mut connection = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
     let keys: Vec<String> = redis::cmd("KEYS").arg(format!("{prefix}:*")).query_async(&mut connection).await.unwrap();
-    assert_eq!(keys.len(), 3, "{keys:?}");
+    assert_eq!(keys.len(), 5, "{keys:?}");
     for key in keys {
         let left: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut connection).await.unwrap();
-        let most = if key.contains(":node:") { LEASE } else { Duration::from_secs(48 * 3600) };
+        let most = if key.contains(":home:") { Duration::from_secs(48 * 3600) } else { LEASE };
         assert!(left > 0 && left <= most.as_millis() as i64, "{key}: {left}");
     }
 }
@@ -285,5 +379,9 @@ fn a_wrong_url_is_refused_without_repeating_it() {
     for servers in all.into_iter().chain([Servers::Cluster(Vec::new()), Servers::Sentinel(Vec::new(), "m".into())]) {
         let refused = RedisPresence::new(servers, "p").unwrap_err();
         assert!(!refused.to_string().contains("hunter2"));
+    }
+    // An authority is for TLS.
+    for servers in [Servers::One("redis://host/".into()), Servers::Sentinel(vec!["redis://host/".into()], "m".into())] {
+        assert!(RedisPresence::new(StoreSettings { servers, authority: Some(Vec::new()) }, "p").is_err());
     }
 }

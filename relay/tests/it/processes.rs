@@ -22,6 +22,8 @@ const SECOND: Duration = Duration::from_secs(1);
 struct World {
     accounts: String,
     redis: Redis,
+    /// How the nodes find it.
+    found: Vec<String>,
 }
 
 struct Node {
@@ -38,7 +40,8 @@ impl World {
         let incoming = tonic::transport::server::TcpIncoming::from(listener);
         let service = AccountsServer::new(FakeAccounts::new());
         tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
-        Some(Self { accounts, redis })
+        let found = vec!["--redis".into(), redis.url()];
+        Some(Self { accounts, redis, found })
     }
 
     fn node(&self, name: &str) -> Node {
@@ -48,7 +51,8 @@ impl World {
             .env_clear()
             .args(["--listen", free, "--bus-listen", free, "--admin-listen", free, "--drain-seconds", "5"])
             .args(["--public-url", "https://cloud.example", "--accounts", &self.accounts])
-            .args(["--node-id", name, "--redis", &self.redis.url()]);
+            .args(["--node-id", name])
+            .args(&self.found);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -151,6 +155,35 @@ async fn redis_dies_under_load_and_comes_back_empty() {
         }
     };
     tokio::time::timeout(SECOND * 15, found).await.unwrap();
+    load.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_fails_under_load_and_its_replica_goes_on() {
+    let Some(mut world) = World::new().await else { return };
+    let (Some(replica), Some(sentinel)) = (world.redis.replica(), Redis::sentinel(&world.redis)) else { return };
+    world.found = ["--redis", &sentinel.url(), "--redis-sentinel-master", "homes"].map(str::to_owned).into();
+    let nodes = ["a", "b"].map(|name| world.node(name));
+    let (load, _doors) = load(&nodes, 8).await;
+    while !sentinel.tell(&["sentinel", "replicas", "homes"]).contains(&replica.port.to_string()) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let fails = async {
+        tokio::time::sleep(SECOND / 2).await;
+        world.redis.kill();
+    };
+    let (tally, ()) = tokio::join!(load.run(800, Duration::from_millis(5), SECOND * 6), fails);
+    assert_eq!(tally.delivered, 800, "whoever knows where the homes are needs no directory: {tally:?}");
+    // One that comes now is found from the other node as soon as the replica is the master.
+    let key = HomeKey::new(200);
+    dial_in(&*nodes[0].door(), &key, now()).await.unwrap().serve();
+    let found = async {
+        while nodes[1].ask(dispatch(&key, 1, SECOND)).await.outcome != Some(delivered(1)) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(SECOND * 15, found).await.unwrap();
+    assert!(replica.tell(&["role"]).starts_with("master"));
     load.stop();
 }
 

@@ -1,6 +1,7 @@
 //! A Redis of one test's own, which may be killed and started again at the same port.
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -44,11 +45,39 @@ impl Redis {
         Some(redis)
     }
 
-    /// One that watches over `master`, under the name `homes`.
+    /// One that watches over `master`, under the name `homes`, and does not wait for long before it makes a replica the master.
     pub(crate) fn sentinel(master: &Self) -> Option<Self> {
         let file = master.dir.join("sentinel.conf");
-        std::fs::write(&file, format!("sentinel monitor homes 127.0.0.1 {} 1\n", master.port)).unwrap();
+        let watch = format!("sentinel monitor homes 127.0.0.1 {} 1\n", master.port);
+        let limits = "sentinel down-after-milliseconds homes 500\nsentinel failover-timeout homes 5000\n";
+        std::fs::write(&file, watch + limits).unwrap();
         Self::start(&[file.to_str().unwrap(), "--sentinel"])
+    }
+
+    /// One that has all that this one has.
+    pub(crate) fn replica(&self) -> Option<Self> {
+        let replica = Self::start(&["--replicaof", "127.0.0.1", &self.port.to_string()])?;
+        while !replica.tell(&["info", "replication"]).contains("master_link_status:up") {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(replica)
+    }
+
+    /// One that speaks TLS alone, with this certificate and key.
+    pub(crate) fn over_tls(certificate: &Path, key: &Path) -> Option<Self> {
+        if is_left_out() {
+            return None;
+        }
+        // They are built together.
+        let help = Command::new("redis-cli").arg("--help").output().unwrap();
+        if ![help.stdout, help.stderr].iter().any(|said| String::from_utf8_lossy(said).contains("--tls")) {
+            // Past the test harness, which shows what failed tests say only.
+            let _ = writeln!(std::io::stderr(), "SKIPPED: Redis over TLS is not tested, this one was built without");
+            return None;
+        }
+        let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+        let files = ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate];
+        Self::start(&[&files[..], &["--tls-auth-clients", "no", "--tls-port"]].concat())
     }
 
     pub(crate) fn run(&self) {
@@ -56,11 +85,15 @@ impl Redis {
         let is_sentinel = self.arguments.iter().any(|argument| argument == "--sentinel");
         let mut command = Command::new("redis-server");
         command.args(self.arguments.iter().filter(|argument| argument.ends_with(".conf")));
-        command.args(["--port", &port, "--bind", "127.0.0.1", "--dir"]).arg(&self.dir);
+        let plain_port = if self.is_over_tls() { "0" } else { &port };
+        command.args(["--port", plain_port, "--bind", "127.0.0.1", "--dir"]).arg(&self.dir);
         if !is_sentinel {
             command.args(["--save", "", "--appendonly", "no"]);
         }
         command.args(self.arguments.iter().filter(|argument| !argument.ends_with(".conf")));
+        if self.is_over_tls() {
+            command.arg(&port);
+        }
         *self.child.lock().unwrap() = Some(command.stdout(Stdio::null()).spawn().unwrap());
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             std::thread::sleep(Duration::from_millis(10));
@@ -81,7 +114,12 @@ impl Redis {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        let scheme = if self.is_over_tls() { "rediss" } else { "redis" };
+        format!("{scheme}://127.0.0.1:{}/", self.port)
+    }
+
+    fn is_over_tls(&self) -> bool {
+        self.arguments.last().is_some_and(|argument| argument == "--tls-port")
     }
 }
 

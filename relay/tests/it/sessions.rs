@@ -6,9 +6,10 @@ use futures_util::SinkExt as _;
 use macloud_proto::bus::v1::{not_sent, unknown};
 use macloud_proto::link::GoodbyeReason;
 use macloud_proto::link::frame::{FromConnector, FromRelay};
+use macloud_service_kit::clock::Clock as _;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::cloud::{self, Cloud, Home, HomeKey, delivered, goodbye, id, until};
+use crate::cloud::{self, Cloud, Dial, Home, HomeKey, delivered, goodbye, id, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -73,9 +74,16 @@ async fn installations_that_keep_displacing_each_other_are_both_told_to_stop() {
         tokio::time::sleep(SECOND * 15).await;
     }
     assert_eq!(told, [(false, false), (false, false), (true, true), (true, true)]);
-    // The same installation dialling in again is no quarrel.
+    // Whoever dials in again meanwhile may not have got the word, and is told again; until there was peace for a while.
     let again = Home::greet_as(cloud.try_dial(&key).await.unwrap(), 1, [0; 16]).await;
-    assert!(!again.welcome.contested);
+    assert!(again.welcome.contested);
+    again.serve();
+    cloud.clock.advance(SECOND * 16 * 60);
+    let token = key.token_at(cloud.clock.unix_seconds());
+    let refused = cloud.dial_with(Dial::of(&key, token.clone(), None)).await.unwrap_err();
+    let socket = cloud.dial_with(Dial::of(&key, token, refused.nonce.as_deref())).await.unwrap();
+    let later = Home::greet_as(socket, 1, [0; 16]).await;
+    assert!(!later.welcome.contested);
 }
 
 #[tokio::test(start_paused = true)]
