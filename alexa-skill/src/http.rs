@@ -12,7 +12,10 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use ring::hmac;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -27,6 +30,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Milliseconds that a forwarder still has, so that we answer before it gives up.
 const REMAINING: &str = "x-macloud-remaining-ms";
+
+/// HMAC-SHA256 of the body by a key that a forwarder has, in base64.
+const SIGNATURE: &str = "x-macloud-signature";
 
 pub(crate) fn router(skill: Arc<Inner>) -> Router {
     Router::new()
@@ -44,10 +50,16 @@ async fn smart_home(State(skill): State<Arc<Inner>>, request: Request) -> Respon
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return problem(status, "unsupported_media_type", "Send the directive as application/json.");
     }
+    if !skill.forwarder_keys.is_empty() && !head.headers.contains_key(SIGNATURE) {
+        return unsigned();
+    }
     let body = match read(body).await {
         Ok(body) => body,
         Err(problem) => return problem,
     };
+    if !is_signed(&skill.forwarder_keys, &head.headers, &body) {
+        return unsigned();
+    }
     match skill.steps.directive(&body, arrived, remaining(&head.headers)).await {
         Ok(event) => answer(&event),
         Err(malformed) => problem(StatusCode::BAD_REQUEST, "malformed_directive", &malformed.to_string()),
@@ -109,6 +121,17 @@ fn is_json(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = content_type.split(';').next().unwrap_or("").trim();
     essence.eq_ignore_ascii_case("application/json")
+}
+
+/// By one of the keys, where there are any. This only keeps strangers away: what a directive may do, its token decides.
+fn is_signed(keys: &[hmac::Key], headers: &HeaderMap, body: &[u8]) -> bool {
+    let signature = headers.get(SIGNATURE).and_then(|value| STANDARD.decode(value).ok()).unwrap_or_default();
+    keys.is_empty() || keys.iter().any(|key| hmac::verify(key, body, &signature).is_ok())
+}
+
+fn unsigned() -> Response {
+    let description = "Directives must be signed with a key of --forwarder-key-file.";
+    problem(StatusCode::UNAUTHORIZED, "unsigned_directive", description)
 }
 
 fn remaining(headers: &HeaderMap) -> Duration {

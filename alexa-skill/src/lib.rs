@@ -38,6 +38,7 @@ use std::time::Duration;
 use macloud_e2ee::keys::SkillSigner;
 use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::stop::Stop;
+use ring::hmac;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Channel;
@@ -67,6 +68,8 @@ pub(crate) struct Inner {
     working: TaskTracker,
     /// For so many of them.
     room: Semaphore,
+    /// One of these must have signed a directive, if there are any.
+    forwarder_keys: Vec<hmac::Key>,
 }
 
 /// What is wrong with a configuration.
@@ -99,6 +102,7 @@ impl Skill {
             bus: Bus::new(bus, config.bus),
             clock: clock.clone(),
         };
+        let forwarder_keys = config.forwarder_keys.iter().map(|key| hmac::Key::new(hmac::HMAC_SHA256, key)).collect();
         let steps = Steps {
             verifier: Verifier::new(config.verify, clock.clone()).map_err(|_| ConfigError::ExtraRoot)?,
             resolver: Resolver::new(accounts.clone(), config.resolve, clock.clone()),
@@ -113,7 +117,7 @@ impl Skill {
             deadline: config.deadline,
         };
         let room = Semaphore::new(config.most_requests);
-        let skill = Self(Arc::new(Inner { steps, events, working: TaskTracker::new(), room }));
+        let skill = Self(Arc::new(Inner { steps, events, working: TaskTracker::new(), room, forwarder_keys }));
         skill.observe();
         Ok(skill)
     }

@@ -13,6 +13,7 @@ use clap::builder::NonEmptyStringValueParser;
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use macloud_alexa_skill::SkillConfig;
+use macloud_alexa_skill::config::forwarder_keys;
 use macloud_alexa_skill::grant::{EventsConfig, Gateways, LOGIN_WITH_AMAZON, Region};
 use macloud_alexa_skill::verify::Dangerous;
 use macloud_e2ee::keys::SkillSigner;
@@ -82,6 +83,11 @@ pub(crate) struct Settings {
     /// Id of the skill whose custom requests are accepted; several may be given. Without one, they are refused.
     #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
     alexa_skill_id: Vec<String>,
+
+    /// File with the keys (32 bytes in base64, one a line) of the Lambda forwarder: a directive that none of them signed is
+    /// refused. Without it, the access token in a directive is all that decides.
+    #[arg(long, value_name = "FILE")]
+    forwarder_key_file: Option<PathBuf>,
 
     /// Client id for Login with Amazon, from the skill's permissions page. Without it, state reports stay off.
     #[arg(long, value_name = "ID", requires_all = ["lwa_client_secret_file", "vault_key_file"])]
@@ -163,6 +169,11 @@ impl Settings {
         };
         config.verify.application_ids.clone_from(&self.alexa_skill_id);
         config.verify.dangerous = self.dangerous()?;
+        if let Some(file) = &self.forwarder_key_file {
+            let text = String::from_utf8(read(file)?)?;
+            config.forwarder_keys = forwarder_keys(&text)
+                .with_context(|| format!("{} does not hold keys of 32 bytes in base64, one a line", file.display()))?;
+        }
         Ok(config)
     }
 

@@ -134,6 +134,11 @@ pub struct AlexaArgs {
     #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
     pub alexa_skill_id: Vec<String>,
 
+    /// File with the keys (32 bytes in base64, one a line) of the Lambda forwarder: a smart-home directive that none of them
+    /// signed is refused. Without it, the access token in a directive is all that decides.
+    #[arg(long, value_name = "FILE")]
+    pub forwarder_key_file: Option<PathBuf>,
+
     /// Client id for Login with Amazon, from the skill's permissions page. Without it, state reports stay off.
     #[arg(long, value_name = "ID", requires = "lwa_client_secret_file")]
     pub lwa_client_id: Option<String>,

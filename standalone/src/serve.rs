@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use macloud_alexa_skill::SkillConfig;
+use macloud_alexa_skill::config::forwarder_keys;
 use macloud_alexa_skill::grant::{self, EventsConfig, Gateways};
 use macloud_alexa_skill::verify::Dangerous;
 use macloud_relay::RelayConfig;
@@ -170,6 +171,11 @@ fn skill_config(args: &AlexaArgs, is_private: bool) -> anyhow::Result<SkillConfi
         args.alexa_api_url.as_deref().map(str::parse).transpose().context("--alexa-api-url is not a URL")?;
     config.verify.application_ids.clone_from(&args.alexa_skill_id);
     config.verify.dangerous = dangerous(args, is_private)?;
+    if let Some(file) = &args.forwarder_key_file {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        config.forwarder_keys = forwarder_keys(&text)
+            .with_context(|| format!("{} does not hold keys of 32 bytes in base64, one a line", file.display()))?;
+    }
     Ok(config)
 }
 

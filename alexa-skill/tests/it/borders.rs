@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use macloud_alexa_skill::SkillConfig;
+use ring::hmac;
 use serde_json::json;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
@@ -146,6 +149,37 @@ async fn the_time_for_an_answer_begins_before_the_body_has_arrived() {
     let (_, event) = world.call(request.unwrap()).await;
     assert_eq!(error_type(&event), "BRIDGE_UNREACHABLE");
     assert!(started.elapsed() <= Duration::from_millis(1250), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn with_keys_for_forwarders_only_what_one_of_them_signed_is_taken() {
+    let keys = vec![[1; 32], [2; 32]];
+    let world = World::with(SkillConfig { forwarder_keys: keys, ..SkillConfig::default() }).await;
+    let pause = directive("Alexa.PlaybackController", "Pause", json!({})).to_string();
+    let signed = |key: [u8; 32], body: &str| {
+        STANDARD.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), body.as_bytes()))
+    };
+    let post = |signature: Option<String>, body: Body| {
+        let request = Request::post(SMART_HOME).header("content-type", "application/json");
+        match signature {
+            Some(signature) => request.header("x-macloud-signature", signature).body(body),
+            None => request.body(body),
+        }
+        .unwrap()
+    };
+    for key in [[1; 32], [2; 32]] {
+        let (status, event) = world.call(post(Some(signed(key, &pause)), Body::from(pause.clone()))).await;
+        assert_eq!((status, error_type(&event)), (StatusCode::OK, "none"));
+    }
+    let done = world.relay.dispatches().len();
+    let another = Some(signed([1; 32], &format!("{pause} ")));
+    for wrong in [Some(signed([3; 32], &pause)), another, Some(String::new()), Some("=".into())] {
+        let (status, answer) = world.call(post(wrong, Body::from(pause.clone()))).await;
+        assert_eq!((status, answer["error"].as_str()), (StatusCode::UNAUTHORIZED, Some("unsigned_directive")));
+    }
+    // Strangers are not even waited for.
+    assert_eq!(world.call(post(None, never_ending())).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.relay.dispatches().len(), done);
 }
 
 fn never_ending() -> Body {

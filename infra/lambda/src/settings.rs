@@ -9,7 +9,7 @@ use ring::hmac;
 /// Where the skill backend is, as `https://HOST` or `https://HOST:PORT`.
 pub const SKILL_URL: &str = "MACLOUD_SKILL_URL";
 
-/// The key (32 bytes in base64) that directives are signed with, if the backend asks for that.
+/// The key (32 bytes in base64) that directives are signed with, if the backend asks for that (`--forwarder-key-file`).
 pub const FORWARDER_KEY: &str = "MACLOUD_FORWARDER_KEY";
 
 /// Set by Lambda: where its runtime API is.
