@@ -198,7 +198,7 @@ impl Stage {
             relay: with_tap(config.relay, &hops),
             clock: clock.clone(),
         };
-        let cloud = Cloud::start(cloud_config, &cloud_stop).await.context("the cloud")?;
+        let cloud = Box::pin(Cloud::start(cloud_config, &cloud_stop)).await.context("the cloud")?;
         let serving = vec![
             tokio::spawn(listener.serve(cloud.router(), cloud_stop.clone())),
             tokio::spawn(certificates.serve(chain, cloud_stop.clone())),
