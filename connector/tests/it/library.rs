@@ -170,14 +170,14 @@ fn query(text: &str) -> MediaQuery {
 async fn events_change_what_is_known() {
     let track = media("track", 7, "Old Name", Some("Somebody"));
     let (server, client, executor) = knowing(&track).await;
-    let renamed = media("track", 7, "New Name", Some("Somebody"));
+    let renamed = media("track", 7, "Fresh Title", Some("Somebody"));
     server.event("media_item_updated", "library://track/7", renamed.clone());
     server.event("media_item_added", "stream://track/9", json!({ "name": "Elsewhere", "uri": "stream://track/9" }));
     server.answer("music/item_by_uri", Answer::Result(renamed));
-    let name = Phrase::of("new name");
+    let name = Phrase::of("fresh title");
     let clue = Clue { title: &name, artist: None, kinds: &[MediaKind::Track] };
     until(&client.ma, |library| !library.candidates(&[clue]).is_empty()).await;
-    assert_eq!(found(on_kitchen(&executor, query("new name")).await).title, "New Name");
+    assert_eq!(found(on_kitchen(&executor, query("fresh title")).await).title, "Fresh Title");
     server.event("media_item_deleted", "library://track/7", serde_json::Value::Null);
     until(&client.ma, library::Library::is_empty).await;
 }

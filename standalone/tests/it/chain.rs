@@ -105,11 +105,13 @@ async fn someone_who_has_not_linked_is_told_how() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_refresh_and_the_new_ones_work() {
     let (mut stage, _gate) = stage().await;
+    let known = stage.endpoints.len();
     let before = stage.alexa.tokens().unwrap().access_token.clone();
     stage.alexa.refresh().await.unwrap();
     assert_ne!(before, stage.alexa.tokens().unwrap().access_token);
     let (event, _) = stage.discover().await.unwrap();
     assert_eq!(verdict(&event), "Discover.Response");
-    assert_eq!(stage.endpoints.len(), 3);
+    assert!(known > 0);
+    assert_eq!(stage.endpoints.len(), known);
     stage.strike().await;
 }
