@@ -3,14 +3,15 @@
 //! The algorithm is fixed by the key that the caller verifies with, never by the token (RFC 8725). Everything of our own
 //! is Ed25519 (RFC 8037): [`Unverified::parse`] takes `EdDSA`, or `Ed25519` as RFC 9864 calls the same, and nothing else.
 //! OAuth clients of other people's make bring other keys: [`Unverified::parse_of_client`] and [`PublicKey`] are for
-//! those. Signing and verifying are ring's; this module only frames them.
+//! those. Signatures are ring's, their verification ed25519-dalek's and ring's; this module only frames them.
 
 mod public_key;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::{Signature, VerifyingKey};
 use ring::digest::{SHA256, digest};
-use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde::{Deserialize, Serialize};
 
 pub use self::public_key::PublicKey;
@@ -188,12 +189,14 @@ fn encode_json(value: &impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(value).expect("claims are plain structs, which always serialise"))
 }
 
-/// Verify raw bytes.
+/// Verify raw bytes (RFC 8032). A key or an `R` of small order verifies nothing: with such, one signature fits many messages.
 ///
 /// # Errors
 /// [`JoseError::Signature`].
 pub fn verify(public: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
-    UnparsedPublicKey::new(&ED25519, public).verify(message, signature).map_err(|_| JoseError::Signature)
+    let verified =
+        VerifyingKey::from_bytes(public).and_then(|key| key.verify_strict(message, &Signature::from_slice(signature)?));
+    verified.map_err(|_| JoseError::Signature)
 }
 
 /// A compact JWS, split and decoded but NOT yet verified: only its header may be looked at, to find the key.

@@ -3,9 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
-use ring::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
-};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey};
 
 use super::{JoseError, Jwk};
 
@@ -100,7 +98,7 @@ impl PublicKey {
     /// [`JoseError::Signature`].
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
         let outcome = match self {
-            Self::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key).verify(message, signature),
+            Self::Ed25519(key) => return super::verify(key, message, signature),
             Self::P256 { x, y } => {
                 let point = [&[4], x.as_slice(), y.as_slice()].concat();
                 UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature)
