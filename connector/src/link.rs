@@ -156,6 +156,10 @@ impl Link {
                     }
                     continue;
                 }
+                Woke::News(News::Spread(window)) => {
+                    redial.spread_over(window);
+                    continue;
+                }
                 Woke::News(News::Proven) => {
                     redial.proven();
                     continue;

@@ -59,7 +59,7 @@ pub(crate) fn reconnect_window(node: &Node) -> Duration {
 }
 
 fn time_to_take(node: &Node, homes: usize) -> Duration {
-    Duration::from_secs_f64(homes as f64 / f64::from(node.config.drain_homes_per_second.max(1)))
+    Duration::from_secs_f64(homes as f64 / f64::from(node.config.homes_per_second.max(1)))
 }
 
 /// When a home is to dial in anew, and how long its link stays, whose token, made at `issued_at`, says of its plan what is not true any more: as soon as

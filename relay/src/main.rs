@@ -158,6 +158,11 @@ struct Args {
     #[arg(long, default_value_t = RelayConfig::default().drain_grace.as_secs())]
     drain_seconds: u64,
 
+    /// So many homes a second the other nodes are sure to take in together: homes move at this rate when this node stops, and come back at
+    /// this rate should it vanish. `loadtest storm` finds what yours take.
+    #[arg(long, value_name = "NUMBER", default_value_t = RelayConfig::default().homes_per_second, value_parser = clap::value_parser!(u32).range(1..))]
+    homes_per_second: u32,
+
     #[command(flatten)]
     telemetry: TelemetryArgs,
 }
@@ -331,6 +336,7 @@ impl Args {
             max_commands_per_minute: self.max_commands_per_minute,
             session_life: Duration::from_secs(self.session_life_seconds),
             drain_grace: Duration::from_secs(self.drain_seconds),
+            homes_per_second: self.homes_per_second,
             ..RelayConfig::default()
         })
     }

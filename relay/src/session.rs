@@ -385,6 +385,8 @@ impl Driver {
         if self.timer_at.is_some() && self.timer.as_mut().poll(context).is_ready() {
             self.timer_at = None;
             self.machine.handle_timeout(now, &mut random::fill);
+            // Mostly the time for a ping: so a home hears of it within one silence of growth, and no home is woken for it.
+            self.machine.spread_over(drain::reconnect_window(&self.node));
         }
     }
 

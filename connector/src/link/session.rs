@@ -47,6 +47,8 @@ pub(super) enum News {
     Proven,
     Draining(Drain),
     Standing(Standing),
+    /// The reconnect after this session is to be spread over this window.
+    Spread(Duration),
     Ended(Ended),
 }
 
@@ -92,6 +94,7 @@ pub(super) async fn run(
                 ConnectorEvent::Welcomed(welcome) => drop(tell.try_send(News::Welcomed(welcome))),
                 ConnectorEvent::Proven => drop(tell.try_send(News::Proven)),
                 ConnectorEvent::Draining(drain) => drop(tell.try_send(News::Draining(drain))),
+                ConnectorEvent::Spread(window) => drop(tell.try_send(News::Spread(window))),
                 ConnectorEvent::Standing(standing) => drop(tell.try_send(News::Standing(standing))),
                 ConnectorEvent::EventTaken(event_id) => drop(outbox.kept().taken(event_id)),
                 ConnectorEvent::Ended(ended) => {

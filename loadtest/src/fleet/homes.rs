@@ -121,6 +121,7 @@ type Socket = WebSocketStream<TlsStream<TcpStream>>;
 enum News {
     Welcomed { window: Duration },
     Proven,
+    Spread { window: Duration },
     Draining { after: Duration },
     Ended(Because),
 }
@@ -288,6 +289,7 @@ async fn follow(mut news: mpsc::Receiver<News>, redial: &mut Redial, shared: &Sh
         match news {
             News::Welcomed { window } => redial.welcomed(window, shared.now()),
             News::Proven => redial.proven(),
+            News::Spread { window } => redial.spread_over(window),
             News::Draining { after } => return Because::Drained(after),
             News::Ended(because) => return because,
         }
@@ -401,6 +403,7 @@ async fn serve(
                 News::Welcomed { window: welcome.reconnect_window }
             }
             ConnectorEvent::Proven => News::Proven,
+            ConnectorEvent::Spread(window) => News::Spread { window },
             ConnectorEvent::Draining(drain) => News::Draining { after: drain.reconnect_after },
             ConnectorEvent::Ended(ended) => {
                 drop(counted);

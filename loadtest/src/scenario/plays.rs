@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use macloud_loadtest::sample::{Cost, Sample};
 use macloud_proto::link::redial::RedialSettings;
+use macloud_proto::link::relay_side::RelaySettings;
 
 use super::stage::{Asked, Stage, latencies, lose_packets_to};
 use super::{Args, Play};
@@ -139,6 +140,8 @@ async fn storm(args: &Args) -> anyhow::Result<Scenario> {
     let (mut stage, sample, (fault, dials)) = stage
         .play(args.per_second, args.seed, async |stage| {
             calm(args).await;
+            // As homes are that have been connected for a while: each has been told by now how many there are to come back.
+            tokio::time::sleep(RelaySettings::default().ping_max).await;
             let dials = stage.homes.dials();
             stage.homes.set_doors(vec![stage.nodes.all[1].address]);
             stage.nodes.all[0].signal("KILL")?;

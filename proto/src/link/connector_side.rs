@@ -91,6 +91,8 @@ pub enum ConnectorEvent {
     Draining(Drain),
     /// Whether the home is paused in the cloud has changed.
     Standing(Standing),
+    /// The reconnect after this session is to be spread over this window, instead of the one in Welcome.
+    Spread(Duration),
     /// The cloud has this event: tell the [outbox](EventOutbox::taken).
     EventTaken([u8; 16]),
     /// The session is over; the socket can be dropped. Always the last event.
@@ -417,6 +419,7 @@ impl ConnectorSide {
                 self.paused = standing.paused;
                 self.reports.push_back(ConnectorEvent::Standing(standing));
             }
+            FromRelay::Spread(window) => self.reports.push_back(ConnectorEvent::Spread(window)),
             FromRelay::EventTaken(event_id) => self.reports.push_back(ConnectorEvent::EventTaken(event_id)),
             FromRelay::Unknown => {}
             FromRelay::Welcome(_) => self.close(GoodbyeReason::Protocol, "second welcome", now),

@@ -67,6 +67,8 @@ pub enum FromRelay {
     Drain(Drain),
     /// How the home stands in the cloud has changed.
     Standing(Standing),
+    /// The next reconnect is to be spread over this window, instead of the one in Welcome.
+    Spread(Duration),
     /// The event of this id is taken, and need not be kept any more.
     EventTaken([u8; 16]),
     /// The last frame.
@@ -234,6 +236,7 @@ impl FromConnector {
                 | Body::Cancel(_)
                 | Body::Drain(_)
                 | Body::Standing(_)
+                | Body::Spread(_)
                 | Body::EventTaken(_),
             ) => return Err(FrameError::WrongDirection),
         })
@@ -292,6 +295,7 @@ impl FromRelay {
                 leaving_in: millis(drain.leaving_in_ms),
             }),
             Some(Body::Standing(standing)) => Self::Standing(Standing { paused: standing.paused }),
+            Some(Body::Spread(spread)) => Self::Spread(millis(spread.reconnect_window_ms)),
             Some(Body::EventTaken(taken)) => Self::EventTaken(sixteen(&taken.event_id, "event_id")?),
             Some(Body::Goodbye(goodbye)) => Self::Goodbye(Goodbye::check(goodbye)),
             Some(
@@ -333,6 +337,7 @@ impl FromRelay {
                 leaving_in_ms: whole_millis(drain.leaving_in),
             })),
             Self::Standing(Standing { paused }) => Some(Body::Standing(v1::Standing { paused })),
+            Self::Spread(window) => Some(Body::Spread(v1::Spread { reconnect_window_ms: whole_millis(window) })),
             Self::EventTaken(event_id) => {
                 Some(Body::EventTaken(v1::EventTaken { event_id: Bytes::copy_from_slice(&event_id) }))
             }

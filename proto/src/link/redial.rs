@@ -83,6 +83,11 @@ impl Redial {
     pub fn welcomed(&mut self, reconnect_window: Duration, now: Millis) {
         self.welcomed = Some(now);
         self.proven = false;
+        self.spread_over(reconnect_window);
+    }
+
+    /// The session is up still, and the reconnect after it is to be spread over this window.
+    pub fn spread_over(&mut self, reconnect_window: Duration) {
         self.window = reconnect_window.min(self.settings.longest_asked);
     }
 
@@ -210,7 +215,12 @@ mod tests {
             redial.proven();
         });
         let stable = spread(Because::Lost, |redial| failed_often_then_welcomed(redial, 70_000));
-        for (low, high) in [proven, stable] {
+        let told_since = spread(Because::Lost, |redial| {
+            redial.welcomed(SECOND, Millis::default());
+            redial.proven();
+            redial.spread_over(SECOND * 5);
+        });
+        for (low, high) in [proven, stable, told_since] {
             assert!(low < SECOND / 10 && high > SECOND * 4 && high <= SECOND * 5, "{low:?} to {high:?}");
         }
     }

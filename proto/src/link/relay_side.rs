@@ -243,6 +243,7 @@ pub struct RelaySide<T> {
     events_in: Rate,
     takes_events: bool,
     paused: bool,
+    told_window: Duration,
     liveness: Liveness,
     unflushed_since: Option<Micros>,
     events: VecDeque<RelayEvent<T>>,
@@ -280,6 +281,7 @@ impl<T> RelaySide<T> {
             events_in: Rate::full(settings.events_per_minute, now),
             takes_events: false,
             paused: false,
+            told_window: Duration::ZERO,
             liveness: Liveness::new(&settings, now, random),
             unflushed_since: None,
             events: VecDeque::new(),
@@ -312,6 +314,7 @@ impl<T> RelaySide<T> {
         self.phase = Phase::Open;
         self.takes_events = events;
         self.paused = paused;
+        self.told_window = reconnect_window;
         self.send(FromRelay::Welcome(Welcome {
             version,
             session_epoch: epoch,
@@ -323,6 +326,14 @@ impl<T> RelaySide<T> {
             paused,
             events,
         }));
+    }
+
+    /// Over how long the home should spread its next reconnect by now. It is told when that has grown by half since it was told last.
+    pub fn spread_over(&mut self, reconnect_window: Duration) {
+        if self.is_open() && reconnect_window * 2 >= self.told_window * 3 && reconnect_window > self.told_window {
+            self.told_window = reconnect_window;
+            self.send(FromRelay::Spread(reconnect_window));
+        }
     }
 
     /// Whether the home's owner has paused it.

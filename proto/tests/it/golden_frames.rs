@@ -67,6 +67,7 @@ fn from_relay() -> Vec<(&'static str, FromRelay)> {
         ("drain", FromRelay::Drain(drain)),
         ("standing_paused", FromRelay::Standing(Standing { paused: true })),
         ("standing_resumed", FromRelay::Standing(Standing { paused: false })),
+        ("spread", FromRelay::Spread(Duration::from_secs(5))),
         ("event_taken", FromRelay::EventTaken([3; 16])),
         ("goodbye_replaced", FromRelay::Goodbye(goodbye(GoodbyeReason::Replaced, "a newer session took over"))),
         ("goodbye_slow", FromRelay::Goodbye(goodbye(GoodbyeReason::Slow, ""))),

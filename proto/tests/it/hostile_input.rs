@@ -85,6 +85,7 @@ fn from_relay() -> impl Strategy<Value = FromRelay> {
         any::<u64>().prop_map(FromRelay::PreKeyRequest),
         any::<[u8; 16]>().prop_map(FromRelay::EventTaken),
         any::<bool>().prop_map(|paused| FromRelay::Standing(Standing { paused })),
+        any::<u32>().prop_map(|millis| FromRelay::Spread(Duration::from_millis(millis.into()))),
         id().prop_map(FromRelay::Cancel),
         (time(), time())
             .prop_map(|(reconnect_after, leaving_in)| { FromRelay::Drain(Drain { reconnect_after, leaving_in }) }),

@@ -451,6 +451,20 @@ fn a_paused_home_is_sent_nothing_and_told_why() {
 }
 
 #[test]
+fn a_home_hears_how_widely_to_spread_its_reconnect_when_that_has_grown_by_half() {
+    let registration = Registration { reconnect_window: SECOND * 2, ..Registration::default() };
+    let mut bench = Bench::greeted(RelaySettings::default(), 1, registration);
+    for seconds in [2, 1, 0] {
+        bench.machine.spread_over(SECOND * seconds);
+        assert_eq!(bench.sent(), []);
+    }
+    bench.machine.spread_over(SECOND * 3);
+    bench.machine.spread_over(SECOND * 4);
+    bench.machine.spread_over(SECOND * 5);
+    assert_eq!(bench.sent(), [FromRelay::Spread(SECOND * 3), FromRelay::Spread(SECOND * 5)]);
+}
+
+#[test]
 fn a_home_that_dials_in_paused_is_welcomed_so_and_sent_nothing() {
     let mut bench =
         Bench::greeted(RelaySettings::default(), 4, Registration { paused: true, ..Registration::default() });

@@ -477,7 +477,7 @@ impl World {
                 }
                 ConnectorEvent::Proven => self.redial.proven(),
                 ConnectorEvent::Command(command) => self.take_command(index, command.command_id),
-                ConnectorEvent::Cancelled(_) | ConnectorEvent::Standing(_) => {}
+                ConnectorEvent::Cancelled(_) | ConnectorEvent::Standing(_) | ConnectorEvent::Spread(_) => {}
                 ConnectorEvent::PreKeyRequested(id) => {
                     self.links[index].home.pre_key(id, Bytes::from_static(b"pre-key"));
                 }

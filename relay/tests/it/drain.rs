@@ -64,7 +64,7 @@ async fn an_empty_node_leaves_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn reconnects_are_spread_over_the_fleet() {
-    let cloud = Cloud::start_with(|config| config.drain_homes_per_second = 2).await;
+    let cloud = Cloud::start_with(|config| config.homes_per_second = 2).await;
     let mut homes = Vec::new();
     for number in 0..20 {
         homes.push(cloud.home(&HomeKey::new(number)).await);
@@ -81,7 +81,7 @@ async fn reconnects_are_spread_over_the_fleet() {
 
 #[tokio::test(start_paused = true)]
 async fn the_window_for_reconnects_grows_with_the_fleet() {
-    let cloud = Cloud::start_with(|config| config.drain_homes_per_second = 2).await;
+    let cloud = Cloud::start_with(|config| config.homes_per_second = 2).await;
     let mut windows = Vec::new();
     let mut homes = Vec::new();
     for number in 0..20 {
@@ -90,6 +90,8 @@ async fn the_window_for_reconnects_grows_with_the_fleet() {
         homes.push(home);
     }
     assert_eq!((windows[0], windows[19]), (SECOND * 2, SECOND * 10));
+    // Who came early hears of it when it is pinged.
+    assert_eq!(homes[0].next().await, Some(FromRelay::Spread(SECOND * 10)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -342,6 +342,7 @@ impl World {
             }
             ConnectorEvent::Cancelled(_)
             | ConnectorEvent::Standing(_)
+            | ConnectorEvent::Spread(_)
             | ConnectorEvent::PreKeyRequested(_)
             | ConnectorEvent::EventTaken(_) => {}
             ConnectorEvent::Ended(ended) => {
