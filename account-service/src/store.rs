@@ -268,9 +268,10 @@ impl Db {
     }
 
     async fn open_sqlite(path: &std::path::Path) -> Result<Self> {
-        if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-            std::fs::create_dir_all(directory)?;
-        }
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        let directory = directory.unwrap_or(std::path::Path::new("."));
+        std::fs::create_dir_all(directory)?;
+        let turn = turn_to_migrate(std::fs::File::open(directory)?).await?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -290,6 +291,7 @@ impl Db {
             .connect_with(options.read_only(true))
             .await?;
         migrator(SQLITE_MIGRATIONS).run(&write).await?;
+        drop(turn);
         let writer = Writer::start(write.clone());
         Ok(Self::Sqlite { read, write, writer })
     }
@@ -504,6 +506,13 @@ pub(crate) fn parse_bytes<const N: usize>(bytes: &[u8], table: &'static str, col
     bytes.try_into().map_err(|_| StoreError::Inconsistent { table, column })
 }
 
+/// Wait until nobody else migrates in this directory; until it is dropped, nobody else begins. PostgreSQL has a lock for that, SQLite none,
+/// and an operator's command often comes while a service that was just started makes the same tables.
+async fn turn_to_migrate(directory: std::fs::File) -> Result<std::fs::File> {
+    let locked = tokio::task::spawn_blocking(move || directory.lock().map(|()| directory));
+    Ok(locked.await.map_err(std::io::Error::other)??)
+}
+
 fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
     let migrations = migrations.iter().map(|&(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
@@ -646,6 +655,18 @@ mod tests {
         let error = changes::rewrite(&db).await.unwrap_err();
         assert!(error.to_string().contains("read-only (code 8)"), "{error}");
         db.close().await;
+    }
+
+    #[tokio::test]
+    async fn several_processes_can_make_one_database_at_once() {
+        let (scratch, db, _) = fresh().await;
+        db.close().await;
+        for round in 0..8 {
+            let settings = DatabaseSettings::Sqlite(scratch.0.join(format!("{round}.db")));
+            let (one, other) = tokio::join!(Db::open(&settings), Db::open(&settings));
+            one.unwrap().close().await;
+            other.unwrap().close().await;
+        }
     }
 
     #[tokio::test]
