@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use macloud_proto::ids::InstanceId;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// Longest friendly name by Amazon's message schema, in characters.
 const MAX_NAME_CHARS: usize = 128;
@@ -31,10 +32,11 @@ impl Names {
 
 /// Letters, digits and single spaces: what Alexa can hear and say. `None` when nothing of it is left.
 pub(super) fn speakable(name: &str) -> Option<String> {
-    // An apostrophe joins what it stands in ("Anna's" is heard as one word), and so do the marks without a width that
+    // A letter and its accent are one letter, however they are written: some file systems part them, and what sounds the
+    // same must not be two names. An apostrophe joins what it stands in ("Anna's" is heard as one word), and so do the marks without a width that
     // join or part letters in Persian and Indian scripts; everything else separates.
     let spaced: String = name
-        .chars()
+        .nfc()
         .filter(|c| !matches!(c, '\'' | '’' | '\u{200c}' | '\u{200d}'))
         .map(|c| if c.is_alphanumeric() || is_mark(c) { c } else { ' ' })
         .collect();
@@ -104,6 +106,7 @@ mod tests {
         assert_eq!(speakable("  Küche / Wohn-Zimmer!! ").as_deref(), Some("Küche Wohn Zimmer"));
         assert_eq!(speakable("Anna's 📻 radio").as_deref(), Some("Annas radio"));
         assert_eq!(speakable("お風呂").as_deref(), Some("お風呂"));
+        assert_eq!(speakable("Ku\u{308}che"), speakable("Küche"), "it is heard as the same");
         for whole in [
             "रसोई",
             "क्लब",
@@ -118,7 +121,7 @@ mod tests {
             "Cafe\u{301}",
             "が",
         ] {
-            assert_eq!(speakable(whole).as_deref(), Some(whole));
+            assert_eq!(speakable(whole), Some(whole.nfc().collect()));
         }
         assert_eq!(speakable("آشپز\u{200c}خانه").as_deref(), Some("آشپزخانه"));
         assert_eq!(speakable("घर। रसोई").as_deref(), Some("घर रसोई"), "a danda is no mark");
