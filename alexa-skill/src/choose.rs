@@ -1,8 +1,8 @@
 //! Choose: which of several homes a spoken request means.
 //!
 //! A directive of the smart home side names its endpoint. A spoken request names a player at most. With several homes,
-//! one whose name was said is asked alone ("the kitchen in the cottage"); else all are asked whom they would take. Only
-//! the right one is then told to do it.
+//! one whose name was said is asked alone ("the kitchen in the cottage"); else all are asked whom they would take: the
+//! player that the device is used with comes first, whatever plays elsewhere. Only the right home is then told to do it.
 
 use futures_util::future::join_all;
 use macloud_e2ee::vocabulary::{Action, Command, DeviceKey, Playback, Player, Refusal, Reply, Scopes, Target};
@@ -53,6 +53,13 @@ pub(crate) async fn home<'a>(
     }
 }
 
+/// Whom a home would take.
+struct Taken {
+    player: Player,
+    /// It is the one that the device is used with.
+    used_here: bool,
+}
+
 /// Asks homes whom they would take.
 struct Asking<'c> {
     carrier: &'c Carrier,
@@ -71,20 +78,20 @@ impl Asking<'_> {
                     let names = names.iter().map(|name| self.speaker.locale.in_home(name, &home.name)).collect();
                     return Err(Failure::Refused(Refusal::WhichPlayer(names)));
                 }
-                found => return found.map(|player| (home, Target::Key(player.key))),
+                found => return found.map(|found| (home, Target::Key(found.player.key))),
             }
         }
         let (mut found, mut failures) = (Vec::new(), Vec::new());
         for (home, answer) in self.ask(homes, &target).await {
             match answer {
-                Ok(player) => found.push((home, player)),
+                Ok(taken) => found.push((home, taken)),
                 Err(failure) => failures.push(failure),
             }
         }
         most_likely(found, &target, failures, self.speaker.locale).map(|(home, player)| (home, Target::Key(player.key)))
     }
 
-    async fn ask<'h>(&mut self, homes: &[&'h Home], target: &Target) -> Vec<(&'h Home, Result<Player, Failure>)> {
+    async fn ask<'h>(&mut self, homes: &[&'h Home], target: &Target) -> Vec<(&'h Home, Result<Taken, Failure>)> {
         // A home that is only asked must not take the player for the one that the device is used with from now on.
         let device = self.speaker.device.filter(|_| *target == Target::Unnamed);
         let read = Command::OnPlayer { target: target.clone(), action: Action::Read, device };
@@ -92,14 +99,14 @@ impl Asking<'_> {
         let carried = homes.iter().map(|home| self.carrier.carry(home, &read, scopes, self.deadline));
         let answers = join_all(carried.map(|carried| timeout_at(self.deadline, carried))).await;
         let in_turn = homes.iter().copied().zip(answers);
-        in_turn.map(|(home, answer)| (home, self.player(answer.ok()))).collect()
+        in_turn.map(|(home, answer)| (home, self.taken(answer.ok()))).collect()
     }
 
-    fn player(&mut self, answer: Option<(Result<Reply, Failure>, crate::trace::Passage)>) -> Result<Player, Failure> {
+    fn taken(&mut self, answer: Option<(Result<Reply, Failure>, crate::trace::Passage)>) -> Result<Taken, Failure> {
         let (result, passage) = answer.ok_or(Failure::TimeUp)?;
         self.trace.passed(passage);
         match result? {
-            Reply::Done { player, .. } => Ok(player),
+            Reply::Done { player, used_here, .. } => Ok(Taken { player, used_here }),
             Reply::Players { .. } | Reply::Refused(_) => Err(Failure::UnexpectedReply),
         }
     }
@@ -150,13 +157,17 @@ const JOINTS: [&str; 57] = [
     "op", "bij", "van", "het", "mijn", "ons", "onze", // Dutch
 ];
 
-/// The one that plays, or else is paused. A name that fits players in several idle homes must be said more exactly.
+/// The one that the device is used with, or that plays, or else is paused. A name that fits players in several idle homes must be
+/// said more exactly.
 fn most_likely<'h>(
-    mut found: Vec<(&'h Home, Player)>,
+    found: Vec<(&'h Home, Taken)>,
     target: &Target,
     failures: Vec<Failure>,
     locale: Locale,
 ) -> Result<(&'h Home, Player), Failure> {
+    let is_known = found.iter().any(|(_, taken)| taken.used_here);
+    let candidates = found.into_iter().filter(|(_, taken)| taken.used_here || !is_known);
+    let mut found: Vec<(&Home, Player)> = candidates.map(|(home, taken)| (home, taken.player)).collect();
     found.sort_by_key(|(home, player)| (liveliness(player), home.instance.clone()));
     let mut found = found.into_iter();
     let Some((home, player)) = found.next() else { return Err(most_telling(failures)) };

@@ -17,7 +17,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::HeaderMap;
 use macloud_e2ee::keys::SkillSigner;
-use macloud_e2ee::vocabulary::{Action, Command, Player, Refusal, Reply, Target};
+use macloud_e2ee::vocabulary::{Action, Command, DeviceKey, Player, Refusal, Reply, Target};
 use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::random;
 use serde_json::Value;
@@ -198,7 +198,11 @@ impl Steps {
             let speaker = Speaker { access: &access, device, locale };
             let (home, target) = choose::home(&self.carrier, speaker, target, &action, deadline, trace).await?;
             let command = Command::OnPlayer { target, action: action.clone(), device };
-            self.on_player(home, &command, &access, deadline, trace).await
+            let done = self.on_player(home, &command, &access, deadline, trace).await;
+            if done.is_ok() && matches!(action, Action::UseHere | Action::ForgetHere) {
+                self.forget_elsewhere(home, device, &access, deadline).await;
+            }
+            done
         };
         let one_moment = locale.speak(&Say::OneMoment).text;
         let done = self.progress.beside(meanwhile.as_ref(), &one_moment, arrived, timeout_at(deadline, done)).await;
@@ -288,10 +292,18 @@ impl Steps {
         noting.end(&reply);
         trace.passed(passage);
         match reply? {
-            Reply::Done { player, found, learned, other } => Ok(Done { player, other, found, learned }),
+            Reply::Done { player, found, learned, other, .. } => Ok(Done { player, other, found, learned }),
             Reply::Players { .. } => Err(Failure::UnexpectedReply),
             Reply::Refused(refusal) => Err(Failure::Refused(refusal)),
         }
+    }
+
+    /// A device is used with a player of one home at most. A home that is away forgets nothing, and cannot stand in the way either.
+    async fn forget_elsewhere(&self, home: &Home, device: Option<DeviceKey>, access: &Access, deadline: Instant) {
+        let others = access.homes.iter().filter(|other| other.instance != home.instance && !other.paused);
+        let command = Command::OnPlayer { target: Target::Unnamed, action: Action::ForgetHere, device };
+        let told = others.map(|other| self.carrier.carry(other, &command, access.scopes, deadline));
+        let _ = timeout_at(deadline.min(Instant::now() + PATIENCE_WITH_OTHERS), join_all(told)).await;
     }
 
     /// All homes at once; those that do not answer in time are left out.
@@ -390,6 +402,9 @@ fn nobody_there(failures: Vec<Failure>) -> Failure {
 
 /// Making the answer of the largest discovery takes a few milliseconds.
 const SHARE_OF_ANSWER: Duration = Duration::from_millis(250);
+
+/// Somebody waits for an answer that does not depend on them.
+const PATIENCE_WITH_OTHERS: Duration = Duration::from_millis(1000);
 
 /// What people say next is understood without it, too, only less well.
 const PATIENCE_WITH_NAMES: Duration = Duration::from_millis(1000);

@@ -170,7 +170,10 @@ impl Executor {
             _ => self.choose(target, device, Unnamed::Usual)?,
         };
         match action {
-            Action::Read => return self.read(&player.id, remaining).await,
+            Action::Read => {
+                let reply = self.read(&player.id, remaining).await?;
+                return Ok(self.told_if_own(reply, target, device, &player));
+            }
             Action::UseHere => return self.use_here(&player, device),
             _ => {}
         }
@@ -638,7 +641,7 @@ impl Executor {
         let directory = self.ma.directory();
         let player = directory.player(id).and_then(|player| self.report(&directory, player, true));
         let player = player.ok_or(Refusal::UnknownPlayer)?;
-        Ok(Reply::Done { player, found: None, learned: false, other: None })
+        Ok(Reply::Done { player, found: None, learned: false, other: None, used_here: false })
     }
 
     /// The player as the cloud may know it. One that stopped where it was told to pause is paused.
@@ -673,7 +676,7 @@ impl Executor {
         found: Option<Item>,
         as_asked: impl FnOnce(&mut PlayerState),
     ) -> Result<Reply, Refusal> {
-        Ok(Reply::Done { player: self.told(id, as_asked)?, found, learned: false, other: None })
+        Ok(Reply::Done { player: self.told(id, as_asked)?, found, learned: false, other: None, used_here: false })
     }
 
     /// Done to both.
@@ -686,7 +689,7 @@ impl Executor {
     ) -> Result<Reply, Refusal> {
         let player = self.told(&player.id, as_asked)?;
         let other = Some(self.told(&other.id, as_asked_there)?);
-        Ok(Reply::Done { player, found: None, learned: false, other })
+        Ok(Reply::Done { player, found: None, learned: false, other, used_here: false })
     }
 
     /// The player as it is now, with what was asked for where Music Assistant has not confirmed it yet.

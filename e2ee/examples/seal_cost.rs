@@ -42,7 +42,7 @@ fn main() {
         action: Action::Transport(Transport::Pause),
         device: None,
     };
-    let reply = Reply::Done { player: player(key), found: None, learned: false, other: None };
+    let reply = Reply::Done { player: player(key), found: None, learned: false, other: None, used_here: false };
 
     // A home's day has room for so many sessions.
     for _ in 0..400 {

@@ -289,6 +289,8 @@ pub enum Reply {
         learned: bool,
         /// For [`Action::MoveTo`] and [`Action::JoinTo`]: the other player.
         other: Option<Player>,
+        /// For [`Action::Read`] of no player in particular: it is the one that the device is used with.
+        used_here: bool,
     },
     /// Not done, and why. One of the reasons is that nobody knows: [`Refusal::OutcomeUnknown`].
     Refused(Refusal),

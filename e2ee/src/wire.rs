@@ -57,11 +57,12 @@ pub(crate) fn encode_reply(reply: &Reply, home_clock: Millis) -> Zeroizing<Vec<u
             presets: presets.iter().take(MAX_PRESETS).map(preset_to_wire).collect(),
             locale: locale.as_deref().map(language_tag),
         }),
-        Reply::Done { player, found, learned, other } => v1::reply_body::Reply::Done(v1::Done {
+        Reply::Done { player, found, learned, other, used_here } => v1::reply_body::Reply::Done(v1::Done {
             player: Some(player_to_wire(player)),
             found: found.as_ref().map(item_to_wire),
             learned: *learned,
             other: other.as_ref().map(player_to_wire),
+            used_here: *used_here,
         }),
         Reply::Refused(refusal) => v1::reply_body::Reply::Refused(refusal_to_wire(refusal)),
     };
@@ -85,6 +86,7 @@ pub(crate) fn decode_reply(body: &[u8]) -> Option<(Millis, Reply)> {
                 found: done.found.map(item_from_wire),
                 learned: done.learned,
                 other: done.other.and_then(player_from_wire),
+                used_here: done.used_here,
             },
             None => Reply::Refused(Refusal::Internal),
         },

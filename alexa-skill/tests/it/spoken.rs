@@ -352,7 +352,7 @@ async fn the_other_player_is_told_by_its_name() {
         ("JoinPlayersIntent", "Kitchen plays together with Bathroom."),
     ] {
         let (player, other) = (kitchen.clone(), Some(bathroom.clone()));
-        voice.world.home().reply_next(Reply::Done { player, found: None, learned: false, other });
+        voice.world.home().reply_next(Reply::Done { player, found: None, learned: false, other, used_here: false });
         assert_eq!(voice.say(name, &[("other", "bathroom")]).await, said);
     }
 }
@@ -413,12 +413,41 @@ fn devices_are_told_apart_and_not_known() {
 async fn what_a_device_is_used_with_is_said_once_and_how_to_change_it() {
     let voice = Voice::new().await;
     let player = voice.world.home().player(1);
-    voice.world.home().reply_next(Reply::Done { player, found: None, learned: true, other: None });
+    voice.world.home().reply_next(Reply::Done { player, found: None, learned: true, other: None, used_here: false });
     let first = voice.ask(&intent("PausePlayerIntent", &[("player", "kitchen")])).await;
     let said = "Paused Kitchen. From now on I use Kitchen here. If that is wrong, say: forget the player here.";
     assert_eq!(text(&first), said);
     assert_eq!(first["response"]["card"]["content"], said);
     assert_eq!(voice.say("PausePlayerIntent", &[("player", "kitchen")]).await, "Paused Kitchen.");
+}
+
+#[tokio::test]
+async fn of_several_homes_the_one_whose_player_the_device_is_used_with_is_meant() {
+    let voice = Voice::new().await;
+    let cottage = voice.world.add_home(2, "Cottage");
+    voice.world.home().change_players(|players| players[0].state.playback = Playback::Playing);
+    let own = Reply::Done { player: cottage.player(2), found: None, learned: false, other: None, used_here: true };
+    cottage.reply_next(own);
+    assert_eq!(voice.say("AMAZON.NextIntent", &[]).await, "Next on Bathroom.", "though it plays at home");
+    assert!(voice.world.home().changes().is_empty());
+    assert_eq!(voice.say("AMAZON.PauseIntent", &[]).await, "Paused Bathroom.", "where it plays");
+}
+
+#[tokio::test]
+async fn a_device_is_used_with_a_player_of_one_home_and_forgotten_by_all() {
+    let voice = Voice::new().await;
+    let cottage = voice.world.add_home(2, "Cottage");
+    let forget = Command::OnPlayer { target: Target::Unnamed, action: Action::ForgetHere, device: device() };
+    voice.say("UseHereIntent", &[("player", "kitchen in the cottage")]).await;
+    let there = Command::OnPlayer { target: Target::Key(player(2, 1)), action: Action::UseHere, device: device() };
+    assert_eq!((cottage.carried_out().last(), voice.world.home().carried_out().last()), (Some(&there), Some(&forget)));
+    voice.say("ForgetHereIntent", &[]).await;
+    for home in [&cottage, &voice.world.home()] {
+        let last = home.carried_out().pop();
+        assert!(matches!(last, Some(Command::OnPlayer { action: Action::ForgetHere, device: Some(_), .. })), "{last:?}");
+    }
+    voice.world.relay.disconnect(&instance(1));
+    assert_eq!(voice.say("UseHereIntent", &[("player", "kitchen in the cottage")]).await, "From now on, Kitchen is used here.");
 }
 
 #[tokio::test]

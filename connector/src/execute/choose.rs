@@ -72,6 +72,23 @@ impl Executor {
         directory.by_key(&key)
     }
 
+    /// `reply`, with whether `player`, whom nobody named, is the one that the device is used with.
+    pub(super) fn told_if_own(
+        &self,
+        reply: Reply,
+        target: &Target,
+        device: Option<&DeviceKey>,
+        player: &Player,
+    ) -> Reply {
+        let own = || self.own_player(&self.ma.directory(), device).is_some_and(|own| own.id == player.id);
+        match reply {
+            Reply::Done { player, found, learned, other, .. } => {
+                Reply::Done { player, found, learned, other, used_here: *target == Target::Unnamed && own() }
+            }
+            other => other,
+        }
+    }
+
     /// Use this device with this player from now on.
     pub(super) fn use_here(&self, player: &Player, device: Option<&DeviceKey>) -> Result<Reply, Refusal> {
         self.remember(player, device.ok_or(Refusal::NotSupported)?);
@@ -104,9 +121,9 @@ impl Executor {
             return reply;
         }
         match reply {
-            Reply::Done { player: told, found, other, .. } => {
+            Reply::Done { player: told, found, other, used_here, .. } => {
                 self.remember(player, device);
-                Reply::Done { player: told, found, learned: true, other }
+                Reply::Done { player: told, found, learned: true, other, used_here }
             }
             other => other,
         }

@@ -99,9 +99,9 @@ impl Executor {
         let reply = self.put(player, args, Placement::Replace, found, deadline).await?;
         self.started.note(&self.leader(player).id, favourite);
         // What was started is known only now.
-        let Reply::Done { player: mut told, found, learned, other } = reply else { return Ok(reply) };
+        let Reply::Done { player: mut told, found, learned, other, used_here } = reply else { return Ok(reply) };
         told.state.preset = Some(key.clone());
-        Ok(Reply::Done { player: told, found, learned, other })
+        Ok(Reply::Done { player: told, found, learned, other, used_here })
     }
 
     /// Marked ones first. Where there is room, those that were played lately.

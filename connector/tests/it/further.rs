@@ -458,6 +458,11 @@ async fn a_device_learns_the_first_player_that_is_named_to_it() {
     home.executor = restarted(&home, json!({}));
     assert_eq!(on(&home, SOFA, named("den"), Action::UseHere).await, is("Den", false));
     assert_eq!(on(&home, SOFA, Target::Unnamed, Action::Read).await, is("Den", false));
+    let used_here = async |home: &Home, device, target| {
+        matches!(said(home, device, target, Action::Read).await, Reply::Done { used_here: true, .. })
+    };
+    assert!(used_here(&home, SOFA, Target::Unnamed).await, "who asks several homes must know");
+    assert!(!used_here(&home, SOFA, named("den")).await && !used_here(&home, BED, Target::Unnamed).await);
     assert_eq!(on(&home, SOFA, Target::Unnamed, Action::ForgetHere).await, is("Den", false));
     assert_eq!(on(&home, SOFA, Target::Unnamed, Action::Read).await, is("Bath", false));
     // Refused, it is not learned; and nobody spoke to a device that is known.

@@ -159,7 +159,7 @@ pub(crate) fn kitchen() -> Player {
 }
 
 pub(crate) fn done() -> macloud_e2ee::vocabulary::Reply {
-    macloud_e2ee::vocabulary::Reply::Done { player: kitchen(), found: None, learned: false, other: None }
+    macloud_e2ee::vocabulary::Reply::Done { player: kitchen(), found: None, learned: false, other: None, used_here: false }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

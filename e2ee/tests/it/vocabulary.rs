@@ -200,8 +200,9 @@ fn reply() -> impl Strategy<Value = Reply> {
     prop_oneof![
         (prop::collection::vec(player(), 0..6), prop::collection::vec(preset(), 0..6), option::of("[a-z]{2}-[A-Z]{2}"))
             .prop_map(|(players, presets, locale)| Reply::Players { players, presets, locale }),
-        (player(), option::of(item()), any::<bool>(), option::of(player()))
-            .prop_map(|(player, found, learned, other)| Reply::Done { player, found, learned, other }),
+        (player(), option::of(item()), any::<bool>(), option::of(player()), any::<bool>()).prop_map(
+            |(player, found, learned, other, used_here)| Reply::Done { player, found, learned, other, used_here }
+        ),
         refusal().prop_map(Reply::Refused),
     ]
 }
@@ -306,7 +307,7 @@ fn an_answer_too_long_for_a_frame_is_shortened_and_never_fails() {
     assert_eq!((&players[0].model, &players[0].state.now_playing), (&None, &None));
 
     let [player, other] = [longest(1), longest(2)];
-    let whole = Reply::Done { player, found: Some(item), learned: true, other: Some(other) };
+    let whole = Reply::Done { player, found: Some(item), learned: true, other: Some(other), used_here: true };
     assert_eq!(back_here(&mut Ends::new(), &whole).0, whole);
 
     let (reply, bytes) = back_here(&mut Ends::new(), &Reply::Refused(Refusal::WhichPlayer(vec![long; 500])));

@@ -489,7 +489,7 @@ fn reply_to(command: HomeCommand) -> Reply {
     let can = Capabilities { power: true, volume: true, mute: true, order: true, ..Capabilities::default() };
     let key = PlayerKey::derive("loadtest", "player");
     let player = Player { key, name, kind: PlayerKind::Speaker, manufacturer: long(), model: long(), can, state };
-    Reply::Done { player, found: None, learned: false, other: None }
+    Reply::Done { player, found: None, learned: false, other: None, used_here: false }
 }
 
 /// One home more is connected, for as long as this lives.

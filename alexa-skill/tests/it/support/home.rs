@@ -251,7 +251,7 @@ impl State {
         }
         let player = &mut self.players[at];
         let found = act(&mut player.state, action);
-        Reply::Done { player: player.clone(), found, learned: false, other: None }
+        Reply::Done { player: player.clone(), found, learned: false, other: None, used_here: false }
     }
 }
 
