@@ -22,6 +22,8 @@ pub(super) struct Lane {
     bus: Bus,
     place: usize,
     channel: Channel,
+    /// What was last warned of: a node that stays away is told of once.
+    warned: Option<&'static str>,
 }
 
 /// Why reading a stream ended.
@@ -34,10 +36,10 @@ enum Ended {
 
 impl Lane {
     pub(super) const fn new(bus: Bus, place: usize, channel: Channel) -> Self {
-        Self { bus, place, channel }
+        Self { bus, place, channel, warned: None }
     }
 
-    pub(super) async fn keep_open(self, stop: Stop) {
+    pub(super) async fn keep_open(mut self, stop: Stop) {
         let mut leaving = JoinSet::new();
         let mut pause = FIRST_PAUSE;
         while !stop.is_stopping() {
@@ -84,7 +86,7 @@ impl Lane {
         }
     }
 
-    async fn open(&self) -> Option<(Arc<Stream>, Streaming<FromRelay>)> {
+    async fn open(&mut self) -> Option<(Arc<Stream>, Streaming<FromRelay>)> {
         let (outgoing, messages) = mpsc::channel(OUTGOING);
         let mut client = CommandBusClient::new(self.channel.clone());
         let opening = async {
@@ -94,21 +96,25 @@ impl Lane {
         };
         match timeout(OPENING, opening).await {
             Ok(Ok((Some(FromRelay { body: Some(from_relay::Body::Opened(opened)) }), incoming))) => {
+                if self.warned.take().is_some() {
+                    tracing::info!(node = opened.node_id, "a stream to a relay is open again");
+                }
                 Some((Arc::new(Stream::new(opened, outgoing)), incoming))
             }
-            Ok(Ok(_)) => {
-                tracing::warn!("a relay did not begin its stream as agreed");
-                None
-            }
-            Ok(Err(status)) => {
-                tracing::warn!(code = ?status.code(), "cannot open a stream to a relay");
-                None
-            }
-            Err(_) => {
-                tracing::warn!("a relay does not open a stream in time");
-                None
-            }
+            Ok(Ok(_)) => self.failed("a relay did not begin its stream as agreed", None),
+            Ok(Err(status)) => self.failed("cannot open a stream to a relay", Some(status.code())),
+            Err(_) => self.failed("a relay does not open a stream in time", None),
         }
+    }
+
+    /// It is tried again about once a second, for as long as the node is away: only what is new is worth a warning.
+    fn failed<T>(&mut self, why: &'static str, code: Option<tonic::Code>) -> Option<T> {
+        if self.warned.replace(why) == Some(why) {
+            tracing::debug!(?code, "{why}");
+        } else {
+            tracing::warn!(?code, "{why}");
+        }
+        None
     }
 }
 
