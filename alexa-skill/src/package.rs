@@ -31,14 +31,36 @@ pub const LOCALES: [&str; 7] = ["en-US", "en-GB", "de-DE", "fr-FR", "es-ES", "it
 struct Language {
     /// Parts of sentences that recur, by name (`@at`).
     parts: &'static [(&'static str, &'static str)],
-    /// Each intent with the patterns of its sentences.
-    intents: &'static [(&'static str, &'static [&'static str])],
+    /// Each intent with the patterns of its sentences, but for [`SAID_ANYWAY`].
+    intents: &'static [Intent],
     /// The words for kinds of media, the usual one first.
     kinds: &'static [(MediaKind, &'static str)],
     /// Examples of what can stand in a slot, each with other words for it. Alexa takes words that are not listed, too.
     types: &'static [(&'static str, &'static [&'static str])],
     published: Published,
 }
+
+/// An intent with the patterns of its sentences.
+type Intent = (&'static str, &'static [&'static str]);
+
+impl Language {
+    fn all_intents(&self) -> impl Iterator<Item = Intent> + use<> {
+        self.intents.iter().copied().chain(SAID_ANYWAY.map(|name| (name, NO_SENTENCES)))
+    }
+}
+
+const NO_SENTENCES: &[&str] = &[];
+
+/// What Alexa understands in every language without sentences of ours.
+const SAID_ANYWAY: [&str; 7] = [
+    "AMAZON.YesIntent",
+    "AMAZON.NoIntent",
+    "AMAZON.HelpIntent",
+    "AMAZON.StopIntent",
+    "AMAZON.CancelIntent",
+    "AMAZON.FallbackIntent",
+    "AMAZON.NavigateHomeIntent",
+];
 
 /// What stands in the skill store.
 struct Published {
@@ -64,8 +86,7 @@ pub fn files(deployment: &Deployment) -> Vec<(String, Value)> {
 pub fn model(locale: &str) -> Value {
     let (language, spelling) = language(locale);
     let intents: Vec<Value> = language
-        .intents
-        .iter()
+        .all_intents()
         .map(|(name, patterns)| {
             let samples: Vec<String> =
                 samples(language, patterns).iter().map(|sample| spell(sample, spelling)).collect();
@@ -94,11 +115,10 @@ pub fn model(locale: &str) -> Value {
 #[must_use]
 pub fn sentences(locale: &str) -> Vec<(&'static str, String)> {
     let (language, spelling) = language(locale);
-    let of_intent = |(name, patterns): &(&'static str, &'static [&'static str])| {
-        let name = *name;
+    let of_intent = |(name, patterns): Intent| {
         samples(language, patterns).into_iter().map(move |sample| (name, spell(&sample, spelling))).collect::<Vec<_>>()
     };
-    language.intents.iter().flat_map(of_intent).collect()
+    language.all_intents().flat_map(of_intent).collect()
 }
 
 /// The type of a slot, which its name says.

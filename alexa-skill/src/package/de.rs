@@ -96,7 +96,7 @@ pub(super) const GERMAN: Language = Language {
         ),
         (
             "StopPlayerIntent",
-            &["stoppe @den{player}", "(stopp|stoppe|beende) die musik @room", "(mach|schalte) die musik @room aus"],
+            &["stoppe @den{player}", "(stopp|stoppe|beende) die musik( @room|)", "(mach|schalte) die musik (@room |)aus"],
         ),
         (
             "SkipPlayerIntent",
@@ -281,8 +281,6 @@ pub(super) const GERMAN: Language = Language {
                 "vergiss diesen raum",
             ],
         ),
-        ("AMAZON.YesIntent", &[]),
-        ("AMAZON.NoIntent", &[]),
         ("AMAZON.PauseIntent", &["pausiere die musik", "halte die musik an"]),
         ("AMAZON.ResumeIntent", &["setze die musik fort", "spiel weiter", "weiter", "mach weiter"]),
         ("AMAZON.NextIntent", &["nächstes lied", "nächster titel", "überspring das lied"]),
@@ -292,11 +290,6 @@ pub(super) const GERMAN: Language = Language {
         ("AMAZON.ShuffleOffIntent", &["zufallswiedergabe aus", "nicht mehr mischen"]),
         ("AMAZON.LoopOnIntent", &["wiederhole alles", "alles wiederholen"]),
         ("AMAZON.LoopOffIntent", &["wiederholung aus", "nicht mehr wiederholen"]),
-        ("AMAZON.HelpIntent", &[]),
-        ("AMAZON.StopIntent", &[]),
-        ("AMAZON.CancelIntent", &[]),
-        ("AMAZON.FallbackIntent", &[]),
-        ("AMAZON.NavigateHomeIntent", &[]),
     ],
     kinds: &[
         (MediaKind::Track, "lied|song|titel|stück"),

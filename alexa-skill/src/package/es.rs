@@ -89,7 +89,7 @@ pub(super) const SPANISH: Language = Language {
         ),
         (
             "StopPlayerIntent",
-            &["(para|detén) (la música |)@room", "(para|detén) (el|la) {player}", "quita la música @room"],
+            &["(para|detén) (la música |)@room", "(para|detén) la música", "(para|detén) (el|la) {player}", "quita la música( @room|)"],
         ),
         (
             "SkipPlayerIntent",
@@ -240,8 +240,6 @@ pub(super) const SPANISH: Language = Language {
                 "olvida esta habitación",
             ],
         ),
-        ("AMAZON.YesIntent", &[]),
-        ("AMAZON.NoIntent", &[]),
         ("AMAZON.PauseIntent", &["pausa la música", "pon la música en pausa"]),
         ("AMAZON.ResumeIntent", &["reanuda la música", "continúa", "sigue"]),
         ("AMAZON.NextIntent", &["siguiente canción", "salta esta canción", "pasa esta canción"]),
@@ -251,11 +249,6 @@ pub(super) const SPANISH: Language = Language {
         ("AMAZON.ShuffleOffIntent", &["desactiva la reproducción aleatoria", "quita el modo aleatorio"]),
         ("AMAZON.LoopOnIntent", &["repite todo", "repítelo todo"]),
         ("AMAZON.LoopOffIntent", &["desactiva la repetición", "deja de repetir"]),
-        ("AMAZON.HelpIntent", &[]),
-        ("AMAZON.StopIntent", &[]),
-        ("AMAZON.CancelIntent", &[]),
-        ("AMAZON.FallbackIntent", &[]),
-        ("AMAZON.NavigateHomeIntent", &[]),
     ],
     kinds: &[
         (MediaKind::Track, "canción|tema|pista|título"),

@@ -89,7 +89,7 @@ pub(super) const FRENCH: Language = Language {
         ),
         (
             "StopPlayerIntent",
-            &["arrête (la musique |la lecture |)@room", "arrête (le|la) {player}", "coupe la musique @room"],
+            &["arrête (la musique |la lecture |)@room", "arrête (la musique|la lecture)", "arrête (le|la) {player}", "coupe la musique( @room|)"],
         ),
         (
             "SkipPlayerIntent",
@@ -255,8 +255,6 @@ pub(super) const FRENCH: Language = Language {
                 "oublie cette pièce",
             ],
         ),
-        ("AMAZON.YesIntent", &[]),
-        ("AMAZON.NoIntent", &[]),
         ("AMAZON.PauseIntent", &["mets en pause", "mets la musique en pause"]),
         ("AMAZON.ResumeIntent", &["reprends", "reprends la musique", "continue la musique"]),
         ("AMAZON.NextIntent", &["chanson suivante", "titre suivant", "passe cette chanson"]),
@@ -266,11 +264,6 @@ pub(super) const FRENCH: Language = Language {
         ("AMAZON.ShuffleOffIntent", &["désactive la lecture aléatoire", "arrête la lecture aléatoire"]),
         ("AMAZON.LoopOnIntent", &["répète tout", "tout en boucle"]),
         ("AMAZON.LoopOffIntent", &["désactive la répétition", "arrête de répéter"]),
-        ("AMAZON.HelpIntent", &[]),
-        ("AMAZON.StopIntent", &[]),
-        ("AMAZON.CancelIntent", &[]),
-        ("AMAZON.FallbackIntent", &[]),
-        ("AMAZON.NavigateHomeIntent", &[]),
     ],
     kinds: &[
         (MediaKind::Track, "chanson|titre|morceau|piste"),

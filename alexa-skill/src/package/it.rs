@@ -82,7 +82,7 @@ pub(super) const ITALIAN: Language = Language {
             "ResumePlayerIntent",
             &["(riprendi|continua) (la musica |)@room", "riprendi (il|la) {player}", "fai ripartire la musica @room"],
         ),
-        ("StopPlayerIntent", &["(ferma|interrompi|spegni) la musica @room", "ferma (il|la) {player}", "ferma @room"]),
+        ("StopPlayerIntent", &["(ferma|interrompi|spegni) la musica( @room|)", "ferma (il|la) {player}", "ferma @room"]),
         (
             "SkipPlayerIntent",
             &[
@@ -243,8 +243,6 @@ pub(super) const ITALIAN: Language = Language {
                 "dimentica questa stanza",
             ],
         ),
-        ("AMAZON.YesIntent", &[]),
-        ("AMAZON.NoIntent", &[]),
         ("AMAZON.PauseIntent", &["metti in pausa", "metti la musica in pausa"]),
         ("AMAZON.ResumeIntent", &["riprendi", "riprendi la musica", "continua"]),
         ("AMAZON.NextIntent", &["prossima canzone", "canzone successiva", "salta questa canzone"]),
@@ -254,11 +252,6 @@ pub(super) const ITALIAN: Language = Language {
         ("AMAZON.ShuffleOffIntent", &["disattiva la riproduzione casuale", "basta riproduzione casuale"]),
         ("AMAZON.LoopOnIntent", &["ripeti tutto", "ripeti tutta la coda"]),
         ("AMAZON.LoopOffIntent", &["disattiva la ripetizione", "smetti di ripetere"]),
-        ("AMAZON.HelpIntent", &[]),
-        ("AMAZON.StopIntent", &[]),
-        ("AMAZON.CancelIntent", &[]),
-        ("AMAZON.FallbackIntent", &[]),
-        ("AMAZON.NavigateHomeIntent", &[]),
     ],
     kinds: &[
         (MediaKind::Track, "canzone|brano|titolo|pezzo"),

@@ -95,7 +95,7 @@ pub(super) const DUTCH: Language = Language {
         ),
         (
             "StopPlayerIntent",
-            &["stop (de|het) {player}", "stop (de muziek|met spelen) @room", "zet de muziek @room uit"],
+            &["stop (de|het) {player}", "stop (de muziek|met spelen)( @room|)", "zet de muziek (@room |)uit"],
         ),
         (
             "SkipPlayerIntent",
@@ -265,8 +265,6 @@ pub(super) const DUTCH: Language = Language {
                 "vergeet deze kamer",
             ],
         ),
-        ("AMAZON.YesIntent", &[]),
-        ("AMAZON.NoIntent", &[]),
         ("AMAZON.PauseIntent", &["pauzeer de muziek", "zet de muziek op pauze"]),
         ("AMAZON.ResumeIntent", &["hervat de muziek", "ga verder", "ga door"]),
         ("AMAZON.NextIntent", &["volgende nummer", "volgend nummer", "sla dit nummer over"]),
@@ -276,11 +274,6 @@ pub(super) const DUTCH: Language = Language {
         ("AMAZON.ShuffleOffIntent", &["zet shuffle uit", "stop met shuffelen"]),
         ("AMAZON.LoopOnIntent", &["herhaal alles", "alles herhalen"]),
         ("AMAZON.LoopOffIntent", &["zet herhalen uit", "stop met herhalen"]),
-        ("AMAZON.HelpIntent", &[]),
-        ("AMAZON.StopIntent", &[]),
-        ("AMAZON.CancelIntent", &[]),
-        ("AMAZON.FallbackIntent", &[]),
-        ("AMAZON.NavigateHomeIntent", &[]),
     ],
     kinds: &[
         (MediaKind::Track, "nummer|liedje|lied|song"),
