@@ -191,43 +191,56 @@ impl Events {
     ) -> Handled {
         // Of an account's other homes nothing is known here: names that these have too are told apart when Alexa asks for all.
         let offer = Offer { instance: to.instance.clone(), home: String::new(), players, presets };
-        let hashed = discovery::list(vec![offer], true).endpoints.into_iter().map(|endpoint| {
-            let id = endpoint["endpointId"].as_str().unwrap_or_default().to_owned();
-            (id, hash(&endpoint), endpoint)
-        });
-        let hashed: Vec<(String, u64, Value)> = hashed.collect();
+        let parts: Vec<Vec<Listed>> = discovery::in_parts(offer)
+            .into_iter()
+            .map(|part| part.into_iter().map(Listed::from).collect())
+            .collect();
         let things = gone.into_iter().map(Thing::Player).chain(gone_presets.into_iter().map(Thing::Scene));
         let gone = things.map(|thing| Endpoint { instance: to.instance.clone(), thing }.to_string());
-        let mut gone: Vec<String> = gone.filter(|id| hashed.iter().all(|(there, ..)| there != id)).collect();
-        let changed: Vec<(String, u64, Value)> = {
+        let mut gone: Vec<String> = gone.filter(|id| parts.iter().flatten().all(|there| there.id != *id)).collect();
+        let changed: Vec<Vec<Listed>> = {
             let listed = self.listed();
             gone.retain(|id| listed.get(id) != Some(&None));
-            hashed.into_iter().filter(|(id, hash, _)| listed.get(id) != Some(&Some(*hash))).collect()
+            let is_news = |there: &Listed| listed.get(&there.id) != Some(&Some(there.hash));
+            let parts = parts.into_iter().map(|part| part.into_iter().filter(is_news).collect::<Vec<_>>());
+            parts.filter(|part| !part.is_empty()).collect()
         };
-        let (news, endpoints): (Vec<_>, Vec<_>) =
-            changed.into_iter().map(|(id, hash, at)| ((id, Some(hash)), at)).unzip();
+        if changed.is_empty() && gone.is_empty() {
+            return Handled::Done("unchanged");
+        }
         let mut heard = Told::Nobody;
-        if !endpoints.is_empty() {
-            heard = self.tell_all(to, &|token: &str| event::added_or_updated(&to.stamp(), token, &endpoints)).await;
+        for part in changed {
+            let endpoints: Vec<Value> = part.iter().map(|there| there.endpoint.clone()).collect();
+            match self.tell_all(to, &|token: &str| event::added_or_updated(&to.stamp(), token, &endpoints)).await {
+                // What was told before that need not be told again then.
+                Told::Later => return Handled::Later,
+                Told::Nobody => {}
+                Told::Taken => {
+                    heard = Told::Taken;
+                    self.remember(part.into_iter().map(|there| (there.id, Some(there.hash))));
+                }
+            }
         }
-        if !gone.is_empty() && heard != Told::Later {
-            let deleted = self.tell_all(to, &|token: &str| event::deleted(&to.stamp(), token, &gone)).await;
-            heard = if deleted == Told::Nobody { heard } else { deleted };
+        if !gone.is_empty() {
+            match self.tell_all(to, &|token: &str| event::deleted(&to.stamp(), token, &gone)).await {
+                Told::Later => return Handled::Later,
+                Told::Nobody => {}
+                Told::Taken => {
+                    heard = Told::Taken;
+                    self.remember(gone.into_iter().map(|id| (id, None)));
+                }
+            }
         }
-        match heard {
-            Told::Later => return Handled::Later,
-            Told::Nobody if endpoints.is_empty() && gone.is_empty() => return Handled::Done("unchanged"),
-            Told::Nobody => return Handled::Done("unheard"),
-            Told::Taken => {}
-        }
+        Handled::Done(if heard == Told::Taken { "told" } else { "unheard" })
+    }
+
+    fn remember(&self, told: impl Iterator<Item = (String, Option<u64>)>) {
         let mut listed = self.listed();
         if listed.len() >= MAX_LISTED {
             // What is not remembered is told once more.
             listed.clear();
         }
-        listed.extend(news);
-        listed.extend(gone.into_iter().map(|id| (id, None)));
-        Handled::Done("told")
+        listed.extend(told);
     }
 
     /// Whether somebody has taken it, and nobody wants it later.
@@ -279,10 +292,20 @@ impl Audience<'_> {
     }
 }
 
-fn hash(endpoint: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    endpoint.to_string().hash(&mut hasher);
-    hasher.finish()
+/// An endpoint as it is told, and how it is known again.
+struct Listed {
+    id: String,
+    hash: u64,
+    endpoint: Value,
+}
+
+impl From<Value> for Listed {
+    fn from(endpoint: Value) -> Self {
+        let mut hasher = DefaultHasher::new();
+        endpoint.to_string().hash(&mut hasher);
+        let id = endpoint["endpointId"].as_str().unwrap_or_default().to_owned();
+        Self { id, hash: hasher.finish(), endpoint }
+    }
 }
 
 /// Something has happened to the skill at Amazon. Who has it no more is told nothing; there is nothing else to do.

@@ -148,6 +148,30 @@ pub fn list(mut offers: Vec<Offer>, tells_changes: bool) -> Listing {
     Listing { endpoints, report }
 }
 
+/// The endpoints of one home, in as many messages as they take: what is told without being asked for has room for everything, where
+/// one answer has not. Less is said of them only where one alone would be too long.
+#[must_use]
+pub fn in_parts(mut offer: Offer) -> Vec<Vec<Value>> {
+    offer.tidy(&mut Report::default());
+    let offers = [offer];
+    let mut attempts = LADDER.iter().map(|detail| Attempt::make(&offers, MAX_ENDPOINTS, *detail, true, usize::MAX));
+    let each_fits = |attempt: &Attempt| attempt.endpoints.iter().all(|endpoint| bytes(endpoint) < ROOM);
+    let endpoints = attempts.find(each_fits).map(|attempt| attempt.endpoints).unwrap_or_default();
+    let (mut parts, mut room) = (Vec::<Vec<Value>>::new(), 0);
+    for endpoint in endpoints {
+        let takes = bytes(&endpoint) + 1;
+        match parts.last_mut().filter(|_| takes <= room) {
+            Some(part) => part.push(endpoint),
+            None => {
+                room = ROOM;
+                parts.push(vec![endpoint]);
+            }
+        }
+        room = room.saturating_sub(takes);
+    }
+    parts
+}
+
 /// The least is said of each, and that is still too much.
 fn as_many_as_fit(offers: &[Offer], tells_changes: bool) -> Attempt {
     let mut most = MAX_ENDPOINTS;
@@ -483,6 +507,24 @@ mod tests {
         }
         assert!(steps.is_sorted(), "{steps:?}");
         assert_eq!((steps[0], steps.last()), (0, Some(&6)));
+    }
+
+    #[test]
+    fn what_is_told_unasked_says_everything_of_everyone_in_as_many_messages_as_it_takes() {
+        let parts = in_parts(offer(1, 60, 40));
+        assert!(parts.len() > 1 && parts.iter().flatten().count() == 100);
+        for part in &parts {
+            assert!(bytes(&json!(part)) <= ROOM && !part.is_empty());
+        }
+        let has_presets = |endpoint: &Value| {
+            endpoint["capabilities"].as_array().unwrap().iter().any(|can| can["instance"] == "Player.Preset")
+        };
+        assert_eq!(parts.iter().flatten().filter(|endpoint| has_presets(endpoint)).count(), 60);
+        assert_eq!(in_parts(offer(1, 3, 0)).len(), 1);
+        let mut wordy = offer(1, 2, 0);
+        wordy.presets = (0..100).map(|at| preset(&format!("{at} {}", "ﷺ".repeat(120)))).collect();
+        assert_eq!(in_parts(wordy).iter().flatten().count(), 102, "each of them fits, with less said of it");
+        assert_eq!(in_parts(offer(1, 0, 0)).len(), 0);
     }
 
     #[test]
