@@ -247,7 +247,12 @@ pub struct DemoArgs {
     #[arg(long)]
     pub once: bool,
 
-    /// Print one JSON summary of the tour instead of text.
+    /// Instead of the tour, say and send what stands in this file, a JSON object a line, and leave: 0 when all came as it
+    /// says there, 1 when not.
+    #[arg(long, value_name = "FILE", conflicts_with = "once")]
+    pub script: Option<PathBuf>,
+
+    /// Print JSON instead of text: one summary of the tour, or a line for each of the script.
     #[arg(long)]
     pub json: bool,
 

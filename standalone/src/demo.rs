@@ -4,8 +4,10 @@ pub mod browser;
 pub mod gate;
 pub mod hops;
 pub mod pretend_alexa;
+pub mod script;
 pub mod simulator;
 pub mod stage;
+pub mod talk;
 pub mod tour;
 
 use std::io::Write as _;
@@ -20,15 +22,16 @@ use crate::cli::DemoArgs;
 use stage::{Music, Stage, StageConfig};
 use tour::{Step, Summary, tour};
 
-/// Set the stage, do the tour, and stay up unless `--once`.
+/// Set the stage, do the tour, and stay up unless `--once`; or do what `--script` says, and leave.
 ///
 /// # Errors
-/// When the stage cannot be set. A tour that fails is no error but exit code 1.
+/// When the stage cannot be set. A tour or a script that fails is no error but exit code 1.
 pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
     let mut narrator = Narrator { quiet: args.json, count: 0 };
+    let script = args.script.as_deref().map(script::read).transpose()?;
     // Before the tour, so that a port in use is not found out at its end.
-    let page_server = if args.once {
+    let page_server = if args.once || script.is_some() {
         None
     } else {
         let bound = Server::bind(args.simulator_listen, None).await.with_context(|| {
@@ -52,6 +55,15 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         },
         () = stop.soft() => return Ok(ExitCode::FAILURE),
     };
+    if let Some(lines) = script {
+        let failures = tokio::select! {
+            failures = script::play(&mut stage, &lines, |line| narrator.line(line)) => Some(failures),
+            () = stop.soft() => None,
+        };
+        stage.strike().await;
+        narrator.scripted(lines.len(), failures);
+        return Ok(if failures == Some(0) { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let summary = tokio::select! {
         summary = tour(&mut stage, &args.play, |step| narrator.step(step)) => summary,
         () = stop.soft() => {
@@ -98,6 +110,45 @@ impl Narrator {
                 &saw.hex[..48.min(saw.hex.len())]
             ));
             self.say(&format!("                      {found}"));
+        }
+    }
+
+    /// A line of a script: as JSON, or as a person would tell it.
+    fn line(&self, line: &serde_json::Value) {
+        if self.quiet {
+            return print(&line.to_string());
+        }
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let request = &line["request"];
+        let asked = [&request["request"]["intent"]["name"], &request["request"]["type"], &request["directive"]["header"]["name"]];
+        let asked = asked.into_iter().find_map(serde_json::Value::as_str).unwrap_or("nothing");
+        let event = &line["response"]["event"];
+        let answered = [&line["speech"], &event["payload"]["type"], &event["header"]["name"], &line["not_understood"]];
+        let answered = answered.into_iter().find_map(serde_json::Value::as_str).unwrap_or("nothing");
+        let millis = line["total_micros"].as_f64().unwrap_or_default() / 1000.0;
+        self.say(&format!("{:>3}  {:<6} “{}”  {asked}  {millis:.1} ms", line["line"], text(&line["locale"]), text(&line["heard"])));
+        self.say(&format!("       {answered}"));
+        for hop in line["hops"].as_array().into_iter().flatten() {
+            self.say(&format!("       {:<14} {:>8} µs   {}", text(&hop["step"]), hop["micros"], text(&hop["note"])));
+        }
+        for player in line["players"].as_array().into_iter().flatten() {
+            let title = player["now_playing"]["title"].as_str().unwrap_or("nothing");
+            self.say(&format!("       {:<14} {:<8} volume {:>3}   {title}", text(&player["name"]), text(&player["state"]), player["volume"]));
+        }
+        if let Some(failed) = line["failed"].as_str() {
+            self.say(&format!("       NOT AS EXPECTED: {failed}"));
+        }
+    }
+
+    fn scripted(&self, lines: usize, failures: Option<usize>) {
+        if self.quiet {
+            print(&serde_json::json!({"ok": failures == Some(0), "lines": lines, "failures": failures}).to_string());
+        } else {
+            self.say(&match failures {
+                Some(0) => format!("\n{lines} lines, all as expected."),
+                Some(failures) => format!("\n{failures} of {lines} lines NOT AS EXPECTED"),
+                None => "\nStopped before the end.".to_owned(),
+            });
         }
     }
 

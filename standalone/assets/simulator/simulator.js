@@ -33,6 +33,7 @@ function showState(state) {
   const info = state.home || {};
   $("home-name").textContent = info.name || "Your home";
   $("home-print").textContent = info.fingerprint || "–";
+  if (state.account) $("person").textContent = state.account.email;
   showOnline(info.online ? "on" : "off", info.online ? "is connected" : "is not connected");
   showPlayers();
   showIdeas();
@@ -226,8 +227,8 @@ function ideas() {
   }
   const last = ready[ready.length - 1];
   if (last && last.powered !== false) sentences.push(`turn off ${last.name.toLowerCase()}`);
-  sentences.push("stop in 20 minutes", "discover devices", "ask Music Assistant for help");
-  return [...new Set(sentences)].slice(0, 11);
+  sentences.push("stop in 20 minutes", "discover devices", "ask Music Assistant for help", "stop");
+  return [...new Set(sentences)].slice(0, 12);
 }
 
 let shownIdeas = "";
@@ -263,7 +264,7 @@ async function say(text) {
     const answer = await fetch("/simulator/api/say", {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ text: sentence, locale: language() }),
+      body: JSON.stringify({ text: sentence, locale: language(), device: $("device").value, linked: $("account").value === "linked" }),
     });
     const result = await answer.json();
     if (answer.ok && !result.error) showAnswer(result);

@@ -1,9 +1,8 @@
 //! The simulator page: type or click what one would say, and see the directive, the hops, the answer and the players.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -20,8 +19,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::stage::Stage;
-use super::tour::{property, speech};
-use crate::utterance::{self, Utterance};
+use super::talk::{Talk, Voice, picture};
 
 const INDEX: &str = include_str!("../../assets/simulator/index.html");
 const STYLE: &str = include_str!("../../assets/simulator/simulator.css");
@@ -29,7 +27,7 @@ const SCRIPT: &str = include_str!("../../assets/simulator/simulator.js");
 
 /// Serve the page until the stop, then give the stage back.
 pub async fn serve(stage: Stage, server: Server, stop: Stop) -> Stage {
-    let shared = Arc::new(Simulator { stage: Mutex::new(stage), open: Mutex::new(json!({})), stop: stop.clone() });
+    let shared = Arc::new(Simulator { stage: Mutex::new(stage), talk: Mutex::default(), stop: stop.clone() });
     let router = Router::new()
         .route("/", get(|| async { asset("text/html; charset=utf-8", INDEX) }))
         .route("/simulator.css", get(|| async { asset("text/css; charset=utf-8", STYLE) }))
@@ -54,8 +52,7 @@ pub async fn serve(stage: Stage, server: Server, stop: Stop) -> Stage {
 /// One thing is said at a time, as to a real speaker: so each answer's hops are its own.
 struct Simulator {
     stage: Mutex<Stage>,
-    /// What the last question left open, in Alexa's keeping.
-    open: Mutex<Value>,
+    talk: Mutex<Talk>,
     stop: Stop,
 }
 
@@ -108,68 +105,6 @@ async fn events(State(simulator): State<Arc<Simulator>>) -> impl IntoResponse {
 /// Often enough to see a player move, seldom enough to cost nothing.
 const REFRESH: Duration = Duration::from_millis(300);
 
-/// The state as the page wants it.
-async fn picture(stage: &Stage) -> Value {
-    let players = match &stage.simulated {
-        Some(home) => home.state().players.iter().map(simulated_player).collect(),
-        None => reported_players(stage).await,
-    };
-    json!({
-        "home": {
-            "name": "Demo home",
-            "fingerprint": stage.fingerprint,
-            "instance_id": stage.instance_id,
-            "online": !stage.endpoints.is_empty(),
-        },
-        "players": players,
-        "endpoints": stage.endpoints,
-    })
-}
-
-fn simulated_player(player: &macloud_simulated_home::PlayerState) -> Value {
-    let now_playing = player
-        .now_playing
-        .as_ref()
-        .map(|item| json!({"title": item.title, "artist": item.artist, "album": item.album}));
-    json!({
-        "id": player.player_id,
-        "name": player.name,
-        "available": player.available,
-        "state": player.state,
-        "volume": player.volume,
-        "muted": player.muted,
-        "powered": player.powered,
-        "now_playing": now_playing,
-        "elapsed_s": player.elapsed_s.floor(),
-        "duration_s": player.duration_s,
-    })
-}
-
-/// A real Music Assistant is asked as Alexa would.
-async fn reported_players(stage: &Stage) -> Vec<Value> {
-    let mut players = Vec::new();
-    for endpoint in &stage.endpoints {
-        let directive = stage.alexa.control("Alexa", "ReportState", &endpoint.endpoint_id, json!({}));
-        let report = stage.alexa.send_directive(&directive).await.unwrap_or_default();
-        let _ = stage.hops.take_latest();
-        let playback =
-            property(&report, "playbackState").and_then(|value| value["state"].as_str()).unwrap_or("STOPPED");
-        players.push(json!({
-            "id": endpoint.endpoint_id,
-            "name": endpoint.friendly_name,
-            "available": property(&report, "connectivity").is_some_and(|value| value["value"] == "OK"),
-            "state": match playback { "PLAYING" => "playing", "PAUSED" => "paused", _ => "idle" },
-            "volume": property(&report, "volume"),
-            "muted": property(&report, "muted"),
-            "powered": property(&report, "powerState").is_some_and(|value| value == "ON"),
-            "now_playing": null,
-            "elapsed_s": null,
-            "duration_s": null,
-        }));
-    }
-    players
-}
-
 #[derive(Deserialize)]
 struct Said {
     text: Option<String>,
@@ -177,6 +112,16 @@ struct Said {
     /// The language that is spoken.
     #[serde(default)]
     locale: Option<String>,
+    /// Which device is spoken to.
+    #[serde(default)]
+    device: Option<String>,
+    /// Whether the account is linked to who speaks.
+    #[serde(default = "yes")]
+    linked: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 async fn say(
@@ -193,11 +138,13 @@ async fn say(
         Err(rejection) => return refuse(rejection.status(), &rejection.body_text()),
     };
     let locale = said.locale.as_deref().and_then(|wanted| LOCALES.into_iter().find(|locale| *locale == wanted));
+    let device = said.device.as_deref().filter(|device| device.len() <= 40).unwrap_or_default();
+    let voice = Voice { locale: locale.unwrap_or(LOCALES[0]), device, linked: said.linked };
     let mut stage = simulator.stage.lock().await;
-    let mut open = simulator.open.lock().await;
+    let mut talk = simulator.talk.lock().await;
     let answer = match (said.text, said.directive) {
-        (Some(text), None) => hear(&mut stage, &mut open, locale.unwrap_or(LOCALES[0]), &text).await,
-        (None, Some(directive)) => pass_on(&mut stage, "a directive".into(), Kind::SmartHome, directive).await,
+        (Some(text), None) => talk.hear(&mut stage, voice, &text).await,
+        (None, Some(directive)) => talk.directive(&mut stage, directive).await,
         _ => return refuse(StatusCode::BAD_REQUEST, "Send either a text or a directive."),
     };
     match answer {
@@ -208,94 +155,4 @@ async fn say(
 
 fn refuse(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({"error": {"message": message}}))).into_response()
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    SmartHome,
-    Custom,
-}
-
-async fn hear(stage: &mut Stage, open: &mut Value, locale: &str, text: &str) -> anyhow::Result<Value> {
-    let names: Vec<String> = stage.endpoints.iter().map(|endpoint| endpoint.friendly_name.clone()).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let (heard, mut request) = match utterance::parse_in(locale, text, &names)? {
-        Utterance::Discover => {
-            let directive = stage.alexa.discover();
-            return pass_on(stage, text.into(), Kind::SmartHome, directive).await;
-        }
-        Utterance::SmartHome { namespace, name, payload, player } => {
-            let endpoint = find_endpoint(stage, &player)?;
-            let directive = stage.alexa.control(namespace, name, &endpoint, payload);
-            return pass_on(stage, text.into(), Kind::SmartHome, directive).await;
-        }
-        Utterance::Launch => (text, stage.alexa.launch()),
-        Utterance::Custom { intent, slots } => {
-            let slots: Vec<(&str, &str)> = slots.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            (text, stage.alexa.intent(intent, &slots))
-        }
-    };
-    // The conversation goes on where a question left it.
-    request["request"]["locale"] = locale.into();
-    request["session"]["new"] = open.as_object().is_none_or(serde_json::Map::is_empty).into();
-    request["session"]["attributes"] = open.take();
-    let answer = pass_on(stage, heard.into(), Kind::Custom, request).await?;
-    *open = match answer["response"].get("sessionAttributes") {
-        Some(attributes) => attributes.clone(),
-        None => json!({}),
-    };
-    Ok(answer)
-}
-
-/// Alexa matches device names herself before she sends a directive.
-fn find_endpoint(stage: &Stage, player: &str) -> anyhow::Result<String> {
-    let plain = |name: &str| name.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
-    let by_name: HashMap<String, &str> =
-        stage.endpoints.iter().map(|e| (plain(&e.friendly_name), e.endpoint_id.as_str())).collect();
-    let names: Vec<&str> = stage.endpoints.iter().map(|e| e.friendly_name.as_str()).collect();
-    let found = by_name.get(&plain(player)).map(|id| (*id).to_owned());
-    found.ok_or_else(|| anyhow::anyhow!("Alexa knows no device called “{player}”. She knows: {}.", names.join(", ")))
-}
-
-async fn pass_on(stage: &mut Stage, heard: String, kind: Kind, request: Value) -> anyhow::Result<Value> {
-    let started = Instant::now();
-    let response = match kind {
-        Kind::SmartHome => stage.alexa.send_directive(&request).await?,
-        Kind::Custom => stage.alexa.send_custom(&request).await?,
-    };
-    let names: Vec<String> = stage.endpoints.iter().map(|endpoint| endpoint.friendly_name.clone()).collect();
-    let words: Vec<&str> =
-        heard.split_whitespace().filter(|word| word.len() > 3).chain(names.iter().map(String::as_str)).collect();
-    let step = stage.step(String::new(), started, &words, String::new());
-    Ok(json!({
-        "heard": heard,
-        "kind": if kind == Kind::Custom { "custom" } else { "smart_home" },
-        "request": without_tokens(request),
-        "speech": speech(&response),
-        "response": response,
-        "hops": step.hops,
-        "total_micros": (step.millis * 1000.0) as u64,
-        "relay_saw": step.relay_saw,
-    }))
-}
-
-/// The page shows the directive, not the keys to the account.
-fn without_tokens(mut request: Value) -> Value {
-    fn mask(value: &mut Value) {
-        match value {
-            Value::Object(fields) => {
-                for (name, value) in fields {
-                    if matches!(name.as_str(), "token" | "accessToken" | "apiAccessToken") && value.is_string() {
-                        *value = "…".into();
-                    } else {
-                        mask(value);
-                    }
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(mask),
-            _ => {}
-        }
-    }
-    mask(&mut request);
-    request
 }

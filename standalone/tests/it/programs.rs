@@ -4,7 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use macloud_alexa_skill::package::LOCALES;
 use macloud_standalone::demo::browser::Browser;
+use serde_json::Value;
 
 use crate::processes::{self, EMAIL, PASSWORD, Running, Scratch, json, ma_cloud, ma_connector, run};
 
@@ -200,6 +202,41 @@ fn the_demo_says_what_is_wrong_with_a_music_assistant() {
         let failed = json(&output)["failed"].as_str().unwrap().to_owned();
         assert!(failed.contains(expected), "{url}: {failed}");
     }
+}
+
+/// What is said in every language leads to what stands there, and what does not is named.
+#[test]
+fn the_demo_does_what_a_script_says_and_tells_what_is_not_as_expected() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/every-language.jsonl");
+    let output = run(ma_cloud().args(["demo", "--json", "--script"]).arg(&script), "");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (end, lines) = lines.split_last().expect("something is told");
+    let failed: Vec<String> = lines
+        .iter()
+        .filter(|line| line["ok"] != true)
+        .map(|line| format!("line {}, {}: {}", line["line"], line["heard"], line["failed"]))
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(output.status.success(), "{end} {}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((&end["ok"], end["lines"].as_u64()), (&Value::Bool(true), Some(lines.len() as u64)));
+    for locale in LOCALES {
+        assert!(lines.iter().any(|line| line["locale"] == locale), "{locale}");
+    }
+    let played = lines.iter().find(|line| line["request"]["request"]["intent"]["name"] == "PlayMediaIntent").unwrap();
+    assert!(played["hops"].as_array().unwrap().iter().any(|hop| hop["step"] == "open, execute"), "{played}");
+    assert_eq!(played["players"].as_array().unwrap().len(), 3);
+
+    let scratch = Scratch::new();
+    let wrong = scratch.0.join("wrong.jsonl");
+    std::fs::write(&wrong, "{\"say\": \"stop\", \"expect\": {\"speech\": [\"Hello\"]}}\n").unwrap();
+    let output = run(ma_cloud().args(["demo", "--script"]).arg(&wrong), "");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("NOT AS EXPECTED: \"Hello\" is not in what is said: \"Goodbye.\""), "{said}");
+    std::fs::write(&wrong, "{\"sya\": \"stop\"}").unwrap();
+    let output = run(ma_cloud().args(["demo", "--script"]).arg(&wrong), "");
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("line 1"), "{output:?}");
 }
 
 fn serve(data_dir: &Path) -> Command {
