@@ -1,7 +1,9 @@
-//! `loadtest`: what a directive costs, measured on the real chain; what relays cost and how they bear what happens to them, beside
+//! `loadtest`: what a directive costs, and how long Alexa waits for large homes, measured on the real chain; what relays cost and how they bear what happens to them, beside
 //! other systems; what signing in and refreshing cost, beside another server; and whether a command is ever lost or done twice, in a
 //! model of the whole fleet.
 
+#[cfg(feature = "hops")]
+mod alexa;
 #[cfg(feature = "relay")]
 mod compare;
 #[cfg(feature = "relay")]
@@ -52,6 +54,9 @@ enum Verb {
     /// Time per hop of one directive after the other, on a warm chain.
     #[cfg(feature = "hops")]
     Hops(hops::Args),
+    /// How long Alexa waits for a large home, and for one that is not there.
+    #[cfg(feature = "hops")]
+    Alexa(alexa::Args),
     /// Relays, homes and callers in virtual time, under everything that can go wrong: each command has one answer, and nothing
     /// is done twice.
     #[cfg(feature = "model")]
@@ -87,6 +92,8 @@ async fn run(verb: Verb) -> anyhow::Result<()> {
     match verb {
         #[cfg(feature = "hops")]
         Verb::Hops(args) => Box::pin(hops::run(&args)).await,
+        #[cfg(feature = "hops")]
+        Verb::Alexa(args) => Box::pin(alexa::run(&args)).await,
         #[cfg(feature = "model")]
         Verb::Model(args) => model::run(&args),
         #[cfg(feature = "oauth")]
