@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use macloud_connector::connector::OpenError;
 use macloud_connector::music_assistant::token::Token;
@@ -12,7 +12,7 @@ use macloud_connector::state::{StateDir, StateError};
 use macloud_connector::status::{Event, LinkState, Status};
 use macloud_connector::{Connector, ConnectorOptions, PairOptions, Paired, pair};
 use macloud_e2ee::skill::{Answer, Session};
-use macloud_e2ee::vocabulary::{Action, Command, Percent, Refusal, Reply, Scopes, Target, Transport};
+use macloud_e2ee::vocabulary::{Action, Command, News, Percent, Refusal, Reply, Scopes, Target, Transport};
 use macloud_proto::link::GoodbyeReason;
 use macloud_proto::link::frame::{Drain, FromConnector, FromRelay, Goodbye, Standing};
 use macloud_proto::link::redial::RedialSettings;
@@ -622,4 +622,27 @@ async fn how_players_are_is_told_whenever_that_changes_if_the_owner_wants_it() {
     drop(relay);
     let mut relay = home.cloud.next_session(2).await;
     assert_eq!(relay.event().await, second, "it was not taken, and nothing has changed since");
+}
+
+/// Half a minute, because that is how long a home is looked at before what is there is told.
+#[tokio::test]
+async fn which_players_there_are_is_told_when_it_has_settled_if_the_owner_wants_it() {
+    let home = Home::paired().await;
+    std::fs::write(home.state_dir.join("rules.json"), r#"{"tell_changes": true}"#).unwrap();
+    let mut running = home.run();
+    let mut relay = home.cloud.next_session(1).await;
+    let is_ready = |event: &Event| matches!(event, Event::MusicAssistant { state, .. } if state == "ready");
+    running.heard("Music Assistant", is_ready).await;
+    let began = Instant::now();
+    let told = loop {
+        let frame = relay.next_within(Duration::from_secs(60)).await.expect("the session goes on");
+        let FromConnector::Event(event) = frame else { continue };
+        relay.send(FromRelay::EventTaken(event.event_id)).await;
+        // How they are comes before, and is not waited for.
+        if let News::Players { players, gone, .. } = home.cloud.news(&event) {
+            break (players.into_iter().map(|player| player.name).collect::<Vec<_>>(), gone);
+        }
+    };
+    assert_eq!(told, (vec!["Kitchen".to_owned()], vec![]));
+    assert!(began.elapsed() > Duration::from_secs(20), "{:?}: others may still have been coming", began.elapsed());
 }

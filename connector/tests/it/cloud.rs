@@ -168,13 +168,18 @@ impl Cloud {
 
     /// How a player is, as the home tells it by this event.
     pub fn open(&self, event: &frame::Event) -> PlayerState {
+        match self.news(event) {
+            News::Player { state, .. } => state,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the home tells by this event.
+    pub fn news(&self, event: &frame::Event) -> News {
         let identity = self.edit(|script| script.identity.unwrap());
         let label = EventLabel { event_id: &event.event_id, key: &event.key };
         let now = SystemClock.unix_seconds();
-        let opened =
-            EventOpener::default().open(&self.signer, &instance(), &identity, &label, &event.sealed, now).unwrap();
-        let News::Player { state, .. } = opened.news else { panic!("{:?}", opened.news) };
-        state
+        EventOpener::default().open(&self.signer, &instance(), &identity, &label, &event.sealed, now).unwrap().news
     }
 
     /// Set up a sealed session through `session`.
@@ -272,8 +277,13 @@ impl RelaySession {
 
     /// The next frame, or `None` at the end. Credit is skipped.
     pub async fn next(&mut self) -> Option<FromConnector> {
+        self.next_within(PATIENCE).await
+    }
+
+    /// The same of a frame that is a while in coming.
+    pub async fn next_within(&mut self, patience: Duration) -> Option<FromConnector> {
         loop {
-            let message = timeout(PATIENCE, self.socket.next()).await.expect("no frame came");
+            let message = timeout(patience, self.socket.next()).await.expect("no frame came");
             match message {
                 Some(Ok(Message::Binary(bytes))) => match FromConnector::decode(bytes).unwrap() {
                     FromConnector::Credit(_) => {}
