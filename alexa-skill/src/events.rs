@@ -191,10 +191,8 @@ impl Events {
     ) -> Handled {
         // Of an account's other homes nothing is known here: names that these have too are told apart when Alexa asks for all.
         let offer = Offer { instance: to.instance.clone(), home: String::new(), players, presets };
-        let parts: Vec<Vec<Listed>> = discovery::in_parts(offer)
-            .into_iter()
-            .map(|part| part.into_iter().map(Listed::from).collect())
-            .collect();
+        let parts: Vec<Vec<Listed>> =
+            discovery::in_parts(offer).into_iter().map(|part| part.into_iter().map(Listed::from).collect()).collect();
         let things = gone.into_iter().map(Thing::Player).chain(gone_presets.into_iter().map(Thing::Scene));
         let gone = things.map(|thing| Endpoint { instance: to.instance.clone(), thing }.to_string());
         let mut gone: Vec<String> = gone.filter(|id| parts.iter().flatten().all(|there| there.id != *id)).collect();

@@ -182,7 +182,12 @@ fn library(tracks: u32) -> Library {
         let album = |at: u32| {
             let first = number * TRACKS_OF_ARTIST + at * 10;
             let tracks = (first..first + 10).map(|track| Track { title: title(track), seconds: 200, favorite: false });
-            Album { title: format!("{} {}", word(at + 400), word(number)), year: None, favorite: false, tracks: tracks.collect() }
+            Album {
+                title: format!("{} {}", word(at + 400), word(number)),
+                year: None,
+                favorite: false,
+                tracks: tracks.collect(),
+            }
         };
         let albums = (0..TRACKS_OF_ARTIST / 10).map(album).collect();
         Artist { name: artist(number), genres: Vec::new(), favorite: false, albums }
@@ -223,7 +228,12 @@ fn print(rows: &[Row], as_json: bool) {
     println!("{:<28} {:>7} {:>9} {:>9} {:>9} {:>9}", "ms, as Alexa sees it", "count", "p50", "p95", "p99", "max");
     for row in rows {
         let [p50, p95, p99, max] = figures(row);
-        println!("{:<28} {:>7} {p50:>9.2} {p95:>9.2} {p99:>9.2} {max:>9.2}   {}", row.what, row.times.count(), row.note);
+        println!(
+            "{:<28} {:>7} {p50:>9.2} {p95:>9.2} {p99:>9.2} {max:>9.2}   {}",
+            row.what,
+            row.times.count(),
+            row.note
+        );
     }
 }
 

@@ -120,20 +120,34 @@ impl Narrator {
         }
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         let request = &line["request"];
-        let asked = [&request["request"]["intent"]["name"], &request["request"]["type"], &request["directive"]["header"]["name"]];
+        let asked = [
+            &request["request"]["intent"]["name"],
+            &request["request"]["type"],
+            &request["directive"]["header"]["name"],
+        ];
         let asked = asked.into_iter().find_map(serde_json::Value::as_str).unwrap_or("nothing");
         let event = &line["response"]["event"];
         let answered = [&line["speech"], &event["payload"]["type"], &event["header"]["name"], &line["not_understood"]];
         let answered = answered.into_iter().find_map(serde_json::Value::as_str).unwrap_or("nothing");
         let millis = line["total_micros"].as_f64().unwrap_or_default() / 1000.0;
-        self.say(&format!("{:>3}  {:<6} “{}”  {asked}  {millis:.1} ms", line["line"], text(&line["locale"]), text(&line["heard"])));
+        self.say(&format!(
+            "{:>3}  {:<6} “{}”  {asked}  {millis:.1} ms",
+            line["line"],
+            text(&line["locale"]),
+            text(&line["heard"])
+        ));
         self.say(&format!("       {answered}"));
         for hop in line["hops"].as_array().into_iter().flatten() {
             self.say(&format!("       {:<14} {:>8} µs   {}", text(&hop["step"]), hop["micros"], text(&hop["note"])));
         }
         for player in line["players"].as_array().into_iter().flatten() {
             let title = player["now_playing"]["title"].as_str().unwrap_or("nothing");
-            self.say(&format!("       {:<14} {:<8} volume {:>3}   {title}", text(&player["name"]), text(&player["state"]), player["volume"]));
+            self.say(&format!(
+                "       {:<14} {:<8} volume {:>3}   {title}",
+                text(&player["name"]),
+                text(&player["state"]),
+                player["volume"]
+            ));
         }
         if let Some(failed) = line["failed"].as_str() {
             self.say(&format!("       NOT AS EXPECTED: {failed}"));

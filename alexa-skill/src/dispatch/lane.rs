@@ -97,7 +97,7 @@ impl Lane {
         match timeout(OPENING, opening).await {
             Ok(Ok((Some(FromRelay { body: Some(from_relay::Body::Opened(opened)) }), incoming))) => {
                 if self.warned.take().is_some() {
-                    tracing::info!(node = opened.node_id, "a stream to a relay is open again");
+                    tracing::info!(relay.node = opened.node_id, "a stream to a relay is open again");
                 }
                 Some((Arc::new(Stream::new(opened, outgoing)), incoming))
             }

@@ -96,7 +96,11 @@ pub(super) const GERMAN: Language = Language {
         ),
         (
             "StopPlayerIntent",
-            &["stoppe @den{player}", "(stopp|stoppe|beende) die musik( @room|)", "(mach|schalte) die musik (@room |)aus"],
+            &[
+                "stoppe @den{player}",
+                "(stopp|stoppe|beende) die musik( @room|)",
+                "(mach|schalte) die musik (@room |)aus",
+            ],
         ),
         (
             "SkipPlayerIntent",

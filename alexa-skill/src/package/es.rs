@@ -89,7 +89,12 @@ pub(super) const SPANISH: Language = Language {
         ),
         (
             "StopPlayerIntent",
-            &["(para|detén) (la música |)@room", "(para|detén) la música", "(para|detén) (el|la) {player}", "quita la música( @room|)"],
+            &[
+                "(para|detén) (la música |)@room",
+                "(para|detén) la música",
+                "(para|detén) (el|la) {player}",
+                "quita la música( @room|)",
+            ],
         ),
         (
             "SkipPlayerIntent",

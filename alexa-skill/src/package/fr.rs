@@ -89,7 +89,12 @@ pub(super) const FRENCH: Language = Language {
         ),
         (
             "StopPlayerIntent",
-            &["arrête (la musique |la lecture |)@room", "arrête (la musique|la lecture)", "arrête (le|la) {player}", "coupe la musique( @room|)"],
+            &[
+                "arrête (la musique |la lecture |)@room",
+                "arrête (la musique|la lecture)",
+                "arrête (le|la) {player}",
+                "coupe la musique( @room|)",
+            ],
         ),
         (
             "SkipPlayerIntent",

@@ -82,7 +82,10 @@ pub(super) const ITALIAN: Language = Language {
             "ResumePlayerIntent",
             &["(riprendi|continua) (la musica |)@room", "riprendi (il|la) {player}", "fai ripartire la musica @room"],
         ),
-        ("StopPlayerIntent", &["(ferma|interrompi|spegni) la musica( @room|)", "ferma (il|la) {player}", "ferma @room"]),
+        (
+            "StopPlayerIntent",
+            &["(ferma|interrompi|spegni) la musica( @room|)", "ferma (il|la) {player}", "ferma @room"],
+        ),
         (
             "SkipPlayerIntent",
             &[

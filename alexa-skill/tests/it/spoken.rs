@@ -444,10 +444,16 @@ async fn a_device_is_used_with_a_player_of_one_home_and_forgotten_by_all() {
     voice.say("ForgetHereIntent", &[]).await;
     for home in [&cottage, &voice.world.home()] {
         let last = home.carried_out().pop();
-        assert!(matches!(last, Some(Command::OnPlayer { action: Action::ForgetHere, device: Some(_), .. })), "{last:?}");
+        assert!(
+            matches!(last, Some(Command::OnPlayer { action: Action::ForgetHere, device: Some(_), .. })),
+            "{last:?}"
+        );
     }
     voice.world.relay.disconnect(&instance(1));
-    assert_eq!(voice.say("UseHereIntent", &[("player", "kitchen in the cottage")]).await, "From now on, Kitchen is used here.");
+    assert_eq!(
+        voice.say("UseHereIntent", &[("player", "kitchen in the cottage")]).await,
+        "From now on, Kitchen is used here."
+    );
 }
 
 #[tokio::test]

@@ -290,7 +290,7 @@ async fn the_stop_switch_works_within_a_second_and_can_be_undone() {
     running.ma_ready().await;
     let session = home.cloud.establish(&mut relay).await;
     state.set_stopped(true).unwrap();
-    let pressed = std::time::Instant::now();
+    let pressed = Instant::now();
     running.heard("stopped", |event| *event == Event::Stopped).await;
     assert!(pressed.elapsed() < Duration::from_secs(1), "{:?}", pressed.elapsed());
     assert_eq!(relay.ask(&mut sealed(&session, &pause())).await, Reply::Refused(Refusal::Stopped));

@@ -159,7 +159,13 @@ pub(crate) fn kitchen() -> Player {
 }
 
 pub(crate) fn done() -> macloud_e2ee::vocabulary::Reply {
-    macloud_e2ee::vocabulary::Reply::Done { player: kitchen(), found: None, learned: false, other: None, used_here: false }
+    macloud_e2ee::vocabulary::Reply::Done {
+        player: kitchen(),
+        found: None,
+        learned: false,
+        other: None,
+        used_here: false,
+    }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -148,7 +148,8 @@ impl Line {
             return talk.hear(stage, voice, text).await;
         }
         if let Some(intent) = &self.intent {
-            let slots: Vec<(&str, &str)> = self.slots.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let slots: Vec<(&str, &str)> =
+                self.slots.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             return talk.intent(stage, voice, intent, &slots).await;
         }
         let Some(Directive { namespace, name, instance, player, payload }) = &self.directive else {
@@ -206,7 +207,10 @@ impl Expected {
         is("card", self.card.as_ref(), &text(&response["response"]["card"]["type"]))?;
         let speech = text(&answer["speech"]);
         for wanted in &self.speech {
-            ensure!(speech.to_lowercase().contains(&wanted.to_lowercase()), "{wanted:?} is not in what is said: {speech:?}");
+            ensure!(
+                speech.to_lowercase().contains(&wanted.to_lowercase()),
+                "{wanted:?} is not in what is said: {speech:?}"
+            );
         }
         let asks = response["response"]["shouldEndSession"] == false;
         ensure!(self.asks.is_none_or(|wanted| wanted == asks), "whether Alexa listens for an answer: {asks}");
@@ -245,7 +249,8 @@ mod tests {
 
     #[test]
     fn a_script_is_read_and_its_mistakes_are_named() {
-        let lines = parse("# talk\n\n{\"say\": \"stop\", \"expect\": {\"asks\": false}}\n{\"intent\": \"A\"}\n").unwrap();
+        let lines =
+            parse("# talk\n\n{\"say\": \"stop\", \"expect\": {\"asks\": false}}\n{\"intent\": \"A\"}\n").unwrap();
         assert_eq!(lines.iter().map(|line| line.number).collect::<Vec<_>>(), [3, 4]);
         for (wrong, why) in [
             ("{}", "line 1: it takes one of"),
@@ -278,7 +283,10 @@ mod tests {
         };
         for (good, answer) in [
             (json!({}), &answer),
-            (json!({"request": "PlayMediaIntent", "speech": ["kind of blue"], "asks": false, "card": "Simple"}), &answer),
+            (
+                json!({"request": "PlayMediaIntent", "speech": ["kind of blue"], "asks": false, "card": "Simple"}),
+                &answer,
+            ),
             (json!({"request": "SetVolume", "event": "Response", "properties": {"volume": 30}}), &event),
         ] {
             assert_eq!(check(good, answer), Ok(()));
