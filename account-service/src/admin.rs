@@ -2,6 +2,7 @@
 //! may be running beside it. Everything that changes something, or shows who people are, is noted in the audit.
 
 mod audit;
+mod backup;
 mod clients;
 mod homes;
 mod keys;
@@ -82,6 +83,9 @@ pub enum AdminError {
     /// Something in the database that an old key still guards.
     #[error("{0} things in the database are still sealed with an old key: run \"keys re-encrypt\" first")]
     StillSealed(usize),
+    /// A copy that nothing should be restored from.
+    #[error("the database is not whole: {0}")]
+    Damaged(&'static str),
     /// The newest key is not in use yet, or not for long enough.
     #[error(
         "the newest key of the file is not in use yet, or not for three minutes, so that every process has time to read it: try again later"
@@ -127,6 +131,7 @@ impl AdminError {
             Self::PlanName => "plan_name",
             Self::Unreadable(_) => "unreadable",
             Self::StillSealed(_) => "still_sealed",
+            Self::Damaged(_) => "damaged",
             Self::NotYet => "not_yet",
             Self::KeyFile(_) => "key_file",
             Self::Store(_) => "database",

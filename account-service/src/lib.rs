@@ -67,7 +67,8 @@ pub use crate::rpc::AccountsRpc;
 pub use crate::signing::SigningError;
 pub use crate::store::audit::{AuditEntry, AuditQuery};
 pub use crate::store::clients::{Client, Rotation};
-pub use crate::store::{DatabaseSettings, StoreError};
+pub use crate::store::restores::{Holdings, Restored};
+pub use crate::store::{DatabaseSettings, StoreError, snapshot};
 
 use crate::routes::Routes;
 use crate::shared::Shared;

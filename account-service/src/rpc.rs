@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 use crate::secrets::{Kind, lookup_hash};
 use crate::shared::Shared;
 use crate::store::changes::{self, Subject};
-use crate::store::{StoreError, event_grants, instances, members, tokens};
+use crate::store::{StoreError, event_grants, instances, members, restores, tokens};
 use crate::use_reports::Batch;
 
 /// The server of the contract.
@@ -39,7 +39,9 @@ impl AccountsRpc {
         let with = |status: AccessStatus| ResolveAccessAnswer { status: status.into(), ..Default::default() };
         let Some(hash) = lookup_hash(Kind::Access, access_token) else { return Ok(with(AccessStatus::Invalid)) };
         let Some(token) = tokens::by_access(&self.shared.db, &hash).await? else {
-            return Ok(with(AccessStatus::Invalid));
+            // One that was lost with the time before a restore makes nobody link again: whoever has it fetches another.
+            let lost = restores::lately(&self.shared.db, self.shared.now()).await?;
+            return Ok(with(if lost { AccessStatus::Expired } else { AccessStatus::Invalid }));
         };
         // A token that is bound to a key is no bearer token: what comes this way comes without a proof.
         if token.grant_ended || token.access_ended || token.dpop_jkt.is_some() {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use macloud_proto::ids::GrantId;
 use macloud_proto::secret_form::{ACCESS_TOKEN_PREFIX, is_well_formed};
 use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::random;
@@ -88,7 +89,30 @@ impl fmt::Debug for Secret {
 
 /// The hash to look `text` up by, if it has the form of a secret of this kind. Nothing else reaches the database.
 pub(crate) fn lookup_hash(kind: Kind, text: &str) -> Option<[u8; 32]> {
-    is_well_formed(kind.prefix(), text).then(|| hash(text))
+    let is_one = is_well_formed(kind.prefix(), text) || kind == Kind::Refresh && proof_bytes(text).is_some();
+    is_one.then(|| hash(text))
+}
+
+/// What a refresh token says of itself, under our seal: a database that was restored, and does not know it, can still tell
+/// that it was given out. It decides nothing while the database knows the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RefreshProof {
+    /// The grant that it belongs to.
+    pub(crate) grant: GrantId,
+    /// When it was issued, in seconds since 1970.
+    pub(crate) issued_at: i64,
+}
+
+/// A refresh token's bytes: random ones as in every secret, the grant, the time, and the seal on all of it.
+type ProofBytes = [u8; 32 + GrantId::LEN + 8 + SEAL_LEN];
+
+const SEAL_LEN: usize = 16;
+
+fn proof_bytes(text: &str) -> Option<ProofBytes> {
+    let text = text.strip_prefix(Kind::Refresh.prefix())?;
+    // Before decoding: its length is a stranger's choice.
+    (text.len() == size_of::<ProofBytes>().div_ceil(3) * 4 - 2).then_some(())?;
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
 /// SHA-256. Enough for 256 random bits: there is nothing to guess.
@@ -102,6 +126,7 @@ pub(crate) struct MasterKeys {
     form: hmac::Key,
     user_code: hmac::Key,
     nonce: hmac::Key,
+    refresh: hmac::Key,
 }
 
 impl MasterKeys {
@@ -112,13 +137,16 @@ impl MasterKeys {
 
     fn with(ring: KeyRing) -> Self {
         let mac = |label| hmac::Key::new(hmac::HMAC_SHA256, &ring.derive(label));
-        Self { form: mac(b"form"), user_code: mac(b"user-code"), nonce: mac(b"nonce"), ring }
+        let (form, user_code, nonce, refresh) = (mac(b"form"), mac(b"user-code"), mac(b"nonce"), mac(b"refresh"));
+        Self { form, user_code, nonce, refresh, ring }
     }
 
     /// Take the keys for hashes from the database, where they are the same for every process and outlive the keys of the
     /// file. The first process puts there what the first key gave. Whether they open.
     pub(crate) async fn share(&mut self, db: &Db) -> Result<bool, StoreError> {
-        for (name, label) in [("form", &b"form"[..]), ("user_code", &b"user-code"[..]), ("nonce", &b"nonce"[..])] {
+        let labels: [(&str, &[u8]); 4] =
+            [("form", b"form"), ("user_code", b"user-code"), ("nonce", b"nonce"), ("refresh", b"refresh")];
+        for (name, label) in labels {
             let place = format!("hash_keys/{name}");
             let fresh = self.ring.seal(&place, &self.ring.derive(label));
             let sealed = sealed::hash_key(db, name, &fresh).await?;
@@ -127,6 +155,7 @@ impl MasterKeys {
             match name {
                 "form" => self.form = key,
                 "user_code" => self.user_code = key,
+                "refresh" => self.refresh = key,
                 _ => self.nonce = key,
             }
         }
@@ -179,6 +208,28 @@ impl MasterKeys {
         self.user_code_hash(&format!("invitation\0{normalised}"))
     }
 
+    /// A refresh token of this grant, issued at `issued_at`.
+    pub(crate) fn refresh_token(&self, grant: &GrantId, issued_at: i64) -> Secret {
+        let random: [u8; 32] = random::bytes();
+        let said = [&random, grant.as_str().as_bytes(), &issued_at.to_be_bytes()].concat();
+        let seal = hmac::sign(&self.refresh, &said);
+        let sealed = [said.as_slice(), &seal.as_ref()[..SEAL_LEN]].concat();
+        Secret(format!("{}{}", Kind::Refresh.prefix(), URL_SAFE_NO_PAD.encode(sealed)))
+    }
+
+    /// What a refresh token says of itself, if it is one of ours.
+    pub(crate) fn refresh_proof(&self, token: &str) -> Option<RefreshProof> {
+        let bytes = proof_bytes(token)?;
+        let (said, seal) = bytes.split_last_chunk::<SEAL_LEN>()?;
+        let genuine = hmac::sign(&self.refresh, said);
+        if !bool::from(subtle::ConstantTimeEq::ct_eq(&genuine.as_ref()[..SEAL_LEN], &seal[..])) {
+            return None;
+        }
+        let (grant, issued_at) = said.get(32..)?.split_last_chunk::<8>()?;
+        let grant = std::str::from_utf8(grant).ok()?.parse().ok()?;
+        Some(RefreshProof { grant, issued_at: i64::from_be_bytes(*issued_at) })
+    }
+
     /// A DPoP nonce for `now`: the time and a seal on it, so that every node accepts every node's.
     pub(crate) fn dpop_nonce(&self, now: u64) -> String {
         let time = now.to_be_bytes();
@@ -214,6 +265,25 @@ mod tests {
         }
         assert_eq!(lookup_hash(Kind::Refresh, secret.as_str()), None);
         assert!(!format!("{secret:?}").contains("mca_"));
+    }
+
+    #[test]
+    fn a_refresh_token_says_whose_it_is_and_nobody_else_can_say_so() {
+        let keys = MasterKeys::with(KeyRing::of_one([1; 32]));
+        let grant = GrantId::from_bytes(&[7; 16]);
+        let token = keys.refresh_token(&grant, 1_700_000_000).into_string();
+        assert_eq!(keys.refresh_proof(&token), Some(RefreshProof { grant: grant.clone(), issued_at: 1_700_000_000 }));
+        assert_eq!(lookup_hash(Kind::Refresh, &token), Some(hash(&token)));
+        assert_ne!(keys.refresh_token(&grant, 1_700_000_000).into_string(), token);
+        assert_eq!(MasterKeys::with(KeyRing::of_one([2; 32])).refresh_proof(&token), None);
+        for at in Kind::Refresh.prefix().len()..token.len() - 1 {
+            let other = if &token[at..=at] == "A" { "B" } else { "A" };
+            let changed = format!("{}{other}{}", &token[..at], &token[at + 1..]);
+            assert_eq!(keys.refresh_proof(&changed), None, "{at}");
+        }
+        for wrong in ["", "mcr_", &token[1..], &format!("{token}A"), &token[..token.len() - 1]] {
+            assert_eq!((keys.refresh_proof(wrong), lookup_hash(Kind::Refresh, wrong)), (None, None));
+        }
     }
 
     #[test]

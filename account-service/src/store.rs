@@ -34,6 +34,7 @@ pub(crate) mod pairings;
 pub(crate) mod passkeys;
 pub(crate) mod plans;
 pub(crate) mod pushed_requests;
+pub(crate) mod restores;
 pub(crate) mod rotations;
 pub(crate) mod sealed;
 pub(crate) mod second_factors;
@@ -44,7 +45,7 @@ pub(crate) mod uses;
 pub(crate) mod web_sessions;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -54,7 +55,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{
     Arguments as _, Connection as _, Executor as _, PgConnection, PgPool, Postgres, SqlSafeStr as _, Sqlite,
-    SqlitePool, Transaction,
+    SqliteConnection, SqlitePool, Transaction,
 };
 
 use self::writer::{Want, Writer};
@@ -267,9 +268,8 @@ impl Db {
         }
     }
 
-    async fn open_sqlite(path: &std::path::Path) -> Result<Self> {
-        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-        let directory = directory.unwrap_or(std::path::Path::new("."));
+    async fn open_sqlite(path: &Path) -> Result<Self> {
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::create_dir_all(directory)?;
         let turn = turn_to_migrate(std::fs::File::open(directory)?).await?;
         let options = SqliteConnectOptions::new()
@@ -343,6 +343,14 @@ impl Db {
         Ok(Tx { open, changes: Vec::new() })
     }
 
+    /// Whether an embedded database finds nothing wrong with itself. PostgreSQL looks after its own.
+    pub(crate) async fn is_whole(&self) -> Result<bool> {
+        let Self::Sqlite { write, .. } = self else { return Ok(true) };
+        let (verdict,): (String,) = sqlx::query_as::<Sqlite, _>("PRAGMA integrity_check(1)").fetch_one(write).await?;
+        let orphans = sqlx::query::<Sqlite>("PRAGMA foreign_key_check").fetch_all(write).await?;
+        Ok(verdict == "ok" && orphans.is_empty())
+    }
+
     /// Let go of all connections.
     pub(crate) async fn close(&self) {
         match self {
@@ -380,6 +388,21 @@ impl Db {
         columns.sort();
         Ok(columns)
     }
+}
+
+/// Copy an embedded database as it is at one moment to `copy`, an empty file or none. Works beside a service that writes to it,
+/// and keeps nobody waiting.
+///
+/// # Errors
+/// The database's, such as a disk that is full.
+pub async fn snapshot(database: &Path, copy: &Path) -> Result<()> {
+    let unusable = || std::io::Error::new(std::io::ErrorKind::InvalidInput, "its name is not UTF-8");
+    let copy = copy.to_str().ok_or_else(unusable)?.to_owned();
+    let options = SqliteConnectOptions::new().filename(database).busy_timeout(Duration::from_secs(2));
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    sqlx::query::<Sqlite>("VACUUM INTO $1").bind(copy).execute(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
 }
 
 impl Tx {
@@ -566,6 +589,7 @@ macro_rules! all_migrations {
             "0050" "housekeeping"
             "0060" "billing_counter"
             "0070" "known_browsers"
+            "0080" "restores"
         )
     };
 }
@@ -608,6 +632,7 @@ const STATEMENTS: &[&[(&str, &str)]] = &[
     passkeys::STATEMENTS,
     plans::STATEMENTS,
     pushed_requests::STATEMENTS,
+    restores::STATEMENTS,
     rotations::STATEMENTS,
     sealed::STATEMENTS,
     second_factors::STATEMENTS,

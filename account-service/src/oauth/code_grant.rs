@@ -49,7 +49,7 @@ pub(super) async fn redeem(
         link_doctor::code_refused(shared, &code.grant_id, cause).await;
         return Err(refusal);
     }
-    let issue = Issue::new(shared, client, jkt);
+    let issue = Issue::new(shared, client, &code.grant_id, jkt);
     grants::insert(
         &mut tx,
         &code.grant_id,

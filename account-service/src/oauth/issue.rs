@@ -1,5 +1,6 @@
 //! A fresh pair of tokens, and the answer that carries it.
 
+use macloud_proto::ids::GrantId;
 use serde_json::{Value, json};
 
 use crate::secrets::{Kind, Secret};
@@ -17,9 +18,9 @@ pub(super) struct Issue {
 
 impl Issue {
     /// `jkt` is the key that the pair is bound to.
-    pub(super) fn new(shared: &Shared, client: &Client, jkt: Option<String>) -> Self {
-        let (access, refresh) = (Secret::new(Kind::Access), Secret::new(Kind::Refresh));
+    pub(super) fn new(shared: &Shared, client: &Client, grant: &GrantId, jkt: Option<String>) -> Self {
         let now = shared.now();
+        let (access, refresh) = (Secret::new(Kind::Access), shared.master.refresh_token(grant, now));
         let pair = NewPair {
             access_hash: access.hash(),
             refresh_hash: refresh.hash(),

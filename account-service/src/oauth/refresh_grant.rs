@@ -3,6 +3,7 @@
 //! *Overlap*, for confidential clients such as Alexa, which refresh in parallel and sometimes lose an answer: a refresh
 //! token stays good until a successor of it has been used, and for a while after. One that is older is refused for
 //! itself alone. Who refreshes has proved itself with the client secret, so RFC 9700 does not ask for rotation at all here.
+//! A token that a restored database has lost is taken for what it says of itself (see [`crate::store::restores`]).
 //!
 //! *Strict*, for public clients: a refresh token is spent by its use, and a second use ends the whole authorization
 //! (RFC 9700 section 4.14).
@@ -17,10 +18,11 @@ use super::{id_token, scopes};
 use crate::form::Form;
 use crate::link_doctor;
 use crate::rate_limits::TooMany;
-use crate::secrets::{Kind, lookup_hash};
+use crate::secrets::{Kind, RefreshProof, lookup_hash};
 use crate::shared::Shared;
 use crate::store::clients::{Client, Rotation};
 use crate::store::link_attempts::Cause;
+use crate::store::restores::{self, Lost};
 use crate::store::rotations::{Rotated, Wish};
 use crate::store::{grants, tokens};
 
@@ -34,13 +36,19 @@ pub(super) async fn refresh(
     form: &Form,
     spending: &Spending,
 ) -> Result<Value, OAuthError> {
-    let used = form.value("refresh_token").ok_or(OAuthError::InvalidRequest("refresh_token is missing"))?;
-    let used = lookup_hash(Kind::Refresh, used).ok_or(REFUSED)?;
+    let token = form.value("refresh_token").ok_or(OAuthError::InvalidRequest("refresh_token is missing"))?;
+    let used = lookup_hash(Kind::Refresh, token).ok_or(REFUSED)?;
+    let proof = shared.master.refresh_proof(token);
+    let grant = match &proof {
+        Some(proof) => proof.grant.clone(),
+        // Of a version that gave out nothing but random bytes.
+        None => tokens::by_refresh(&shared.db, &used).await?.ok_or(REFUSED)?.grant_id,
+    };
     let narrowed = match form.value("scope") {
-        Some(asked) => Some(narrow(shared, client, &used, asked).await?),
+        Some(asked) => Some(narrow(shared, client, &used, proof.as_ref(), asked).await?),
         None => None,
     };
-    let issue = Issue::new(shared, client, jkt);
+    let issue = Issue::new(shared, client, &grant, jkt);
     let outcome = match client.rotation {
         Rotation::Overlap => {
             let wish = Wish {
@@ -52,6 +60,9 @@ pub(super) async fn refresh(
             };
             match shared.rotations.rotate(wish.clone()).await? {
                 None if make_room(shared, client, &used).await? => shared.rotations.rotate(wish).await?,
+                None if is_taken_back(shared, client, &used, proof.as_ref()).await? => {
+                    shared.rotations.rotate(wish).await?
+                }
                 outcome => outcome,
             }
         }
@@ -85,9 +96,43 @@ async fn make_room(shared: &Shared, client: &Client, used: &[u8; 32]) -> Result<
     Err(TooMany { retry_after_seconds: 60 }.into())
 }
 
+/// Whether it is one of those that a restored database had lost, and is known again.
+async fn is_taken_back(
+    shared: &Shared,
+    client: &Client,
+    used: &[u8; 32],
+    proof: Option<&RefreshProof>,
+) -> Result<bool, OAuthError> {
+    let Some(RefreshProof { grant, issued_at }) = proof else { return Ok(false) };
+    let lives = &shared.config.lives;
+    let lost = Lost {
+        refresh_hash: used,
+        grant,
+        client_id: &client.id,
+        issued_at: *issued_at,
+        expires_at: issued_at + i64::from(lives.refresh_idle_seconds),
+    };
+    let cut = shared.now() - i64::from(lives.rotation_overlap_seconds);
+    let taken = restores::take_back(&shared.db, &lost, cut).await?;
+    if taken {
+        tracing::info!(grant.id = %grant, client.id = %client.id, "a refresh token that the restored database had lost is known again");
+    }
+    Ok(taken)
+}
+
 /// A refresh may ask for less than was granted, never for more.
-async fn narrow(shared: &Shared, client: &Client, used: &[u8; 32], asked: &str) -> Result<String, OAuthError> {
-    let state = tokens::by_refresh(&shared.db, used).await?.filter(|state| state.client_id == client.id);
+async fn narrow(
+    shared: &Shared,
+    client: &Client,
+    used: &[u8; 32],
+    proof: Option<&RefreshProof>,
+    asked: &str,
+) -> Result<String, OAuthError> {
+    let mut state = tokens::by_refresh(&shared.db, used).await?;
+    if state.is_none() && is_taken_back(shared, client, used, proof).await? {
+        state = tokens::by_refresh(&shared.db, used).await?;
+    }
+    let state = state.filter(|state| state.client_id == client.id);
     let granted = state.ok_or(REFUSED)?.grant_scopes;
     if !scopes::covers(&granted, asked) {
         return Err(OAuthError::InvalidScope("More was asked for than was granted"));

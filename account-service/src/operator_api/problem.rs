@@ -84,6 +84,7 @@ impl From<AdminError> for Problem {
             | AdminError::Unreadable(_)
             | AdminError::StillSealed(_)
             | AdminError::NotYet
+            | AdminError::Damaged(_)
             | AdminError::KeyFile(_)
             | AdminError::Store(_)
             | AdminError::Signing(_) => {

@@ -37,6 +37,8 @@ statements! {
     NOBODYS_LINK_ATTEMPTS = "DELETE FROM link_attempts WHERE id IN (SELECT id FROM link_attempts WHERE account_id IS NULL AND changed_at <= $1 LIMIT 1000)";
     USE_BATCHES = "DELETE FROM use_batches WHERE batch_id IN (SELECT batch_id FROM use_batches WHERE counted_at <= $1 LIMIT 1000)";
     OPERATOR_TOKENS = "DELETE FROM operator_tokens WHERE access_hash IN (SELECT access_hash FROM operator_tokens WHERE expires_at <= $1 LIMIT 1000)";
+    /// By then no token that was lost is good any more.
+    RESTORES = "DELETE FROM restores WHERE restored_at IN (SELECT restored_at FROM restores WHERE restored_at <= $1 LIMIT 1000)";
     AUDIT = "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit WHERE happened_at <= $1 LIMIT 1000)";
     ACTIVITY = "DELETE FROM activity WHERE id IN (SELECT id FROM activity WHERE happened_at <= $1 LIMIT 1000)";
 }
@@ -76,6 +78,7 @@ pub(crate) async fn run(db: &Db, now: i64, overlap_seconds: i64) -> Result<u64> 
     deleted += delete(db, NOBODYS_SUBSCRIPTIONS, values![now - 90 * DAY]).await?;
     deleted += delete(db, LINK_ATTEMPTS, values![now - 30 * DAY]).await?;
     deleted += delete(db, NOBODYS_LINK_ATTEMPTS, values![now - DAY]).await?;
+    deleted += delete(db, RESTORES, values![now - 400 * DAY]).await?;
     deleted += delete(db, AUDIT, values![now - 400 * DAY]).await?;
     Ok(deleted)
 }

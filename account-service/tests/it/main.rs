@@ -35,6 +35,7 @@ mod possession;
 mod providers;
 mod pushed;
 mod refresh;
+mod restored;
 mod rpc;
 mod schema;
 mod second_step;

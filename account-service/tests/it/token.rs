@@ -27,7 +27,7 @@ on_both_databases! {
         assert_eq!((text(&tokens, "token_type"), tokens["expires_in"].as_i64()), ("Bearer", Some(3600)));
         assert_eq!(text(&tokens, "scope"), "music_assistant.read music_assistant.control openid email");
         let (access, refresh) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
-        assert!(access.starts_with("mca_") && refresh.starts_with("mcr_") && access.len() == 47 && refresh.len() == 47);
+        assert!(access.starts_with("mca_") && refresh.starts_with("mcr_") && access.len() == 47 && refresh.len() == 114);
         assert!(world.is_active(&client, access).await && world.is_active(&client, refresh).await);
 
         // The id token says who, for whom, and carries the nonce; its key is in the published set.
