@@ -18,7 +18,7 @@ use macloud_proto::jose::sha256_base64url;
 use macloud_service_kit::clock::ManualClock;
 use macloud_service_kit::random;
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqlSafeStr as _};
 use tower::ServiceExt as _;
 
 pub const ISSUER: &str = "https://cloud.example";
@@ -193,6 +193,29 @@ impl World {
             DatabaseSettings::Postgres { .. } => format!("DROP TRIGGER more ON {table}"),
         };
         self.execute(sql).await;
+    }
+
+    /// Those of these statements that the database does not understand, with the reason.
+    pub async fn not_understood(&self, statements: &[&'static str]) -> Vec<(&'static str, String)> {
+        let mut failures = Vec::new();
+        match &self.database {
+            DatabaseSettings::Sqlite(path) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+                let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+                for &sql in statements {
+                    let outcome = connection.prepare(sql.into_sql_str()).await.map(drop);
+                    failures.extend(outcome.err().map(|error| (sql, error.to_string())));
+                }
+            }
+            DatabaseSettings::Postgres { url, .. } => {
+                let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+                for &sql in statements {
+                    let outcome = connection.prepare(sql.into_sql_str()).await.map(drop);
+                    failures.extend(outcome.err().map(|error| (sql, error.to_string())));
+                }
+            }
+        }
+        failures
     }
 
     /// One text out of the database.
