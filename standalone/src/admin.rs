@@ -16,10 +16,10 @@ use macloud_service_kit::clock;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    AdminArgs, AdminSubject, AuditArgs, ClientSettings, ClientVerb, HomeVerb, KeysVerb, MailVerb, SkillKeysVerb,
-    UserVerb, Who,
+    AdminArgs, AdminSubject, AuditArgs, BackupVerb, ClientSettings, ClientVerb, HomeVerb, KeysVerb, MailVerb,
+    SkillKeysVerb, UserVerb, Who,
 };
-use crate::{admin_plans, cloud, skill_keys};
+use crate::{admin_plans, backup, cloud, skill_keys};
 
 /// Do what was asked; what to print.
 ///
@@ -28,9 +28,13 @@ use crate::{admin_plans, cloud, skill_keys};
 pub async fn run(args: AdminArgs) -> anyhow::Result<String> {
     let print = |answer: Value| if args.json { answer.to_string() } else { text::of(&answer) };
     match &args.subject {
-        AdminSubject::SkillKeys(SkillKeysVerb::Create { out }) => return skill_keys::create_files(out).map(print),
+        AdminSubject::SkillKeys(verb) => return skill_keys_of(verb).map(print),
         AdminSubject::Mail(MailVerb::Test { to, mail }) => {
             return mail_test(to, &mail.settings(&args.data.data_dir)?, &args.data.data_dir).await.map(print);
+        }
+        AdminSubject::Backup(verb) if !matches!(verb, BackupVerb::MarkRestored | BackupVerb::Examine) => {
+            ensure!(args.database_url.is_none(), "PostgreSQL is backed up by its own tools: see docs/OPERATING.md");
+            return backup_file(verb, &args.data.data_dir).await.map(print);
         }
         _ => {}
     }
@@ -65,7 +69,33 @@ async fn act(accounts: &AccountService, subject: AdminSubject) -> anyhow::Result
         AdminSubject::LinkAttempts { most } => admin_plans::link_attempts(accounts, most).await,
         AdminSubject::Keys(verb) => keys(accounts, &verb).await,
         AdminSubject::Audit(args) => audit(accounts, args).await,
+        AdminSubject::Backup(BackupVerb::MarkRestored) => Ok(serde_json::to_value(accounts.mark_restored().await?)?),
+        AdminSubject::Backup(_) => Ok(serde_json::to_value(accounts.examine().await?)?),
         AdminSubject::SkillKeys(_) | AdminSubject::Mail(_) => unreachable!("needs no database"),
+    }
+}
+
+fn skill_keys_of(verb: &SkillKeysVerb) -> anyhow::Result<Value> {
+    match verb {
+        SkillKeysVerb::Create { out } => skill_keys::create_files(out),
+        SkillKeysVerb::Add { root_seed_file, key_set_file, out } => {
+            skill_keys::add_key(root_seed_file, key_set_file, out)
+        }
+        SkillKeysVerb::Keep { root_seed_file, key_set_file, signing_key_file, out } => {
+            skill_keys::keep_only(root_seed_file, key_set_file, signing_key_file, out)
+        }
+    }
+}
+
+async fn backup_file(verb: &BackupVerb, data_dir: &Path) -> anyhow::Result<Value> {
+    match verb {
+        BackupVerb::Create { out, passphrase_file } => backup::create(data_dir, out, passphrase_file).await,
+        BackupVerb::Verify { backup, passphrase_file } => backup::verify(backup, passphrase_file).await,
+        BackupVerb::Restore { backup, passphrase_file } => {
+            let actor = Actor::CommandLine(who_is_here());
+            backup::restore(backup, data_dir, passphrase_file, actor).await
+        }
+        BackupVerb::MarkRestored | BackupVerb::Examine => unreachable!("needs the database"),
     }
 }
 

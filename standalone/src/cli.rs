@@ -13,7 +13,7 @@ use macloud_service_kit::telemetry::TelemetryArgs;
 use url::Url;
 
 pub use self::admin::{
-    AdminArgs, AdminSubject, AuditArgs, ClientSettings, ClientVerb, HomeVerb, KeysVerb, MailVerb, PlanVerb,
+    AdminArgs, AdminSubject, AuditArgs, BackupVerb, ClientSettings, ClientVerb, HomeVerb, KeysVerb, MailVerb, PlanVerb,
     SkillKeysVerb, UserVerb, Who,
 };
 

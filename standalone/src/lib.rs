@@ -6,6 +6,7 @@
 
 pub mod admin;
 mod admin_plans;
+mod backup;
 pub mod cli;
 pub mod cloud;
 pub mod demo;

@@ -10,11 +10,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use macloud_e2ee::keys::{KeySetRoot, SkillSigner};
+use macloud_e2ee::keys::{KeySetRoot, PinnedKeySet, SkillPublicKey, SkillSigner};
 use macloud_service_kit::random;
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "skill-keys.json";
+/// What `create_files` and the verbs after it call their files.
+const SIGNING_FILE: &str = "skill-signing.seed";
+const KEY_SET_FILE: &str = "skill-key-set";
 
 /// The keys, loaded.
 #[derive(Debug)]
@@ -70,32 +73,100 @@ impl SkillKeys {
 /// # Errors
 /// When a file is there already or cannot be written.
 pub fn create_files(dir: &Path) -> anyhow::Result<serde_json::Value> {
+    let [root, signing, vault] = [(); 3].map(|()| random::bytes::<32>());
+    let signer = SkillSigner::from_seed(&signing);
+    let keys = [signer.public_key(0), signer.event_key(0)];
+    let key_set = KeySetRoot::from_seed(&root).sign_key_set(1, &keys)?;
+    Ok(serde_json::json!({
+        "root_seed_file": write_new(dir, "skill-root.seed", &STANDARD.encode(root))?,
+        "signing_key_file": write_new(dir, SIGNING_FILE, &STANDARD.encode(signing))?,
+        "vault_key_file": write_new(dir, "skill-vault.key", &STANDARD.encode(vault))?,
+        "skill_key_set_file": write_new(dir, KEY_SET_FILE, &URL_SAFE_NO_PAD.encode(key_set))?,
+    }))
+}
+
+/// Make another signing key, and a key set in which it stands after those that are there: homes then take what either signs.
+///
+/// # Errors
+/// When a file cannot be read, the root is another than the set's, or `out` holds such files already.
+pub fn add_key(root_seed_file: &Path, key_set_file: &Path, out: &Path) -> anyhow::Result<serde_json::Value> {
+    let seed = random::bytes::<32>();
+    let signer = SkillSigner::from_seed(&seed);
+    let fresh = [signer.public_key(0), signer.event_key(0)];
+    let (version, key_set) = next_key_set(root_seed_file, key_set_file, |current| [current, &fresh].concat())?;
+    Ok(serde_json::json!({
+        "key_set_version": version,
+        "skill_key_set_file": write_new(out, KEY_SET_FILE, &URL_SAFE_NO_PAD.encode(key_set))?,
+        "signing_key_file": write_new(out, SIGNING_FILE, &STANDARD.encode(seed))?,
+    }))
+}
+
+/// Make a key set in which this signing key stands alone: homes that have it refuse what any other signs.
+///
+/// # Errors
+/// As for [`add_key`], and when the key is not in the current set: homes would never have heard of it.
+pub fn keep_only(
+    root_seed_file: &Path,
+    key_set_file: &Path,
+    signing_key_file: &Path,
+    out: &Path,
+) -> anyhow::Result<serde_json::Value> {
+    let signer = SkillSigner::from_seed(&read_seed(signing_key_file)?);
+    let kept = [signer.public_key(0), signer.event_key(0)];
+    let (version, key_set) = next_key_set(root_seed_file, key_set_file, |current| {
+        let of_this = |key: &SkillPublicKey| kept.iter().any(|kept| kept.id == key.id);
+        current.iter().copied().filter(of_this).collect()
+    })?;
+    Ok(serde_json::json!({
+        "key_set_version": version,
+        "skill_key_set_file": write_new(out, KEY_SET_FILE, &URL_SAFE_NO_PAD.encode(key_set))?,
+    }))
+}
+
+/// The set that follows the one in the file: its version, and the whole of it.
+fn next_key_set(
+    root_seed_file: &Path,
+    key_set_file: &Path,
+    change: impl FnOnce(&[SkillPublicKey]) -> Vec<SkillPublicKey>,
+) -> anyhow::Result<(u64, Vec<u8>)> {
+    let text = std::fs::read_to_string(key_set_file);
+    let text = text.with_context(|| format!("cannot read {}", key_set_file.display()))?;
+    let signed = URL_SAFE_NO_PAD.decode(text.trim());
+    let signed = signed.with_context(|| format!("{} is not base64url", key_set_file.display()))?;
+    let current = PinnedKeySet::pin(&signed).with_context(|| format!("{} is no key set", key_set_file.display()))?;
+    let root = KeySetRoot::from_seed(&read_seed(root_seed_file)?);
+    ensure!(
+        root.public() == current.root(),
+        "{} is not the root that signed {}: homes would refuse the new set",
+        root_seed_file.display(),
+        key_set_file.display()
+    );
+    let version = current.version() + 1;
+    let keys = change(current.keys());
+    ensure!(!keys.is_empty(), "this signing key is not in {}: add it first", key_set_file.display());
+    Ok((version, root.sign_key_set(version, &keys)?))
+}
+
+fn read_seed(path: &Path) -> anyhow::Result<[u8; 32]> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    seed(text.trim()).with_context(|| format!("{} is not a seed", path.display()))
+}
+
+fn write_new(dir: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(dir)
         .with_context(|| format!("cannot make {}", dir.display()))?;
-    let [root, signing, vault] = [(); 3].map(|()| random::bytes::<32>());
-    let signer = SkillSigner::from_seed(&signing);
-    let keys = [signer.public_key(0), signer.event_key(0)];
-    let key_set = KeySetRoot::from_seed(&root).sign_key_set(1, &keys)?;
-    let write = |name: &str, text: String| -> anyhow::Result<PathBuf> {
-        let path = dir.join(name);
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .with_context(|| format!("cannot make {}", path.display()))?;
-        writeln!(file, "{text}").with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(path)
-    };
-    Ok(serde_json::json!({
-        "root_seed_file": write("skill-root.seed", STANDARD.encode(root))?,
-        "signing_key_file": write("skill-signing.seed", STANDARD.encode(signing))?,
-        "vault_key_file": write("skill-vault.key", STANDARD.encode(vault))?,
-        "skill_key_set_file": write("skill-key-set", URL_SAFE_NO_PAD.encode(key_set))?,
-    }))
+    let path = dir.join(name);
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("cannot make {}", path.display()))?;
+    writeln!(file, "{text}").with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }
 
 fn create(path: &Path) -> anyhow::Result<Stored> {
@@ -135,6 +206,41 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         std::fs::write(dir.join(FILE), "{}").unwrap();
         assert!(SkillKeys::load_or_create(&dir).unwrap_err().to_string().contains("is not a key file"));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_signing_key_is_replaced_by_sets_that_homes_take_one_after_the_other() {
+        let dir = std::env::temp_dir().join(format!("macloud-skill-keys-{}", std::process::id()));
+        let [first, second, third, other] = ["first", "second", "third", "other"].map(|name| dir.join(name));
+        create_files(&first).unwrap();
+        create_files(&other).unwrap();
+        let set = |dir: &Path| {
+            let text = std::fs::read_to_string(dir.join(KEY_SET_FILE)).unwrap();
+            URL_SAFE_NO_PAD.decode(text.trim()).unwrap()
+        };
+        let keys = |dir: &Path| {
+            let signer = SkillSigner::from_seed(&read_seed(&dir.join(SIGNING_FILE)).unwrap());
+            [signer.public_key(0), signer.event_key(0)]
+        };
+        let root = first.join("skill-root.seed");
+        let mut home = PinnedKeySet::pin(&set(&first)).unwrap();
+
+        add_key(&root, &first.join(KEY_SET_FILE), &second).unwrap();
+        home.update(&set(&second)).unwrap();
+        // Events go on to the key that runs; whatever signs, homes take it.
+        assert_eq!(home.keys(), [keys(&first), keys(&second)].concat());
+        keep_only(&root, &second.join(KEY_SET_FILE), &second.join(SIGNING_FILE), &third).unwrap();
+        home.update(&set(&third)).unwrap();
+        assert_eq!((home.keys(), home.version()), (&keys(&second)[..], 3));
+        assert!(home.update(&set(&second)).is_err(), "the old key cannot be brought in again");
+
+        let told = |error: anyhow::Error| error.to_string();
+        let foreign = add_key(&other.join("skill-root.seed"), &third.join(KEY_SET_FILE), &dir.join("fourth"));
+        assert!(told(foreign.unwrap_err()).contains("is not the root"));
+        let strange = keep_only(&root, &third.join(KEY_SET_FILE), &other.join(SIGNING_FILE), &dir.join("fourth"));
+        assert!(told(strange.unwrap_err()).contains("add it first"));
+        assert!(told(add_key(&root, &third.join(KEY_SET_FILE), &second).unwrap_err()).contains("cannot make"));
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

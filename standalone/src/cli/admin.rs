@@ -58,6 +58,9 @@ pub enum AdminSubject {
     /// The keys that sign tokens, and the key file.
     #[command(subcommand)]
     Keys(KeysVerb),
+    /// Copies of everything that a data directory must not lose.
+    #[command(subcommand)]
+    Backup(BackupVerb),
     /// What operators did, here or through the API, newest first.
     Audit(AuditArgs),
     /// The keys of a skill deployment whose parts run as processes of their own. `serve` makes its own keys.
@@ -102,6 +105,34 @@ pub enum SkillKeysVerb {
     /// somewhere safe and away from the cloud: it is needed only to change the others.
     Create {
         /// Directory for the files. What is there is never overwritten.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Make another signing key, and a key set that has it beside those in use. First the set to the account services; when homes
+    /// have it, the key to the skill processes.
+    Add {
+        /// The seed of the root.
+        #[arg(long, value_name = "FILE")]
+        root_seed_file: PathBuf,
+        /// The key set that is in use.
+        #[arg(long, value_name = "FILE")]
+        key_set_file: PathBuf,
+        /// Directory for the new files. What is there is never overwritten.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Make a key set that has one signing key alone: homes that have it refuse what any other signs.
+    Keep {
+        /// The seed of the root.
+        #[arg(long, value_name = "FILE")]
+        root_seed_file: PathBuf,
+        /// The key set that is in use.
+        #[arg(long, value_name = "FILE")]
+        key_set_file: PathBuf,
+        /// The signing key that stays.
+        #[arg(long, value_name = "FILE")]
+        signing_key_file: PathBuf,
+        /// Directory for the new file. What is there is never overwritten.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
@@ -304,6 +335,44 @@ pub enum KeysVerb {
     ReEncrypt,
     /// Take the keys out of the key file that nothing needs any more.
     DropOld,
+}
+
+/// Copies of everything that a data directory must not lose.
+#[derive(Debug, Subcommand)]
+pub enum BackupVerb {
+    /// Make a backup of the data directory, beside a running `serve` if need be: database, key file and the skill's keys in one
+    /// file that only the passphrase opens. It is read back before it counts.
+    Create {
+        /// The file to make. What is there is never overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// File whose first line is the passphrase. Keep it elsewhere, too: without it the backup is worth nothing.
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: PathBuf,
+    },
+    /// Read a backup as a restore would, and say what it holds.
+    Verify {
+        /// The backup.
+        #[arg(long = "in", value_name = "FILE")]
+        backup: PathBuf,
+        /// File whose first line is the passphrase.
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: PathBuf,
+    },
+    /// Put a backup into the data directory, which must hold no cloud. Links and homes of then go on; people sign in again.
+    Restore {
+        /// The backup.
+        #[arg(long = "in", value_name = "FILE")]
+        backup: PathBuf,
+        /// File whose first line is the passphrase.
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: PathBuf,
+    },
+    /// Say that a PostgreSQL database was restored, before any account service runs on it: links whose tokens were refreshed
+    /// since go on, and what may have been used up or ended since is ended.
+    MarkRestored,
+    /// See whether a restored PostgreSQL database opens with the key file, and what it holds.
+    Examine,
 }
 
 /// Which entries of the audit to show.

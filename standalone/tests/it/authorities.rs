@@ -103,7 +103,7 @@ impl Accounts {
         Some(accounts)
     }
 
-    fn data_dir(&self) -> PathBuf {
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.scratch.0.join("data")
     }
 
@@ -120,6 +120,20 @@ impl Accounts {
             Some((_, url)) => command.args(["--database-url", url, "--account-key-file"]).arg(self.key_file()),
         };
         json(&run(&mut command, stdin))
+    }
+
+    /// Where the database is, on PostgreSQL.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database.as_ref().unwrap().1
+    }
+
+    /// Lose the database on PostgreSQL, and have an empty one in its place.
+    pub(crate) async fn lose_database(&self) {
+        let (server, url) = self.database.as_ref().unwrap();
+        let name = Url::parse(url).unwrap().path().trim_start_matches('/').to_owned();
+        let mut connection = sqlx::PgConnection::connect(server).await.unwrap();
+        connection.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
+        connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
     }
 
     /// An app of this name: as Alexa is one, or one without a secret.

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, reason = "tests may fail loudly")]
 
 mod authorities;
+mod backups;
 mod bad_input;
 mod canary;
 mod canary_processes;
 mod chain;
 mod cluster;
+mod drills;
 mod faults;
 mod home_assistant;
 mod issued;
