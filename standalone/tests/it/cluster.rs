@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::processes::{EMAIL, PASSWORD, PairedHome, REDIRECT_URI, Scratch, json as read, programs, run};
 use crate::support::{eventually, verdict};
 
-struct Cluster {
-    dir: PathBuf,
-    about: Value,
+pub(crate) struct Cluster {
+    pub(crate) dir: PathBuf,
+    pub(crate) about: Value,
 }
 
 impl Cluster {
-    fn up(scratch: &Scratch) -> Self {
+    pub(crate) fn up(scratch: &Scratch) -> Self {
         let dir = scratch.0.join("cluster");
         let up = run(
             script("up", &dir).args(["--json", "--bin-dir"]).arg(programs()).args([
@@ -30,12 +30,12 @@ impl Cluster {
         Self { about: read(&up), dir }
     }
 
-    fn text(&self, pointer: &str) -> &str {
+    pub(crate) fn text(&self, pointer: &str) -> &str {
         self.about.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {}", self.about))
     }
 
     /// Stop this process as its manager would, and start it anew.
-    async fn restart(&mut self, name: &str) {
+    pub(crate) async fn restart(&mut self, name: &str) {
         let mut restart = script("restart", &self.dir);
         restart.args([name, "--json"]);
         let restarted = tokio::task::spawn_blocking(move || run(&mut restart, "")).await.unwrap();
@@ -43,7 +43,7 @@ impl Cluster {
         self.about = read(&restarted);
     }
 
-    fn admin(&self, args: &[&str], stdin: &str) -> Value {
+    pub(crate) fn admin(&self, args: &[&str], stdin: &str) -> Value {
         let command: Vec<&str> =
             self.about["admin_command"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         read(&run(Command::new(command[0]).args(&command[1..]).args(args).arg("--json"), stdin))
@@ -125,14 +125,14 @@ async fn two_relays_and_two_skills_serve_a_home_through_replacement_and_loss_of_
 }
 
 /// For redials and new leases.
-const WAIT: Duration = Duration::from_secs(20);
+pub(crate) const WAIT: Duration = Duration::from_secs(20);
 
-async fn set_volume(alexa: &PretendAlexa, endpoint: &str, level: u8) -> Value {
+pub(crate) async fn set_volume(alexa: &PretendAlexa, endpoint: &str, level: u8) -> Value {
     let directive = alexa.control("Alexa.Speaker", "SetVolume", endpoint, json!({"volume": level}));
     alexa.send_directive(&directive).await.unwrap()
 }
 
-async fn holds_a_home(relay: &Value) -> bool {
+pub(crate) async fn holds_a_home(relay: &Value) -> bool {
     let client = macloud_service_kit::client::client(Duration::from_secs(5));
     let metrics =
         client.get(format!("{}/metrics", relay["admin"].as_str().unwrap())).send().await.unwrap().text().await;
