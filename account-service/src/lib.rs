@@ -22,6 +22,7 @@ pub mod fuzzing;
 mod key_ring;
 mod link_doctor;
 mod mail;
+mod metrics;
 mod names;
 mod oauth;
 mod operator_api;
@@ -133,7 +134,7 @@ impl AccountService {
         let in_language = axum::middleware::from_fn_with_state(self.shared.clone(), words::in_language_of);
         let in_time = axum::middleware::from_fn_with_state(self.shared.clone(), web::in_time);
         let router = router.layer(in_time).layer(in_language);
-        web::with_headers(router, self.shared.clone())
+        self.timed(web::with_headers(router, self.shared.clone()))
     }
 
     /// The paths that [`router`](Self::router) answers, as it was told them.
@@ -148,7 +149,12 @@ impl AccountService {
     pub fn operator_router(&self) -> Router {
         let router = operator_api::routes().serve(self.clone());
         let router = router.route_layer(axum::middleware::from_fn(operator_api::unless_overheard));
-        web::with_headers(router, self.shared.clone())
+        self.timed(web::with_headers(router, self.shared.clone()))
+    }
+
+    /// Outside of everything else: what is counted is what was answered.
+    fn timed(&self, router: Router) -> Router {
+        router.layer(axum::middleware::from_fn_with_state(self.shared.clone(), metrics::timed))
     }
 
     /// The paths that [`operator_router`](Self::operator_router) answers.

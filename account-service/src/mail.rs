@@ -30,6 +30,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use url::Url;
 
+use crate::metrics::Mails;
+
 /// How mail leaves.
 #[derive(Clone)]
 pub enum MailSettings {
@@ -114,6 +116,7 @@ pub(crate) struct Mailer {
     from: Mailbox,
     way: Way,
     clock: SharedClock,
+    mails: Mails,
 }
 
 /// Send a mail to `to` now, the way that `settings` say: where it went.
@@ -154,7 +157,7 @@ impl Mailer {
         match settings {
             MailSettings::Directory(path) => {
                 let from = "MA Cloud <ma-cloud@localhost>".parse().map_err(|_| MailError::From)?;
-                Ok(Self { from, way: Way::Directory(path.clone()), clock })
+                Ok(Self { from, way: Way::Directory(path.clone()), clock, mails: Mails::new() })
             }
             MailSettings::Server { url, from } => {
                 let encrypted =
@@ -165,7 +168,7 @@ impl Mailer {
                 let transport = Box::new(MailServer::from_url(url).ok_or(MailError::Url)?);
                 let (queue, waiting) = mpsc::channel(QUEUE);
                 let way = Way::Server { transport, server: server_of(url), queue, waiting: Mutex::new(Some(waiting)) };
-                Ok(Self { from: from.parse().map_err(|_| MailError::From)?, way, clock })
+                Ok(Self { from: from.parse().map_err(|_| MailError::From)?, way, clock, mails: Mails::new() })
             }
         }
     }
@@ -185,11 +188,18 @@ impl Mailer {
         let Some(message) = self.message(to, subject, text) else { return };
         match &self.way {
             Way::Directory(path) => match write(path, &message.formatted(), self.clock.unix_seconds()) {
-                Ok(file) => tracing::info!(file = %file.display(), "a mail waits here to be passed on"),
-                Err(error) => tracing::error!(%error, directory = %path.display(), "a mail could not be written"),
+                Ok(file) => {
+                    self.mails.count("written", 1);
+                    tracing::info!(file = %file.display(), "a mail waits here to be passed on");
+                }
+                Err(error) => {
+                    self.mails.count("lost", 1);
+                    tracing::error!(%error, directory = %path.display(), "a mail could not be written");
+                }
             },
             Way::Server { queue, .. } => {
                 if queue.try_send(message).is_err() {
+                    self.mails.count("dropped", 1);
                     tracing::error!("a mail was dropped: too many wait for the mail server");
                 }
             }
@@ -215,8 +225,7 @@ impl Mailer {
         let Way::Server { transport, server, waiting, .. } = &self.way else { return };
         let taken = waiting.lock().expect("no code panics while holding this lock").take();
         let Some(mut waiting) = taken else { return };
-        let mut office =
-            PostOffice { transport, server, sending: FuturesUnordered::new(), later: FuturesUnordered::new() };
+        let mut office = PostOffice::new(transport, server, self.mails.clone());
         tokio::select! {
             () = stop.soft() => {}
             // Whoever runs this is there to read it now, not when the first person waits for a code.
@@ -225,9 +234,11 @@ impl Mailer {
         // What nobody has asked for yet is refused from here on, and what was asked for goes out.
         waiting.close();
         if tokio::time::timeout(LAST_ROUND, office.work(&mut waiting, &[])).await.is_err() {
+            self.mails.count("lost", office.sending.len() + waiting.len());
             tracing::error!("mail was lost: the mail server did not take it before the stop");
         }
         let given_up = office.later.len();
+        self.mails.count("lost", given_up);
         if given_up > 0 {
             tracing::error!(given_up, "mail was lost that the mail server had not taken before the stop");
         }
@@ -247,11 +258,16 @@ struct Letter {
 struct PostOffice<'a> {
     transport: &'a MailServer,
     server: &'a str,
+    mails: Mails,
     sending: FuturesUnordered<Sending<'a>>,
     later: FuturesUnordered<Later>,
 }
 
-impl PostOffice<'_> {
+impl<'a> PostOffice<'a> {
+    fn new(transport: &'a MailServer, server: &'a str, mails: Mails) -> Self {
+        Self { transport, server, mails, sending: FuturesUnordered::new(), later: FuturesUnordered::new() }
+    }
+
     /// Send what comes until the queue is closed and empty. `pauses` lie between the tries.
     async fn work(&mut self, waiting: &mut mpsc::Receiver<Message>, pauses: &[Duration]) {
         let mut open = true;
@@ -274,7 +290,7 @@ impl PostOffice<'_> {
     }
 
     fn send(&mut self, letter: Letter) {
-        self.sending.push(Box::pin(try_once(self.transport, self.server, letter)));
+        self.sending.push(Box::pin(try_once(self.transport, self.server, self.mails.clone(), letter)));
     }
 
     fn put_aside(&mut self, letter: Letter, pauses: &[Duration]) {
@@ -287,6 +303,7 @@ impl PostOffice<'_> {
                 }));
             }
             Some(_) | None => {
+                self.mails.count("given_up", 1);
                 tracing::error!(tries = letter.tries, "a mail was given up: the mail server does not take it");
             }
         }
@@ -294,14 +311,19 @@ impl PostOffice<'_> {
 }
 
 /// The letter comes back when it is to be tried again.
-async fn try_once(transport: &MailServer, server: &str, letter: Letter) -> Option<Letter> {
+async fn try_once(transport: &MailServer, server: &str, mails: Mails, letter: Letter) -> Option<Letter> {
     match transport.send(&letter.message).await {
-        Ok(()) => None,
+        Ok(()) => {
+            mails.count("sent", 1);
+            None
+        }
         Err(error) if error.is_permanent() => {
+            mails.count("refused", 1);
             tracing::warn!(server, why = trouble(&error), "the mail server refused a mail for good");
             None
         }
         Err(error) => {
+            mails.count("put_off", 1);
             tracing::warn!(server, why = trouble(&error), "the mail server did not take a mail: it is tried again");
             Some(Letter { tries: letter.tries + 1, ..letter })
         }
@@ -643,7 +665,7 @@ mod tests {
         let way =
             Way::Server { transport: Box::new(transport.clone()), server, queue, waiting: Mutex::new(Some(waiting)) };
         let clock = macloud_service_kit::clock::system();
-        (Mailer { from: "cloud@example.org".parse().unwrap(), way, clock }, transport)
+        (Mailer { from: "cloud@example.org".parse().unwrap(), way, clock, mails: Mails::new() }, transport)
     }
 
     fn queue_of(mailer: &Mailer) -> mpsc::Receiver<Message> {
@@ -657,12 +679,7 @@ mod tests {
         let (mailer, transport) = mailer(port);
         let mut waiting = queue_of(&mailer);
         mailer.send("ada@example.org", "greylisted", "x");
-        let mut office = PostOffice {
-            transport: &transport,
-            server: "",
-            sending: FuturesUnordered::new(),
-            later: FuturesUnordered::new(),
-        };
+        let mut office = PostOffice::new(&transport, "", Mails::new());
         let pauses = [Duration::ZERO; 3];
         let first = tokio::select! {
             () = office.work(&mut waiting, &pauses) => panic!("the queue is open"),

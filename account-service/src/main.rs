@@ -154,6 +154,9 @@ async fn run() -> anyhow::Result<()> {
     let web = Server::bind(args.listen, None).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let web = web.behind_proxy();
     let admin_certificate = args.admin_tls.certificate(args.admin_listen).context(ADMIN_TLS)?;
+    if let Some(certificate) = &admin_certificate {
+        certificate.observe_expiry("operators", clock::system());
+    }
     let admin = Server::bind(args.admin_listen, admin_certificate.clone())
         .await
         .with_context(|| format!("cannot listen on {}", args.admin_listen))?;
@@ -172,6 +175,7 @@ async fn run() -> anyhow::Result<()> {
     let router =
         service.router().fallback(move |request: axum::extract::Request| async move { not_found.not_found(&request) });
     if let Some(internal) = internal.clone() {
+        internal.observe_expiry(clock::system());
         tokio::spawn(async move { internal.keep_fresh().await });
     }
     let rpc_stop = stop.clone();

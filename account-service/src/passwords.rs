@@ -13,6 +13,8 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use macloud_service_kit::random;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::metrics::PasswordWork;
+
 mod common;
 
 /// Hashes and verifies.
@@ -21,6 +23,7 @@ pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     line: Arc<Line>,
     wait: Duration,
+    work: PasswordWork,
     /// Verified when the account is unknown, so that both cases cost the same.
     decoy: Arc<str>,
 }
@@ -108,7 +111,13 @@ impl Passwords {
         let decoy = hash_now(&random).expect("hashing with fixed parameters works");
         let micros_each = AtomicU64::new(begun.elapsed().as_micros() as u64);
         let line = Line { cores: cores as u64, length: AtomicU64::new(0), micros_each };
-        Self { turns: Arc::new(Semaphore::new(cores)), line: Arc::new(line), wait, decoy: decoy.into() }
+        Self {
+            turns: Arc::new(Semaphore::new(cores)),
+            line: Arc::new(line),
+            wait,
+            work: PasswordWork::new(),
+            decoy: decoy.into(),
+        }
     }
 
     /// Hash a new password.
@@ -144,7 +153,25 @@ impl Passwords {
         Ok(verdict.ok_or(PasswordError::Unusable)? && known)
     }
 
+    /// How many wait for their turn, or have it.
+    pub(crate) fn in_line(&self) -> u64 {
+        self.line.length.load(Ordering::Relaxed)
+    }
+
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
+        let outcome = self.wait_for_turn(work).await;
+        self.work.count(match &outcome {
+            Ok(_) => "done",
+            Err(PasswordError::Busy) => "shed",
+            Err(PasswordError::Unusable) => "failed",
+        });
+        outcome
+    }
+
+    async fn wait_for_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PasswordError> {
         let _place = self.line.join(self.wait).ok_or(PasswordError::Busy)?;
         let turn = tokio::time::timeout(self.wait, self.turns.clone().acquire_owned()).await;
         let turn = turn.map_err(|_| PasswordError::Busy)?.expect("the semaphore is never closed");

@@ -203,6 +203,7 @@ async fn follow(
     mut wake: tokio::sync::watch::Receiver<u64>,
     sender: mpsc::Sender<Result<Change, Status>>,
 ) {
+    let _counted = shared.metrics.follower();
     if sender.send(Ok(start)).await.is_err() {
         return;
     }

@@ -15,6 +15,7 @@ use crate::billing::{Provider, Stripe};
 use crate::config::Config;
 use crate::link_doctor::Unwritten;
 use crate::mail::Mailer;
+use crate::metrics::{self, Metrics};
 use crate::passkeys::Passkeys;
 use crate::passwords::Passwords;
 use crate::providers;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     /// Other providers to sign in with.
     pub(crate) providers: Vec<providers::Provider>,
     pub(crate) rate_limits: RateLimits,
+    pub(crate) metrics: Metrics,
     clients: Mutex<HashMap<String, (Arc<Client>, u64)>>,
     /// Counts up whenever the change log may have grown.
     changed: watch::Sender<u64>,
@@ -75,7 +77,7 @@ impl Shared {
             return Err(SigningError::KeyFile.into());
         }
         let passwords = Passwords::new(Duration::from_millis(config.limits.password_wait_ms.into()));
-        Ok(Arc::new(Self {
+        let shared = Arc::new(Self {
             passkeys: Passkeys::new(&issuer),
             issuer,
             https,
@@ -89,11 +91,14 @@ impl Shared {
             passwords,
             providers,
             rate_limits: RateLimits::new(clock.clone()),
+            metrics: Metrics::new(),
             clients: Mutex::default(),
             changed: watch::Sender::new(0),
             clock,
             config,
-        }))
+        });
+        metrics::observe(&shared);
+        Ok(shared)
     }
 
     /// Seconds since 1970.

@@ -33,6 +33,7 @@ pub(crate) mod operators;
 pub(crate) mod pairings;
 pub(crate) mod passkeys;
 pub(crate) mod plans;
+mod pool;
 pub(crate) mod pushed_requests;
 pub(crate) mod restores;
 pub(crate) mod rotations;
@@ -58,6 +59,7 @@ use sqlx::{
     SqliteConnection, SqlitePool, Transaction,
 };
 
+use self::pool::waited_for;
 use self::writer::{Want, Writer};
 
 /// Which database to use.
@@ -298,13 +300,15 @@ impl Db {
 
     /// Read all rows.
     pub(crate) async fn rows<R: Row>(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<R>> {
-        Ok(run!(self, Self::Sqlite { read, .. } => read, Self::Postgres(pool) => pool,
+        Ok(run!(self, Self::Sqlite { read, .. } => &mut *waited_for(read).await?,
+            Self::Postgres(pool) => &mut *waited_for(pool).await?,
             query_as_with::<R>, sql, values, fetch_all))
     }
 
     /// Read at most one row.
     pub(crate) async fn optional<R: Row>(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Option<R>> {
-        Ok(run!(self, Self::Sqlite { read, .. } => read, Self::Postgres(pool) => pool,
+        Ok(run!(self, Self::Sqlite { read, .. } => &mut *waited_for(read).await?,
+            Self::Postgres(pool) => &mut *waited_for(pool).await?,
             query_as_with::<R>, sql, values, fetch_optional))
     }
 
@@ -317,8 +321,10 @@ impl Db {
             }
             Self::Postgres(pool) => {
                 // To its end: a statement that is left after its first row is not committed.
-                let rows: Vec<R> =
-                    sqlx::query_as_with::<Postgres, R, _>(sql, bind!(PgArguments, values)).fetch_all(pool).await?;
+                let mut connection = waited_for(pool).await?;
+                let rows: Vec<R> = sqlx::query_as_with::<Postgres, R, _>(sql, bind!(PgArguments, values))
+                    .fetch_all(&mut *connection)
+                    .await?;
                 Ok(rows.into_iter().next())
             }
         }
@@ -329,7 +335,9 @@ impl Db {
         Ok(match self {
             Self::Sqlite { writer, .. } => writer.run(sql, bind!(SqliteArguments, values), Want::Count).await?.touched,
             Self::Postgres(pool) => {
-                sqlx::query_with::<Postgres, _>(sql, bind!(PgArguments, values)).execute(pool).await?.rows_affected()
+                let mut connection = waited_for(pool).await?;
+                let query = sqlx::query_with::<Postgres, _>(sql, bind!(PgArguments, values));
+                query.execute(&mut *connection).await?.rows_affected()
             }
         })
     }

@@ -328,6 +328,29 @@ struct ErrorPage {
     text: String,
 }
 
+impl PageError {
+    /// As a try to sign in is counted that came to it.
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_)
+            | Self::Forgery
+            | Self::WrongAddress
+            | Self::NotFound
+            | Self::TooLong
+            | Self::TooSlow => "invalid",
+            Self::SignUpClosed => "refused",
+            Self::TooMany(_) => "too_many",
+            Self::Busy => "shed",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// The outcome of a try to sign in this way, counted if it is none that was counted as what it is.
+fn counted<T>(shared: &Shared, way: &'static str, outcome: Result<T, PageError>) -> Result<T, PageError> {
+    outcome.inspect_err(|error| shared.metrics.sign_in(way, error.label()))
+}
+
 /// The one place where a [`PageError`] becomes a page.
 fn error_page(shared: &Shared, error: &PageError) -> Response {
     let (status, heading, text) = match error {

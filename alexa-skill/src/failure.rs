@@ -85,7 +85,7 @@ impl Failure {
             Self::HomePaused => "home_paused",
             Self::AccountsAway => "accounts_away",
             Self::BusAway => "bus_away",
-            Self::NotSent(_) => "not_sent",
+            Self::NotSent(reason) => not_sent_label(*reason),
             Self::UsedUp(_) => "used_up",
             Self::Unknown(_) => "unknown",
             Self::TimeUp => "time_up",
@@ -95,5 +95,24 @@ impl Failure {
             Self::Refused(_) => "refused",
             Self::GrantNotAccepted => "grant_not_accepted",
         }
+    }
+}
+
+/// The words that the relay counts the same with: some of these are the home's doing, and others ours.
+const fn not_sent_label(reason: not_sent::Reason) -> &'static str {
+    use not_sent::Reason;
+    match reason {
+        Reason::Unspecified => "not_sent",
+        Reason::NotConnected => "not_sent_not_connected",
+        Reason::Busy => "not_sent_busy",
+        Reason::Draining => "not_sent_draining",
+        Reason::Deadline => "not_sent_deadline",
+        Reason::LinkLost => "not_sent_link_lost",
+        Reason::Cancelled => "not_sent_cancelled",
+        Reason::RateLimited => "not_sent_rate_limited",
+        Reason::Invalid => "not_sent_invalid",
+        Reason::Paused => "not_sent_paused",
+        Reason::UsedUp => "not_sent_used_up",
+        Reason::Unlocated => "not_sent_unlocated",
     }
 }

@@ -44,12 +44,16 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         "refusing to serve plain HTTP on {}: give --tls-cert and --tls-key, or say --behind-proxy",
         settings.listen
     );
+    if let Some(certificate) = &certificate {
+        certificate.observe_expiry("public", clock::system());
+    }
     tls::reload_on_hangup(certificate.iter().cloned().collect())?;
     let listener = Server::bind(settings.listen, certificate).await?;
     let admin = Server::bind(settings.admin_listen, None).await?;
     let internal = settings.internal()?;
     let (accounts, relays) = (settings.accounts(internal.as_ref())?, settings.relays(internal.as_ref())?);
     if let Some(internal) = internal {
+        internal.observe_expiry(clock::system());
         tokio::spawn(async move { internal.keep_fresh().await });
     }
     let skill = Skill::new(settings.skill()?, accounts, relays, settings.signer()?, clock::system())?;

@@ -21,6 +21,7 @@ KINDS = {
     "i64_gauge": "gauge",
     "f64_gauge": "gauge",
     "u64_observable_counter": "counter",
+    "f64_observable_counter": "counter",
     "f64_observable_gauge": "gauge",
     "f64_histogram": "histogram",
     "u64_histogram": "histogram",

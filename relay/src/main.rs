@@ -195,6 +195,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
 
     args.check_bus(internal.is_some())?;
     let certificate = args.certificate()?;
+    if let Some(certificate) = &certificate {
+        certificate.observe_expiry("public", clock::system());
+    }
+    if let Some(internal) = &internal {
+        internal.observe_expiry(clock::system());
+    }
     let ticket_keys = args.ticket_keys()?;
     let homes = Server::bind(args.listen, certificate.clone()).await.context("cannot bind --listen")?;
     let mut homes = homes.with_ticket_keys(ticket_keys.clone());

@@ -13,7 +13,7 @@ use axum::{Json, Router};
 pub struct Health(Arc<Mutex<BTreeMap<&'static str, bool>>>);
 
 impl Health {
-    /// Nothing registered: ready.
+    /// Nothing registered: not ready, for nobody has looked yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -24,10 +24,10 @@ impl Health {
         self.0.lock().expect("no code panics while holding this lock").insert(what, ok);
     }
 
-    /// Whether everything registered holds.
+    /// Whether something is registered, and all of it holds.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.0.lock().expect("no code panics while holding this lock").values().all(|ok| *ok)
+        all_hold(&self.0.lock().expect("no code panics while holding this lock"))
     }
 
     /// `/healthz` and `/readyz`.
@@ -40,8 +40,29 @@ impl Health {
 
     fn report(&self) -> Response {
         let checks = self.0.lock().expect("no code panics while holding this lock").clone();
-        let ready = checks.values().all(|ok| *ok);
+        let ready = all_hold(&checks);
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         (status, Json(serde_json::json!({"ready": ready, "checks": checks}))).into_response()
+    }
+}
+
+fn all_hold(checks: &BTreeMap<&'static str, bool>) -> bool {
+    !checks.is_empty() && checks.values().all(|ok| *ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_not_looked_at_yet_is_not_ready() {
+        let health = Health::new();
+        assert!(!health.is_ready());
+        assert_eq!(health.report().status(), StatusCode::SERVICE_UNAVAILABLE);
+        health.set("database", true);
+        assert!(health.is_ready());
+        assert_eq!(health.report().status(), StatusCode::OK);
+        health.set("serving", false);
+        assert!(!health.is_ready());
     }
 }

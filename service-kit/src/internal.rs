@@ -19,6 +19,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
+use crate::clock::SharedClock;
+use crate::expiry;
 use crate::socket;
 use crate::tls::TlsError;
 use crate::watched;
@@ -44,6 +46,8 @@ type Times = [Option<SystemTime>; 3];
 struct Current {
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
+    /// In seconds since 1970.
+    ends_at: Option<u64>,
 }
 
 impl InternalTls {
@@ -131,6 +135,12 @@ impl InternalTls {
         limited(TlsConnector::from(self.current().client).connect(name, stream)).await
     }
 
+    /// Report how long this service's certificate is still good, whenever metrics are read.
+    pub fn observe_expiry(self: &Arc<Self>, clock: SharedClock) {
+        let tls = Arc::downgrade(self);
+        expiry::observe("internal", clock, move || tls.upgrade()?.current().ends_at);
+    }
+
     fn current(&self) -> Current {
         self.current.read().expect("no code panics while holding this lock").clone()
     }
@@ -144,6 +154,7 @@ impl Files {
         }
         let roots = Arc::new(roots);
         let chain = certificates("the certificate chain", &self.chain)?;
+        let ends_at = expiry::of_chain(&chain);
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|reason| TlsError::Read {
             what: "the private key",
             path: self.key.clone(),
@@ -162,7 +173,7 @@ impl Files {
             .with_client_auth_cert(chain, key)?;
         server.alpn_protocols = vec![b"h2".to_vec()];
         client.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Current { server: Arc::new(server), client: Arc::new(client) })
+        Ok(Current { server: Arc::new(server), client: Arc::new(client), ends_at })
     }
 
     fn changed_at(&self) -> Times {

@@ -14,6 +14,8 @@
 pub mod client;
 pub mod clock;
 pub mod config;
+#[cfg(feature = "server")]
+mod expiry;
 pub mod gather;
 #[cfg(feature = "server")]
 pub mod health;
@@ -27,6 +29,8 @@ pub mod memory;
 #[cfg(feature = "server")]
 pub mod metrics;
 pub mod places;
+#[cfg(feature = "server")]
+mod process;
 pub mod random;
 pub mod socket;
 pub mod stop;

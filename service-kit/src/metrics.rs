@@ -7,6 +7,8 @@ use axum::routing::get;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
+use crate::process;
+
 /// The process's metrics.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -15,7 +17,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Install the global meter provider, for a program of this name. Call once, before any service makes its instruments.
+    /// Install the global meter provider, for a program of this name, and count what every process has. Call once, before any
+    /// service makes its instruments.
     ///
     /// # Errors
     /// When the exporter cannot register itself.
@@ -25,6 +28,7 @@ impl Metrics {
         let resource = opentelemetry_sdk::Resource::builder().with_service_name(service).build();
         let provider = SdkMeterProvider::builder().with_resource(resource).with_reader(exporter).build();
         opentelemetry::global::set_meter_provider(provider.clone());
+        process::observe();
         Ok(Self { registry, _provider: provider })
     }
 

@@ -22,6 +22,8 @@ mod server {
     use tokio::io::{AsyncRead, AsyncWrite};
     use tokio::signal::unix::{SignalKind, signal};
 
+    use crate::clock::SharedClock;
+    use crate::expiry;
     use crate::tickets::TicketKeys;
 
     /// Why a certificate cannot be served.
@@ -81,6 +83,19 @@ mod server {
             *self.current.write().expect("no code panics while holding this lock") = fresh;
             Ok(())
         }
+
+        /// Report how long it is still good, as the certificate of this listener, whenever metrics are read.
+        pub fn observe_expiry(self: &Arc<Self>, listener: &'static str, clock: SharedClock) {
+            let certificate = Arc::downgrade(self);
+            expiry::observe(listener, clock, move || {
+                let current = certificate.upgrade()?.current();
+                expiry::of_chain(&current.cert)
+            });
+        }
+
+        fn current(&self) -> Arc<CertifiedKey> {
+            self.current.read().expect("no code panics while holding this lock").clone()
+        }
     }
 
     /// From the return of this on, SIGHUP makes these certificates be read again, and kills nobody: without certificates it
@@ -130,7 +145,7 @@ mod server {
 
     impl ResolvesServerCert for Certificate {
         fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-            Some(self.current.read().expect("no code panics while holding this lock").clone())
+            Some(self.current())
         }
     }
 

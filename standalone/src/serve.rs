@@ -60,6 +60,11 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let admin = Server::bind(args.admin_listen, admin_certificate.clone())
         .await
         .with_context(|| format!("cannot listen on {} for operators", args.admin_listen))?;
+    for (name, certificate) in [("public", &certificate), ("operators", &admin_certificate)] {
+        if let Some(certificate) = certificate {
+            certificate.observe_expiry(name, clock::system());
+        }
+    }
     let address = listener.local_addr()?;
     let public_url = public_url(&args, address)?;
 

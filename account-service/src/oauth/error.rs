@@ -60,6 +60,14 @@ impl OAuthError {
         }
     }
 
+    /// As it is counted: the code, but what we fail at apart from what we turn away.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::TooMany(_) => "shed",
+            other => other.code(),
+        }
+    }
+
     fn description(&self) -> &'static str {
         match self {
             Self::InvalidRequest(text)

@@ -44,8 +44,14 @@ pub(super) async fn begin(State(shared): State<Arc<Shared>>, request: Request) -
         begin_pairing(&shared, &form).await
     };
     match outcome.await {
-        Ok(answer) => super::json(&answer),
-        Err(refusal) => refusal.into_response(),
+        Ok(answer) => {
+            shared.metrics.pairing("begun");
+            super::json(&answer)
+        }
+        Err(refusal) => {
+            shared.metrics.pairing("refused");
+            refusal.into_response()
+        }
     }
 }
 
@@ -139,6 +145,7 @@ async fn redeem(shared: &Shared, device_code: &[u8; 32], pairing: &Pairing) -> R
     let kind = if is_move { activity::Kind::HomeReplaced } else { activity::Kind::HomeLinked };
     activity::note_in(&mut tx, &account, kind, &name, now).await?;
     shared.commit(tx).await?;
+    shared.metrics.pairing(if is_move { "moved" } else { "paired" });
     tracing::info!(instance.id = %id, account.id = %account, is_move, "paired");
     let instance = instances::by_id(&shared.db, &id)
         .await?

@@ -20,9 +20,11 @@ use crate::store::link_attempts::Cause;
 pub(super) async fn token(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     // Outside the deadline: that one is for our own work, and how fast a body arrives is not ours.
+    let mut grant = "none";
     let outcome = match Form::read(&parts.headers, body).await {
         // Boxed: the grants together make a large future, and each request runs only one of them.
         Ok(form) => {
+            grant = grant_label(&form);
             let spending = Spending::default();
             let mut answer = Box::pin(answer(&shared, &parts, form, &spending));
             match tokio::time::timeout(DEADLINE, &mut answer).await {
@@ -33,6 +35,7 @@ pub(super) async fn token(State(shared): State<Arc<Shared>>, request: Request) -
         }
         Err(error) => Err(error.into()),
     };
+    shared.metrics.token_request(grant, outcome.as_ref().map_or_else(OAuthError::label, |_| "ok"));
     match outcome {
         Ok(answer) => json(&answer),
         Err(refusal) => refusal.into_response(),
@@ -93,6 +96,19 @@ async fn answer(shared: &Shared, parts: &Parts, form: Form, spending: &Spending)
     match outcome {
         Err(error) => Err(client_auth::unless_deleted(shared, &client, error).await),
         answer => answer,
+    }
+}
+
+/// What was asked for, as it is counted.
+fn grant_label(form: &Form) -> &'static str {
+    match form.value("grant_type") {
+        Some("client_credentials") if is_home(form) => "home",
+        Some("client_credentials") => "client_credentials",
+        Some("authorization_code") => "authorization_code",
+        Some("refresh_token") => "refresh_token",
+        Some(pairing::GRANT_TYPE) => "device_code",
+        Some(_) => "other",
+        None => "none",
     }
 }
 

@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
+use super::pool::waited_for;
 use super::{ACQUIRE_TIMEOUT, begin_immediate};
 
 /// Where statements are handed in. The writer ends when all clones of this are gone.
@@ -100,7 +101,7 @@ async fn run_together(pool: &SqlitePool, jobs: &[Job]) -> Option<Vec<Result<Outc
 }
 
 async fn run_alone(pool: &SqlitePool, job: &Job) -> Result<Outcome, sqlx::Error> {
-    let mut connection = pool.acquire().await?;
+    let mut connection = waited_for(pool).await?;
     job.run(&mut connection).await
 }
 

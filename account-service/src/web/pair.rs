@@ -209,6 +209,7 @@ async fn decide(
         return Ok(again());
     }
     tx.commit().await?;
+    shared.metrics.pairing(if allowed { "allowed" } else { "declined" });
     tracing::info!(account.id = %session.account_id, allowed, "a pairing was decided");
     let kind = if allowed { activity::Kind::HomeAllowed } else { activity::Kind::HomeRefused };
     activity::note(&shared.db, &session.account_id, kind, &name, shared.now()).await;

@@ -17,7 +17,7 @@ use macloud_service_kit::random;
 use super::credentials::Entered;
 use super::security::{self, is_recent, recently_signed_in_for};
 use super::visitor::Visitor;
-use super::{Frame, PageError, Place, answer, begin_as, own_id, page_with_script, see_other, sign_in, when};
+use super::{Frame, PageError, Place, answer, begin_as, counted, own_id, page_with_script, see_other, sign_in, when};
 use crate::names::clean_name;
 use crate::passkeys::{Question, parse_answer};
 use crate::rate_limits::Attempt;
@@ -143,7 +143,7 @@ pub(super) async fn judge(
 
 /// POST `/sign-in/passkey`.
 pub(super) async fn sign_in(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    answer(&shared, try_sign_in(&shared, request).await)
+    answer(&shared, counted(&shared, WAY, try_sign_in(&shared, request).await))
 }
 
 async fn try_sign_in(shared: &Shared, request: Request) -> Result<Response, PageError> {
@@ -151,14 +151,16 @@ async fn try_sign_in(shared: &Shared, request: Request) -> Result<Response, Page
     let from = entered.address(shared);
     shared.rate_limits.count(Attempt::SignIn, &from, shared.config.limits.sign_in_per_address)?;
     let (ticket, credential) = (entered.value("ticket"), entered.value("credential"));
-    match judge(shared, &entered.visitor, Purpose::SignIn, ticket, credential).await? {
-        Some(account) if account.suspended => sign_in::refuse_suspended(shared, &entered).await,
+    let (page, result) = match judge(shared, &entered.visitor, Purpose::SignIn, ticket, credential).await? {
+        Some(account) if account.suspended => (sign_in::refuse_suspended(shared, &entered).await?, "suspended"),
         Some(account) => {
             tracing::info!(account.id = %account.id, "signed in with a passkey");
-            entered.go_on(shared, &account).await
+            (entered.go_on(shared, &account).await?, "ok")
         }
-        None => sign_in::again(shared, &entered, words::say("identity-passkey-wrong")).await,
-    }
+        None => (sign_in::again(shared, &entered, words::say("identity-passkey-wrong")).await?, "wrong"),
+    };
+    shared.metrics.sign_in(WAY, result);
+    Ok(page)
 }
 
 #[derive(Template)]
@@ -322,6 +324,7 @@ pub(super) fn script() -> &'static str {
 }
 
 const PAGE: &str = "/security/passkeys";
+const WAY: &str = "passkey";
 /// Long enough to fetch a key from another room; browsers give up after five minutes.
 const TICKET_SECONDS: i64 = 600;
 /// More than anybody has devices; bounds the page.

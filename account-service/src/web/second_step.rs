@@ -16,7 +16,7 @@ use macloud_proto::ids::AccountId;
 use super::credentials::{Entered, Next};
 use super::passkeys::{self, Asked, Purpose};
 use super::visitor::Visitor;
-use super::{Frame, PageError, answer, known, page_with_script, sign_in};
+use super::{Frame, PageError, answer, counted, known, page_with_script, sign_in};
 use crate::rate_limits::Attempt;
 use crate::second_factor::{matching_step, normalise_recovery_code};
 use crate::secrets;
@@ -26,6 +26,7 @@ use crate::store::second_factors;
 use crate::words;
 
 const FORM: &str = "second-step";
+const WAY: &str = "second_step";
 
 #[derive(Template)]
 #[template(path = "second_step.html")]
@@ -78,7 +79,7 @@ async fn ask_with(
 
 /// POST `/sign-in/code`: a code, or the answer of a passkey.
 pub(super) async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    answer(&shared, try_submit(&shared, request).await)
+    answer(&shared, counted(&shared, WAY, try_submit(&shared, request).await))
 }
 
 async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageError> {
@@ -96,10 +97,14 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
     };
     if error.is_some() {
         // The same ticket: wrong codes must not prolong it.
-        return ask_with(shared, &entered.visitor, &entered.next, &account.id, ticket, error).await;
+        let page = ask_with(shared, &entered.visitor, &entered.next, &account.id, ticket, error).await?;
+        shared.metrics.sign_in(WAY, "wrong");
+        return Ok(page);
     }
     tracing::info!(account.id = %account.id, "signed in with a second step");
-    entered.go_on(shared, &account).await
+    let page = entered.go_on(shared, &account).await?;
+    shared.metrics.sign_in(WAY, "ok");
+    Ok(page)
 }
 
 async fn has_passkey(

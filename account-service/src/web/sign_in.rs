@@ -11,7 +11,7 @@ use super::credentials::{Entered, Next};
 use super::passkeys::{self, Asked};
 use super::upstream::{self, Offered};
 use super::visitor::Visitor;
-use super::{Frame, PageError, answer, page_with_script, second_step, see_other};
+use super::{Frame, PageError, answer, counted, page_with_script, second_step, see_other};
 use crate::config::SignUp;
 use crate::form::Form;
 use crate::passwords::{self, Passwords, normalise_email};
@@ -21,6 +21,8 @@ use crate::store::accounts::{self, Account};
 use crate::words;
 
 pub(super) const FORM: &str = "sign-in";
+
+const WAY: &str = "password";
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -58,7 +60,7 @@ async fn try_show(shared: &Shared, request: Request) -> Result<Response, PageErr
 
 /// POST `/sign-in`.
 pub(super) async fn submit(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    answer(&shared, try_submit(&shared, request).await)
+    answer(&shared, counted(&shared, WAY, try_submit(&shared, request).await))
 }
 
 async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageError> {
@@ -67,13 +69,25 @@ async fn try_submit(shared: &Shared, request: Request) -> Result<Response, PageE
         Verdict::Right(account) => {
             let account = renew_hash(shared, account, entered.password()).await?;
             if second_step::has_app(shared, &account.id).await? {
-                return second_step::ask(shared, &entered.visitor, &entered.next, &account).await;
+                let asked = second_step::ask(shared, &entered.visitor, &entered.next, &account).await?;
+                shared.metrics.sign_in(WAY, "second_step");
+                return Ok(asked);
             }
             tracing::info!(account.id = %account.id, "signed in");
-            entered.go_on(shared, &account).await
+            let page = entered.go_on(shared, &account).await?;
+            shared.metrics.sign_in(WAY, "ok");
+            Ok(page)
         }
-        Verdict::Wrong => again(shared, &entered, words::say("signin-mismatch")).await,
-        Verdict::Suspended => refuse_suspended(shared, &entered).await,
+        Verdict::Wrong => {
+            let page = again(shared, &entered, words::say("signin-mismatch")).await?;
+            shared.metrics.sign_in(WAY, "wrong");
+            Ok(page)
+        }
+        Verdict::Suspended => {
+            let page = refuse_suspended(shared, &entered).await?;
+            shared.metrics.sign_in(WAY, "suspended");
+            Ok(page)
+        }
     }
 }
 

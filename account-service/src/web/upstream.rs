@@ -17,7 +17,7 @@ use super::credentials::{Next, go_on};
 use super::security::{self, is_recent, not_recent, recently_signed_in_for};
 use super::sign_in::sign_in_page;
 use super::visitor::Visitor;
-use super::{Frame, PageError, Place, answer, begin_as, page, posted, second_step, see_other, when};
+use super::{Frame, PageError, Place, answer, begin_as, counted, page, posted, second_step, see_other, when};
 use crate::config::SignUp;
 use crate::form::Form;
 use crate::passwords::normalise_email;
@@ -128,12 +128,14 @@ async fn back_to_sign_in(
     email: Option<&str>,
 ) -> Result<Response, PageError> {
     let error = words::with(key, &[("name", provider.settings.name.as_str().into())]);
-    sign_in_page(shared, visitor, status, next, email, Some(error)).await
+    let page = sign_in_page(shared, visitor, status, next, email, Some(error)).await?;
+    shared.metrics.sign_in(WAY, "refused");
+    Ok(page)
 }
 
 /// GET `/sign-in/from/{provider}`: a browser is back.
 pub(super) async fn finish(State(shared): State<Arc<Shared>>, Path(id): Path<String>, request: Request) -> Response {
-    answer(&shared, try_finish(&shared, &id, request).await)
+    answer(&shared, counted(&shared, WAY, try_finish(&shared, &id, request).await))
 }
 
 async fn try_finish(shared: &Shared, id: &str, request: Request) -> Result<Response, PageError> {
@@ -211,10 +213,14 @@ async fn sign_in(
         return back_to_sign_in(shared, &visitor, provider, next, status, "identity-provider-lost", None).await;
     }
     if second_step::has_app(shared, &account.id).await? {
-        return second_step::ask(shared, &visitor, next, &account).await;
+        let asked = second_step::ask(shared, &visitor, next, &account).await?;
+        shared.metrics.sign_in(WAY, "second_step");
+        return Ok(asked);
     }
     tracing::info!(account.id = %account.id, provider = %provider.settings.id, "signed in through another provider");
-    go_on(shared, &visitor, headers, &account, at, next).await
+    let page = go_on(shared, &visitor, headers, &account, at, next).await?;
+    shared.metrics.sign_in(WAY, "ok");
+    Ok(page)
 }
 
 /// Somebody who is not known yet becomes a new account, if the provider vouches for an address that has none.
@@ -254,7 +260,9 @@ async fn new_account(
     tracing::info!(account.id = %id, provider = %provider.settings.id, "signed up through another provider");
     activity::note(&shared.db, &id, Kind::SignedUp, "", now).await;
     let account = accounts::by_id(&shared.db, &id).await?.ok_or(PageError::Unavailable)?;
-    go_on(shared, &visitor, headers, &account, at, next).await
+    let page = go_on(shared, &visitor, headers, &account, at, next).await?;
+    shared.metrics.sign_in(WAY, "ok");
+    Ok(page)
 }
 
 /// How people recognise who they are there.
@@ -402,5 +410,6 @@ pub(super) async fn unlink(State(shared): State<Arc<Shared>>, request: Request) 
 }
 
 const PAGE: &str = "/security/providers";
+const WAY: &str = "provider";
 /// To find one's password there.
 const TRIP_SECONDS: i64 = 600;

@@ -7,6 +7,7 @@ mod authorize;
 mod billing;
 mod client_auth;
 mod contract;
+mod counted;
 mod crowd;
 mod doctor;
 mod harness;
