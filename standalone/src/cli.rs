@@ -2,6 +2,7 @@
 //! that `--config` names.
 
 mod admin;
+mod canary;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use self::admin::{
     AdminArgs, AdminSubject, AuditArgs, BackupVerb, ClientSettings, ClientVerb, HomeVerb, KeysVerb, MailVerb, PlanVerb,
     SkillKeysVerb, UserVerb, Who,
 };
+pub use self::canary::CanaryArgs;
 
 /// Voice control for Music Assistant: the whole cloud in one program.
 #[derive(Debug, Parser)]
@@ -45,6 +47,8 @@ pub enum Verb {
     Home(HomeArgs),
     /// Show the whole chain on this machine, then stay up with a page where you can talk to it.
     Demo(DemoArgs),
+    /// Use a cloud all day, as a home and an Alexa of one's own would, and say what breaks: metrics, and a status page.
+    Canary(Box<CanaryArgs>),
 }
 
 /// Where the data lies.

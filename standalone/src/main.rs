@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use macloud_service_kit::{config, memory, telemetry, tls};
 use macloud_standalone::cli::{Cli, Verb};
-use macloud_standalone::{admin, demo, home, serve};
+use macloud_standalone::{admin, canary, demo, home, serve};
 
 fn main() -> ExitCode {
     memory::give_back_what_is_freed();
@@ -35,6 +35,7 @@ async fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Verb::Home(args) => home::run(args).await.map(|()| ExitCode::SUCCESS),
         Verb::Demo(args) => Box::pin(demo::run(args)).await,
+        Verb::Canary(args) => Box::pin(canary::run(*args)).await,
     }
 }
 

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use macloud_proto::jose::sha256_base64url;
 use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::random;
+use ring::hmac;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 use url::Url;
@@ -48,12 +49,14 @@ pub struct PretendAlexa {
     skill: Url,
     registration: Registration,
     signing_key: RsaKeyPair,
+    /// What its directives are signed with, as the forwarder's are.
+    forwarder_key: Option<hmac::Key>,
     clock: SharedClock,
     tokens: Option<Tokens>,
 }
 
 /// What linking gave.
-#[derive(Clone, serde::Deserialize)]
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub struct Tokens {
     /// Opaque access token.
     pub access_token: String,
@@ -72,7 +75,7 @@ impl PretendAlexa {
     pub fn new(cloud: Url, registration: Registration, clock: SharedClock) -> Self {
         let signing_key = RsaKeyPair::from_pkcs8(SIGNING_KEY).expect("the built-in key is a valid RSA key");
         let http = macloud_service_kit::client::client(Duration::from_secs(10));
-        Self { http, skill: cloud.clone(), cloud, registration, signing_key, clock, tokens: None }
+        Self { http, skill: cloud.clone(), cloud, registration, signing_key, forwarder_key: None, clock, tokens: None }
     }
 
     /// The Alexa of somebody else, who has not linked yet.
@@ -86,6 +89,16 @@ impl PretendAlexa {
     /// From now on, talk to the skill at this URL.
     pub fn use_skill(&mut self, url: Url) {
         self.skill = url;
+    }
+
+    /// From now on, sign directives as a forwarder with this key does.
+    pub fn sign_as_forwarder(&mut self, key: &[u8; 32]) {
+        self.forwarder_key = Some(hmac::Key::new(hmac::HMAC_SHA256, key));
+    }
+
+    /// Go on with what an earlier linking gave.
+    pub fn resume(&mut self, tokens: Tokens) {
+        self.tokens = Some(tokens);
     }
 
     /// Link the account of a person through the real pages: authorize, sign in where asked, consent, redeem the code.
@@ -257,7 +270,12 @@ impl PretendAlexa {
     /// When there is no answer or it is not JSON.
     pub async fn send_directive(&self, directive: &Value) -> anyhow::Result<Value> {
         let url = self.skill.join("/alexa/v1/smart-home")?;
-        let response = self.http.post(url).json(directive).send().await?;
+        let body = serde_json::to_vec(directive)?;
+        let mut request = self.http.post(url).header("content-type", "application/json");
+        if let Some(key) = &self.forwarder_key {
+            request = request.header("x-macloud-signature", STANDARD.encode(hmac::sign(key, &body)));
+        }
+        let response = request.body(body).send().await?;
         let status = response.status();
         let event: Value = response.json().await.context("the skill's event")?;
         ensure!(status.is_success(), "the skill answered {status}");

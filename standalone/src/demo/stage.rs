@@ -214,7 +214,9 @@ impl Stage {
         let at = Instant::now();
         let state_dir = dir.path().join("connector");
         let (instance_id, fingerprint) =
-            pair(&mut browser, &cloud_url, &state_dir, &music_url, &token_file).await.context("pairing")?;
+            pair(&mut browser, &cloud_url, &state_dir, (&music_url, &token_file), "Demo home")
+                .await
+                .context("pairing")?;
         steps.done("the home is paired", at, format!("fingerprint {fingerprint}, equal at both ends"));
 
         let at = Instant::now();
@@ -492,20 +494,29 @@ async fn sign_up(browser: &mut Browser, cloud: &Url, person: &(String, String)) 
     Ok(())
 }
 
+/// Sign in with a password.
+pub(crate) async fn sign_in(browser: &mut Browser, cloud: &Url, email: &str, password: &str) -> anyhow::Result<()> {
+    let page = browser.page(&cloud.join("/sign-in")?).await?;
+    let form = page.form_with("password")?;
+    let after = browser.submit(&form, &[("email", email), ("password", password)]).await?.page()?;
+    ensure!(after.status == 200, "the page {:?} answered {}", after.title(), after.status);
+    Ok(())
+}
+
 /// Pair as a person does: the connector shows a code, the browser opens the link and presses "allow".
-async fn pair(
+pub(crate) async fn pair(
     browser: &mut Browser,
     cloud: &Url,
     state_dir: &Path,
-    music_url: &str,
-    token_file: &Path,
+    (music_url, token_file): (&str, &Path),
+    name: &str,
 ) -> anyhow::Result<(String, String)> {
     let (codes, mut code) = tokio::sync::mpsc::channel(1);
     let token = std::fs::read_to_string(token_file).with_context(|| format!("cannot read {}", token_file.display()))?;
     let options = PairOptions {
         cloud: cloud.clone(),
         state_dir: state_dir.to_owned(),
-        name: Some("Demo home".into()),
+        name: Some(name.to_owned()),
         ma_url: Some(music_url.parse().with_context(|| format!("{music_url} is not a URL"))?),
         ma_token: Token::parse(&token),
         dialer: Dialer::new(None, false)?,

@@ -20,3 +20,4 @@ mod processes;
 mod programs;
 mod sharing;
 mod support;
+mod watching;
