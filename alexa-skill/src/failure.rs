@@ -116,3 +116,38 @@ const fn not_sent_label(reason: not_sent::Reason) -> &'static str {
         Reason::Unlocated => "not_sent_unlocated",
     }
 }
+
+/// Whether a result of this word is a failure of the way, and none of the person's, the plan's or the home's.
+pub(crate) fn is_ours(result: &str) -> bool {
+    match result.strip_prefix("not_sent_") {
+        Some(why) => !matches!(why, "not_connected" | "paused" | "used_up"),
+        None => matches!(
+            result,
+            "not_sent" | "unknown" | "time_up" | "accounts_away" | "bus_away" | "session_broken" | "unexpected_reply"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ours_is_told_from_what_is_the_homes() {
+        use not_sent::Reason;
+        for ours in [
+            Failure::BusAway,
+            Failure::TimeUp,
+            Failure::Unknown(unknown::Reason::Deadline),
+            Failure::NotSent(Reason::Unlocated),
+            Failure::NotSent(Reason::LinkLost),
+            Failure::NotSent(Reason::Unspecified),
+        ] {
+            assert!(is_ours(ours.label()), "{ours:?}");
+        }
+        for theirs in [Failure::NoHome, Failure::NotSent(Reason::NotConnected), Failure::NotSent(Reason::Paused)] {
+            assert!(!is_ours(theirs.label()), "{theirs:?}");
+        }
+        assert!(!is_ours("ok"));
+    }
+}

@@ -34,7 +34,7 @@ use crate::choose::{self, Speaker};
 use crate::conversation::Open;
 use crate::directive::{self, Arrived, Ask, Directive, Kind, Malformed};
 use crate::events;
-use crate::failure::{Failure, TokenFault};
+use crate::failure::{Failure, TokenFault, is_ours};
 use crate::grant::Grants;
 use crate::metrics::Metrics;
 use crate::passage::Carrier;
@@ -360,7 +360,11 @@ impl Steps {
         trace.kind = kind;
         trace.result = result;
         trace.total = watch.total();
-        Span::current().record("directive.kind", kind).record("result", result);
+        let span = Span::current();
+        span.record("directive.kind", kind).record("result", result).record("command.code", trace.code());
+        if is_ours(result) {
+            span.record("otel.status_code", "ERROR");
+        }
         tracing::debug!(
             front = trace.front.label(),
             directive.kind = kind,
@@ -378,7 +382,15 @@ impl Steps {
 
 /// The span of one journey: what kind it is and what came of it, never what it says.
 fn journey_span(front: Front) -> Span {
-    info_span!("journey", otel.kind = "server", front = front.label(), directive.kind = Empty, result = Empty)
+    info_span!(
+        "journey",
+        otel.kind = "server",
+        otel.status_code = Empty,
+        front = front.label(),
+        directive.kind = Empty,
+        result = Empty,
+        command.code = Empty,
+    )
 }
 
 /// What stays open where a home asks back, and the names that it asks about.

@@ -65,7 +65,20 @@ impl PendingCall {
         if let (Some(tap), Ask::Command { command_id, sealed, .. }) = (&node.config.tap, &ask) {
             (tap.0)(*command_id, sealed);
         }
-        let span = info_span!("route", otel.kind = "server", instance.id = %instance, outcome = Empty);
+        let span = info_span!(
+            "route",
+            otel.kind = "server",
+            otel.status_code = Empty,
+            instance.id = %instance,
+            command.id = Empty,
+            outcome = Empty,
+            queue_wait_ms = Empty,
+            link_ms = Empty,
+            home_ms = Empty,
+        );
+        if let Ask::Command { command_id, .. } = &ask {
+            span.record("command.id", tracing::field::display(command_id));
+        }
         telemetry::continue_trace(&span, &traceparent);
         let own = telemetry::traceparent(&span);
         Box::new(Self {
@@ -252,12 +265,22 @@ impl PendingCall {
         if !self.tries.crossed {
             self.node.metrics.command(label);
         }
-        self.log(label);
+        self.log(label, answer.timing.as_ref());
         answer_to.give(answer);
     }
 
-    fn log(&self, outcome: &'static str) {
+    fn log(&self, outcome: &'static str, timing: Option<&v1::Timing>) {
         self.span.record("outcome", outcome);
+        if is_failure(outcome) {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        let millis = |micros: u32| f64::from(micros) / 1000.0;
+        if let Some(timing) = timing.filter(|timing| timing.replied_micros > 0) {
+            self.span
+                .record("queue_wait_ms", millis(timing.queued_micros))
+                .record("link_ms", millis(timing.replied_micros.saturating_sub(timing.home_micros)))
+                .record("home_ms", millis(timing.home_micros));
+        }
         match &self.ask {
             Ask::Command { command_id, .. } => {
                 tracing::debug!(instance.id = %self.instance, command.id = %command_id, outcome, "command answered");
@@ -286,6 +309,12 @@ pub(crate) enum NoSession {
     Draining,
     Unlocated,
     TooLate,
+}
+
+/// Whether something of the way is to blame: a home that is not there, or may not be asked, is none.
+fn is_failure(outcome: &str) -> bool {
+    let fails = outcome.starts_with("not_sent") || outcome.starts_with("unknown") || outcome == "none";
+    fails && !matches!(outcome, "not_sent_not_connected" | "not_sent_paused" | "not_sent_used_up")
 }
 
 /// An answer for a call that reached no session.

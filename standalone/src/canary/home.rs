@@ -88,7 +88,7 @@ impl CanaryHome {
         if self.connector.as_ref().is_some_and(|(_, running)| !running.is_finished()) {
             return Ok(());
         }
-        let is_paired = StateDir::existing(&self.connector_dir).is_some_and(|state| state.is_paired());
+        let is_paired = StateDir::existing(&self.connector_dir).is_some_and(|state| StateDir::is_paired(&state));
         if !is_paired {
             let mut browser = Browser::new();
             stage::sign_in(&mut browser, cloud, email, password).await.context("signing in to pair the home")?;
@@ -109,7 +109,7 @@ impl CanaryHome {
             clock: clock::system(),
         })?;
         let told = Arc::clone(&self.told);
-        connector.observe(Arc::new(move |event| lock(&told).hear(event)));
+        connector.observe(Arc::new(move |event: &Event| lock(&told).hear(event)));
         let stop = Stop::new();
         let until = stop.clone();
         self.connector = Some((stop, tokio::spawn(async move { connector.run(until).await })));

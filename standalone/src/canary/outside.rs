@@ -30,7 +30,7 @@ impl Outside {
         let place = |setting: &String| {
             let wrong = || format!("--outside {setting:?} is not NAME=URL");
             let (name, url) = setting.split_once('=').with_context(wrong)?;
-            Ok((name.to_owned(), url.parse::<Url>().with_context(wrong)?))
+            anyhow::Ok((name.to_owned(), url.parse::<Url>().with_context(wrong)?))
         };
         let places = settings.iter().map(place).collect::<anyhow::Result<_>>()?;
         Ok(Self { http: macloud_service_kit::client::client(PATIENCE), places })

@@ -91,7 +91,8 @@ impl Shown {
     }
 
     fn steps(&self) -> impl Iterator<Item = (&'static str, Option<&Step>)> {
-        let of = move |name| self.last.iter().flat_map(|last| &last.steps).find(move |step| step.name == name);
+        let of =
+            move |name: &'static str| self.last.iter().flat_map(|last| &last.steps).find(move |step| step.name == name);
         STEPS.into_iter().map(move |name| (name, of(name)))
     }
 

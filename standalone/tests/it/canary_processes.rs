@@ -111,7 +111,20 @@ async fn a_cloud_that_logs_and_traces_everything_never_tells_a_title() {
         let journey = spans.iter().find(|span| span.span_id == call.parent_span_id).expect("a call has a parent");
         assert_eq!((&*journey.name, &journey.trace_id), ("journey", &call.trace_id));
     }
+    // And it says where the time went: in the relay, on the link, and in the home.
+    let with_times = spans.iter().filter(|span| span.name == "route" && has(span, "home_ms"));
+    let timed: Vec<_> = with_times.filter(|span| has(span, "link_ms") && has(span, "queue_wait_ms")).collect();
+    assert!(!timed.is_empty(), "no route says how long the home took");
+    let sung =
+        spans.iter().find(|span| span.name == "journey" && has(span, "command.code")).expect("a journey with a code");
+    assert!(timed.iter().any(|route| route.trace_id == sung.trace_id && has(route, "command.id")));
+    // The account service's requests are spans of their own.
+    assert!(spans.iter().any(|span| span.name == "request" && has(span, "route") && has(span, "status")));
     stop.stop_hard();
+}
+
+fn has(span: &Span, attribute: &str) -> bool {
+    span.attributes.iter().any(|one| one.key == attribute)
 }
 
 /// Takes whatever an OTLP exporter sends, over gRPC.
