@@ -38,6 +38,7 @@ mod secrets;
 mod shared;
 mod signing;
 mod store;
+mod unlinking;
 mod use_reports;
 mod web;
 mod words;

@@ -11,6 +11,7 @@ mod identity_key;
 mod inspect;
 mod instance_grant;
 mod issue;
+mod leave;
 mod logout;
 mod metadata;
 mod own_grant;
@@ -54,6 +55,7 @@ pub(crate) fn routes() -> Routes {
         .route("/oauth/logout/confirm", post(logout::confirmed))
         .route("/oauth/token", post(token::token))
         .route(home_assistant::PATH, post(home_assistant::answer))
+        .route(leave::PATH, post(leave::answer))
         .route("/oauth/device_authorization", post(pairing::begin))
         .route("/oauth/revoke", post(inspect::revoke))
         .route("/oauth/introspect", post(inspect::introspect))

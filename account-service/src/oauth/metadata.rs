@@ -30,6 +30,8 @@ pub(super) async fn document(State(shared): State<Arc<Shared>>) -> Response {
         "pushed_authorization_request_endpoint": shared.url("/oauth/par"),
         // Our own: where homes find out who their owner is in the Home Assistant beside them.
         "home_assistant_endpoint": shared.url(super::home_assistant::PATH),
+        // And where they take leave.
+        "leave_endpoint": shared.url(super::leave::PATH),
         "require_pushed_authorization_requests": false,
         "account_management_uri": shared.url("/apps"),
         "scopes_supported": scopes::known(),

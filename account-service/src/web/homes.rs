@@ -27,6 +27,7 @@ use crate::store::instances;
 use crate::store::members::{self, Reached, Role};
 use crate::store::web_sessions::Session;
 use crate::store::{pairings, uses};
+use crate::unlinking;
 use crate::words::{say, with};
 
 pub(super) const FORM: &str = "homes";
@@ -278,17 +279,8 @@ async fn try_unlink(shared: &Shared, id: &str, request: Request) -> Result<Respo
     if !is_recent(shared, session) {
         return Ok(sign_in_again(&format!("/homes/{}/unlink", home.id)));
     }
-    let now = shared.now();
-    let members = members::of_home(&shared.db, &home.id, now).await?;
-    let mut tx = shared.db.begin().await?;
-    let ended = instances::end(&mut tx, &session.account_id, &home.id, now).await?;
-    shared.commit(tx).await?;
-    if ended {
+    if unlinking::unlink(shared, &home).await? {
         tracing::info!(instance.id = %home.id, account.id = %session.account_id, "a home was unlinked by its owner");
-        activity::note(&shared.db, &session.account_id, Kind::HomeUnlinked, &home.name, now).await;
-        for member in members {
-            activity::note(&shared.db, &member.account_id, Kind::HomeLost, &home.name, now).await;
-        }
     }
     Ok(see_other("/homes"))
 }

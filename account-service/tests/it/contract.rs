@@ -311,17 +311,23 @@ async fn have_what_pages_do(world: &World, had: &mut Had) {
     had.post(world, "/oauth/logout/confirm", &headers, &fields).await;
 }
 
-const FORMS: [&str; 6] = [
+const FORMS: [&str; 7] = [
     "/oauth/token",
     "/oauth/par",
     "/oauth/device_authorization",
     "/oauth/revoke",
     "/oauth/introspect",
     "/oauth/home-assistant",
+    "/oauth/leave",
 ];
-/// What a paired home gets on its way through Home Assistant: the tests of that way have these.
-const HAD_ELSEWHERE: [&str; 3] =
-    ["post /oauth/home-assistant 200", "post /oauth/home-assistant 429", "post /oauth/home-assistant 503"];
+/// What a paired home gets on its way through Home Assistant, and when it takes leave: the tests of these have them.
+const HAD_ELSEWHERE: [&str; 5] = [
+    "post /oauth/home-assistant 200",
+    "post /oauth/home-assistant 429",
+    "post /oauth/home-assistant 503",
+    "post /oauth/leave 200",
+    "post /oauth/leave 503",
+];
 const PAGE_FORMS: [&str; 4] = ["/oauth/authorize", "/oauth/consent", "/oauth/logout", "/oauth/logout/confirm"];
 
 async fn have_refusals(world: &World, had: &mut Had) {

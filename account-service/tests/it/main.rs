@@ -13,6 +13,7 @@ mod doctor;
 mod harness;
 mod held;
 mod home_assistant;
+mod home_leaves;
 mod hostile;
 mod inspect;
 mod key_file;
