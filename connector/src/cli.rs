@@ -1,10 +1,12 @@
-//! The command line: `pair`, `find`, `run`, `status`, `doctor`, `home-assistant`, `rules`, `stop`, `resume`.
+//! The command line: `pair`, `find`, `run`, `status`, `doctor`, `home-assistant`, `rules`, `stop`, `resume`, `backup`, `restore`, `leave`.
 //!
 //! Exit codes: 0 done or healthy; 1 it failed, or `doctor` found something, or `status` says "not running"; 2 wrong usage
 //! or settings; 3 not paired yet; 4 the state directory is in use by another connector.
 //! Standard output is for results: text, or with `--json` one JSON object a line. `run` prints one JSON object for each
 //! change, always. Logs go to standard error, and do not repeat at level `info` what standard output says.
 
+mod backup;
+mod leave;
 mod rules;
 
 use std::ffi::OsString;
@@ -23,6 +25,7 @@ use serde::Serialize;
 use serde_json::json;
 use url::Url;
 
+use crate::backup::BackupError;
 use crate::connector::{Connector, ConnectorOptions, OpenError, USUAL_MA_URL, is_healthy, ma_place, ma_url};
 use crate::discovery::{self, Found};
 use crate::doctor::{self, judge_ma};
@@ -34,6 +37,8 @@ use crate::network::Dialer;
 use crate::pairing::{DeviceCode, PairError, PairOptions, pair};
 use crate::state::{MusicAssistantPlace, StateDir, StateError, command, quoted, usual_state_dir};
 use crate::status::Status;
+use backup::{BackupArgs, RestoreArgs, backup_verb, restore_verb};
+use leave::{LeaveArgs, leave_verb};
 use rules::RulesVerb;
 
 /// Lets Alexa reach a Music Assistant at home without opening a port.
@@ -138,6 +143,19 @@ enum Verb {
         #[command(flatten)]
         place: Place,
     },
+    /// Write this home into one file, encrypted by a passphrase: its key, pairing, rules, and what it has learned.
+    ///
+    /// Works beside a connector that runs. Whoever has the file and the passphrase can be this home.
+    Backup(BackupArgs),
+    /// Put a home from a backup into a state directory that has none, to go on as the same home.
+    ///
+    /// Stop the connector where the home was until now before you start it here: the two would take each other's place.
+    Restore(RestoreArgs),
+    /// Before the connector is removed: unlink this home, give Music Assistant's token back, and delete the state directory's files.
+    ///
+    /// Works without a network, too, and says then what is left to do by hand; it exits with 1 if there is something. A token that
+    /// you made by hand is not revoked: you may be using it elsewhere.
+    Leave(LeaveArgs),
 }
 
 #[derive(Debug, Args)]
@@ -196,6 +214,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Rules { verb } => rules::run(verb).await,
         Verb::Stop { place } => switch_verb(&place, true),
         Verb::Resume { place } => switch_verb(&place, false),
+        Verb::Backup(args) => backup_verb(&args),
+        Verb::Restore(args) => restore_verb(&args),
+        Verb::Leave(args) => leave_verb(&args).await,
     }
 }
 
@@ -562,6 +583,12 @@ fn code_of(error: &anyhow::Error) -> u8 {
         Some(OpenError::NotPaired(_)) => return NOT_PAIRED,
         Some(OpenError::State(error)) if in_use(error) => return IN_USE,
         _ => {}
+    }
+    if error.downcast_ref::<StateError>().is_some_and(in_use) {
+        return IN_USE;
+    }
+    if matches!(error.downcast_ref(), Some(BackupError::NotPaired)) {
+        return NOT_PAIRED;
     }
     if error.is::<NoCloud>() {
         return USAGE;

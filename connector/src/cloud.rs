@@ -88,6 +88,9 @@ pub struct Metadata {
     /// Where a home finds out who its owner is in the Home Assistant beside it. Older services have none.
     #[serde(default, with = "crate::url_text::option")]
     pub home_assistant_endpoint: Option<Url>,
+    /// Where a home takes leave. Older services have none.
+    #[serde(default, with = "crate::url_text::option")]
+    pub leave_endpoint: Option<Url>,
 }
 
 /// An answer that begins a pairing.
@@ -235,6 +238,8 @@ pub struct Cloud {
     nonce: Mutex<Option<String>>,
     /// Seconds that the server's clock is ahead of this one.
     ahead: AtomicI64,
+    /// The same as its last description of itself was dated, whether it is followed or not.
+    dated_ahead: Mutex<Option<i64>>,
 }
 
 impl Cloud {
@@ -253,6 +258,7 @@ impl Cloud {
             metadata: Mutex::default(),
             nonce: Mutex::default(),
             ahead: AtomicI64::new(0),
+            dated_ahead: Mutex::default(),
         })
     }
 
@@ -265,6 +271,11 @@ impl Cloud {
     /// The same in milliseconds.
     pub(crate) fn unix_millis(&self) -> u64 {
         self.clock.unix_millis().saturating_add_signed(self.ahead.load(Ordering::Relaxed).saturating_mul(1000))
+    }
+
+    /// How many seconds its clock is ahead of this one, once it has said what time it is.
+    pub(crate) fn seconds_ahead(&self) -> Option<i64> {
+        *self.dated_ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its endpoints; asked once.
@@ -288,10 +299,13 @@ impl Cloud {
         if !response.status().is_success() {
             return Err(CloudError::NotCloud("it has no description of its services"));
         }
+        let date = response.headers().get("date").and_then(|date| http_date(date.to_str().ok()?));
+        *self.dated_ahead.lock().unwrap_or_else(PoisonError::into_inner) = date.map(|date| self.ahead_of_here(date));
         let metadata: Metadata = serde_json::from_slice(&body(response).await?)
             .map_err(|_| CloudError::NotCloud("its description of its services is not understood"))?;
         let endpoints = [&metadata.token_endpoint, &metadata.device_authorization_endpoint];
-        for endpoint in endpoints.into_iter().chain(&metadata.home_assistant_endpoint) {
+        let newer = metadata.home_assistant_endpoint.iter().chain(&metadata.leave_endpoint);
+        for endpoint in endpoints.into_iter().chain(newer) {
             self.dialer.check(endpoint).map_err(|_| CloudError::NotCloud("it names endpoints without encryption"))?;
         }
         *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = Some(metadata.clone());
@@ -364,6 +378,22 @@ impl Cloud {
                 Err(CloudError::Unauthorized)
             }
             (_, "access_denied") => Err(CloudError::Suspended),
+            _ => Err(answer.refusal()),
+        }
+    }
+
+    /// Have this home unlinked, for good.
+    ///
+    /// # Errors
+    /// [`CloudError::Unauthorized`] when it is unlinked already; [`CloudError::Moved`] when it goes on on other hardware.
+    pub async fn leave(&self, key: &SigningKey, instance: &InstanceId) -> Result<(), CloudError> {
+        let endpoint = self.metadata().await?.leave_endpoint;
+        let endpoint = endpoint.ok_or(CloudError::NotCloud("it is too old to let a home take leave"))?;
+        let answer = self.proved_request(key, &endpoint, |metadata| self.assertion(key, instance, metadata)).await?;
+        match (answer.status, answer.error.as_str()) {
+            (StatusCode::OK, _) => Ok(()),
+            _ if answer.home == "moved" => Err(CloudError::Moved),
+            (StatusCode::UNAUTHORIZED, _) | (_, "invalid_client") => Err(CloudError::Unauthorized),
             _ => Err(answer.refusal()),
         }
     }
@@ -505,10 +535,14 @@ impl Cloud {
         }
     }
 
+    fn ahead_of_here(&self, date: i64) -> i64 {
+        date - i64::try_from(self.clock.unix_seconds()).unwrap_or(i64::MAX)
+    }
+
     /// Follow the server's clock if it is far from the one in use. Whether it was.
     fn correct_clock(&self, answer: &Answer) -> bool {
         let Some(date) = answer.date else { return false };
-        let ahead = date - i64::try_from(self.clock.unix_seconds()).unwrap_or(i64::MAX);
+        let ahead = self.ahead_of_here(date);
         if (ahead - self.ahead.load(Ordering::Relaxed)).abs() <= CLOCK_TOLERANCE {
             return false;
         }

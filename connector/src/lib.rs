@@ -7,10 +7,12 @@
 //!
 //! What the owner allows is in [`rules`], and [`execute`] obeys it.
 //!
+//! Its life as a program: [`backup`] to go on elsewhere as the same home, and [`leave`] to end.
 //! Around it: [`discovery`] of Music Assistant and [`pairing`] once, [`cloud`] for the tokens that let it in, [`state`] for what must survive a restart,
 //! [`memory`] for what is learned by being used,
 //! [`status`] and [`doctor`] for people, [`home_assistant`] to find out who the owner is there. [`connector`] puts it together; [`cli`] is the program.
 
+pub mod backup;
 pub mod cli;
 pub mod cloud;
 pub mod connector;
@@ -18,6 +20,7 @@ pub mod discovery;
 pub mod doctor;
 pub mod execute;
 pub mod home_assistant;
+pub mod leave;
 pub mod library;
 pub mod link;
 pub mod memory;

@@ -5,6 +5,7 @@
 
 pub mod directory;
 pub mod fields;
+pub mod give_back;
 pub mod message;
 pub mod model;
 pub mod token;

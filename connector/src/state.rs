@@ -12,11 +12,13 @@
 //! | `timers.json` | which players will stop by themselves, and when | owner |
 //! | `listed.json` | which players and favourites the cloud was told of, if the owner wants it told | owner |
 //! | `status.json` | how it stands, without secrets | owner |
+//! | `format` | how all this is written, if otherwise than at first | owner |
 //! | `stopped` | the stop-now switch: it is on while this file exists | owner |
 //! | `lock` | held while a connector runs or pairs | owner |
 //!
 //! Every file is replaced as a whole, and all but `status.json` are flushed to the disk first, so that a power cut leaves the
-//! old or the new one.
+//! old or the new one. Of those that a home cannot do without, what was there before is kept too (`.bak`), should a disk have lost
+//! what it was given. The identity key is written once and never replaced.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -39,20 +41,53 @@ use crate::music_assistant::token::Token;
 use crate::news::Listed;
 use crate::rules::Rules;
 
+const IDENTITY: &str = "identity.key";
+const PAIRING: &str = "pairing.json";
+const SKILL_KEYS: &str = "skill-keys";
+const INSTALL: &str = "install.id";
+const MUSIC_ASSISTANT: &str = "music-assistant.json";
 const RULES: &str = "rules.json";
 const DEVICES: &str = "devices.json";
 const TIMERS: &str = "timers.json";
 const LISTED: &str = "listed.json";
 const TOKEN: &str = "music-assistant.token";
+const STATUS: &str = "status.json";
+const STOPPED: &str = "stopped";
+const FORMAT: &str = "format";
+const LOCK: &str = "lock";
+
+/// Everything that is kept here; first what makes it a home.
+const FILES: [&str; 13] = [
+    PAIRING,
+    IDENTITY,
+    SKILL_KEYS,
+    INSTALL,
+    MUSIC_ASSISTANT,
+    TOKEN,
+    RULES,
+    DEVICES,
+    TIMERS,
+    LISTED,
+    STATUS,
+    STOPPED,
+    FORMAT,
+];
+
+/// Brings a directory to the next format.
+type Migration = fn(&StateDir) -> Result<(), StateError>;
+
+/// The first one is for format 1, which is how everything was written at first. A file that is added needs none: older programs
+/// leave alone what they do not know. What an older program would misread does.
+const MIGRATIONS: &[Migration] = &[];
 
 /// Nothing here is larger.
-const MAX_FILE: u64 = 1 << 20;
+pub(crate) const MAX_FILE: u64 = 1 << 20;
 
 /// Why the state directory cannot be used. Says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// The system refused.
-    #[error("cannot use {path}: {source}. Check that this user may read and write the state directory.")]
+    #[error("cannot use {path}: {source}. {}", advice(.source))]
     Io {
         /// What was to be used.
         path: PathBuf,
@@ -94,6 +129,18 @@ pub enum StateError {
         /// What is wrong.
         what: String,
     },
+    /// A newer program has written it in a way that this one would misread.
+    #[error(
+        "{path} was last used by a newer ma-connector: its format is {format}, and this one knows formats up to {known}. Update this ma-connector; or restore a backup into another directory."
+    )]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+        /// The newest that is known here.
+        known: u32,
+    },
     /// A file is damaged.
     #[error("{path} is damaged ({what}). Restore it from a backup, or remove it and pair again.")]
     Damaged {
@@ -102,6 +149,17 @@ pub enum StateError {
         /// In what way.
         what: String,
     },
+}
+
+/// What to do about what the system said.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "The disk is full: make room. What was there before is still there."
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "The file system is read-only.",
+        _ => "Check that this user may read and write the state directory.",
+    }
 }
 
 /// Where and as which home this connector is registered.
@@ -209,12 +267,18 @@ impl StateDir {
         &self.path
     }
 
-    /// Take the lock.
+    /// Take the lock, and bring the directory to the newest format.
     ///
     /// # Errors
-    /// [`StateError::InUse`] while another process has it.
+    /// [`StateError::InUse`] while another process has it; [`StateError::Newer`].
     pub fn lock(&self) -> Result<StateLock, StateError> {
-        let path = self.file("lock");
+        let lock = self.take_lock()?;
+        self.migrate(MIGRATIONS)?;
+        Ok(lock)
+    }
+
+    fn take_lock(&self) -> Result<StateLock, StateError> {
+        let path = self.file(LOCK);
         let failed = |source| StateError::Io { path: path.clone(), source };
         let file =
             OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
@@ -229,7 +293,50 @@ impl StateDir {
     #[must_use]
     pub fn is_in_use(&self) -> bool {
         // Where none ever ran there is no lock; looking must not make one.
-        self.file("lock").exists() && matches!(self.lock(), Err(StateError::InUse(_)))
+        self.file(LOCK).exists() && matches!(self.take_lock(), Err(StateError::InUse(_)))
+    }
+
+    /// In which format everything is written.
+    fn format(&self) -> Result<u32, StateError> {
+        let Some(bytes) = self.read_any(FORMAT)? else { return Ok(1) };
+        let number = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok());
+        number.filter(|number| *number >= 1).ok_or_else(|| self.damaged(FORMAT, "it must be a number"))
+    }
+
+    /// Refuse what would be misread.
+    fn check_format(&self, migrations: &[Migration]) -> Result<u32, StateError> {
+        let (format, known) = (self.format()?, 1 + migrations.len() as u32);
+        if format > known {
+            return Err(StateError::Newer { path: self.path.clone(), format, known });
+        }
+        Ok(format)
+    }
+
+    /// Step by step, so that one that was cut short is taken up again. Not to be called without the lock.
+    fn migrate(&self, migrations: &[Migration]) -> Result<(), StateError> {
+        let format = self.check_format(migrations)?;
+        for (from, migration) in (1..).zip(migrations).skip(format as usize - 1) {
+            migration(self)?;
+            self.replace(FORMAT, format!("{}\n", from + 1).as_bytes(), true)?;
+        }
+        Ok(())
+    }
+
+    /// Remove everything that is kept here, and the directory if nobody else has put something in it.
+    ///
+    /// # Errors
+    /// [`StateError::Io`]; some of it is removed then, and the rest can be removed in the same way.
+    pub fn clear(self, lock: StateLock) -> Result<(), StateError> {
+        let others = FILES
+            .iter()
+            .flat_map(|name| [(*name).to_owned(), former(name), unfinished(name), unfinished(&former(name))]);
+        for name in others.chain([LOCK.to_owned()]) {
+            self.remove(&name)?;
+        }
+        drop(lock);
+        // It may be a mount point, or hold what is somebody else's.
+        let _ = std::fs::remove_dir(&self.path);
+        Ok(())
     }
 
     /// The home's identity key; made at first use.
@@ -241,7 +348,7 @@ impl StateDir {
             Some(seed) => seed,
             None => {
                 let seed = Zeroizing::new(macloud_service_kit::random::bytes::<32>());
-                self.write("identity.key", &*seed)?;
+                self.write(IDENTITY, &*seed)?;
                 seed
             }
         };
@@ -249,16 +356,21 @@ impl StateDir {
     }
 
     /// The identity key's seed if there is one, and there must be one where there is a pairing.
-    fn existing_identity(&self) -> Result<Option<Zeroizing<[u8; 32]>>, StateError> {
-        self.keep_private("identity.key")?;
-        let bytes = match self.read("identity.key")? {
+    pub(crate) fn existing_identity(&self) -> Result<Option<Zeroizing<[u8; 32]>>, StateError> {
+        self.keep_private(IDENTITY)?;
+        let bytes = match self.read(IDENTITY)? {
             Some(bytes) => Zeroizing::new(bytes),
-            None if self.is_paired() => return Err(StateError::IdentityLost { path: self.file("identity.key") }),
+            None if self.is_paired() => return Err(StateError::IdentityLost { path: self.file(IDENTITY) }),
             None => return Ok(None),
         };
         let seed: [u8; 32] =
-            bytes.as_slice().try_into().map_err(|_| self.damaged("identity.key", "it must have 32 bytes"))?;
+            bytes.as_slice().try_into().map_err(|_| self.damaged(IDENTITY, "it must have 32 bytes"))?;
         Ok(Some(Zeroizing::new(seed)))
+    }
+
+    /// Take over the identity key of a home that was elsewhere. For a directory that has none.
+    pub(crate) fn adopt_identity(&self, seed: &[u8; 32]) -> Result<(), StateError> {
+        self.write(IDENTITY, seed)
     }
 
     /// The public half of the identity key if there is one already.
@@ -274,13 +386,13 @@ impl StateDir {
     /// # Errors
     /// [`StateError`].
     pub fn install_id(&self) -> Result<[u8; 16], StateError> {
-        if let Some(bytes) = self.read("install.id")?
+        if let Some(bytes) = self.read(INSTALL)?
             && let Ok(id) = bytes.try_into()
         {
             return Ok(id);
         }
         let id = macloud_service_kit::random::bytes();
-        self.write("install.id", &id)?;
+        self.write(INSTALL, &id)?;
         Ok(id)
     }
 
@@ -289,22 +401,28 @@ impl StateDir {
     /// # Errors
     /// [`StateError`].
     pub fn pairing(&self) -> Result<Option<Pairing>, StateError> {
-        self.read_json("pairing.json")
+        self.read_json(PAIRING)
     }
 
     /// Whether a pairing is kept here, readable or not.
     #[must_use]
     pub fn is_paired(&self) -> bool {
-        self.file("pairing.json").exists()
+        self.file(PAIRING).exists()
     }
 
-    /// Remember a pairing and what was pinned with it.
+    /// Remember a pairing and what was pinned with it. What another cloud was told of players, or this one of another home, is
+    /// forgotten: it is told anew.
     ///
     /// # Errors
     /// [`StateError`].
     pub fn save_pairing(&self, pairing: &Pairing, keys: &PinnedKeySet) -> Result<(), StateError> {
+        let is_the_same =
+            |before: &Pairing| (&before.cloud, &before.instance_id) == (&pairing.cloud, &pairing.instance_id);
+        if !self.pairing().is_ok_and(|before| before.as_ref().is_some_and(is_the_same)) {
+            self.remove(LISTED)?;
+        }
         self.save_skill_keys(keys)?;
-        self.write_json("pairing.json", pairing)
+        self.write_json(PAIRING, pairing)
     }
 
     /// The pinned key set, if there is one.
@@ -312,8 +430,8 @@ impl StateDir {
     /// # Errors
     /// [`StateError`].
     pub fn skill_keys(&self) -> Result<Option<PinnedKeySet>, StateError> {
-        let Some(bytes) = self.read("skill-keys")? else { return Ok(None) };
-        let keys = PinnedKeySet::from_bytes(&bytes).map_err(|error| self.damaged("skill-keys", &error.to_string()))?;
+        let Some(bytes) = self.read(SKILL_KEYS)? else { return Ok(None) };
+        let keys = PinnedKeySet::from_bytes(&bytes).map_err(|error| self.damaged(SKILL_KEYS, &error.to_string()))?;
         Ok(Some(keys))
     }
 
@@ -322,7 +440,7 @@ impl StateDir {
     /// # Errors
     /// [`StateError::KeysLost`] when there is none.
     pub fn kept_skill_keys(&self) -> Result<PinnedKeySet, StateError> {
-        self.skill_keys()?.ok_or_else(|| StateError::KeysLost { path: self.file("skill-keys") })
+        self.skill_keys()?.ok_or_else(|| StateError::KeysLost { path: self.file(SKILL_KEYS) })
     }
 
     /// Remember a newer key set.
@@ -330,7 +448,7 @@ impl StateDir {
     /// # Errors
     /// [`StateError`].
     pub fn save_skill_keys(&self, keys: &PinnedKeySet) -> Result<(), StateError> {
-        self.write("skill-keys", &keys.to_bytes())
+        self.write(SKILL_KEYS, &keys.to_bytes())
     }
 
     /// Where Music Assistant is, as far as it was told.
@@ -338,7 +456,7 @@ impl StateDir {
     /// # Errors
     /// [`StateError`].
     pub fn music_assistant(&self) -> Result<MusicAssistantPlace, StateError> {
-        Ok(self.read_json("music-assistant.json")?.unwrap_or_default())
+        Ok(self.read_json(MUSIC_ASSISTANT)?.unwrap_or_default())
     }
 
     /// Remember where Music Assistant is.
@@ -346,7 +464,7 @@ impl StateDir {
     /// # Errors
     /// [`StateError`].
     pub fn save_music_assistant(&self, place: &MusicAssistantPlace) -> Result<(), StateError> {
-        self.write_json("music-assistant.json", place)
+        self.write_json(MUSIC_ASSISTANT, place)
     }
 
     /// What the owner allows. Everything, if nothing is said.
@@ -460,7 +578,7 @@ impl StateDir {
     /// Whether the owner pressed "stop now".
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.file("stopped").exists()
+        self.file(STOPPED).exists()
     }
 
     /// Press or release "stop now". A connector that runs notices within a second.
@@ -468,14 +586,8 @@ impl StateDir {
     /// # Errors
     /// [`StateError`].
     pub fn set_stopped(&self, stopped: bool) -> Result<(), StateError> {
-        if stopped {
-            return self.write("stopped", b"");
-        }
-        let path = self.file("stopped");
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StateError::Io { path, source }),
-            _ => Ok(()),
-        }
+        // In whatever format the rest is: this must always work.
+        if stopped { self.replace(STOPPED, b"", true) } else { self.remove(STOPPED) }
     }
 
     /// What a running connector last said about itself.
@@ -483,7 +595,7 @@ impl StateDir {
     /// # Errors
     /// [`StateError`].
     pub fn status<T: for<'de> Deserialize<'de>>(&self) -> Result<Option<T>, StateError> {
-        self.read_json("status.json")
+        self.read_json(STATUS)
     }
 
     /// Say how it stands.
@@ -492,7 +604,20 @@ impl StateDir {
     /// [`StateError`].
     pub fn save_status(&self, status: &impl Serialize) -> Result<(), StateError> {
         // Not flushed: it is written on the way of commands, and is of no use after a power cut.
-        self.replace("status.json", &self.json("status.json", status)?, false)
+        self.replace(STATUS, &self.json(STATUS, status)?, false)
+    }
+
+    /// Write something and remove it again.
+    pub(crate) fn try_to_write(&self) -> Result<(), StateError> {
+        const TRIAL: &str = "trial";
+        self.replace(TRIAL, &[0; 4096], true)?;
+        self.remove(TRIAL)
+    }
+
+    /// How much may still be written, as far as the system says.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        let system = rustix::fs::statvfs(&self.path).ok()?;
+        Some(system.f_bavail.saturating_mul(system.f_frsize))
     }
 
     /// Whether others than the owner can change what is in the directory. (They cannot read the files in any case.)
@@ -524,7 +649,21 @@ impl StateDir {
         std::fs::set_permissions(&path, private).map_err(|source| StateError::Exposed { path, source })
     }
 
+    /// What is in a file; where that is damaged, what was in it before, if that is known.
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
+        self.check_format(MIGRATIONS)?;
+        let bytes = self.read_any(name)?;
+        if !bytes.as_deref().is_some_and(|bytes| is_damaged(name, bytes)) {
+            return Ok(bytes);
+        }
+        let before = self.read_any(&former(name))?.filter(|before| !is_damaged(name, before));
+        if before.is_some() {
+            tracing::warn!("{} is damaged; going on with what was in it before", self.file(name).display());
+        }
+        Ok(before.or(bytes))
+    }
+
+    fn read_any(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
         let path = self.file(name);
         let failed = |source| StateError::Io { path: path.clone(), source };
         let file = match File::open(&path) {
@@ -553,12 +692,26 @@ impl StateDir {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
+        self.check_format(MIGRATIONS)?;
+        if KEPT_TWICE.contains(&name)
+            && let Some(before) = self.read_any(name)?.filter(|before| before != bytes && !is_damaged(name, before))
+        {
+            self.replace(&former(name), &before, true)?;
+        }
         self.replace(name, bytes, true)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StateError> {
+        let path = self.file(name);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StateError::Io { path, source }),
+            _ => Ok(()),
+        }
     }
 
     fn replace(&self, name: &str, bytes: &[u8], flushed: bool) -> Result<(), StateError> {
         let path = self.file(name);
-        let unfinished = self.file(&format!(".{name}.new"));
+        let unfinished = self.file(&unfinished(name));
         let written = || -> io::Result<()> {
             let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&unfinished)?;
             // Also if it is left over from a write that was cut short, whoever copied it since.
@@ -574,8 +727,35 @@ impl StateDir {
             }
             Ok(())
         };
-        written().map_err(|source| StateError::Io { path: path.clone(), source })
+        written().map_err(|source| {
+            // On a full disk it would be in the way of the next attempt.
+            let _ = std::fs::remove_file(&unfinished);
+            StateError::Io { path: path.clone(), source }
+        })
     }
+}
+
+/// What a home cannot do without, and what is replaced at times.
+const KEPT_TWICE: [&str; 3] = [PAIRING, SKILL_KEYS, MUSIC_ASSISTANT];
+
+/// Whether one of [`KEPT_TWICE`] cannot be understood.
+fn is_damaged(name: &str, bytes: &[u8]) -> bool {
+    match name {
+        PAIRING => serde_json::from_slice::<Pairing>(bytes).is_err(),
+        SKILL_KEYS => PinnedKeySet::from_bytes(bytes).is_err(),
+        MUSIC_ASSISTANT => serde_json::from_slice::<MusicAssistantPlace>(bytes).is_err(),
+        _ => false,
+    }
+}
+
+/// Where the contents before these are kept.
+fn former(name: &str) -> String {
+    format!("{name}.bak")
+}
+
+/// Where contents are while they are being written.
+fn unfinished(name: &str) -> String {
+    format!(".{name}.new")
 }
 
 /// Whether others than the owner may read this file. A file that is not there is read by nobody.
@@ -601,6 +781,30 @@ mod tests {
         assert_eq!(among(&person, true), "/var/lib/ma-connector");
         assert_eq!(among(&[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")], false), "/var/lib/a");
         assert_eq!(among(&[], false), "ma-connector");
+    }
+
+    fn directory(name: &str) -> StateDir {
+        let unique = macloud_service_kit::random::up_to(u64::MAX - 1);
+        StateDir::open(std::env::temp_dir().join(format!("ma-connector-state-{name}-{unique}"))).unwrap()
+    }
+
+    #[test]
+    fn a_directory_is_brought_to_the_newest_format_step_by_step() {
+        let state = directory("formats");
+        let mark: Migration =
+            |state| state.replace("marks", &[&*state.read_any("marks")?.unwrap_or_default(), b"x"].concat(), true);
+        let fail: Migration = |state| Err(state.damaged("marks", "for now"));
+        let marks = || state.read_any("marks").unwrap().unwrap_or_default().len();
+        assert_eq!(state.format().unwrap(), 1);
+        // The second step cannot be done, and the first is not done again.
+        state.migrate(&[mark, fail]).unwrap_err();
+        assert_eq!((state.format().unwrap(), marks()), (2, 1));
+        state.migrate(&[mark, mark]).unwrap();
+        assert_eq!((state.format().unwrap(), marks()), (3, 2));
+        state.migrate(&[mark, mark]).unwrap();
+        assert_eq!(marks(), 2);
+        assert!(matches!(state.migrate(&[mark]), Err(StateError::Newer { format: 3, known: 2, .. })));
+        std::fs::remove_dir_all(state.path()).unwrap();
     }
 
     #[test]

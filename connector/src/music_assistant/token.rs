@@ -33,13 +33,27 @@ impl Token {
         self.0.as_bytes()
     }
 
+    /// The same as text.
+    pub(crate) fn as_stored_text(&self) -> &str {
+        &self.0
+    }
+
+    /// The id by which Music Assistant lists it, if it says so.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        Some(self.claims()?.get("jti")?.as_str()?.to_owned())
+    }
+
+    fn claims(&self) -> Option<Value> {
+        let payload = self.0.split('.').nth(1)?;
+        let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+        serde_json::from_slice(&payload).ok()
+    }
+
     /// When it ends, in seconds since 1970, if it is a JWT that says so. The signature is Music Assistant's business.
     #[must_use]
     pub fn ends_at(&self) -> Option<u64> {
-        let payload = self.0.split('.').nth(1)?;
-        let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-        let claims: Value = serde_json::from_slice(&payload).ok()?;
-        let end = claims.get("exp")?.as_f64()?;
+        let end = self.claims()?.get("exp")?.as_f64()?;
         (end >= 0.0).then_some(end as u64)
     }
 

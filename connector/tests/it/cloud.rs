@@ -68,6 +68,10 @@ pub struct CloudScript {
     pub polls: u32,
     pub token_requests: u32,
     pub upgrades: u32,
+    /// The home goes on on other hardware.
+    pub moved: bool,
+    /// So many homes took leave.
+    pub left: u32,
 }
 
 pub struct Cloud {
@@ -109,6 +113,8 @@ impl Cloud {
             polls: 0,
             token_requests: 0,
             upgrades: 0,
+            moved: false,
+            left: 0,
         }));
         let (opened, sessions) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
@@ -372,11 +378,13 @@ fn respond(script: &mut CloudScript, base: &url::Url, head: &str, body: &str) ->
         "/.well-known/openid-configuration" => (
             200,
             json!({"issuer": base.as_str().trim_end_matches('/'), "token_endpoint": base.join("oauth/token").unwrap().as_str(),
-                "device_authorization_endpoint": base.join("oauth/device_authorization").unwrap().as_str()}),
+                "device_authorization_endpoint": base.join("oauth/device_authorization").unwrap().as_str(),
+                "leave_endpoint": base.join("oauth/leave").unwrap().as_str()}),
             None,
         ),
         "/oauth/device_authorization" => device_authorization(script, base, &form),
         "/oauth/token" => token(script, base, head, &form),
+        "/oauth/leave" => leave(script, base, head, &form),
         _ => (404, json!({}), None),
     };
     let date = http_date(SystemClock.unix_seconds().saturating_add_signed(script.ahead));
@@ -409,29 +417,56 @@ fn device_authorization(script: &mut CloudScript, base: &url::Url, form: &HashMa
     (200, answer, None)
 }
 
-fn token(script: &mut CloudScript, base: &url::Url, head: &str, form: &HashMap<String, String>) -> Answered {
-    script.token_requests += 1;
-    let url = base.join("oauth/token").unwrap();
+/// The key that a request to this path proves to have, or the answer that asks for another proof.
+fn proved(script: &CloudScript, base: &url::Url, head: &str, path: &str) -> Result<[u8; 32], Answered> {
+    let url = base.join(path).unwrap();
     let request = dpop::Request { method: "POST", url: url.as_str(), access_token: None };
     let nonce = script.nonce.clone();
     let proof = match dpop::verify(header(head, "dpop").unwrap(), request, |given| given == nonce) {
         Ok(proof) => proof,
         Err(dpop::DpopError::Nonce) => {
             let (status, value, _) = error(400, "use_dpop_nonce");
-            return (status, value, Some(nonce));
+            return Err((status, value, Some(nonce)));
         }
         Err(other) => panic!("{other}"),
     };
     assert_eq!(Some(proof.key), script.identity);
+    Ok(proof.key)
+}
+
+/// Whether the home is let in with its assertion, or the answer that refuses it.
+fn authenticated(script: &CloudScript, key: &[u8; 32], form: &HashMap<String, String>) -> Result<(), Answered> {
+    let assertion = Unverified::parse(&form["client_assertion"]).unwrap();
+    let claims: Value = assertion.verify(key).unwrap();
+    assert_eq!((&claims["iss"], &claims["sub"]), (&json!(instance()), &json!(instance())));
+    assert!(claims["exp"].as_u64().unwrap() <= claims["iat"].as_u64().unwrap() + 300);
+    let now = SystemClock.unix_seconds().saturating_add_signed(script.ahead);
+    let fresh = claims["iat"].as_u64().unwrap().abs_diff(now) < 60;
+    if script.moved {
+        return Err((401, json!({"error": "invalid_client", "home": "moved"}), None));
+    }
+    if script.revoked || !fresh { Err(error(401, "invalid_client")) } else { Ok(()) }
+}
+
+fn leave(script: &mut CloudScript, base: &url::Url, head: &str, form: &HashMap<String, String>) -> Answered {
+    let home = proved(script, base, head, "oauth/leave").and_then(|key| authenticated(script, &key, form));
+    if let Err(refusal) = home {
+        return refusal;
+    }
+    script.left += 1;
+    script.revoked = true;
+    (200, json!({"left": true}), None)
+}
+
+fn token(script: &mut CloudScript, base: &url::Url, head: &str, form: &HashMap<String, String>) -> Answered {
+    script.token_requests += 1;
+    let key = match proved(script, base, head, "oauth/token") {
+        Ok(key) => key,
+        Err(refusal) => return refusal,
+    };
     if form["grant_type"] == "client_credentials" {
-        let assertion = Unverified::parse(&form["client_assertion"]).unwrap();
-        let claims: Value = assertion.verify(&proof.key).unwrap();
-        assert_eq!((&claims["iss"], &claims["sub"]), (&json!(instance()), &json!(instance())));
-        assert!(claims["exp"].as_u64().unwrap() <= claims["iat"].as_u64().unwrap() + 300);
-        let now = SystemClock.unix_seconds().saturating_add_signed(script.ahead);
-        let fresh = claims["iat"].as_u64().unwrap().abs_diff(now) < 60;
-        if script.revoked || !fresh {
-            return error(401, "invalid_client");
+        if let Err(refusal) = authenticated(script, &key, form) {
+            return refusal;
         }
     } else {
         script.polls += 1;

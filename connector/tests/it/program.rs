@@ -22,14 +22,14 @@ use crate::cloud::{DEVICE_CODE, Sent, TOKEN_PREFIX, both};
 use crate::scripted::{PATIENCE, TOKEN, player};
 
 impl Home {
-    fn program(&self, verb: &str) -> Command {
+    pub fn program(&self, verb: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
         command.arg(verb).arg("--state-dir").arg(&self.state_dir);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    async fn output(&self, verb: &str, args: &[&str]) -> Output {
+    pub async fn output(&self, verb: &str, args: &[&str]) -> Output {
         let mut program = self.program(verb);
         program.args(args);
         output_of(program).await
@@ -37,12 +37,12 @@ impl Home {
 }
 
 /// The servers run on this thread, so the program is waited for on another.
-async fn output_of(mut program: Command) -> Output {
+pub async fn output_of(mut program: Command) -> Output {
     let output = spawn_blocking(move || program.output().unwrap());
     timeout(PATIENCE, output).await.expect("it did not end").unwrap()
 }
 
-fn lines(output: &Output) -> Vec<Value> {
+pub fn lines(output: &Output) -> Vec<Value> {
     String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -495,6 +495,9 @@ async fn help_says_first_what_it_does_and_keeps_global_options_apart() {
         ("doctor", "Look at every hop"),
         ("stop", "Carry out nothing"),
         ("resume", "Undo"),
+        ("backup", "Write this home"),
+        ("restore", "Put a home"),
+        ("leave", "Before the connector"),
     ] {
         let text = help(&[verb, "--help"]).await;
         assert!(first(&text).starts_with(does), "{text}");
