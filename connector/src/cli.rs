@@ -106,7 +106,11 @@ enum Verb {
     /// Look at every hop between the cloud and Music Assistant, and name the fix for what is broken.
     ///
     /// Does not disturb a connector that runs. Exits with 0 if all is well, with 3 if the home is not paired, with 1 otherwise.
+    /// What it says can be shown to whoever may help: neither tokens nor names are in it, nor which cloud it is.
     Doctor {
+        /// Tell names and addresses, too. Not for showing around.
+        #[arg(long)]
+        full: bool,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
@@ -209,7 +213,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Find { json } => find_verb(json.json).await,
         Verb::Run { place } => run_verb(&place).await,
         Verb::Status { place, json } => status_verb(&place, json.json),
-        Verb::Doctor { place, json } => doctor_verb(&place, json.json).await,
+        Verb::Doctor { full, place, json } => doctor_verb(&place, full, json.json).await,
         Verb::HomeAssistant { url, place, json } => home_assistant_verb(url, &place, json.json).await,
         Verb::Rules { verb } => rules::run(verb).await,
         Verb::Stop { place } => switch_verb(&place, true),
@@ -485,8 +489,9 @@ fn status_text(state: &StateDir, status: Option<&Status>) -> anyhow::Result<Stri
     Ok(text)
 }
 
-async fn doctor_verb(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
-    let diagnosis = doctor::examine(place.options()?).await;
+async fn doctor_verb(place: &Place, full: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let options = place.options()?;
+    let diagnosis = if full { doctor::examine_fully(options).await } else { doctor::examine(options).await };
     if json {
         line(&diagnosis);
     } else {

@@ -1,22 +1,48 @@
 //! `doctor`: each hop of the way from the cloud to a speaker, whether it works, and what to do if not.
+//!
+//! What it says can be shown to anybody who may help: no token, no name of a player or a home, no address of this network to the
+//! outside, and not which cloud it is. [`examine_fully`] says that, too. It needs no network for what is here, no step waits for
+//! long, and all of it takes at most 20 seconds.
+
+mod certificate;
+mod way;
 
 use std::time::Duration;
 
+use futures_util::{SinkExt as _, StreamExt as _};
+
 use macloud_service_kit::stop::Stop;
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use crate::cloud::{Cloud, CloudError};
 use crate::connector::{ConnectorOptions, is_healthy, ma_settings, ma_state};
 use crate::discovery;
 use crate::link::Admission;
-use crate::music_assistant::{Condition, MusicAssistant};
-use crate::rules::Rules;
+use crate::music_assistant::fields::Fields;
+use crate::music_assistant::message::ErrorCode;
+use crate::music_assistant::{CallError, Condition, MusicAssistant, READ_LIMIT};
+use crate::network::WebSocket;
+use crate::rules::{PlayerRules, Rules};
 use crate::state::{Pairing, StateDir, command};
 use crate::status::{LinkState, MusicAssistantState, Status, key_trouble};
 
 /// For Music Assistant to be reached, or to say why not.
 const MA_LIMIT: Duration = Duration::from_secs(12);
+
+/// For everything about Music Assistant, and everything about the cloud. The two are looked at together.
+const SIDE_LIMIT: Duration = Duration::from_secs(18);
+
+/// A clock that is further off makes timers and quiet hours wrong.
+const CLOCK_TOLERANCE: u64 = 60;
+
+/// A relay that does not echo within this time is not slow but busy with something else.
+const ECHO_LIMIT: Duration = Duration::from_secs(1);
+
+/// Several times what all that is kept takes, of which the largest file is [`crate::state::MAX_FILE`].
+const FREE_ENOUGH: u64 = 8 * crate::state::MAX_FILE;
 
 /// A connector that was started a moment ago is about to connect.
 const LINK_LIMIT: Duration = Duration::from_secs(3);
@@ -57,95 +83,185 @@ impl Check {
         let fix = Some(error.advice()).filter(|advice| !advice.is_empty()).map(str::to_owned);
         Self { name, ok: false, detail: sentence(error), fix }
     }
+
+    /// The names of people are in the names of their directories.
+    fn leave_out_who_it_is(&mut self) {
+        let Some(home) = std::env::var("HOME").ok().filter(|home| home.len() > 1) else { return };
+        self.detail = self.detail.replace(&home, "~");
+        self.fix = self.fix.take().map(|fix| fix.replace(&home, "~"));
+    }
 }
 
 /// Look at every hop. Does not disturb a connector that runs.
 pub async fn examine(options: ConnectorOptions) -> Diagnosis {
-    let mut checks = Vec::new();
-    if let Some((state, pairing)) = state_checks(&options, &mut checks) {
-        ma_checks(&state, &options, &mut checks).await;
-        if let Some(pairing) = pairing {
-            cloud_checks(&state, &pairing, &options, &mut checks).await;
-        }
-    }
-    Diagnosis { ok: checks.iter().all(|check| check.ok), checks }
+    Doctor { options, full: false }.examine().await
 }
 
-fn state_checks(options: &ConnectorOptions, checks: &mut Vec<Check>) -> Option<(StateDir, Option<Pairing>)> {
-    const NAME: &str = "state directory";
-    let Some(state) = StateDir::existing(&options.state_dir) else {
-        let fix = "Give the directory that was used for pairing with --state-dir, or pair first.";
-        checks.push(Check::bad(NAME, format!("{} does not exist.", options.state_dir.display()), fix));
-        return None;
-    };
-    match state.public_identity() {
-        Ok(Some(_)) if state.is_open_to_others().unwrap_or(true) => {
-            let fix = format!("Run: chmod 700 {}", options.state_dir.display());
-            checks.push(Check::bad(NAME, "Other users of this machine can change what is in it.", fix));
+/// The same with the names of the home and the cloud, and the cloud's addresses. Not for showing around.
+pub async fn examine_fully(options: ConnectorOptions) -> Diagnosis {
+    Doctor { options, full: true }.examine().await
+}
+
+struct Doctor {
+    options: ConnectorOptions,
+    full: bool,
+}
+
+impl Doctor {
+    async fn examine(self) -> Diagnosis {
+        let mut checks = Vec::new();
+        if let Some((state, pairing)) = self.state_checks(&mut checks) {
+            let (mut of_ma, mut of_cloud) = (Vec::new(), Vec::new());
+            let ma = timeout(SIDE_LIMIT, Box::pin(ma_checks(&state, &self.options, &mut of_ma)));
+            let cloud = timeout(SIDE_LIMIT, Box::pin(self.cloud_side(&state, pairing.as_ref(), &mut of_cloud)));
+            let (ma, cloud) = tokio::join!(ma, cloud);
+            for (mut found, ended) in [(of_ma, ma), (of_cloud, cloud)] {
+                checks.append(&mut found);
+                if ended.is_err() {
+                    let fix = "Something on the way is very slow: try again, and look at the load of this machine and its network.";
+                    checks.push(Check::bad("time", "What comes after this took too long to be looked at.", fix));
+                }
+            }
         }
-        Ok(_) => checks.push(Check::good(NAME, "Usable.")),
-        Err(error) => {
-            checks.push(Check::bad(NAME, error.to_string(), "See the message."));
+        if !self.full {
+            checks.iter_mut().for_each(Check::leave_out_who_it_is);
+        }
+        Diagnosis { ok: checks.iter().all(|check| check.ok), checks }
+    }
+
+    fn state_checks(&self, checks: &mut Vec<Check>) -> Option<(StateDir, Option<Pairing>)> {
+        const NAME: &str = "state directory";
+        let options = &self.options;
+        let Some(state) = StateDir::existing(&options.state_dir) else {
+            let fix = "Give the directory that was used for pairing with --state-dir, or pair first.";
+            checks.push(Check::bad(NAME, format!("{} does not exist.", options.state_dir.display()), fix));
             return None;
+        };
+        match state.public_identity() {
+            Ok(Some(_)) if state.is_open_to_others().unwrap_or(true) => {
+                let fix = format!("Run: chmod 700 {}", options.state_dir.display());
+                checks.push(Check::bad(NAME, "Other users of this machine can change what is in it.", fix));
+            }
+            Ok(_) => checks.push(Check::good(NAME, "Usable.")),
+            Err(error) => {
+                checks.push(Check::bad(NAME, error.to_string(), "See the message."));
+                return None;
+            }
+        }
+        if state.is_paired() {
+            checks.push(disk_check(&state));
+        }
+        checks.push(match state.rules() {
+            Ok(rules) => Check::good("rules", rules_in_short(&rules, &state)),
+            Err(error) => Check::bad("rules", error.to_string(), "See the message."),
+        });
+        let pairing = match state.pairing() {
+            Ok(Some(pairing)) => {
+                let name = if self.full { format!(" as \"{}\"", pairing.home_name) } else { String::new() };
+                checks.push(Check::good("pairing", format!("Paired{name}.")));
+                Some(pairing)
+            }
+            Ok(None) => {
+                let fix = format!("Run: {}", command("pair --cloud URL", &options.state_dir));
+                checks.push(Check::bad("pairing", "Not paired with a cloud yet.", fix));
+                None
+            }
+            Err(error) => {
+                checks.push(Check::bad("pairing", error.to_string(), "Pair again."));
+                None
+            }
+        };
+        if state.is_stopped() {
+            let fix = format!("Run: {}", command("resume", &options.state_dir));
+            checks.push(Check::bad("stop switch", "Pressed: nothing is carried out.", fix));
+        } else {
+            checks.push(Check::good("stop switch", "Not pressed."));
+        }
+        Some((state, pairing))
+    }
+
+    async fn cloud_side(&self, state: &StateDir, pairing: Option<&Pairing>, checks: &mut Vec<Check>) {
+        let Some(pairing) = pairing else { return };
+        checks.extend(way::proxy_check());
+        let now = self.options.clock.unix_seconds();
+        let way = way::go(&pairing.cloud, &self.options.dialer, now, self.full).await;
+        checks.extend(way.checks);
+        // An address that may not be used is refused with its reason by what comes next.
+        if way.round_trip.is_some() || self.options.dialer.check(&pairing.cloud).is_err() {
+            cloud_checks(state, pairing, &self.options, checks).await;
         }
     }
-    match state.rules() {
-        Ok(rules) if rules == Rules::default() => {}
-        Ok(_) => {
-            let see = command("rules show", &options.state_dir);
-            checks.push(Check::good("rules", format!("In force. See them with: {see}")));
-        }
-        Err(error) => checks.push(Check::bad("rules", error.to_string(), "See the message.")),
+}
+
+/// Whether what must be remembered can be.
+fn disk_check(state: &StateDir) -> Check {
+    const NAME: &str = "disk";
+    if let Err(error) = state.try_to_write() {
+        return Check::bad(NAME, error.to_string(), "See the message.");
     }
-    let pairing = match state.pairing() {
-        Ok(Some(pairing)) => {
-            checks.push(Check::good("pairing", format!("Paired as \"{}\".", pairing.home_name)));
-            Some(pairing)
+    match state.free_bytes() {
+        Some(free) if free < FREE_ENOUGH => {
+            let detail = format!("It can be written to, but only {} KiB are left.", free >> 10);
+            Check::bad(NAME, detail, "Make room: what is learned and set is lost otherwise.")
         }
-        Ok(None) => {
-            let fix = format!("Run: {}", command("pair --cloud URL", &options.state_dir));
-            checks.push(Check::bad("pairing", "Not paired with a cloud yet.", fix));
-            None
-        }
-        Err(error) => {
-            checks.push(Check::bad("pairing", error.to_string(), "Pair again."));
-            None
-        }
-    };
-    if state.is_stopped() {
-        let fix = format!("Run: {}", command("resume", &options.state_dir));
-        checks.push(Check::bad("stop switch", "Pressed: nothing is carried out.", fix));
-    } else {
-        checks.push(Check::good("stop switch", "Not pressed."));
+        Some(free) => Check::good(NAME, format!("It can be written to, and {} MiB are left.", free >> 20)),
+        None => Check::good(NAME, "It can be written to."),
     }
-    Some((state, pairing))
+}
+
+fn rules_in_short(rules: &Rules, state: &StateDir) -> String {
+    if *rules == Rules::default() {
+        return "None: every player may be used, at any volume and any time.".into();
+    }
+    let count = |of: fn(&PlayerRules) -> bool| rules.players.values().filter(|player| of(player)).count();
+    let (hidden, limited) = (count(|player| player.hidden), count(|player| player.max_volume.is_some()));
+    let quiet = if rules.quiet_hours.is_some() { "quiet hours" } else { "no quiet hours" };
+    let told = if rules.tell_changes { "; the cloud is told of changes" } else { "" };
+    let see = command("rules show", state.path());
+    format!("In force. Hidden players: {hidden}; with a highest volume: {limited}; {quiet}{told}. See them with: {see}")
 }
 
 async fn ma_checks(state: &StateDir, options: &ConnectorOptions, checks: &mut Vec<Check>) {
     const REACH: &str = "Music Assistant";
     const TOKEN: &str = "Music Assistant token";
+    const PLAYERS: &str = "players";
     // Who names another Music Assistant, or token, asks about that one.
     let asks_the_running = state.is_in_use() && options.ma_url.is_none() && options.ma_token_file.is_none();
     let running = if asks_the_running { running_ma(state).await } else { None };
-    let found = match (running, ma_settings(state, options)) {
-        (Some(found), _) => found,
+    let (found, seen) = match (running, ma_settings(state, options)) {
+        (Some(found), _) => (found, None),
         (None, Ok(settings)) => {
             let ma = MusicAssistant::new(settings);
-            let condition = judge_ma(&ma).await;
-            ma_state(&ma, &condition)
+            let (condition, seen) = look_at_ma(&ma, &state.rules().unwrap_or_default()).await;
+            (ma_state(&ma, &condition), seen)
         }
         (None, Err(error)) => return checks.push(Check::bad(REACH, error.to_string(), "See the message.")),
     };
     match found.state.as_str() {
         word if is_healthy(word) => {
-            checks.push(Check::good(REACH, found.explanation));
-            checks.push(match found.token_ends_in_days {
-                Some(days) => Check::bad(
+            let schema =
+                seen.as_ref().and_then(|seen| seen.schema).map(|schema| format!(" Its API schema is {schema}."));
+            checks.push(Check::good(REACH, found.explanation + &schema.unwrap_or_default()));
+            checks.push(match (found.token_ends_in_days, seen.as_ref().map(|seen| seen.rights)) {
+                (Some(days), _) => Check::bad(
                     TOKEN,
                     format!("Accepted, but it ends in {days} days."),
                     "Create a new one in Music Assistant under Settings, Profile, and start `ma-connector run` with --ma-token-file: it is kept once it is accepted.",
                 ),
-                None => Check::good(TOKEN, "Accepted."),
+                (None, Some(Rights::Lacking)) => Check::bad(
+                    TOKEN,
+                    "Accepted, but its user may not do what is needed.",
+                    "Create a token as a user who may use players and the library, in Music Assistant under Settings, Profile; a guest cannot.",
+                ),
+                (None, Some(Rights::Some { players })) => {
+                    Check::good(TOKEN, format!("Accepted. Music Assistant allows its user {players} players."))
+                }
+                (None, Some(Rights::All) | None) => Check::good(TOKEN, "Accepted."),
+            });
+            checks.push(match seen {
+                Some(seen) => seen.players_check(PLAYERS),
+                None if found.players == 0 => Check::bad(PLAYERS, "None can be used through the cloud.", NO_PLAYERS),
+                None => Check::good(PLAYERS, format!("{} can be used through the cloud.", found.players)),
             });
         }
         word if word == Condition::NoToken.word() => {
@@ -167,6 +283,84 @@ async fn ma_checks(state: &StateDir, options: &ConnectorOptions, checks: &mut Ve
     }
 }
 
+const NO_PLAYERS: &str = "Look in Music Assistant whether there are players, and whether they are switched on there; what your own rules hide is shown by: ma-connector rules show";
+
+/// What a look at Music Assistant showed.
+struct Seen {
+    schema: Option<u64>,
+    rights: Rights,
+    /// Players that the cloud may know of.
+    exposed: usize,
+    /// Of these, those that do not answer.
+    away: usize,
+    /// Players that the owner's rules hide.
+    hidden: usize,
+}
+
+/// What Music Assistant lets the token's user do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rights {
+    All,
+    Some { players: usize },
+    Lacking,
+}
+
+impl Seen {
+    fn players_check(&self, name: &'static str) -> Check {
+        let Self { exposed, away, hidden, .. } = *self;
+        let hidden = if hidden == 0 { String::new() } else { format!(" Your rules hide {hidden} more.") };
+        if exposed == 0 {
+            return Check::bad(name, format!("None can be used through the cloud.{hidden}"), NO_PLAYERS);
+        }
+        if away == exposed {
+            let fix = "Switch one on, and see in Music Assistant whether it comes back.";
+            return Check::bad(name, format!("None of {exposed} can be reached by Music Assistant.{hidden}"), fix);
+        }
+        let away = if away == 0 { String::new() } else { format!(" {away} of them cannot be reached at the moment.") };
+        Check::good(name, format!("{exposed} can be used through the cloud.{away}{hidden}"))
+    }
+}
+
+/// How it stands with Music Assistant, and what there is, if it is ready. Nobody goes on trying after this.
+async fn look_at_ma(ma: &MusicAssistant, rules: &Rules) -> (Condition, Option<Seen>) {
+    let look = async {
+        let condition = judged(ma).await;
+        if !condition.is_ready() {
+            return (condition, None);
+        }
+        let rights = rights(ma).await;
+        let directory = ma.directory();
+        let (exposed, hidden): (Vec<_>, Vec<_>) = directory.exposed().partition(|player| rules.expose(player));
+        let away = exposed.iter().filter(|player| !player.available).count();
+        let (exposed, hidden) = (exposed.len(), hidden.len());
+        (condition, Some(Seen { schema: ma.schema(), rights, exposed, away, hidden }))
+    };
+    tokio::select! {
+        seen = look => seen,
+        () = ma.run(Stop::new()) => (ma.condition(), None),
+    }
+}
+
+async fn rights(ma: &MusicAssistant) -> Rights {
+    match ma.call("auth/me", json!({}), READ_LIMIT).await {
+        Ok(user) => rights_of(&user),
+        Err(CallError::Refused(ErrorCode::FORBIDDEN)) => Rights::Lacking,
+        // Older ones do not know the question. What is not allowed is said when it is asked for.
+        Err(_) => Rights::All,
+    }
+}
+
+fn rights_of(user: &Value) -> Rights {
+    let user = Fields(user);
+    if user.text(&["role"]).as_deref() == Some("guest") {
+        return Rights::Lacking;
+    }
+    match user.list(&["player_filter"]).len() {
+        0 => Rights::All,
+        players => Rights::Some { players },
+    }
+}
+
 /// What the running connector says of Music Assistant, with the address and the token that it was started with.
 async fn running_ma(state: &StateDir) -> Option<MusicAssistantState> {
     let deadline = Instant::now() + LINK_LIMIT;
@@ -182,20 +376,22 @@ async fn running_ma(state: &StateDir) -> Option<MusicAssistantState> {
 
 /// How it stands with Music Assistant, once that is known. Nobody goes on trying after this.
 pub(crate) async fn judge_ma(ma: &MusicAssistant) -> Condition {
-    let stop = Stop::new();
+    tokio::select! {
+        judged = judged(ma) => judged,
+        () = ma.run(Stop::new()) => ma.condition(),
+    }
+}
+
+/// The same of one that runs.
+async fn judged(ma: &MusicAssistant) -> Condition {
     let mut conditions = ma.conditions();
-    let judged = async {
-        let found = conditions.wait_for(|condition| *condition != Condition::Connecting).await;
-        match found.map_or(Condition::Connecting, |condition| condition.clone()) {
+    let found = timeout(MA_LIMIT, conditions.wait_for(|condition| *condition != Condition::Connecting)).await;
+    match found {
+        Ok(found) => match found.map_or(Condition::Connecting, |condition| condition.clone()) {
             Condition::TokenDoubted => Condition::TokenRefused,
             judged => judged,
-        }
-    };
-    tokio::select! {
-        judged = timeout(MA_LIMIT, judged) => {
-            judged.unwrap_or(Condition::Unreachable { why: "no answer in time".into() })
-        }
-        () = ma.run(stop) => ma.condition(),
+        },
+        Err(_) => Condition::Unreachable { why: "no answer in time".into() },
     }
 }
 
@@ -207,10 +403,12 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
         Ok(cloud) => cloud,
         Err(error) => return checks.push(Check::bad(REACH, sentence(&error), "Pair again with the right address.")),
     };
+    let begun = Instant::now();
     match cloud.metadata().await {
-        Ok(_) => checks.push(Check::good(REACH, "It answers.")),
+        Ok(_) => checks.push(Check::good(REACH, format!("It answers, in {} ms.", begun.elapsed().as_millis()))),
         Err(error) => return checks.push(Check::failed(REACH, &error)),
     }
+    checks.extend(cloud.seconds_ahead().map(clock_check));
     let identity = match state.identity() {
         Ok(identity) => identity,
         Err(error) => return checks.push(Check::bad(TOKEN, error.to_string(), "See the message.")),
@@ -243,7 +441,10 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
         Err(error) => return checks.push(Check::failed(TOKEN, &error)),
     }
     let relay = if state.is_in_use() {
-        running_link(state).await
+        let now = options.clock.unix_seconds();
+        // A session of its own would push the running one off. A connection that asks for nothing does not.
+        let way = way::go(&pairing.relay_url, &options.dialer, now, false).await;
+        running_link(state, way.round_trip).await
     } else {
         let admission = Admission::new(
             cloud,
@@ -256,6 +457,18 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
         trial_link(&admission).await
     };
     checks.push(relay);
+}
+
+/// How far this machine's clock is from the cloud's, which is `ahead` by so many seconds.
+fn clock_check(ahead: i64) -> Check {
+    const NAME: &str = "clock";
+    let off = ahead.unsigned_abs();
+    if off <= CLOCK_TOLERANCE {
+        return Check::good(NAME, format!("Within {CLOCK_TOLERANCE} s of the cloud's."));
+    }
+    let which = if ahead > 0 { "behind" } else { "ahead of" };
+    let fix = "Turn on time synchronisation (timedatectl set-ntp true). The cloud is spoken to by its own time all the same; timers and quiet hours go by this machine's.";
+    Check::bad(NAME, format!("This machine's is {off} s {which} the cloud's."), fix)
 }
 
 /// Whether the keys that the cloud has now are those that were pinned at pairing, or follow them.
@@ -276,7 +489,7 @@ fn keys_check(state: &StateDir, signed: &[u8]) -> Check {
 }
 
 /// What the running connector says of its link. A trial would push it off.
-async fn running_link(state: &StateDir) -> Check {
+async fn running_link(state: &StateDir, round_trip: Option<Duration>) -> Check {
     const NAME: &str = "relay";
     let deadline = Instant::now() + LINK_LIMIT;
     loop {
@@ -289,7 +502,8 @@ async fn running_link(state: &StateDir) -> Check {
                 );
             }
             Ok(Some(status)) if status.relay.is_online() => {
-                return Check::good(NAME, "The running connector is connected.");
+                let took = round_trip.map(|took| format!(" To the relay and back it takes {} ms.", took.as_millis()));
+                return Check::good(NAME, format!("The running connector is connected.{}", took.unwrap_or_default()));
             }
             Ok(Some(status)) => Check::bad(NAME, "The running connector is not connected.", status.relay.explanation()),
             Ok(None) => {
@@ -307,7 +521,11 @@ async fn running_link(state: &StateDir) -> Check {
 async fn trial_link(admission: &Admission) -> Check {
     const NAME: &str = "relay";
     match admission.dial().await {
-        Ok(_) => Check::good(NAME, "It lets this home in. The connector does not run at the moment."),
+        Ok(websocket) => {
+            let took = echo(websocket).await.map(|took| format!(" An echo takes {} ms.", took.as_millis()));
+            let took = took.unwrap_or_default();
+            Check::good(NAME, format!("It lets this home in.{took} The connector does not run at the moment."))
+        }
         Err(failure) => {
             let (_, explanation) = failure.because_and_explanation();
             Check::bad(NAME, "It does not let this home in.", explanation)
@@ -315,8 +533,63 @@ async fn trial_link(admission: &Admission) -> Check {
     }
 }
 
+/// How long a message takes to the relay and back.
+async fn echo(mut websocket: WebSocket) -> Option<Duration> {
+    let echoed = async {
+        let begun = Instant::now();
+        websocket.send(Message::Ping(Bytes::from_static(b"doctor"))).await.ok()?;
+        while let Some(Ok(message)) = websocket.next().await {
+            if matches!(message, Message::Pong(_)) {
+                return Some(begun.elapsed());
+            }
+        }
+        None
+    };
+    timeout(ECHO_LIMIT, echoed).await.ok()?
+}
+
 fn sentence(error: &CloudError) -> String {
-    let text = error.to_string();
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).chain(['.']).collect())
+    way::capitalised(&error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_judged_by_the_clouds() {
+        assert!(clock_check(60).ok && clock_check(-60).ok && clock_check(0).ok);
+        assert_eq!(clock_check(61).detail, "This machine's is 61 s behind the cloud's.");
+        assert_eq!(clock_check(-7200).detail, "This machine's is 7200 s ahead of the cloud's.");
+    }
+
+    #[test]
+    fn what_a_user_may_do_is_read_from_what_music_assistant_says() {
+        assert_eq!(rights_of(&json!({"role": "user", "player_filter": []})), Rights::All);
+        assert_eq!(rights_of(&json!({"role": "user", "player_filter": ["a", "b"]})), Rights::Some { players: 2 });
+        assert_eq!(rights_of(&json!({"role": "guest"})), Rights::Lacking);
+        assert_eq!(rights_of(&Value::Null), Rights::All);
+    }
+
+    #[test]
+    fn players_that_nobody_can_use_are_a_finding() {
+        let seen = |exposed, away, hidden| Seen { schema: None, rights: Rights::All, exposed, away, hidden };
+        let detail = |seen: Seen| {
+            let check = seen.players_check("players");
+            (check.ok, check.detail)
+        };
+        assert_eq!(
+            detail(seen(3, 1, 2)),
+            (
+                true,
+                "3 can be used through the cloud. 1 of them cannot be reached at the moment. Your rules hide 2 more."
+                    .into()
+            )
+        );
+        assert_eq!(
+            detail(seen(0, 0, 2)),
+            (false, "None can be used through the cloud. Your rules hide 2 more.".into())
+        );
+        assert_eq!(detail(seen(2, 2, 0)), (false, "None of 2 can be reached by Music Assistant.".into()));
+    }
 }

@@ -73,6 +73,7 @@ pub enum DialError {
 pub struct Dialer {
     tls: Arc<ClientConfig>,
     allow_plain: bool,
+    trusts_more: bool,
 }
 
 /// An open WebSocket.
@@ -84,7 +85,13 @@ impl Dialer {
     /// # Errors
     /// When the file cannot be read or holds no certificate.
     pub fn new(extra_authorities: Option<&Path>, allow_plain: bool) -> io::Result<Self> {
-        Ok(Self { tls: Arc::new(client_config(extra_authorities)?), allow_plain })
+        let trusts_more = extra_authorities.is_some();
+        Ok(Self { tls: Arc::new(client_config(extra_authorities)?), allow_plain, trusts_more })
+    }
+
+    /// Whether other authorities are trusted than those that browsers trust.
+    pub(crate) const fn trusts_more(&self) -> bool {
+        self.trusts_more
     }
 
     /// Whether `url` may be used under these rules.
@@ -140,7 +147,8 @@ impl Dialer {
         timeout(HANDSHAKE_LIMIT, Box::pin(opening)).await.map_err(|_| DialError::TimedOut)?
     }
 
-    async fn secure(&self, url: &Url, stream: TcpStream) -> Result<Stream, DialError> {
+    /// Put the encryption on a connection that `url` asks for.
+    pub(crate) async fn secure(&self, url: &Url, stream: TcpStream) -> Result<Stream, DialError> {
         if matches!(url.scheme(), "http" | "ws") {
             return Ok(Stream::Plain(stream));
         }

@@ -4,6 +4,7 @@
 mod chain;
 mod cloud;
 mod discovery;
+mod doctor;
 mod execution;
 mod further;
 mod leave;

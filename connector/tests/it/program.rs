@@ -287,6 +287,7 @@ async fn a_home_of_another_user_is_not_taken_for_an_unpaired_one() {
 #[tokio::test]
 async fn a_token_that_was_accepted_is_kept_for_every_command() {
     let home = Home::paired().await;
+    home.ma.edit(|script| script.players.push(player("up2", "Bath", json!({}))));
     home.ma.edit(|script| script.token = "renewed".into());
     let given = home.state_dir.join("given-token");
     std::fs::write(&given, "renewed").unwrap();
