@@ -33,6 +33,8 @@ use macloud_e2ee::vocabulary::{
     Refusal, Repeat, Reply, Target, Transport,
 };
 
+use macloud_proto::ids::PlayerKey;
+
 use crate::memory::Memory;
 use crate::music_assistant::directory::Directory;
 use crate::music_assistant::message::ErrorCode;
@@ -312,8 +314,18 @@ impl Executor {
         if self.ma.is_settling() && !self.ma.directory().has_been_seen(missing) {
             return Err(Refusal::MusicAssistantStarting);
         }
-        let name = if player.available { &leader.name } else { &player.name };
-        Err(Refusal::PlayerUnavailable(report::cut(name)))
+        Err(Refusal::PlayerUnavailable(self.called(if player.available { &leader } else { player })))
+    }
+
+    /// What the player of this key is called through the cloud, if it is there.
+    pub(crate) fn name_of(&self, key: &PlayerKey) -> Option<String> {
+        let directory = self.ma.directory();
+        Some(self.called(directory.by_key(key)?))
+    }
+
+    /// What a player is called through the cloud.
+    fn called(&self, player: &Player) -> String {
+        report::cut(self.house.current().name_of(player))
     }
 
     /// The player whose queue is heard on this one.
@@ -622,7 +634,7 @@ impl Executor {
                 Err(match error {
                     // It was told: that it has not said anything yet does not mean that it will not obey.
                     CallError::TimedOut | CallError::Lost | CallError::TooLarge => Refusal::OutcomeUnknown,
-                    other => refusal_of(other, &player.name),
+                    other => refusal_of(other, &self.called(player)),
                 })
             }
         }

@@ -1,4 +1,4 @@
-//! What the owner allows: which players are exposed, how loud each may be made, and when the home is to be quiet.
+//! What the owner allows: which players are exposed and under which name, how loud each may be made, and when the home is to be quiet.
 //!
 //! The rules lie at home (`rules.json` in the state directory) and are enforced there, so that nothing in the cloud, and nobody
 //! who got hold of it, can go beyond them. They bind what comes through the cloud; whoever stands at the speaker does as they like.
@@ -10,6 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use macloud_e2ee::vocabulary::clean_text;
 use macloud_service_kit::clock::{self, SharedClock};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,9 @@ pub struct PlayerRules {
     /// It does not exist, as far as the cloud can tell.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
+    /// What it is called through the cloud, instead of its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<Alias>,
     /// It is never made louder than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_volume: Option<Level>,
@@ -60,6 +64,11 @@ pub struct QuietHours {
     /// The first minute after.
     pub to: TimeOfDay,
 }
+
+/// A name to be spoken: something that can be said, and not longer than Alexa takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Alias(String);
 
 /// 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,6 +93,13 @@ impl Rules {
     #[must_use]
     pub fn expose(&self, player: &Player) -> bool {
         !self.is_hidden(&player.id)
+    }
+
+    /// What this player is called through the cloud.
+    #[must_use]
+    pub fn name_of<'a>(&'a self, player: &'a Player) -> &'a str {
+        let alias = self.players.get(&player.id).and_then(|rules| rules.alias.as_ref());
+        alias.map_or(player.name.as_str(), Alias::as_str)
     }
 
     /// The highest level that `player` may be set to. A group, as a whole, to where each member stays within its own.
@@ -197,7 +213,7 @@ impl Rules {
         let rules = self.players.entry(id.to_owned()).or_default();
         name.clone_into(&mut rules.name);
         change(rules);
-        self.players.retain(|_, rules| rules.hidden || rules.max_volume.is_some());
+        self.players.retain(|_, rules| rules.hidden || rules.alias.is_some() || rules.max_volume.is_some());
     }
 }
 
@@ -266,7 +282,13 @@ impl HouseRules {
     /// What the clock at home shows.
     #[must_use]
     pub fn time_of_day(&self) -> TimeOfDay {
-        TimeOfDay(self.zone.minute_of_day(self.clock.unix_seconds()))
+        self.time_of(self.unix_seconds())
+    }
+
+    /// What the clock at home shows so many seconds after 1970.
+    #[must_use]
+    pub fn time_of(&self, unix_seconds: u64) -> TimeOfDay {
+        TimeOfDay(self.zone.minute_of_day(unix_seconds))
     }
 }
 
@@ -278,7 +300,18 @@ impl Level {
     }
 }
 
-/// What is no level or time of day.
+impl Alias {
+    /// Longer names are no use to anybody who speaks them, and Alexa takes 128 characters.
+    const MAX_CHARS: usize = 60;
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What is no level, time of day or name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// A level.
@@ -287,6 +320,33 @@ pub enum Unreadable {
     /// A time.
     #[error("a time of day is written as 22:30")]
     Time,
+    /// A name.
+    #[error("a name has a letter or a digit, and at most {} characters", Alias::MAX_CHARS)]
+    Alias,
+}
+
+impl TryFrom<String> for Alias {
+    type Error = Unreadable;
+
+    fn try_from(text: String) -> Result<Self, Unreadable> {
+        text.parse()
+    }
+}
+
+impl From<Alias> for String {
+    fn from(alias: Alias) -> Self {
+        alias.0
+    }
+}
+
+impl FromStr for Alias {
+    type Err = Unreadable;
+
+    fn from_str(text: &str) -> Result<Self, Unreadable> {
+        let name = clean_text(text).split_whitespace().collect::<Vec<_>>().join(" ");
+        let can_be_said = name.chars().any(char::is_alphanumeric) && name.chars().count() <= Self::MAX_CHARS;
+        if can_be_said { Ok(Self(name)) } else { Err(Unreadable::Alias) }
+    }
 }
 
 impl TryFrom<u8> for Level {
@@ -378,7 +438,7 @@ mod tests {
     #[test]
     fn rules_are_written_as_people_read_them() {
         let text = json!({
-            "players": {"up1": {"name": "Kitchen", "max_volume": 60}, "up2": {"name": "Bath", "hidden": true}},
+            "players": {"up1": {"name": "Kitchen", "alias": "Cooking", "max_volume": 60}, "up2": {"name": "Bath", "hidden": true}},
             "quiet_hours": {"from": "22:00", "to": "07:00"},
         });
         let rules: Rules = serde_json::from_value(text.clone()).unwrap();
@@ -388,6 +448,8 @@ mod tests {
             json!({"players": {"up1": {"hiden": true}}}),
             json!({"players": {"up1": {"max_volume": 101}}}),
             json!({"players": {"up1": {"max_volume": -1}}}),
+            json!({"players": {"up1": {"alias": " !"}}}),
+            json!({"players": {"up1": {"alias": "a".repeat(61)}}}),
             json!({"quiet_hours": {"from": "22:00"}}),
             json!({"quiet_hours": {"from": "22:00", "to": "24:00"}}),
             json!({"quiet_hours": {"from": "22:00", "to": "7"}}),
@@ -403,7 +465,10 @@ mod tests {
         rules.change("up1", "Kitchen", |player| player.max_volume = Level::try_from(60).ok());
         rules.change("up1", "Kitchen", |player| player.hidden = false);
         assert_eq!(rules.players["up1"].max_volume.map(Level::value), Some(60));
+        rules.change("up1", "Kitchen", |player| player.alias = "  Cooking \u{202e} place".parse().ok());
         rules.change("up1", "Kitchen", |player| player.max_volume = None);
+        assert_eq!(rules.players["up1"].alias.as_ref().map(Alias::as_str), Some("Cooking place"));
+        rules.change("up1", "Kitchen", |player| player.alias = None);
         assert_eq!(rules, Rules::default());
     }
 

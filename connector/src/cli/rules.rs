@@ -15,7 +15,7 @@ use crate::memory::Device;
 use crate::music_assistant::MusicAssistant;
 use crate::music_assistant::model::PlayerType;
 use crate::rules::local_time::Zone;
-use crate::rules::{HouseRules, Level, QuietHours, Rules, TimeOfDay};
+use crate::rules::{Alias, HouseRules, Level, QuietHours, Rules, TimeOfDay};
 use crate::state::StateDir;
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +48,20 @@ pub(super) enum RulesVerb {
         #[arg(long, value_name = "PERCENT")]
         volume: Option<Level>,
         /// Take the limit away.
+        #[arg(long)]
+        off: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Call a player something else through the cloud. Its name in Music Assistant is understood as well.
+    #[command(group(ArgGroup::new("called").required(true).args(["as_", "off"])))]
+    Call {
+        /// Its name, or its id in Music Assistant.
+        player: String,
+        /// What to call it.
+        #[arg(long = "as", value_name = "NAME")]
+        as_: Option<Alias>,
+        /// Call it by its own name again.
         #[arg(long)]
         off: bool,
         #[command(flatten)]
@@ -119,6 +133,10 @@ pub(super) async fn run(verb: RulesVerb) -> anyhow::Result<ExitCode> {
             let (id, name) = find(player, &rules, &state, &common.place).await?;
             rules.change(&id, &name, |rules| rules.max_volume = *volume);
         }
+        RulesVerb::Call { player, as_, .. } => {
+            let (id, name) = find(player, &rules, &state, &common.place).await?;
+            rules.change(&id, &name, |rules| rules.alias.clone_from(as_));
+        }
         RulesVerb::Quiet { from, to, .. } => {
             rules.quiet_hours = from.zip(*to).map(|(from, to)| QuietHours { from, to });
         }
@@ -169,12 +187,10 @@ fn show(rules: Rules, devices: &[Device], json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     for (id, player) in &rules.players {
-        let what = match (player.hidden, player.max_volume) {
-            (true, _) => "hidden".to_owned(),
-            (false, Some(level)) => format!("no louder than {}", level.value()),
-            (false, None) => "no rules".to_owned(),
-        };
-        say(&format!("{} ({id}): {what}", player.name));
+        let mut what: Vec<String> = player.hidden.then(|| "hidden".into()).into_iter().collect();
+        what.extend(player.alias.as_ref().map(|alias| format!("called {}", alias.as_str())));
+        what.extend(player.max_volume.map(|level| format!("no louder than {}", level.value())));
+        say(&format!("{} ({id}): {}", player.name, what.join(", ")));
     }
     for device in devices {
         let key: String = device.device.chars().take(SHOWN).collect();
@@ -200,7 +216,9 @@ const SHOWN: usize = 8;
 /// no player that was not named: unlike in speech, a likely one is only proposed.
 async fn find(wanted: &str, rules: &Rules, state: &StateDir, place: &Place) -> anyhow::Result<(String, String)> {
     let is_wanted = |name: &str| name.to_lowercase() == wanted.trim().to_lowercase();
-    let ruled = rules.players.iter().find(|(id, player)| *id == wanted || is_wanted(&player.name));
+    let is_alias = |alias: &Option<Alias>| alias.as_ref().is_some_and(|alias| is_wanted(alias.as_str()));
+    let mut ruled = rules.players.iter();
+    let ruled = ruled.find(|(id, player)| *id == wanted || is_wanted(&player.name) || is_alias(&player.alias));
     if let Some((id, player)) = ruled {
         return Ok((id.clone(), player.name.clone()));
     }
@@ -239,7 +257,7 @@ async fn players(state: &StateDir, place: &Place) -> anyhow::Result<Vec<(String,
     Ok(directory.exposed().map(|player| (player.id.clone(), clean_text(&player.name))).collect())
 }
 
-async fn music_assistant(state: &StateDir, place: &Place) -> anyhow::Result<MusicAssistant> {
+pub(super) async fn music_assistant(state: &StateDir, place: &Place) -> anyhow::Result<MusicAssistant> {
     let ma = MusicAssistant::new(ma_settings(state, &place.options()?)?);
     let condition = judge_ma(&ma).await;
     if !is_healthy(condition.word()) {
@@ -255,6 +273,7 @@ impl RulesVerb {
             | Self::Hide { common, .. }
             | Self::Expose { common, .. }
             | Self::Limit { common, .. }
+            | Self::Call { common, .. }
             | Self::Forget { common, .. }
             | Self::Quiet { common, .. }
             | Self::Tell { common, .. } => common,

@@ -6,6 +6,7 @@ use super::names::{self, Match};
 use super::{Executor, report};
 use crate::music_assistant::directory::Directory;
 use crate::music_assistant::model::{Activity, Player};
+use crate::rules::Rules;
 
 /// Whom one who names nobody means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Executor {
                 None if self.ma.is_settling() => Err(Refusal::MusicAssistantStarting),
                 None => Err(Refusal::UnknownPlayer),
             },
-            Target::Named(name) => choose_named(name, &exposed().collect::<Vec<_>>()),
+            Target::Named(name) => choose_named(name, &exposed().collect::<Vec<_>>(), &rules),
             Target::Unnamed => {
                 let own = self.own_player(&directory, device).filter(|player| rules.expose(player));
                 match (own, unnamed) {
@@ -45,7 +46,7 @@ impl Executor {
                         let except = if let Unnamed::Music(except) = unnamed { except } else { "" };
                         let all: Vec<&Player> =
                             exposed().filter(|player| player.available && player.id != except).collect();
-                        likely(&directory, &all, own.filter(|own| own.id != except))
+                        likely(&directory, &all, own.filter(|own| own.id != except), &rules)
                     }
                 }
             }
@@ -62,7 +63,7 @@ impl Executor {
         let own = self.own_player(&directory, device).filter(|player| rules.expose(player)).cloned();
         own.ok_or_else(|| {
             let all: Vec<&Player> = directory.exposed().filter(|player| rules.expose(player)).collect();
-            Refusal::WhichPlayer(names_of(&all))
+            Refusal::WhichPlayer(names_of(&all, &rules))
         })
     }
 
@@ -131,7 +132,8 @@ impl Executor {
 
     fn remember(&self, player: &Player, device: &DeviceKey) {
         let Some(key) = self.ma.directory().key_of(player) else { return };
-        self.memory.learn(device, key, &clean_text(&player.name), self.house.unix_seconds());
+        let name = clean_text(self.house.current().name_of(player));
+        self.memory.learn(device, key, &name, self.house.unix_seconds());
     }
 }
 
@@ -164,7 +166,7 @@ const fn is_use(action: &Action) -> bool {
 }
 
 /// Of `all`, the one that plays, else `own`, else the one that played last, else the only one.
-fn likely(directory: &Directory, all: &[&Player], own: Option<&Player>) -> Result<Player, Refusal> {
+fn likely(directory: &Directory, all: &[&Player], own: Option<&Player>, rules: &Rules) -> Result<Player, Refusal> {
     let playing: Vec<&Player> = all
         .iter()
         .copied()
@@ -179,9 +181,9 @@ fn likely(directory: &Directory, all: &[&Player], own: Option<&Player>) -> Resul
             (Some(last), _) => Ok(last.clone()),
             (None, [only]) => Ok((*only).clone()),
             (None, []) => Err(Refusal::NoPlayerNamed(Vec::new())),
-            (None, _) => Err(Refusal::WhichPlayer(names_of(all))),
+            (None, _) => Err(Refusal::WhichPlayer(names_of(all, rules))),
         },
-        _ => Err(Refusal::WhichPlayer(names_of(&playing))),
+        _ => Err(Refusal::WhichPlayer(names_of(&playing, rules))),
     }
 }
 
@@ -189,24 +191,30 @@ fn plays(directory: &Directory, player: &Player) -> bool {
     directory.leader_of(&player.id).unwrap_or(player).activity == Activity::Playing
 }
 
-fn choose_named(name: &str, players: &[&Player]) -> Result<Player, Refusal> {
-    let names: Vec<&str> = players.iter().map(|player| player.name.as_str()).collect();
+/// By what it is called through the cloud, or by its name in Music Assistant: people know both.
+fn choose_named(name: &str, players: &[&Player], rules: &Rules) -> Result<Player, Refusal> {
+    let called = players.iter().map(|player| (*player, rules.name_of(player)));
+    let renamed = players.iter().filter(|player| rules.name_of(player) != player.name);
+    let called: Vec<(&Player, &str)> = called.chain(renamed.map(|player| (*player, player.name.as_str()))).collect();
+    let names: Vec<&str> = called.iter().map(|(_, name)| *name).collect();
     let several = match names::find(name, &names) {
-        Match::One(at) => return Ok(players[at].clone()),
+        Match::One(at) => return Ok(called[at].0.clone()),
         Match::Several(several) => several,
-        Match::None => return Err(Refusal::NoPlayerNamed(names_of(players))),
+        Match::None => return Err(Refusal::NoPlayerNamed(names_of(players, rules))),
     };
-    let mut several: Vec<&Player> = several.into_iter().map(|at| players[at]).collect();
+    let mut several: Vec<&Player> = several.into_iter().map(|at| called[at].0).collect();
+    several.sort_by_key(|player| player.id.as_str());
+    several.dedup_by_key(|player| player.id.as_str());
     // Of several with the same name, the one that is there is meant.
     if several.iter().any(|player| player.available) {
         several.retain(|player| player.available);
     }
     match several.as_slice() {
         [one] => Ok((*one).clone()),
-        _ => Err(Refusal::WhichPlayer(names_of(&several))),
+        _ => Err(Refusal::WhichPlayer(names_of(&several, rules))),
     }
 }
 
-fn names_of(players: &[&Player]) -> Vec<String> {
-    players.iter().take(MAX_PLAYERS).map(|player| report::cut(&player.name)).collect()
+fn names_of(players: &[&Player], rules: &Rules) -> Vec<String> {
+    players.iter().take(MAX_PLAYERS).map(|player| report::cut(rules.name_of(player))).collect()
 }

@@ -60,7 +60,7 @@ impl Executor {
         };
         saved.map_err(|error| match error {
             CallError::TimedOut | CallError::Lost | CallError::TooLarge => Refusal::OutcomeUnknown,
-            error => refusal_of(error, &player.name),
+            error => refusal_of(error, &self.called(player)),
         })?;
         self.done_with(&player.id, Some(found), |_| {})
     }

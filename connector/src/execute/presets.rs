@@ -81,7 +81,8 @@ impl Executor {
         let deadline = Instant::now() + limit;
         not_announcing(player, &self.leader(player))?;
         let stamp = self.ma.library_stamp();
-        let list = self.read_presets(LIST_LIMIT.min(limit)).await.map_err(|error| refusal_of(error, &player.name))?;
+        let list =
+            self.read_presets(LIST_LIMIT.min(limit)).await.map_err(|error| refusal_of(error, &self.called(player)))?;
         let favourite = list.iter().find(|favourite| favourite.preset.key == *key).cloned();
         let read_again_at = Some(Instant::now() + READ_AGAIN);
         *self.presets.0.lock().await = Kept { list: Some(list), read_again_at, stamp };

@@ -21,7 +21,7 @@ pub fn player(directory: &Directory, rules: &Rules, player: &model::Player, conn
     let volume = has_volume(player);
     Some(Player {
         key: directory.key_of(player)?,
-        name: cut(&player.name),
+        name: cut(rules.name_of(player)),
         kind,
         manufacturer: player.manufacturer.as_deref().map(cut),
         model: player.model.as_deref().map(cut),

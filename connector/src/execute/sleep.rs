@@ -34,7 +34,7 @@ impl Executor {
         if let Some(minutes) = minutes {
             let minutes = minutes.clamp(1, MAX_SLEEP_MINUTES);
             let ends_at = self.house.unix_seconds() + u64::from(minutes) * 60;
-            self.memory.set_timer(Timer { player: key, name: clean_text(&player.name), ends_at });
+            self.memory.set_timer(Timer { player: key, name: clean_text(&self.called(player)), ends_at });
         }
         self.done(&player.id, |_| {})
     }
@@ -55,7 +55,7 @@ impl Executor {
         let directory = self.ma.directory();
         let (Some(from), Some(key)) = (directory.key_of(from), directory.key_of(to)) else { return };
         if let Some(timer) = self.memory.clear_timer(&from) {
-            self.memory.set_timer(Timer { player: key, name: clean_text(&to.name), ..timer });
+            self.memory.set_timer(Timer { player: key, name: clean_text(&self.called(to)), ..timer });
         }
     }
 

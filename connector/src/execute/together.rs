@@ -67,14 +67,14 @@ impl Executor {
         let lead = self.leader(other);
         if self.leader(player).id == lead.id {
             return if player.id == other.id {
-                Err(Refusal::CannotGroup(report::cut(&other.name)))
+                Err(Refusal::CannotGroup(self.called(other)))
             } else {
                 self.done_at(player, other, |_| {}, |_| {})
             };
         }
         not_announcing(player, &lead)?;
         if !lead.takes(player) {
-            return Err(Refusal::CannotGroup(report::cut(&other.name)));
+            return Err(Refusal::CannotGroup(self.called(other)));
         }
         let deadline = Instant::now() + limit;
         let args = json!({ "player_id": player.id, "target_player": lead.id });
