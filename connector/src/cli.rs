@@ -1,4 +1,4 @@
-//! The command line: `pair`, `find`, `run`, `status`, `doctor`, `home-assistant`, `rules`, `stop`, `resume`, `backup`, `restore`, `leave`.
+//! The command line: `pair`, `find`, `run`, `status`, `players`, `doctor`, `home-assistant`, `rules`, `stop`, `resume`, `backup`, `restore`, `leave`.
 //!
 //! Exit codes: 0 done or healthy; 1 it failed, or `doctor` found something, or `status` says "not running"; 2 wrong usage
 //! or settings; 3 not paired yet; 4 the state directory is in use by another connector.
@@ -7,10 +7,14 @@
 
 mod backup;
 mod leave;
+mod players;
 mod rules;
+mod sign_in;
+mod terminal;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,20 +30,23 @@ use serde_json::json;
 use url::Url;
 
 use crate::backup::BackupError;
-use crate::connector::{Connector, ConnectorOptions, OpenError, USUAL_MA_URL, is_healthy, ma_place, ma_url};
-use crate::discovery::{self, Found};
+use crate::connector::{Connector, ConnectorOptions, OpenError, is_healthy, ma_place, ma_url};
+use crate::discovery::{self, Found, is_on_this_machine};
 use crate::doctor::{self, judge_ma};
 use crate::home_assistant::{self, BindError, BindOptions, Link};
+use crate::link::recent::Counts;
 use crate::memory::Timer;
 use crate::music_assistant::token::Token;
 use crate::music_assistant::{MusicAssistant, Settings, Timing, TokenSource};
 use crate::network::Dialer;
+use crate::page::{Page, PageError, PageSettings};
 use crate::pairing::{DeviceCode, PairError, PairOptions, pair};
 use crate::state::{MusicAssistantPlace, StateDir, StateError, command, quoted, usual_state_dir};
-use crate::status::Status;
+use crate::status::{Event, Observer, Status};
 use backup::{BackupArgs, RestoreArgs, backup_verb, restore_verb};
 use leave::{LeaveArgs, leave_verb};
 use rules::RulesVerb;
+use sign_in::SignIn;
 
 /// Lets Alexa reach a Music Assistant at home without opening a port.
 ///
@@ -68,7 +75,7 @@ enum Verb {
     /// Register this home with a cloud: shows a code, and waits until somebody has approved it.
     ///
     /// Open the link that is shown on any device, sign in, and compare the fingerprints. Pairing again keeps the home and its
-    /// players.
+    /// players. At a terminal, it first asks for your name and password at Music Assistant, to get a token there.
     Pair {
         /// The cloud's address, such as https://cloud.example. Otherwise the one that this home is paired with.
         #[arg(long, value_name = "URL", value_parser = cloud_url)]
@@ -76,6 +83,8 @@ enum Verb {
         /// A name to suggest for this home.
         #[arg(long)]
         name: Option<String>,
+        #[command(flatten)]
+        sign_in: SignIn,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
@@ -91,13 +100,22 @@ enum Verb {
     },
     /// Connect this home, until told to stop by a signal.
     ///
-    /// Prints one line of JSON for each change: online, offline, music_assistant, stopped, resumed.
+    /// Prints one line of JSON for each change: online, offline, music_assistant, stopped, resumed; and page, where one is served.
     Run {
+        #[command(flatten)]
+        page: PageArgs,
         #[command(flatten)]
         place: Place,
     },
     /// Say how the running connector stands. Exits with 0 if it runs, with 1 if not, with 3 if it is not paired.
     Status {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// List the players that Music Assistant has, and what the rules say of each.
+    Players {
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
@@ -141,11 +159,15 @@ enum Verb {
     Stop {
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        json: Json,
     },
     /// Undo `stop`.
     Resume {
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        json: Json,
     },
     /// Write this home into one file, encrypted by a passphrase: its key, pairing, rules, and what it has learned.
     ///
@@ -167,6 +189,26 @@ struct Json {
     /// Print JSON, one object a line.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct PageArgs {
+    /// Serve a page here, such as 127.0.0.1:8098: it sets a home up, shows how it stands, and changes its rules. A home that is not
+    /// paired yet is then waited for. Everybody on this machine can use the page.
+    #[arg(long, value_name = "ADDRESS")]
+    page: Option<SocketAddr>,
+    /// A name under which the page is opened beside localhost, such as that of a proxy on this machine. Several by commas.
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    page_host: Vec<String>,
+    /// Serve the page to Home Assistant's ingress only, which knows who is signed in there. Then any address will do.
+    #[arg(long)]
+    page_behind_ingress: bool,
+    /// Where Home Assistant's ingress comes from.
+    #[arg(long, value_name = "IP", default_value = "172.30.32.2")]
+    page_ingress_peer: IpAddr,
+    /// The cloud that the page proposes.
+    #[arg(long, value_name = "URL", value_parser = cloud_url)]
+    cloud: Option<Url>,
 }
 
 #[derive(Debug, Args)]
@@ -209,22 +251,29 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::init(&cli.telemetry, "ma-connector")?;
     match cli.verb {
-        Verb::Pair { cloud, name, place, json } => pair_verb(cloud, name, &place, json.json).await,
+        Verb::Pair { cloud, name, sign_in, place, json } => pair_verb(cloud, name, &sign_in, &place, json.json).await,
         Verb::Find { json } => find_verb(json.json).await,
-        Verb::Run { place } => run_verb(&place).await,
+        Verb::Run { page, place } => run_verb(&place, page).await,
         Verb::Status { place, json } => status_verb(&place, json.json),
+        Verb::Players { place, json } => players::run(&place, json.json).await,
         Verb::Doctor { full, place, json } => doctor_verb(&place, full, json.json).await,
         Verb::HomeAssistant { url, place, json } => home_assistant_verb(url, &place, json.json).await,
         Verb::Rules { verb } => rules::run(verb).await,
-        Verb::Stop { place } => switch_verb(&place, true),
-        Verb::Resume { place } => switch_verb(&place, false),
+        Verb::Stop { place, json } => switch_verb(&place, true, json.json),
+        Verb::Resume { place, json } => switch_verb(&place, false, json.json),
         Verb::Backup(args) => backup_verb(&args),
         Verb::Restore(args) => restore_verb(&args),
         Verb::Leave(args) => leave_verb(&args).await,
     }
 }
 
-async fn pair_verb(cloud: Option<Url>, name: Option<String>, place: &Place, json: bool) -> anyhow::Result<ExitCode> {
+async fn pair_verb(
+    cloud: Option<Url>,
+    name: Option<String>,
+    sign_in: &SignIn,
+    place: &Place,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let paired = StateDir::existing(&place.state_dir).and_then(|state| state.pairing().ok()?);
     let cloud = cloud.or(paired.map(|pairing| pairing.cloud)).ok_or(NoCloud)?;
     let ma_token = match &place.ma_token_file {
@@ -237,6 +286,7 @@ async fn pair_verb(cloud: Option<Url>, name: Option<String>, place: &Place, json
         }
         None => None,
     };
+    sign_in.run(place, json).await?;
     if let Some(trouble) = ma_trouble(place).await? {
         complain(&format!("{trouble} Pairing goes on without it."));
     }
@@ -309,13 +359,6 @@ async fn found_alone(place: &Place) -> Option<Found> {
     <[Found; 1]>::try_from(found).ok().map(|[found]| found)
 }
 
-async fn is_on_this_machine() -> bool {
-    let usual = Url::parse(USUAL_MA_URL).ok().and_then(|url| url.port_or_known_default());
-    let Some(port) = usual else { return false };
-    let connected = tokio::net::TcpStream::connect(("localhost", port));
-    matches!(tokio::time::timeout(discovery::USUAL_LIMIT, connected).await, Ok(Ok(_)))
-}
-
 async fn find_verb(json: bool) -> anyhow::Result<ExitCode> {
     let found = discovery::find(discovery::USUAL_LIMIT).await.context("this machine's network cannot be asked")?;
     for server in &found {
@@ -377,19 +420,34 @@ fn show_code(code: &DeviceCode, json: bool) {
     ));
 }
 
-async fn run_verb(place: &Place) -> anyhow::Result<ExitCode> {
-    let connector = Connector::open(place.options()?)?;
-    connector.observe(Arc::new(|event| {
-        // One line a state change; single commands are in the log at level debug.
-        if !matches!(event, crate::status::Event::Command { .. }) {
+async fn run_verb(place: &Place, page: PageArgs) -> anyhow::Result<ExitCode> {
+    // One line a state change; single commands are in the log at level debug.
+    let observer: Observer = Arc::new(|event| {
+        if !matches!(event, Event::Command { .. }) {
             line(event);
         }
-    }));
+    });
+    if let Some(settings) = page.settings() {
+        return run_with_page(place, settings, observer).await;
+    }
+    let connector = Connector::open(place.options()?)?;
+    connector.observe(observer);
     let stop = lifecycle::stop_on_signals().context("the system does not let signals be caught")?;
     tokio::select! {
         // A second signal does not wait for anything.
         () = stop.hard() => {}
         () = connector.run(stop.clone()) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_with_page(place: &Place, settings: PageSettings, observer: Observer) -> anyhow::Result<ExitCode> {
+    let page = Page::open(place.options()?, settings, observer).await?;
+    line(&json!({ "event": "page", "address": page.address()? }));
+    let stop = lifecycle::stop_on_signals().context("the system does not let signals be caught")?;
+    tokio::select! {
+        () = stop.hard() => {}
+        ran = Box::pin(page.run(stop.clone())) => ran?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -432,7 +490,7 @@ fn status_verb(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
         value["running"] = running.into();
         if !running {
             // What was true of the process that is gone is not true now.
-            for gone in ["relay", "music_assistant", "pid", "key_trouble"] {
+            for gone in ["relay", "music_assistant", "pid", "key_trouble", "commands"] {
                 value[gone] = serde_json::Value::Null;
             }
         }
@@ -474,11 +532,19 @@ fn status_text(state: &StateDir, status: Option<&Status>) -> anyhow::Result<Stri
             for timer in state.timers()? {
                 text.push_str(&format!("Sleep timer:     {} stops in {} min\n", timer.name, timer.minutes_left(now)));
             }
+            let Counts { done, refused, last_at } = status.commands;
+            if last_at > 0 {
+                let ago = now.saturating_sub(last_at).div_ceil(60);
+                text.push_str(&format!("Commands:        {done} done, {refused} refused; the last {ago} min ago\n"));
+            }
             let ma = &status.music_assistant;
             let when = if ma.players_current { "" } else { ", as last seen" };
             text.push_str(&format!("Music Assistant: {}\nPlayers:         {}{when}", ma.explanation, ma.players));
             if let Some(days) = ma.token_ends_in_days {
-                text.push_str(&format!("\nToken:           ends in {days} days; create a new one in Music Assistant"));
+                let on = ma.token_ends_on.as_ref().map_or_else(String::new, |day| format!("ends on {day}, "));
+                text.push_str(&format!(
+                    "\nToken:           {on}ends in {days} days; create a new one in Music Assistant"
+                ));
             }
         }
     }
@@ -510,9 +576,11 @@ async fn doctor_verb(place: &Place, full: bool, json: bool) -> anyhow::Result<Ex
     })
 }
 
-fn switch_verb(place: &Place, stopped: bool) -> anyhow::Result<ExitCode> {
+fn switch_verb(place: &Place, stopped: bool, json: bool) -> anyhow::Result<ExitCode> {
     place.existing_state()?.set_stopped(stopped)?;
-    if stopped {
+    if json {
+        line(if stopped { &Event::Stopped } else { &Event::Resumed });
+    } else if stopped {
         let resume = command("resume", &place.state_dir);
         say(&format!("Stopped: nothing is carried out from now on. Undo with: {resume}"));
     } else {
@@ -529,7 +597,24 @@ fn cloud_url(text: &str) -> Result<Url, String> {
     Url::parse(text).map_err(|error| error.to_string())
 }
 
+impl PageArgs {
+    fn settings(self) -> Option<PageSettings> {
+        Some(PageSettings {
+            address: self.page?,
+            hosts: self.page_host,
+            ingress: self.page_behind_ingress.then_some(self.page_ingress_peer),
+            cloud: self.cloud,
+        })
+    }
+}
+
 impl Place {
+    /// Whether there is a token of Music Assistant already.
+    fn has_token(&self) -> bool {
+        let kept = || StateDir::existing(&self.state_dir).is_some_and(|state| state.token_file().exists());
+        self.ma_token_file.is_some() || kept()
+    }
+
     fn dialer(&self) -> anyhow::Result<Dialer> {
         Dialer::new(self.extra_ca_file.as_deref(), self.dangerous_allow_plain)
             .context("the certificate authorities cannot be read; check --extra-ca-file")
@@ -594,6 +679,11 @@ fn code_of(error: &anyhow::Error) -> u8 {
     }
     if matches!(error.downcast_ref(), Some(BackupError::NotPaired)) {
         return NOT_PAIRED;
+    }
+    match error.downcast_ref::<PageError>() {
+        Some(PageError::NotLoopback(_)) => return USAGE,
+        Some(PageError::Open(OpenError::State(error)) | PageError::State(error)) if in_use(error) => return IN_USE,
+        _ => {}
     }
     if error.is::<NoCloud>() {
         return USAGE;

@@ -20,14 +20,15 @@ use crate::execute::Executor;
 use crate::library;
 use crate::link::commands::Commands;
 use crate::link::events::Outbox;
+use crate::link::recent::{Counts, RecentCommand};
 use crate::link::{Admission, KeySetTaker, Link};
 use crate::memory::Memory;
 use crate::music_assistant::token::Token;
 use crate::music_assistant::{Condition, MusicAssistant, Settings, Timing, TokenSource};
 use crate::network::Dialer;
 use crate::news::Teller;
-use crate::rules::HouseRules;
 use crate::rules::local_time::Zone;
+use crate::rules::{HouseRules, Rules, TimeOfDay};
 use crate::state::{MusicAssistantPlace, Pairing, StateDir, StateError, StateLock, command, is_readable_by_others};
 use crate::status::{Event, Events, LinkState, MusicAssistantState, Observer, Status, key_trouble};
 
@@ -39,6 +40,9 @@ const SWITCH_POLL: Duration = Duration::from_millis(300);
 
 /// The status file is written at most this often.
 const STATUS_EVERY: Duration = Duration::from_millis(250);
+
+/// And for the number of commands alone this seldom: nobody waits for it.
+const COUNTS_EVERY: Duration = Duration::from_secs(2);
 
 /// What to run.
 #[derive(Clone)]
@@ -79,16 +83,22 @@ pub enum OpenError {
 pub struct Connector {
     state: StateDir,
     _lock: StateLock,
+    view: View,
+    given_ma_url: Option<Url>,
+    memory: Memory,
+    outbox: Arc<Outbox>,
+    events: Events,
+}
+
+/// What can be seen of a connector while it runs, and the switch that stops it at once. Cheap to clone.
+#[derive(Clone)]
+pub struct View {
     pairing: Pairing,
     fingerprint: String,
     ma: MusicAssistant,
-    given_ma_url: Option<Url>,
     house: HouseRules,
-    memory: Memory,
     link: Arc<Link>,
     commands: Arc<Commands>,
-    outbox: Arc<Outbox>,
-    events: Events,
     clock: SharedClock,
 }
 
@@ -148,21 +158,8 @@ impl Connector {
         let fingerprint = fingerprint(identity.public());
         let clock = options.clock;
         let given_ma_url = options.ma_url;
-        Ok(Self {
-            state,
-            _lock: lock,
-            pairing,
-            fingerprint,
-            ma,
-            given_ma_url,
-            house,
-            memory,
-            link,
-            commands,
-            outbox,
-            events,
-            clock,
-        })
+        let view = View { pairing, fingerprint, ma, house, link, commands, clock };
+        Ok(Self { state, _lock: lock, view, given_ma_url, memory, outbox, events })
     }
 
     /// Be told of everything that happens. At most one observer; it must not wait.
@@ -173,41 +170,47 @@ impl Connector {
     /// The connection to Music Assistant.
     #[must_use]
     pub const fn music_assistant(&self) -> &MusicAssistant {
-        &self.ma
+        &self.view.ma
     }
 
     /// The pairing that it runs with.
     #[must_use]
     pub const fn pairing(&self) -> &Pairing {
-        &self.pairing
+        &self.view.pairing
+    }
+
+    /// To look at it while it runs.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.view.clone()
     }
 
     /// Run until told to stop; then answer what is under way and take leave of the relay.
     pub async fn run(self, stop: Stop) {
-        self.commands.set_stopped(self.state.is_stopped());
+        self.view.commands.set_stopped(self.state.is_stopped());
         // Not a child of `stop`: these end after the link, not with it.
         let quiet = Stop::new();
         let teller = self.teller();
         tokio::join!(
-            self.ma.run(quiet.child()),
+            self.view.ma.run(quiet.child()),
             async {
-                self.link.run(stop.clone()).await;
+                self.view.link.run(stop.clone()).await;
                 // Music Assistant is needed until the last command is answered, the status until the link has ended.
                 quiet.stop_soft();
             },
             self.report(quiet.child()),
             teller.run(stop.child()),
-            async { self.commands.keep_timers(&quiet.child()).await },
-            library::keep(&self.ma, library::Pace::default(), stop.child()),
+            async { self.view.commands.keep_timers(&quiet.child()).await },
+            library::keep(&self.view.ma, library::Pace::default(), stop.child()),
         );
     }
 
     fn teller(&self) -> Teller {
         Teller {
-            ma: self.ma.clone(),
-            house: self.house.clone(),
-            commands: Arc::clone(&self.commands),
-            link: Arc::clone(&self.link),
+            ma: self.view.ma.clone(),
+            house: self.view.house.clone(),
+            commands: Arc::clone(&self.view.commands),
+            link: Arc::clone(&self.view.link),
             outbox: Arc::clone(&self.outbox),
             state: self.state.clone(),
         }
@@ -215,8 +218,8 @@ impl Connector {
 
     /// Follow what changes: tell it, write it down, and look at the switch.
     async fn report(&self, stop: Stop) {
-        let mut conditions = self.ma.conditions();
-        let mut links = self.link.states();
+        let mut conditions = self.view.ma.conditions();
+        let mut links = self.view.link.states();
         let mut switch = interval(SWITCH_POLL);
         switch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told: Option<Status> = None;
@@ -224,14 +227,15 @@ impl Connector {
         let mut not_before = Instant::now();
         let mut rules = self.state.rules_stamp();
         let mut kept = self.state.token();
+        let mut counted = Counts::default();
         loop {
             self.keep_accepted(&mut kept);
-            let status = self.status();
+            let status = self.view.status();
             if told.as_ref().is_none_or(|told| !same(told, &status)) {
                 // Written before it is told, so that whoever hears of it can read it. Only players that come one by one
                 // are worth waiting for.
                 let urgent = told.as_ref().is_none_or(|told| is_urgent(told, &status));
-                write_at.get_or_insert(not_before);
+                write_at = Some(write_at.map_or(not_before, |at| at.min(not_before)));
                 if urgent {
                     write_at = None;
                     self.write_status();
@@ -249,14 +253,19 @@ impl Connector {
                     self.write_status();
                 }
                 _ = switch.tick() => {
-                    self.commands.set_stopped(self.state.is_stopped());
-                    self.commands.rotate_if_due();
+                    self.view.commands.set_stopped(self.state.is_stopped());
+                    self.view.commands.rotate_if_due();
                     let stamp = self.state.rules_stamp();
                     if rules != stamp {
                         rules = stamp;
                         self.take_new_rules();
                     }
                     self.memory.take_changes();
+                    let counts = self.view.commands.recent().counts();
+                    if counted != counts {
+                        counted = counts;
+                        write_at.get_or_insert(Instant::now() + COUNTS_EVERY);
+                    }
                 }
             }
         }
@@ -267,45 +276,21 @@ impl Connector {
         match self.state.rules() {
             Ok(rules) => {
                 tracing::info!("the owner's rules have changed");
-                self.house.replace(rules);
+                self.view.house.replace(rules);
             }
             Err(error) => tracing::error!("{error} Until then the former rules hold."),
         }
     }
 
     fn write_status(&self) {
-        if let Err(error) = self.state.save_status(&self.status()) {
+        if let Err(error) = self.state.save_status(&self.view.status()) {
             tracing::warn!("the status could not be written: {error}");
-        }
-    }
-
-    fn status(&self) -> Status {
-        let condition = self.ma.condition();
-        let rules = self.house.current();
-        Status {
-            updated_at: self.clock.unix_seconds(),
-            pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            instance_id: self.pairing.instance_id.clone(),
-            home_name: self.pairing.home_name.clone(),
-            fingerprint: self.fingerprint.clone(),
-            stopped: self.commands.is_stopped(),
-            key_trouble: self.commands.keys_refused().map(|error| {
-                let (trouble, remedy) = key_trouble(error);
-                format!("{trouble} {remedy}")
-            }),
-            relay: self.link.states().borrow().clone(),
-            music_assistant: MusicAssistantState {
-                players: self.ma.directory().exposed().filter(|player| rules.expose(player)).count(),
-                players_current: condition.is_ready(),
-                ..ma_state(&self.ma, &condition)
-            },
         }
     }
 
     /// Keep the token that Music Assistant took, and its address if one was given, for the other commands and the next start.
     fn keep_accepted(&self, kept: &mut Option<Token>) {
-        let Some(token) = self.ma.accepted().filter(|token| kept.as_ref() != Some(token)) else { return };
+        let Some(token) = self.view.ma.accepted().filter(|token| kept.as_ref() != Some(token)) else { return };
         let url = self.given_ma_url.clone();
         let place = url.map_or(Ok(()), |url| self.state.save_music_assistant(&MusicAssistantPlace { url: Some(url) }));
         match place.and_then(|()| self.state.save_token(&token)) {
@@ -350,6 +335,69 @@ impl Connector {
     }
 }
 
+impl View {
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let condition = self.ma.condition();
+        let rules = self.house.current();
+        Status {
+            updated_at: self.clock.unix_seconds(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            instance_id: self.pairing.instance_id.clone(),
+            home_name: self.pairing.home_name.clone(),
+            fingerprint: self.fingerprint.clone(),
+            stopped: self.commands.is_stopped(),
+            key_trouble: self.commands.keys_refused().map(|error| {
+                let (trouble, remedy) = key_trouble(error);
+                format!("{trouble} {remedy}")
+            }),
+            commands: self.commands.recent().counts(),
+            relay: self.link.states().borrow().clone(),
+            music_assistant: MusicAssistantState {
+                players: self.ma.directory().exposed().filter(|player| rules.expose(player)).count(),
+                players_current: condition.is_ready(),
+                ..ma_state(&self.ma, &condition)
+            },
+        }
+    }
+
+    /// The connection to Music Assistant.
+    #[must_use]
+    pub const fn music_assistant(&self) -> &MusicAssistant {
+        &self.ma
+    }
+
+    /// The pairing that it runs with.
+    #[must_use]
+    pub const fn pairing(&self) -> &Pairing {
+        &self.pairing
+    }
+
+    /// What was asked of it lately, the latest first.
+    #[must_use]
+    pub fn recent(&self) -> Vec<RecentCommand> {
+        self.commands.recent().latest()
+    }
+
+    /// Obey these rules from now on, without waiting until they are noticed where they are kept.
+    pub fn take_rules(&self, rules: Rules) {
+        self.house.replace(rules);
+    }
+
+    /// Press or release "stop now", likewise.
+    pub fn set_stopped(&self, stopped: bool) {
+        self.commands.set_stopped(stopped);
+    }
+
+    /// What the clock at home, by which quiet hours go, shows so many seconds after 1970.
+    #[must_use]
+    pub fn time_of(&self, unix_seconds: u64) -> TimeOfDay {
+        self.house.time_of(unix_seconds)
+    }
+}
+
 /// Where Music Assistant is, by options, state directory, and habit, in this order.
 ///
 /// # Errors
@@ -379,6 +427,7 @@ pub(crate) fn ma_state(ma: &MusicAssistant, condition: &Condition) -> MusicAssis
         players: 0,
         players_current: false,
         token_ends_in_days: ma.token_ending_soon().map(|left| left.as_secs() / 86_400),
+        token_ends_on: ma.token_ends_on(),
     }
 }
 

@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use dns::Record;
 use serde::Serialize;
-use tokio::net::UdpSocket;
-use tokio::time::{Instant, timeout_at};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
+
+use crate::connector::ma_place;
 
 /// What Music Assistant calls its service.
 const SERVICE: &str = "_mass._tcp.local";
@@ -51,6 +53,13 @@ pub struct Found {
 /// When this machine's network cannot be used for it at all.
 pub async fn find(limit: Duration) -> io::Result<Vec<Found>> {
     find_at(EVERYBODY, limit, is_at_home).await
+}
+
+/// Whether somebody answers on this machine where Music Assistant usually is.
+pub(crate) async fn is_on_this_machine() -> bool {
+    let Some(port) = ma_place(None).port_or_known_default() else { return false };
+    let connected = TcpStream::connect(("localhost", port));
+    matches!(timeout(USUAL_LIMIT, connected).await, Ok(Ok(_)))
 }
 
 /// The same, asking at `place`, and believing only addresses that are `welcome`.

@@ -7,6 +7,7 @@
 pub mod commands;
 mod dial;
 pub(crate) mod events;
+pub mod recent;
 mod session;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ pub mod fields;
 pub mod give_back;
 pub mod message;
 pub mod model;
+pub mod sign_in;
 pub mod token;
 
 mod session;
@@ -324,6 +325,13 @@ impl MusicAssistant {
     #[must_use]
     pub fn token_ending_soon(&self) -> Option<Duration> {
         self.0.settings.token.current()?.ending_soon(self.0.settings.clock.unix_seconds())
+    }
+
+    /// The day on which the token ends, if that is soon enough to tell the owner.
+    #[must_use]
+    pub fn token_ends_on(&self) -> Option<String> {
+        self.token_ending_soon()?;
+        self.0.settings.token.current()?.ends_on()
     }
 
     /// Send one command and wait for its result, at most for `limit`. Dropping the future forgets the answer, not the

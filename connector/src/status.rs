@@ -9,6 +9,8 @@ use macloud_e2ee::keys::KeySetError;
 use macloud_proto::ids::InstanceId;
 use serde::{Deserialize, Serialize};
 
+use crate::link::recent::Counts;
+
 /// How it stands with the relay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -109,6 +111,9 @@ pub struct MusicAssistantState {
     pub players_current: bool,
     /// Whole days until the token ends, in its last month.
     pub token_ends_in_days: Option<u64>,
+    /// The day on which it ends, in its last month.
+    #[serde(default)]
+    pub token_ends_on: Option<String>,
 }
 
 /// Everything.
@@ -131,6 +136,9 @@ pub struct Status {
     /// What it means that the cloud has other keys than this home accepts, where it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_trouble: Option<String>,
+    /// Commands since it was started.
+    #[serde(default)]
+    pub commands: Counts,
     /// The relay.
     pub relay: LinkState,
     /// Music Assistant.

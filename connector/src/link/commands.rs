@@ -10,7 +10,7 @@ use bytes::Bytes;
 use macloud_e2ee::home::{Home, OpenError, Opened};
 use macloud_e2ee::keys::{KeySetError, PinnedKeySet};
 use macloud_e2ee::vocabulary::{Command, Player, Preset, Refusal, Reply, Scopes};
-use macloud_proto::ids::CommandId;
+use macloud_proto::ids::{CommandId, PlayerKey};
 use macloud_proto::link::command_memory::{CommandMemory, Verdict};
 use macloud_proto::link::frame;
 use macloud_proto::time::Millis;
@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::dial::Admission;
+use super::recent::{self, Recent, RecentCommand};
 use super::session::ToSession;
 use crate::execute::Executor;
 use crate::music_assistant::READ_LIMIT;
@@ -42,6 +43,7 @@ pub struct Commands {
     keys_refused: Mutex<Option<KeySetError>>,
     clock: SharedClock,
     events: Events,
+    recent: Recent,
     tasks: TaskTracker,
     renewal: OnceLock<std::sync::Weak<super::Link>>,
     renewed_at: AtomicU64,
@@ -67,6 +69,7 @@ impl Commands {
             keys_refused: Mutex::default(),
             clock,
             events,
+            recent: Recent::default(),
             tasks: TaskTracker::new(),
             renewal: OnceLock::new(),
             renewed_at: AtomicU64::new(0),
@@ -98,6 +101,11 @@ impl Commands {
     /// Erase keys that have lived long enough, also when nobody talks to this home. Cheap; to be called now and then.
     pub(crate) fn rotate_if_due(&self) {
         self.home().rotate_if_due(self.now(), &mut random::fill);
+    }
+
+    /// What was asked lately.
+    pub(crate) const fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Whether "stop now" is pressed.
@@ -194,11 +202,14 @@ impl Commands {
         let this = Arc::clone(self);
         self.tasks.spawn(async move {
             let Opened { command, scopes, remaining, reply: sealer } = opened;
+            let (kind, meant) =
+                command.as_ref().map_or(("unknown", None), |command| (recent::kind(command), recent::key(command)));
             let reply = match command {
                 Ok(command) => this.judge_and_execute(command, scopes, remaining).await,
                 Err(_) => Reply::Refused(Refusal::UnknownCommand),
             };
             let done = !matches!(reply, Reply::Refused(_));
+            this.note(kind, meant, &reply);
             let now = this.now();
             let sealed = Bytes::from(sealer.seal(&reply, now));
             let took = arrived.elapsed();
@@ -210,6 +221,15 @@ impl Commands {
                 let _ = session.try_send(ToSession::Reply { id, sealed, took });
             }
         });
+    }
+
+    fn note(&self, kind: &'static str, meant: Option<PlayerKey>, reply: &Reply) {
+        let player = match reply {
+            Reply::Done { player, .. } => Some(player.name.clone()),
+            Reply::Players { .. } | Reply::Refused(_) => meant.and_then(|key| self.executor.name_of(&key)),
+        };
+        let (at, refused) = (self.clock.unix_seconds(), recent::refused(reply));
+        self.recent.note(RecentCommand { at, kind, player, refused });
     }
 
     async fn judge_and_execute(&self, command: Command, scopes: Scopes, remaining: Duration) -> Reply {

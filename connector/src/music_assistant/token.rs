@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 /// How long before its end a token is worth a warning: long enough to act on at leisure.
@@ -57,6 +58,13 @@ impl Token {
         (end >= 0.0).then_some(end as u64)
     }
 
+    /// The day on which it ends (UTC), written `2027-11-23`, if it says when.
+    #[must_use]
+    pub fn ends_on(&self) -> Option<String> {
+        let end = OffsetDateTime::from_unix_timestamp(i64::try_from(self.ends_at()?).ok()?).ok()?;
+        Some(end.date().to_string())
+    }
+
     /// How long it still lives, if that is short enough to tell the owner.
     #[must_use]
     pub fn ending_soon(&self, now: u64) -> Option<Duration> {
@@ -85,6 +93,8 @@ mod tests {
         assert_eq!(jwt(r#"{"exp":2000000000.5}"#).ends_at(), Some(2_000_000_000));
         assert_eq!(jwt(r#"{"sub":"x"}"#).ends_at(), None);
         assert_eq!(Token::parse("opaque").unwrap().ends_at(), None);
+        assert_eq!(jwt(r#"{"exp":2000000000}"#).ends_on().as_deref(), Some("2033-05-18"));
+        assert_eq!(jwt(r#"{"exp":1e300}"#).ends_on(), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod leave;
 mod library;
 mod moving_house;
 mod music_assistant;
+mod page;
 mod program;
 mod real;
 mod scripted;

@@ -693,3 +693,61 @@ async fn which_player_a_device_is_used_with_is_shown_and_forgotten() {
     };
     timeout(PATIENCE, again).await.expect("it was not forgotten");
 }
+
+#[tokio::test]
+async fn a_page_waits_for_a_home_that_is_not_paired_yet() {
+    let home = Home::unpaired().await;
+    let mut running = home.program("run").args(["--page", "127.0.0.1:0"]).spawn().unwrap();
+    let mut out = BufReader::new(running.stdout.take().unwrap());
+    let first = spawn_blocking(move || {
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        line
+    });
+    let first: Value = serde_json::from_str(&timeout(PATIENCE, first).await.unwrap().unwrap()).unwrap();
+    assert_eq!(first["event"], "page");
+    let mut stream = tokio::net::TcpStream::connect(first["address"].as_str().unwrap()).await.unwrap();
+    stream.write_all(b"GET /sign-in HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("current-password"), "{answer}");
+    Command::new("kill").arg(running.id().to_string()).status().unwrap();
+    let ended = spawn_blocking(move || running.wait().unwrap());
+    assert_eq!(timeout(PATIENCE, ended).await.unwrap().unwrap().code(), Some(0));
+    let open = home.output("run", &["--page", "0.0.0.0:0"]).await;
+    assert_eq!(open.status.code(), Some(2), "{open:?}");
+    assert!(String::from_utf8_lossy(&open.stderr).contains("--page-behind-ingress"), "{open:?}");
+}
+
+#[tokio::test]
+async fn pairing_signs_in_with_a_password_from_standard_input() {
+    use std::io::Write as _;
+    let home = Home::unpaired().await;
+    let ma = macloud_simulated_home::SimulatedHome::start(macloud_simulated_home::HomeConfig::default()).await.unwrap();
+    let pair = async |password: &'static str| {
+        let mut pair = home.program("pair");
+        pair.args(["--cloud", home.cloud.url.as_str(), "--ma-url", &ma.http_url(), "--ma-username", "admin"]);
+        pair.args(["--ma-password-stdin", "--json"]).stdin(Stdio::piped());
+        let ran = spawn_blocking(move || {
+            let mut child = pair.spawn().unwrap();
+            writeln!(child.stdin.take().unwrap(), "{password}").unwrap();
+            child.wait_with_output().unwrap()
+        });
+        timeout(PATIENCE, ran).await.expect("it did not end").unwrap()
+    };
+    let wrong = pair("guessed").await;
+    assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("does not know this name"), "{wrong:?}");
+    let state = StateDir::existing(&home.state_dir).unwrap();
+    assert!(state.token().is_none() && !state.is_paired());
+    let paired = pair("simulated-home").await;
+    assert_eq!(paired.status.code(), Some(0), "{paired:?}");
+    assert!(state.token().is_some_and(|token| token.ends_at().is_some()));
+    let players = home.output("players", &["--json"]).await;
+    assert!(
+        lines(&players).iter().any(|player| player["name"] == "Kitchen" && player["exposed"] == true),
+        "{players:?}"
+    );
+    let stopped = home.output("stop", &["--json"]).await;
+    assert_eq!(lines(&stopped), [json!({"event": "stopped"})]);
+}
