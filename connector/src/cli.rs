@@ -1,7 +1,8 @@
 //! The command line: `pair`, `find`, `run`, `status`, `players`, `doctor`, `home-assistant`, `rules`, `stop`, `resume`, `backup`, `restore`, `leave`.
 //!
 //! Exit codes: 0 done or healthy; 1 it failed, or `doctor` found something, or `status` says "not running"; 2 wrong usage
-//! or settings; 3 not paired yet; 4 the state directory is in use by another connector.
+//! or settings; 3 not paired yet; 4 the state directory is in use by another connector;
+//! 70 `run` did not go on by itself and ended, to be started again.
 //! Standard output is for results: text, or with `--json` one JSON object a line. `run` prints one JSON object for each
 //! change, always. Logs go to standard error, and do not repeat at level `info` what standard output says.
 
@@ -43,6 +44,7 @@ use crate::page::{Page, PageError, PageSettings};
 use crate::pairing::{DeviceCode, PairError, PairOptions, pair};
 use crate::state::{MusicAssistantPlace, StateDir, StateError, command, quoted, usual_state_dir};
 use crate::status::{Event, Observer, Status};
+use crate::watchdog;
 use backup::{BackupArgs, RestoreArgs, backup_verb, restore_verb};
 use leave::{LeaveArgs, leave_verb};
 use rules::RulesVerb;
@@ -68,7 +70,7 @@ Every option can also be given in the environment (--state-dir as MACONNECTOR_ST
 (state_dir = \"...\").
 
 Exit codes: 0 done, healthy; 1 failed, unhealthy, not running; 2 wrong usage or settings; 3 not paired yet; 4 the state directory is
-in use by another connector.";
+in use by another connector; 70 run did not go on, and ended to be started again.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -433,6 +435,7 @@ async fn run_verb(place: &Place, page: PageArgs) -> anyhow::Result<ExitCode> {
     let connector = Connector::open(place.options()?)?;
     connector.observe(observer);
     let stop = lifecycle::stop_on_signals().context("the system does not let signals be caught")?;
+    watchdog::guard(connector.watch().clone()).context("the system gives no thread to the watchdog")?;
     tokio::select! {
         // A second signal does not wait for anything.
         () = stop.hard() => {}

@@ -31,6 +31,7 @@ use crate::rules::local_time::Zone;
 use crate::rules::{HouseRules, Rules, TimeOfDay};
 use crate::state::{MusicAssistantPlace, Pairing, StateDir, StateError, StateLock, command, is_readable_by_others};
 use crate::status::{Event, Events, LinkState, MusicAssistantState, Observer, Status, key_trouble};
+use crate::watchdog::Watch;
 
 /// Where Music Assistant usually is: on the same machine.
 pub const USUAL_MA_URL: &str = "ws://localhost:8095/ws";
@@ -43,6 +44,8 @@ const STATUS_EVERY: Duration = Duration::from_millis(250);
 
 /// And for the number of commands alone this seldom: nobody waits for it.
 const COUNTS_EVERY: Duration = Duration::from_secs(2);
+/// What could not be written, for a full disk say, is tried again after this.
+const WRITE_AGAIN: Duration = Duration::from_secs(30);
 
 /// What to run.
 #[derive(Clone)]
@@ -99,7 +102,36 @@ pub struct View {
     house: HouseRules,
     link: Arc<Link>,
     commands: Arc<Commands>,
+    watch: Watch,
     clock: SharedClock,
+}
+
+/// How much there is of what must not grow without end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Commands that are being carried out.
+    pub commands: usize,
+    /// Requests to Music Assistant that wait for an answer.
+    pub requests: usize,
+    /// Loops that are watched.
+    pub loops: usize,
+}
+
+/// Looks into a connector that runs.
+#[derive(Clone)]
+pub struct Gauge {
+    commands: Arc<Commands>,
+    ma: MusicAssistant,
+    watch: Watch,
+}
+
+impl Gauge {
+    /// As they are now.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        let Self { commands, ma, watch } = self;
+        Sizes { commands: commands.under_way(), requests: ma.waiting(), loops: watch.count() }
+    }
 }
 
 impl Connector {
@@ -129,6 +161,8 @@ impl Connector {
             );
         }
         let ma = MusicAssistant::new(ma_settings(&state, &options)?);
+        let watch = Watch::new(Arc::clone(&options.clock));
+        ma.watched_by(&watch);
         let events = Events::default();
         let now = Millis(options.clock.monotonic_millis());
         let instance = pairing.instance_id.clone();
@@ -153,13 +187,27 @@ impl Connector {
             ..ConnectorSettings::default()
         };
         let outbox = Arc::default();
-        let link = Arc::new(Link::new(admission, Arc::clone(&commands), Arc::clone(&outbox), settings, options.redial));
+        let (heard, told) = (Arc::clone(&commands), Arc::clone(&outbox));
+        let link = Arc::new(Link::new(admission, heard, told, settings, options.redial, watch.clone()));
         commands.renew_through(&link);
         let fingerprint = fingerprint(identity.public());
         let clock = options.clock;
         let given_ma_url = options.ma_url;
-        let view = View { pairing, fingerprint, ma, house, link, commands, clock };
+        let view = View { pairing, fingerprint, ma, house, link, commands, watch, clock };
         Ok(Self { state, _lock: lock, view, given_ma_url, memory, outbox, events })
+    }
+
+    /// What its loops promise.
+    #[must_use]
+    pub const fn watch(&self) -> &Watch {
+        &self.view.watch
+    }
+
+    /// To look into it while it runs.
+    #[must_use]
+    pub fn gauge(&self) -> Gauge {
+        let View { commands, ma, watch, .. } = &self.view;
+        Gauge { commands: Arc::clone(commands), ma: ma.clone(), watch: watch.clone() }
     }
 
     /// Be told of everything that happens. At most one observer; it must not wait.
@@ -191,17 +239,18 @@ impl Connector {
         // Not a child of `stop`: these end after the link, not with it.
         let quiet = Stop::new();
         let teller = self.teller();
+        let watch = &self.view.watch;
         tokio::join!(
-            self.view.ma.run(quiet.child()),
+            watch.until_told("Music Assistant", &quiet, self.view.ma.run(quiet.child())),
             async {
-                self.view.link.run(stop.clone()).await;
+                watch.until_told("link", &stop, self.view.link.run(stop.clone())).await;
                 // Music Assistant is needed until the last command is answered, the status until the link has ended.
                 quiet.stop_soft();
             },
-            self.report(quiet.child()),
-            teller.run(stop.child()),
-            async { self.view.commands.keep_timers(&quiet.child()).await },
-            library::keep(&self.view.ma, library::Pace::default(), stop.child()),
+            watch.until_told("report", &quiet, self.report(quiet.child())),
+            watch.until_told("teller", &stop, teller.run(stop.child())),
+            watch.until_told("timers", &quiet, async { self.view.commands.keep_timers(&quiet.child()).await }),
+            watch.until_told("library", &stop, library::keep(&self.view.ma, library::Pace::default(), stop.child())),
         );
     }
 
@@ -228,8 +277,14 @@ impl Connector {
         let mut rules = self.state.rules_stamp();
         let mut kept = self.state.token();
         let mut counted = Counts::default();
+        let mut keep_at = Instant::now();
+        let pulse = self.view.watch.pulse("report");
         loop {
-            self.keep_accepted(&mut kept);
+            // It is here that a thread shows that is blocked, whatever blocks it.
+            pulse.within(SWITCH_POLL);
+            if Instant::now() >= keep_at && !self.keep_accepted(&mut kept) {
+                keep_at = Instant::now() + WRITE_AGAIN;
+            }
             let status = self.view.status();
             if told.as_ref().is_none_or(|told| !same(told, &status)) {
                 // Written before it is told, so that whoever hears of it can read it. Only players that come one by one
@@ -237,8 +292,7 @@ impl Connector {
                 let urgent = told.as_ref().is_none_or(|told| is_urgent(told, &status));
                 write_at = Some(write_at.map_or(not_before, |at| at.min(not_before)));
                 if urgent {
-                    write_at = None;
-                    self.write_status();
+                    write_at = self.write_status();
                 }
                 self.tell_changes(told.as_ref(), &status);
                 told = Some(status);
@@ -248,9 +302,8 @@ impl Connector {
                 changed = conditions.changed() => if changed.is_err() { break },
                 changed = links.changed() => if changed.is_err() { break },
                 () = async { match write_at { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {
-                    write_at = None;
                     not_before = Instant::now() + STATUS_EVERY;
-                    self.write_status();
+                    write_at = self.write_status();
                 }
                 _ = switch.tick() => {
                     self.view.commands.set_stopped(self.state.is_stopped());
@@ -269,7 +322,7 @@ impl Connector {
                 }
             }
         }
-        self.write_status();
+        let _ = self.write_status();
     }
 
     fn take_new_rules(&self) {
@@ -282,22 +335,30 @@ impl Connector {
         }
     }
 
-    fn write_status(&self) {
-        if let Err(error) = self.state.save_status(&self.view.status()) {
-            tracing::warn!("the status could not be written: {error}");
-        }
+    /// When to try again, if it could not be written.
+    fn write_status(&self) -> Option<Instant> {
+        let error = self.state.save_status(&self.view.status()).err()?;
+        tracing::warn!("the status could not be written: {error}");
+        Some(Instant::now() + WRITE_AGAIN)
     }
 
     /// Keep the token that Music Assistant took, and its address if one was given, for the other commands and the next start.
-    fn keep_accepted(&self, kept: &mut Option<Token>) {
-        let Some(token) = self.view.ma.accepted().filter(|token| kept.as_ref() != Some(token)) else { return };
+    /// Whether there is nothing left to keep.
+    fn keep_accepted(&self, kept: &mut Option<Token>) -> bool {
+        let Some(token) = self.view.ma.accepted().filter(|token| kept.as_ref() != Some(token)) else { return true };
         let url = self.given_ma_url.clone();
         let place = url.map_or(Ok(()), |url| self.state.save_music_assistant(&MusicAssistantPlace { url: Some(url) }));
         match place.and_then(|()| self.state.save_token(&token)) {
-            Ok(()) => tracing::debug!("kept the token that Music Assistant accepted"),
-            Err(error) => tracing::warn!("the token that Music Assistant accepted could not be kept: {error}"),
+            Ok(()) => {
+                tracing::debug!("kept the token that Music Assistant accepted");
+                *kept = Some(token);
+                true
+            }
+            Err(error) => {
+                tracing::warn!("the token that Music Assistant accepted could not be kept: {error}");
+                false
+            }
         }
-        *kept = Some(token);
     }
 
     fn tell_changes(&self, before: Option<&Status>, now: &Status) {

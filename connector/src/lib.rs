@@ -10,7 +10,7 @@
 //! Its life as a program: [`backup`] to go on elsewhere as the same home, and [`leave`] to end.
 //! Around it: [`discovery`] of Music Assistant and [`pairing`] once, [`cloud`] for the tokens that let it in, [`state`] for what must survive a restart,
 //! [`memory`] for what is learned by being used,
-//! [`status`], [`doctor`] and the [`page`] for people, [`home_assistant`] to find out who the owner is there. [`connector`] puts it together; [`cli`] is the program.
+//! [`status`], [`doctor`] and the [`page`] for people, [`watchdog`] in case that any of this does not go on, [`home_assistant`] to find out who the owner is there. [`connector`] puts it together; [`cli`] is the program.
 
 pub mod backup;
 pub mod cli;
@@ -32,6 +32,7 @@ pub mod pairing;
 pub mod rules;
 pub mod state;
 pub mod status;
+pub mod watchdog;
 
 mod url_text;
 

@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::network::WebSocket;
 use crate::status::LinkState;
+use crate::watchdog::Watch;
 use commands::Commands;
 pub use dial::Admission;
 use dial::DialFailure;
@@ -34,6 +35,9 @@ use session::{News, ToSession};
 
 /// After being told to stop, this long for commands that are under way.
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
+
+/// A dial takes less in any case: each of its attempts asks for a token and opens a socket, and all of that has limits.
+const DIAL_LIMIT: Duration = Duration::from_secs(300);
 
 /// After being told to stop, this long for the replies that are under way.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -49,6 +53,7 @@ pub struct Link {
     settings: ConnectorSettings,
     redial: RedialSettings,
     state: watch::Sender<LinkState>,
+    watch: Watch,
 }
 
 /// One session's task, as the link holds it.
@@ -84,8 +89,10 @@ impl Link {
         outbox: Arc<Outbox>,
         settings: ConnectorSettings,
         redial: RedialSettings,
+        watch: Watch,
     ) -> Self {
-        Self { admission, commands, outbox, settings, redial, state: watch::Sender::new(LinkState::Connecting) }
+        let state = watch::Sender::new(LinkState::Connecting);
+        Self { admission, commands, outbox, settings, redial, state, watch }
     }
 
     /// The time by the cloud's clock as far as known, in milliseconds since 1970.
@@ -107,7 +114,14 @@ impl Link {
         let mut sessions = JoinSet::new();
         let mut dial_at = Some(Instant::now() + self.wait(&mut redial, Because::Started));
         let mut dialling = None;
+        let pulse = self.watch.pulse("link");
         loop {
+            match (dial_at, &dialling) {
+                (Some(at), _) => pulse.within(at - Instant::now()),
+                (None, Some(_)) => pulse.within(DIAL_LIMIT),
+                // The session is heard of instead.
+                (None, None) => pulse.at_ease(),
+            }
             let woke = tokio::select! {
                 // Stopping comes before anything that would start something new.
                 biased;
@@ -224,6 +238,7 @@ impl Link {
             Arc::clone(&self.commands),
             Arc::clone(&self.outbox),
             session::Ends { own: say.clone(), said, tell },
+            self.watch.pulse("session"),
         );
         sessions.spawn(running);
         while sessions.try_join_next().is_some() {}

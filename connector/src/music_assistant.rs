@@ -16,7 +16,7 @@ mod supervisor;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use macloud_service_kit::clock::SharedClock;
@@ -28,6 +28,7 @@ use url::Url;
 
 use crate::library::Library;
 use crate::network::Dialer;
+use crate::watchdog::{Pulse, Watch};
 use directory::Directory;
 use message::ErrorCode;
 use session::Session;
@@ -240,6 +241,7 @@ struct Shared {
     accepted: Mutex<Option<Token>>,
     /// Until then nothing is taken to be gone.
     settling_until: Mutex<Option<Instant>>,
+    watch: OnceLock<Watch>,
 }
 
 impl MusicAssistant {
@@ -256,7 +258,20 @@ impl MusicAssistant {
             session: Mutex::default(),
             accepted: Mutex::default(),
             settling_until: Mutex::default(),
+            watch: OnceLock::new(),
         }))
+    }
+
+    /// Be watched, from [`Self::run`] on.
+    pub(crate) fn watched_by(&self, watch: &Watch) {
+        // Once, when the connector is put together.
+        let _ = self.0.watch.set(watch.clone());
+    }
+
+    /// Requests that wait for an answer.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        lock(&self.0.session).as_ref().map_or(0, |session| session.waiting())
     }
 
     /// Keep the connection until told to stop. To be run once.
@@ -375,6 +390,11 @@ impl Shared {
 
     fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Nothing, where nobody watches.
+    fn pulse(&self, name: &'static str) -> Option<Pulse> {
+        Some(self.watch.get()?.pulse(name))
     }
 
     fn disconnected(&self) {

@@ -1,7 +1,8 @@
 //! Opening connections: to the relay, to the account service, and to Music Assistant.
 //!
 //! TLS is 1.3 with the roots that browsers trust, plus those of one extra file for people who run their own authority.
-//! Plain connections go to this machine only, unless the configuration allows more.
+//! Plain connections go to this machine only, unless the configuration allows more. WebSockets can also be led to something
+//! within this process.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +16,7 @@ use http::{Request, Response};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -74,7 +75,11 @@ pub struct Dialer {
     tls: Arc<ClientConfig>,
     allow_plain: bool,
     trusts_more: bool,
+    within: Option<Arc<Within>>,
 }
+
+/// Opens a connection to something within this process.
+type Within = dyn Fn(&Url) -> io::Result<DuplexStream> + Send + Sync;
 
 /// An open WebSocket.
 pub type WebSocket = WebSocketStream<Stream>;
@@ -86,12 +91,20 @@ impl Dialer {
     /// When the file cannot be read or holds no certificate.
     pub fn new(extra_authorities: Option<&Path>, allow_plain: bool) -> io::Result<Self> {
         let trusts_more = extra_authorities.is_some();
-        Ok(Self { tls: Arc::new(client_config(extra_authorities)?), allow_plain, trusts_more })
+        Ok(Self { tls: Arc::new(client_config(extra_authorities)?), allow_plain, trusts_more, within: None })
     }
 
     /// Whether other authorities are trusted than those that browsers trust.
     pub(crate) const fn trusts_more(&self) -> bool {
         self.trusts_more
+    }
+
+    /// The same, but WebSockets go where `open` leads them and not over the network, and are not encrypted: for a server
+    /// within this process, and for time that is not real, with which sockets do not go.
+    #[must_use]
+    pub fn within(mut self, open: impl Fn(&Url) -> io::Result<DuplexStream> + Send + Sync + 'static) -> Self {
+        self.within = Some(Arc::new(open));
+        self
     }
 
     /// Whether `url` may be used under these rules.
@@ -134,7 +147,10 @@ impl Dialer {
         config: WebSocketConfig,
     ) -> Result<(WebSocket, Response<Option<Vec<u8>>>), DialError> {
         self.check(url)?;
-        let stream = tcp(url).await?;
+        let stream = match &self.within {
+            Some(open) => Stream::Within(open(url).map_err(DialError::Connect)?),
+            None => Stream::Plain(tcp(url).await?),
+        };
         let opening = async {
             let stream = self.secure(url, stream).await?;
             tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await.map_err(
@@ -148,10 +164,11 @@ impl Dialer {
     }
 
     /// Put the encryption on a connection that `url` asks for.
-    pub(crate) async fn secure(&self, url: &Url, stream: TcpStream) -> Result<Stream, DialError> {
-        if matches!(url.scheme(), "http" | "ws") {
-            return Ok(Stream::Plain(stream));
-        }
+    pub(crate) async fn secure(&self, url: &Url, stream: Stream) -> Result<Stream, DialError> {
+        let stream = match stream {
+            Stream::Plain(stream) if !matches!(url.scheme(), "http" | "ws") => stream,
+            other => return Ok(other),
+        };
         let name = match url.host() {
             Some(Host::Domain(name)) => ServerName::try_from(name.to_owned()).ok(),
             Some(Host::Ipv4(address)) => Some(ServerName::from(IpAddr::V4(address))),
@@ -298,13 +315,15 @@ fn client_config(extra_authorities: Option<&Path>) -> io::Result<ClientConfig> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// A TCP connection, encrypted or not.
+/// A connection, encrypted or not.
 #[derive(Debug)]
 pub enum Stream {
     /// Not encrypted.
     Plain(TcpStream),
     /// TLS.
     Tls(Box<TlsStream<TcpStream>>),
+    /// To something within this process.
+    Within(DuplexStream),
 }
 
 impl AsyncRead for Stream {
@@ -312,6 +331,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Within(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -321,6 +341,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Within(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -328,6 +349,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Within(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -335,6 +357,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Within(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -6,6 +6,8 @@
 mod alexa;
 #[cfg(feature = "relay")]
 mod compare;
+#[cfg(feature = "hops")]
+mod connector;
 #[cfg(feature = "relay")]
 mod drive;
 #[cfg(feature = "relay")]
@@ -57,6 +59,9 @@ enum Verb {
     /// How long Alexa waits for a large home, and for one that is not there.
     #[cfg(feature = "hops")]
     Alexa(alexa::Args),
+    /// What the connector's program costs the machine that it runs on, and how soon it is back.
+    #[cfg(feature = "hops")]
+    Connector(connector::Args),
     /// Relays, homes and callers in virtual time, under everything that can go wrong: each command has one answer, and nothing
     /// is done twice.
     #[cfg(feature = "model")]
@@ -94,6 +99,8 @@ async fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Hops(args) => Box::pin(hops::run(&args)).await,
         #[cfg(feature = "hops")]
         Verb::Alexa(args) => Box::pin(alexa::run(&args)).await,
+        #[cfg(feature = "hops")]
+        Verb::Connector(args) => Box::pin(connector::run(&args)).await,
         #[cfg(feature = "model")]
         Verb::Model(args) => model::run(&args),
         #[cfg(feature = "oauth")]

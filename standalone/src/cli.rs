@@ -210,6 +210,35 @@ pub struct HomeArgs {
     #[arg(long, value_name = "FILE")]
     pub library: Option<PathBuf>,
 
+    /// So many invented tracks instead, always the same ones.
+    #[arg(long, value_name = "COUNT", conflicts_with = "library")]
+    pub tracks: Option<usize>,
+
+    /// Other invented tracks: the same ones for the same number.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "tracks")]
+    pub seed: u64,
+
+    /// So many players instead of the built-in ones.
+    #[arg(long, value_name = "COUNT")]
+    pub players: Option<usize>,
+
+    /// The API schema that it speaks: names and fields are those of servers of that time. The newest one known is 77; servers
+    /// before 28 had no authentication, and are played no further than their hello.
+    #[arg(long, value_name = "NUMBER", default_value_t = 29)]
+    pub schema: u32,
+
+    /// What happens by itself, from this JSON file: restarts, faults, slow answers and so on, each at its time.
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+
+    /// Accept this name and password in `auth/login`, written as NAME:PASSWORD.
+    #[arg(long, value_name = "NAME:PASSWORD", default_value = "admin:simulated-home", value_parser = login)]
+    pub login: (String, String),
+
+    /// A server that nobody has set up yet: hello, error 503, end.
+    #[arg(long)]
+    pub not_set_up: bool,
+
     /// How long things take there: `prompt` answers at once while players move as slowly as real ones, `measured` answers
     /// as slowly as a real server too, `fast` never waits.
     #[arg(long, value_enum, default_value = "prompt")]
@@ -219,6 +248,14 @@ pub struct HomeArgs {
     /// token in it, so that the same token works after the next start. The token is printed at the start.
     #[arg(long, value_name = "FILE")]
     pub ma_token_file: Option<PathBuf>,
+}
+
+/// A name and a password.
+fn login(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, password)) if !name.is_empty() && !password.is_empty() => Ok((name.into(), password.into())),
+        _ => Err("write it as NAME:PASSWORD".into()),
+    }
 }
 
 /// How long things take in a simulated home.

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use macloud_service_kit::lifecycle::{announce, stop_on_signals};
 use macloud_service_kit::random;
-use macloud_simulated_home::{HomeConfig, Library, SimulatedHome, Timing};
+use macloud_simulated_home::{HomeConfig, Library, PlayerConfig, Script, SimulatedHome, Timing};
 use serde_json::json;
 
 use crate::cli::{HomeArgs, HomeTiming};
@@ -17,7 +17,27 @@ use crate::cli::{HomeArgs, HomeTiming};
 pub async fn run(args: HomeArgs) -> anyhow::Result<()> {
     let stop = stop_on_signals()?;
     let timing = args.timing.into();
-    let mut config = HomeConfig { listen: args.listen, control: Some(args.control), timing, ..HomeConfig::default() };
+    let mut config = HomeConfig {
+        listen: args.listen,
+        control: Some(args.control),
+        timing,
+        login: args.login,
+        schema_version: args.schema,
+        onboard_done: !args.not_set_up,
+        ..HomeConfig::default()
+    };
+    if args.schema < config.min_supported_schema_version {
+        config.min_supported_schema_version = args.schema;
+    }
+    if let Some(tracks) = args.tracks {
+        config.library = Library::generated(tracks, args.seed);
+    }
+    if let Some(count) = args.players {
+        config.players = PlayerConfig::many(count);
+    }
+    if let Some(file) = &args.script {
+        config.script = Some(Script::load(file)?);
+    }
     if let Some(file) = &args.library {
         config.library = Library::load(file)?;
     }

@@ -12,6 +12,11 @@ impl<'a> Args<'a> {
         Self(map)
     }
 
+    /// All of them, as they arrived.
+    pub(crate) fn as_map(&self) -> &'a Map<String, Value> {
+        self.0
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&'a Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }

@@ -12,6 +12,10 @@
 //! | `POST /faults` | [`Faults`] | adds faults |
 //! | `DELETE /faults` | | takes them all away |
 //! | `POST /playlists` | `{"name", "tracks": ["Artist - Title"]}` | adds a playlist |
+//! | `POST /tokens` | `{"token": "..."}` | accepts a further token |
+//! | `GET /heard` | | the latest commands with their arguments, oldest first; at most a thousand |
+//! | `DELETE /heard` | | forgets them |
+//! | `GET /script` | | what came of the steps of the [script](crate::script) so far |
 //! | `POST /advance` | `{"seconds": 60}` | lets time pass |
 //!
 //! Success is 200 with the state afterwards (204 for faults). Errors are `{"error": "..."}` with 400, 404 or 409.
@@ -241,6 +245,9 @@ pub(crate) fn router(home: Arc<Home>) -> Router {
         .route("/restart", post(restart))
         .route("/faults", get(list_faults).post(add_faults).delete(clear_faults))
         .route("/playlists", post(add_playlist))
+        .route("/tokens", post(accept_token))
+        .route("/heard", get(heard).delete(forget_heard))
+        .route("/script", get(script))
         .route("/advance", post(advance))
         .fallback(async || nothing_here(StatusCode::NOT_FOUND, "no such path; GET /state is a good start"))
         .method_not_allowed_fallback(async || {
@@ -327,6 +334,34 @@ async fn add_playlist(State(home): Here, body: Bytes) -> Answered {
     let playlist: NewPlaylist = parse(&body)?;
     home.add_playlist(&playlist.name, &playlist.tracks)?;
     Ok(afterwards(&home))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewToken {
+    token: String,
+}
+
+async fn accept_token(State(home): Here, body: Bytes) -> Answered {
+    let NewToken { token } = parse(&body)?;
+    if token.trim().is_empty() {
+        return Err(ControlError::Invalid("a token cannot be empty".to_owned()));
+    }
+    home.accept_token(&token);
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn script(State(home): Here) -> Response {
+    Json(&*home.script()).into_response()
+}
+
+async fn heard(State(home): Here) -> Response {
+    Json(&*home.heard()).into_response()
+}
+
+async fn forget_heard(State(home): Here) -> Response {
+    home.heard().clear();
+    StatusCode::NO_CONTENT.into_response()
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,6 @@
 //! The running home: the machine, its accounts and faults, the clients that listen, and the timers that drive it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,8 @@ use crate::args::Args;
 use crate::clock::HomeClock;
 use crate::commands;
 use crate::faults::ActiveFaults;
-use crate::state::{self, HomeState};
+use crate::script;
+use crate::state::{self, Heard, HomeState};
 use crate::wire::{self, Answer, Failure};
 use crate::world::{Effect, Later, Phase, Signal, World};
 
@@ -60,6 +61,8 @@ pub(crate) struct Home {
     faults: Mutex<ActiveFaults>,
     clients: Mutex<BTreeMap<u64, Client>>,
     commands: Mutex<BTreeMap<String, u64>>,
+    heard: Mutex<VecDeque<Heard>>,
+    script: Mutex<Vec<script::Done>>,
     epoch: Mutex<CancellationToken>,
     next_client: AtomicU64,
     ticker: Notify,
@@ -79,6 +82,8 @@ impl Home {
             faults: Mutex::default(),
             clients: Mutex::default(),
             commands: Mutex::default(),
+            heard: Mutex::default(),
+            script: Mutex::default(),
             epoch: Mutex::new(stop.child_token()),
             next_client: AtomicU64::new(1),
             ticker: Notify::new(),
@@ -125,6 +130,11 @@ impl Home {
             "onboard_done": identity.onboard_done,
             "name": identity.name,
         });
+        if identity.schema_version >= INTERNAL_URL {
+            hello["internal_url"] = json!(identity.base_url);
+            hello["external_url"] = Value::Null;
+            hello["has_remote_access"] = json!(false);
+        }
         if identity.schema_version >= 29 {
             hello["status"] = json!(lock(&self.world).phase.status());
         }
@@ -135,8 +145,31 @@ impl Home {
         *lock(&self.commands).entry(command.to_owned()).or_default() += 1;
     }
 
+    /// The latest commands, oldest first.
+    pub(crate) fn heard(&self) -> MutexGuard<'_, VecDeque<Heard>> {
+        lock(&self.heard)
+    }
+
+    /// What came of the steps of the script so far.
+    pub(crate) fn script(&self) -> MutexGuard<'_, Vec<script::Done>> {
+        lock(&self.script)
+    }
+
+    pub(crate) fn accept_token(&self, token: &str) {
+        self.accounts().accept(token.to_owned(), "simulated home", self.clock.now());
+    }
+
+    fn note(&self, command: &str, args: &Args<'_>) {
+        let mut heard = self.heard();
+        if heard.len() == REMEMBERED {
+            heard.pop_front();
+        }
+        heard.push_back(Heard { at: self.clock.now(), command: command.to_owned(), args: args.as_map().clone() });
+    }
+
     /// Executes a command of a signed-in caller.
     pub(crate) fn execute(&self, caller: &Caller, command: &str, args: &Args<'_>) -> Executed {
+        self.note(command, args);
         let promised = self.faults().take_failure(command);
         if let Some(failure) = promised {
             return Executed { outcome: Err(failure), reply_after: Duration::ZERO, later: Vec::new() };
@@ -287,6 +320,12 @@ impl Home {
         lock(&self.world).phase == Phase::Down
     }
 }
+
+/// From this schema on, the hello tells more addresses.
+const INTERNAL_URL: u32 = 32;
+
+/// Commands that are remembered.
+const REMEMBERED: usize = 1000;
 
 async fn sleep_if(duration: Option<Duration>) {
     match duration {

@@ -30,7 +30,7 @@
 //! # What can go wrong
 //!
 //! Players can be unplugged, renamed, removed and degraded; the server can restart ([`RunningHome::restart`]) and misbehave
-//! ([`Faults`]). The same can be done over HTTP: see [`control`].
+//! ([`Faults`]). The same can be done over HTTP: see [`control`]; and at times that are written down beforehand: see [`script`].
 
 mod accounts;
 mod args;
@@ -45,6 +45,7 @@ mod player;
 mod queue;
 mod random;
 mod running;
+pub mod script;
 mod search;
 mod server;
 mod session;
@@ -58,7 +59,8 @@ pub use self::control::{ControlError, PlayerChange, RestartPlan};
 pub use self::faults::{FailNext, Faults};
 pub use self::library::{Library, LibraryError, TrackName};
 pub use self::player::{Playback, PlayerConfig};
-pub use self::running::{HomeConfig, RunningHome, SimulatedHome};
-pub use self::state::{HomeState, NowPlaying, PlayerState, QueueState};
+pub use self::running::{HomeConfig, NEWEST_SCHEMA, RunningHome, SimulatedHome};
+pub use self::script::{Script, ScriptError};
+pub use self::state::{Heard, HomeState, NowPlaying, PlayerState, QueueState};
 pub use self::timing::Timing;
 pub use self::world::Quirks;

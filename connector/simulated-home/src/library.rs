@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::player::PlayerConfig;
+use crate::random::Dice;
 
 /// Everything a simulated home can play.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -254,12 +255,67 @@ impl Library {
         })
     }
 
+    /// This many invented tracks, ten on an album and some albums by each artist; the same for the same seed.
+    #[must_use]
+    pub fn generated(tracks: usize, seed: u64) -> Self {
+        let mut dice = Dice::seeded(seed);
+        let mut artists = Vec::new();
+        let mut left = tracks;
+        while left > 0 {
+            let albums = 1 + dice.below(12);
+            let mut artist = Artist {
+                name: format!("{} {}", invented(&mut dice), invented(&mut dice)),
+                genres: vec![GENRES[dice.below(GENRES.len())].to_owned()],
+                favorite: dice.below(20) == 0,
+                albums: Vec::new(),
+            };
+            for _ in 0..albums {
+                let count = left.min(10);
+                let tracks = (0..count).map(|_| Track {
+                    title: title(&mut dice),
+                    seconds: 120 + dice.below(240) as u32,
+                    favorite: dice.below(50) == 0,
+                });
+                let tracks = tracks.collect();
+                left -= count;
+                if count > 0 {
+                    let (title, year) = (title(&mut dice), Some(1950 + dice.below(76) as u16));
+                    artist.albums.push(Album { title, year, favorite: dice.below(30) == 0, tracks });
+                }
+            }
+            artists.push(artist);
+        }
+        Self { artists, ..Self::default() }
+    }
+
     /// The library of the demo: well-known music, names with accents, one playlist longer than a frame.
     #[must_use]
     pub fn demo() -> Self {
         Self::from_json(DEMO).expect("a test reads this very text")
     }
 }
+
+/// A word that can be spoken.
+fn invented(dice: &mut Dice) -> String {
+    const ONSETS: [&str; 20] =
+        ["b", "br", "d", "dr", "f", "fl", "g", "h", "j", "k", "l", "m", "n", "p", "r", "s", "st", "t", "v", "w"];
+    const VOWELS: [&str; 8] = ["a", "e", "i", "o", "u", "ai", "ee", "ou"];
+    const CODAS: [&str; 8] = ["", "", "n", "r", "l", "s", "nd", "ck"];
+    let mut word = String::new();
+    for _ in 0..=dice.below(3) {
+        for part in [ONSETS[dice.below(20)], VOWELS[dice.below(8)], CODAS[dice.below(8)]] {
+            word.push_str(part);
+        }
+    }
+    word[..1].to_uppercase() + &word[1..]
+}
+
+fn title(dice: &mut Dice) -> String {
+    let words: Vec<String> = (0..=dice.below(4)).map(|_| invented(dice)).collect();
+    words.join(" ")
+}
+
+const GENRES: [&str; 8] = ["Jazz", "Rock", "Pop", "Classical", "Folk", "Electronic", "Soul", "Blues"];
 
 const DEMO: &str = include_str!("demo-library.json");
 
@@ -275,6 +331,19 @@ mod tests {
         assert!(library.artists.len() >= 8 && albums.len() >= 12 && tracks >= 60, "{} {}", albums.len(), tracks);
         assert_eq!((library.playlists.len(), library.radios.len()), (4, 3));
         assert!(library.playlists.iter().any(|playlist| playlist.repeat_to > Some(500)));
+    }
+
+    #[test]
+    fn a_generated_library_has_as_many_tracks_as_asked_for_and_is_the_same_for_the_same_seed() {
+        let tracks = |library: &Library| {
+            let albums = library.artists.iter().flat_map(|artist| &artist.albums);
+            albums.map(|album| album.tracks.len()).sum::<usize>()
+        };
+        for wanted in [0, 1, 9, 5003] {
+            assert_eq!(tracks(&Library::generated(wanted, 1)), wanted);
+        }
+        assert_eq!(Library::generated(500, 7), Library::generated(500, 7));
+        assert_ne!(Library::generated(500, 7), Library::generated(500, 8));
     }
 
     #[test]

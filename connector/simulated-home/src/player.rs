@@ -69,6 +69,12 @@ impl PlayerConfig {
         self
     }
 
+    /// So many players, with volume and mute, in numbered rooms.
+    #[must_use]
+    pub fn many(count: usize) -> Vec<Self> {
+        (1..=count).map(|room| Self::new(format!("up0004{room:08x}"), format!("Room {room}")).with_mute()).collect()
+    }
+
     /// The three players of the default home: Kitchen (volume only), Living Room (and mute), Bedroom (and power).
     #[must_use]
     pub fn defaults() -> Vec<Self> {

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -15,8 +16,9 @@ use crate::home::{Home, Identity};
 use crate::library::{Library, TrackName};
 use crate::player::PlayerConfig;
 use crate::random::unique;
+use crate::script::Script;
 use crate::server::{self, Door};
-use crate::state::HomeState;
+use crate::state::{Heard, HomeState};
 use crate::timing::Timing;
 use crate::world::{Quirks, World};
 
@@ -45,13 +47,18 @@ pub struct HomeConfig {
     pub server_id: Option<String>,
     /// What the hello calls the server.
     pub name: Option<String>,
-    /// The API schema it claims to speak.
+    /// The API schema that it speaks: names and fields are those of that time, as far as they are known.
     pub schema_version: u32,
     /// The oldest schema it claims to accept.
     pub min_supported_schema_version: u32,
     /// `false` plays a server nobody has set up: hello, error 503, end.
     pub onboard_done: bool,
+    /// What happens by itself.
+    pub script: Option<Script>,
 }
+
+/// The newest API schema that anybody has seen in a server's source.
+pub const NEWEST_SCHEMA: u32 = 77;
 
 impl Default for HomeConfig {
     fn default() -> Self {
@@ -70,6 +77,7 @@ impl Default for HomeConfig {
             schema_version: 29,
             min_supported_schema_version: 28,
             onboard_done: true,
+            script: None,
         }
     }
 }
@@ -91,6 +99,7 @@ impl SimulatedHome {
         };
         let address = listener.local_addr()?;
         let control_address = control.as_ref().map(TcpListener::local_addr).transpose()?;
+        let script = config.script.clone();
         let (home, token) = furnish(config, address);
         let home = Arc::new(home);
         let router = server::router(Arc::clone(&home));
@@ -100,7 +109,20 @@ impl SimulatedHome {
             home.tasks.spawn(server::serve(Arc::clone(&home), control, router, Door::Control));
         }
         home.tasks.spawn(Arc::clone(&home).keep_time());
+        if let Some(script) = script {
+            home.tasks.spawn(script.play(Arc::clone(&home)));
+        }
         Ok(RunningHome { home, address, control_address, token })
+    }
+}
+
+/// Which server speaks this schema. Where no exact one is known, the nearest before it.
+const fn version_of(schema: u32) -> &'static str {
+    match schema {
+        0..=28 => "2.7.0",
+        29..=31 => "2.8.0.dev2026022803",
+        32..=45 => "2.10.0",
+        _ => "2.11.0.dev",
     }
 }
 
@@ -120,7 +142,7 @@ fn furnish(config: HomeConfig, address: SocketAddr) -> (Home, String) {
     let made_up = || format!("{:016x}{:016x}", unique("server"), unique("server"));
     let identity = Identity {
         server_id: config.server_id.unwrap_or_else(made_up),
-        server_version: "2.8.0.dev2026022803".to_owned(),
+        server_version: version_of(config.schema_version).to_owned(),
         schema_version: config.schema_version,
         min_supported_schema_version: config.min_supported_schema_version,
         base_url: format!("http://{address}"),
@@ -273,6 +295,31 @@ impl RunningHome {
         self.home.add_playlist(name, tracks)
     }
 
+    /// Connects to the server within this process, without a socket: so that it can also be spoken to where tokio's time is
+    /// paused, which runs on while sockets are waited for.
+    ///
+    /// # Errors
+    /// Connections are refused at the moment.
+    pub fn connect(&self) -> std::io::Result<DuplexStream> {
+        let (near, far) = tokio::io::duplex(PIPE_BYTES);
+        let router = server::router(Arc::clone(&self.home));
+        match server::take(&self.home, far, router, Door::Protocol) {
+            true => Ok(near),
+            false => Err(std::io::ErrorKind::ConnectionRefused.into()),
+        }
+    }
+
+    /// Accepts this long-lived token of the administrator, too.
+    pub fn accept_token(&self, token: &str) {
+        self.home.accept_token(token);
+    }
+
+    /// The latest commands that arrived, oldest first, and forgets them. At most a thousand are remembered.
+    #[must_use]
+    pub fn take_heard(&self) -> Vec<Heard> {
+        self.home.heard().drain(..).collect()
+    }
+
     /// Stops serving and waits until all of the home's tasks have ended.
     pub async fn stop(self) {
         self.home.stop.cancel();
@@ -280,6 +327,9 @@ impl RunningHome {
         self.home.tasks.wait().await;
     }
 }
+
+/// What a connection within the process holds in each direction before the writer waits: about as much as a socket.
+const PIPE_BYTES: usize = 64 << 10;
 
 impl Drop for RunningHome {
     /// Ends the home's tasks soon, without waiting for them.

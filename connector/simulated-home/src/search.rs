@@ -40,7 +40,12 @@ impl SearchCache {
         if types.iter().flatten().any(|wanted| !SECTIONS.iter().any(|(_, name, _)| name == wanted)) {
             return Err(Failure::internal("NotImplementedError"));
         }
-        let library_only = args.optional_boolean("library_only").unwrap_or(false);
+        // Newer servers name the providers instead, of which the library is one.
+        let only = |names: Vec<String>| names.iter().all(|name| name == "library");
+        let library_only = match args.strings("providers") {
+            Some(names) if !names.is_empty() => only(names),
+            _ => args.optional_boolean("library_only").unwrap_or(false),
+        };
         let key = format!("{query}\n{types:?}\n{limit}\n{library_only}");
         if let Some((kept_at, result)) = self.0.get(&key)
             && now - kept_at < CACHED_FOR

@@ -12,7 +12,8 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::accounts::Caller;
@@ -54,16 +55,28 @@ pub(crate) async fn serve(home: Arc<Home>, listener: TcpListener, router: Router
             tokio::task::yield_now().await;
             continue;
         };
-        let shut = door == Door::Protocol && (home.is_down() || home.faults().refuse_connections);
-        if !shut {
-            home.tasks.spawn(connection(Arc::clone(&home), stream, router.clone(), door));
-        }
+        // Without it, replies wait for acknowledgements; if it cannot be set, they do.
+        let _ = stream.set_nodelay(true);
+        take(&home, stream, router.clone(), door);
     }
 }
 
-async fn connection(home: Arc<Home>, stream: TcpStream, router: Router, door: Door) {
-    // Without it, replies wait for acknowledgements; if it cannot be set, they do.
-    let _ = stream.set_nodelay(true);
+/// Serve a connection, unless the door is shut. Whether it is open.
+pub(crate) fn take<S>(home: &Arc<Home>, stream: S, router: Router, door: Door) -> bool
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let shut = door == Door::Protocol && (home.is_down() || home.faults().refuse_connections);
+    if !shut {
+        home.tasks.spawn(connection(Arc::clone(home), stream, router, door));
+    }
+    !shut
+}
+
+async fn connection<S>(home: Arc<Home>, stream: S, router: Router, door: Door)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let end = if door == Door::Protocol { home.epoch() } else { home.stop.clone() };
     let service = TowerToHyperService::new(router);
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades();

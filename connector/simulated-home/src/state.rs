@@ -37,6 +37,17 @@ impl HomeState {
     }
 }
 
+/// A command that arrived from somebody who had signed in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Heard {
+    /// Unix time by the home's clock.
+    pub at: f64,
+    /// Its name.
+    pub command: String,
+    /// Its arguments.
+    pub args: serde_json::Map<String, serde_json::Value>,
+}
+
 /// A player as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlayerState {

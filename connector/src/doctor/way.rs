@@ -145,7 +145,7 @@ async fn encryption(url: &Url, dialer: &Dialer, stream: TcpStream, now: u64, ful
     const NAME: &str = "TLS";
     const PORTAL: &str = "If this network has a page to sign in at, as in hotels, or something that looks into encrypted connections, that may be answering in the server's place: open any page in a browser here and look.";
     let begun = Instant::now();
-    let stream = match timeout(STEP_LIMIT, dialer.secure(url, stream)).await {
+    let stream = match timeout(STEP_LIMIT, dialer.secure(url, Stream::Plain(stream))).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Check::bad(NAME, capitalised(&error.to_string()), PORTAL),
         Err(_) => return Check::bad(NAME, "The server does not go on after connecting.", PORTAL),

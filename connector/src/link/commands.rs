@@ -156,6 +156,11 @@ impl Commands {
         let _ = timeout(limit, self.tasks.wait()).await;
     }
 
+    /// Commands that are being carried out.
+    pub(crate) fn under_way(&self) -> usize {
+        self.tasks.len()
+    }
+
     pub(super) fn signed_pre_key(&self) -> Vec<u8> {
         self.home().signed_pre_key(self.now(), &mut random::fill)
     }

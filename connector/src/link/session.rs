@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use super::commands::{Commands, Taken};
 use super::events::Outbox;
 use crate::network::WebSocket;
+use crate::watchdog::Pulse;
 
 /// Replies and orders that wait for the session. A session has at most its credit of commands under way; replies to
 /// commands of earlier sessions come on top.
@@ -71,6 +72,7 @@ pub(super) async fn run(
     commands: Arc<Commands>,
     outbox: Arc<Outbox>,
     ends: Ends,
+    pulse: Pulse,
 ) {
     let Ends { own, mut said, tell } = ends;
     let mut machine = ConnectorSide::new(settings, commands.now());
@@ -105,7 +107,9 @@ pub(super) async fn run(
         }
         machine.send_events(&mut outbox.kept(), commands.now());
         let wake_in = machine.poll_timeout().map(|at| at.since(commands.now()));
-        let mut timer = pin!(sleep(wake_in.unwrap_or(Duration::from_secs(3600))));
+        let wake_in = wake_in.unwrap_or(Duration::from_secs(3600));
+        pulse.within(wake_in);
+        let mut timer = pin!(sleep(wake_in));
         let mut told = pin!(stirred.changed());
         let woke = poll_fn(|cx| {
             if told.as_mut().poll(cx).is_ready() {

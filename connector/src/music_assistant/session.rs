@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 use super::message::{self, ErrorCode, Incoming};
 use super::{CallError, lock};
 use crate::network::WebSocket;
+use crate::watchdog::Pulse;
 
 /// The largest frame that is accepted: lists come in one frame however long they are.
 const MAX_MESSAGE: usize = 32 << 20;
@@ -111,6 +112,11 @@ impl Session {
         })
     }
 
+    /// How many still wait.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.waiting).len()
+    }
+
     /// Everybody who still waits is told that the connection broke.
     pub(super) fn end(&self) {
         lock(&self.waiting).clear();
@@ -180,6 +186,7 @@ pub(super) async fn pump(
     websocket: WebSocket,
     session: &Session,
     mut requests: mpsc::Receiver<Utf8Bytes>,
+    pulse: Option<&Pulse>,
     mut on_event: impl FnMut(&str, Option<&str>, &Value),
 ) -> Ended {
     let (mut sink, mut stream) = websocket.split();
@@ -188,6 +195,9 @@ pub(super) async fn pump(
         let mut heard = Instant::now();
         let mut probed = false;
         loop {
+            if let Some(pulse) = pulse {
+                pulse.within(SILENCE * 2);
+            }
             let patience = if probed { heard + SILENCE * 2 } else { heard + SILENCE };
             tokio::select! {
                 frame = stream.next() => {

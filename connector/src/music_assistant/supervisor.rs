@@ -15,6 +15,7 @@ use super::session::{Ended, Session, pump, websocket_config};
 use super::token::Token;
 use super::{CallError, Condition, READ_LIMIT, Shared, TokenSource, lock};
 use crate::network::{DialError, WebSocket, upgrade_request};
+use crate::watchdog::Pulse;
 
 /// For the hello after the connection is open.
 const HELLO_LIMIT: Duration = Duration::from_secs(5);
@@ -22,6 +23,9 @@ const HELLO_LIMIT: Duration = Duration::from_secs(5);
 /// The two lists.
 const PLAYERS: &str = "players/all";
 const QUEUES: &str = "player_queues/all";
+
+/// To find the server's addresses, try some of them, and hear its hello.
+const DIAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// For each of the two lists: a large home on a small machine takes its time.
 const LOAD_LIMIT: Duration = Duration::from_secs(10);
@@ -52,11 +56,18 @@ impl Failure {
 /// Never returns; dropping it closes the connection.
 pub(super) async fn supervise(shared: &Arc<Shared>) {
     let timing = shared.settings.timing;
+    let pulse = shared.pulse("Music Assistant");
+    let promise = |time| {
+        if let Some(pulse) = &pulse {
+            pulse.within(time);
+        }
+    };
     let mut wait = timing.first_retry;
     let mut away_since = Instant::now();
     loop {
         let began = Instant::now();
-        let failure = connection(shared).await;
+        promise(DIAL_LIMIT);
+        let failure = connection(shared, pulse.as_ref()).await;
         shared.disconnected();
         if began.elapsed() >= PROVEN {
             wait = timing.first_retry;
@@ -72,6 +83,7 @@ pub(super) async fn supervise(shared: &Arc<Shared>) {
                     );
                 }
                 shared.set_condition(condition);
+                promise(wait);
                 sleep(jittered(wait)).await;
                 let restarting = away_since.elapsed() < timing.restart_patience;
                 wait = (wait * 2).min(if restarting { timing.restart_retry } else { timing.longest_retry });
@@ -83,6 +95,7 @@ pub(super) async fn supervise(shared: &Arc<Shared>) {
                     condition.explanation()
                 );
                 shared.set_condition(condition);
+                promise(timing.slow_retry);
                 new_token(&shared.settings.token, token, jittered(timing.slow_retry)).await;
                 wait = timing.first_retry;
                 away_since = Instant::now();
@@ -91,7 +104,7 @@ pub(super) async fn supervise(shared: &Arc<Shared>) {
     }
 }
 
-async fn connection(shared: &Arc<Shared>) -> Failure {
+async fn connection(shared: &Arc<Shared>, pulse: Option<&Pulse>) -> Failure {
     let Some(token) = shared.settings.token.current() else { return Failure::Blocked(Condition::NoToken, None) };
     let mut websocket = match dial(shared).await {
         Ok(websocket) => websocket,
@@ -129,7 +142,7 @@ async fn connection(shared: &Arc<Shared>) -> Failure {
     };
     tokio::select! {
         // Reading comes first: whatever the other arm waits for arrives through it.
-        ended = pump(websocket, &session, requests, on_event) => match ended {
+        ended = pump(websocket, &session, requests, pulse, on_event) => match ended {
             // Also how a revoked token and an unfinished set-up look. The next attempt tells which.
             Ended::Closed if !hello.set_up => Failure::Blocked(Condition::SetUpNeeded, Some(token)),
             Ended::Closed | Ended::Broken => Failure::unreachable("the connection ended"),
@@ -157,6 +170,15 @@ async fn first_frame(websocket: &mut WebSocket) -> Option<Incoming> {
 
 /// Authenticate, load, and keep what was loaded fresh. Returns only with a failure.
 async fn use_session(shared: &Shared, session: &Arc<Session>, hello: &Hello, token: Token) -> Failure {
+    let timing = shared.settings.timing;
+    let pulse = shared.pulse("lists of Music Assistant");
+    // What is waited for has a limit each; the two lists are loaded in any case.
+    let promise = |time: Duration| {
+        if let Some(pulse) = &pulse {
+            pulse.within(time + 2 * LOAD_LIMIT + READ_LIMIT);
+        }
+    };
+    promise((timing.token_retry + READ_LIMIT * 2) * TOKEN_ATTEMPTS);
     if let Err(failure) = authenticate(shared, session, hello, &token).await {
         return failure;
     }
@@ -171,7 +193,8 @@ async fn use_session(shared: &Shared, session: &Arc<Session>, hello: &Hello, tok
         if load(session).await.is_err() {
             return Failure::unreachable("the connection ended");
         }
-        sleep(shared.settings.timing.starting_poll).await;
+        promise(timing.starting_poll);
+        sleep(timing.starting_poll).await;
         settle(shared);
         hello.running = is_running(session).await;
     }
@@ -181,13 +204,15 @@ async fn use_session(shared: &Shared, session: &Arc<Session>, hello: &Hello, tok
     *lock(&shared.session) = Some(Arc::clone(session));
     tracing::debug!(schema = hello.schema, version = %hello.server_version, "connected to Music Assistant");
     shared.set_condition(Condition::Ready { version: hello.server_version.clone(), schema: hello.schema });
-    sleep(shared.settings.timing.grace).await;
+    promise(timing.grace);
+    sleep(timing.grace).await;
     loop {
         *lock(&shared.settling_until) = None;
         if load(session).await.is_err() {
             return Failure::unreachable("the connection ended");
         }
-        sleep(shared.settings.timing.reload).await;
+        promise(timing.reload);
+        sleep(timing.reload).await;
     }
 }
 

@@ -9,3 +9,4 @@ mod misbehaviour;
 mod playing;
 mod protocol;
 mod recordings;
+mod within;
