@@ -42,7 +42,7 @@ struct Held {
 ///
 /// # Errors
 /// When something cannot be read or written, or what was written does not read back.
-pub async fn create(data_dir: &Path, out: &Path, passphrase_file: &Path) -> anyhow::Result<Value> {
+pub(crate) async fn create(data_dir: &Path, out: &Path, passphrase_file: &Path) -> anyhow::Result<Value> {
     let passphrase = passphrase(passphrase_file)?;
     ensure!(
         cloud::has_database(data_dir)?,
@@ -78,7 +78,7 @@ pub async fn create(data_dir: &Path, out: &Path, passphrase_file: &Path) -> anyh
 ///
 /// # Errors
 /// When it does not open, or nothing should be restored from it.
-pub async fn verify(backup: &Path, passphrase_file: &Path) -> anyhow::Result<Value> {
+pub(crate) async fn verify(backup: &Path, passphrase_file: &Path) -> anyhow::Result<Value> {
     look_into(backup, &passphrase(passphrase_file)?).await
 }
 
@@ -86,7 +86,7 @@ pub async fn verify(backup: &Path, passphrase_file: &Path) -> anyhow::Result<Val
 ///
 /// # Errors
 /// When there is one, or the backup does not open. Then the directory is as it was.
-pub async fn restore(backup: &Path, data_dir: &Path, passphrase_file: &Path, actor: Actor) -> anyhow::Result<Value> {
+pub(crate) async fn restore(backup: &Path, data_dir: &Path, passphrase_file: &Path, actor: Actor) -> anyhow::Result<Value> {
     let passphrase = passphrase(passphrase_file)?;
     private_directory(data_dir)?;
     let journal = |directory: &Path| with_suffix(&cloud::database_file(directory), "-wal");
