@@ -61,7 +61,7 @@ class Household:
         browser = Browser(self.cloud_url)
         page = browser.open(f"{self.cloud_url}/sign-in")
         _, text = browser.submit(page, "/sign-in", email=EMAIL, password=PASSWORD)
-        return text.count('href="/homes/')
+        return text.count('<h2 id="home-')
 
     def pair(self, command):
         """Run `ma-connector pair … --json`, and approve it as soon as it shows its link."""
