@@ -446,6 +446,7 @@ async fn run_verb(place: &Place, page: PageArgs) -> anyhow::Result<ExitCode> {
 
 async fn run_with_page(place: &Place, settings: PageSettings, observer: Observer) -> anyhow::Result<ExitCode> {
     let page = Page::open(place.options()?, settings, observer).await?;
+    watchdog::guard(page.watch().clone()).context("the system gives no thread to the watchdog")?;
     line(&json!({ "event": "page", "address": page.address()? }));
     let stop = lifecycle::stop_on_signals().context("the system does not let signals be caught")?;
     tokio::select! {

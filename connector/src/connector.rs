@@ -44,6 +44,10 @@ const STATUS_EVERY: Duration = Duration::from_millis(250);
 
 /// And for the number of commands alone this seldom: nobody waits for it.
 const COUNTS_EVERY: Duration = Duration::from_secs(2);
+
+/// How everything stands is looked at this often also if nobody has said a word: a token that is about to end says none.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
 /// What could not be written, for a full disk say, is tried again after this.
 const WRITE_AGAIN: Duration = Duration::from_secs(30);
 
@@ -140,6 +144,15 @@ impl Connector {
     /// # Errors
     /// [`OpenError`].
     pub fn open(options: ConnectorOptions) -> Result<Self, OpenError> {
+        let watch = Watch::new(Arc::clone(&options.clock));
+        Self::open_watched(options, watch)
+    }
+
+    /// The same, with its loops watched beside others of this process.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub(crate) fn open_watched(options: ConnectorOptions, watch: Watch) -> Result<Self, OpenError> {
         // Nothing is written where no home was ever paired: the path may be a mistyped one.
         let Some(state) = StateDir::existing(&options.state_dir) else {
             return Err(OpenError::NotPaired(options.state_dir));
@@ -161,7 +174,6 @@ impl Connector {
             );
         }
         let ma = MusicAssistant::new(ma_settings(&state, &options)?);
-        let watch = Watch::new(Arc::clone(&options.clock));
         ma.watched_by(&watch);
         let events = Events::default();
         let now = Millis(options.clock.monotonic_millis());
@@ -240,18 +252,26 @@ impl Connector {
         let quiet = Stop::new();
         let teller = self.teller();
         let watch = &self.view.watch;
-        tokio::join!(
-            watch.until_told("Music Assistant", &quiet, self.view.ma.run(quiet.child())),
-            async {
-                watch.until_told("link", &stop, self.view.link.run(stop.clone())).await;
-                // Music Assistant is needed until the last command is answered, the status until the link has ended.
-                quiet.stop_soft();
-            },
-            watch.until_told("report", &quiet, self.report(quiet.child())),
-            watch.until_told("teller", &stop, teller.run(stop.child())),
-            watch.until_told("timers", &quiet, async { self.view.commands.keep_timers(&quiet.child()).await }),
-            watch.until_told("library", &stop, library::keep(&self.view.ma, library::Pace::default(), stop.child())),
-        );
+        // On the heap: it is kilobytes, and whoever runs this would carry them.
+        let everything = async {
+            tokio::join!(
+                watch.until_told("Music Assistant", &quiet, self.view.ma.run(quiet.child())),
+                async {
+                    watch.until_told("link", &stop, self.view.link.run(stop.clone())).await;
+                    // Music Assistant is needed until the last command is answered, the status until the link has ended.
+                    quiet.stop_soft();
+                },
+                watch.until_told("report", &quiet, self.report(quiet.child())),
+                watch.until_told("teller", &stop, teller.run(stop.child())),
+                watch.until_told("timers", &quiet, async { self.view.commands.keep_timers(&quiet.child()).await }),
+                watch.until_told(
+                    "library",
+                    &stop,
+                    library::keep(&self.view.ma, library::Pace::default(), stop.child())
+                ),
+            );
+        };
+        Box::pin(everything).await;
     }
 
     fn teller(&self) -> Teller {
@@ -278,6 +298,9 @@ impl Connector {
         let mut kept = self.state.token();
         let mut counted = Counts::default();
         let mut keep_at = Instant::now();
+        let mut players = self.view.ma.changes();
+        let mut switches = (self.view.commands.is_stopped(), self.view.commands.keys_refused());
+        let (mut stale, mut looked) = (true, Instant::now());
         let pulse = self.view.watch.pulse("report");
         loop {
             // It is here that a thread shows that is blocked, whatever blocks it.
@@ -285,8 +308,13 @@ impl Connector {
             if Instant::now() >= keep_at && !self.keep_accepted(&mut kept) {
                 keep_at = Instant::now() + WRITE_AGAIN;
             }
-            let status = self.view.status();
-            if told.as_ref().is_none_or(|told| !same(told, &status)) {
+            // Several times a second it is almost always as it was, on a machine that may run on a battery.
+            let look = std::mem::take(&mut stale) || looked.elapsed() >= LOOK_EVERY;
+            let status = look.then(|| self.view.status());
+            if look {
+                looked = Instant::now();
+            }
+            if let Some(status) = status.filter(|status| told.as_ref().is_none_or(|told| !same(told, status))) {
                 // Written before it is told, so that whoever hears of it can read it. Only players that come one by one
                 // are worth waiting for.
                 let urgent = told.as_ref().is_none_or(|told| is_urgent(told, &status));
@@ -299,18 +327,23 @@ impl Connector {
             }
             tokio::select! {
                 () = stop.soft() => break,
-                changed = conditions.changed() => if changed.is_err() { break },
-                changed = links.changed() => if changed.is_err() { break },
+                changed = conditions.changed() => if changed.is_ok() { stale = true } else { break },
+                changed = links.changed() => if changed.is_ok() { stale = true } else { break },
                 () = async { match write_at { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {
                     not_before = Instant::now() + STATUS_EVERY;
                     write_at = self.write_status();
                 }
                 _ = switch.tick() => {
-                    self.view.commands.set_stopped(self.state.is_stopped());
+                    let switched = (self.state.is_stopped(), self.view.commands.keys_refused());
+                    self.view.commands.set_stopped(switched.0);
+                    stale = switches != switched || players.has_changed().unwrap_or(false);
+                    switches = switched;
+                    players.mark_unchanged();
                     self.view.commands.rotate_if_due();
                     let stamp = self.state.rules_stamp();
                     if rules != stamp {
                         rules = stamp;
+                        stale = true;
                         self.take_new_rules();
                     }
                     self.memory.take_changes();

@@ -33,6 +33,7 @@ use crate::connector::{ConnectorOptions, OpenError, View};
 use crate::discovery::{self, Found};
 use crate::state::{StateDir, StateError};
 use crate::status::Observer;
+use crate::watchdog::Watch;
 use home::{Pairing, Wish};
 
 /// Where the page is, and for whom.
@@ -89,6 +90,8 @@ struct Shared {
     search: Mutex<Search>,
     diagnosis: Mutex<Diagnosis>,
     tasks: TaskTracker,
+    /// The connectors that run one after the other, and the waiting between them.
+    watch: Watch,
 }
 
 /// Who was found that may be Music Assistant.
@@ -135,6 +138,7 @@ impl Page {
         drop(state.lock()?);
         let listener = TcpListener::bind(address).await.map_err(|error| PageError::Listen(address, error))?;
         let (wish, wishes) = mpsc::channel(home::WISHES);
+        let watch = Watch::new(Arc::clone(&options.clock));
         let shared = Arc::new(Shared {
             settings,
             state,
@@ -146,6 +150,7 @@ impl Page {
             search: Mutex::default(),
             diagnosis: Mutex::default(),
             tasks: TaskTracker::new(),
+            watch,
         });
         Ok(Self { listener, wishes, observer, shared })
     }
@@ -156,6 +161,12 @@ impl Page {
     /// [`PageError::Listen`], when the system does not say.
     pub fn address(&self) -> Result<SocketAddr, PageError> {
         self.listener.local_addr().map_err(|error| PageError::Listen(self.shared.settings.address, error))
+    }
+
+    /// What its loops promise, and those of the connector behind it.
+    #[must_use]
+    pub fn watch(&self) -> &Watch {
+        &self.shared.watch
     }
 
     /// Serve, and keep the connector running once the home is paired, until told to stop.

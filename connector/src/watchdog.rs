@@ -295,7 +295,7 @@ mod tests {
         });
         assert_eq!(stuck.name, "stuck");
         // For the minute that was promised and the five that are borne.
-        assert_eq!(*told.borrow(), vec!["WATCHDOG=1"; 36]);
+        assert_eq!(*told.borrow(), ["WATCHDOG=1"; 36]);
     }
 
     #[test]

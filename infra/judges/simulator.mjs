@@ -55,7 +55,8 @@ await statement('whoever opens it sees the home, its players, and whose account 
 
 await statement('a wish plays: the answer, the way with its times, what the relay saw, both messages and the player are shown', async () => {
   const { speech } = await say('play Kind of Blue in the kitchen')
-  assert.equal(speech, 'Playing Kind of Blue by Miles Davis on Kitchen.')
+  // The first player that is named to an Echo is the one that it is used with, which is said too.
+  assert.match(speech, /^Playing Kind of Blue by Miles Davis on Kitchen\./)
   assert.ok((await page.locator('#hops .hop').count()) >= 8)
   assert.match(await page.textContent('#total'), /ms|µs|s/)
   assert.match(await page.textContent('#relay-text'), /Not one word/)

@@ -86,7 +86,12 @@ pub(crate) async fn verify(backup: &Path, passphrase_file: &Path) -> anyhow::Res
 ///
 /// # Errors
 /// When there is one, or the backup does not open. Then the directory is as it was.
-pub(crate) async fn restore(backup: &Path, data_dir: &Path, passphrase_file: &Path, actor: Actor) -> anyhow::Result<Value> {
+pub(crate) async fn restore(
+    backup: &Path,
+    data_dir: &Path,
+    passphrase_file: &Path,
+    actor: Actor,
+) -> anyhow::Result<Value> {
     let passphrase = passphrase(passphrase_file)?;
     private_directory(data_dir)?;
     let journal = |directory: &Path| with_suffix(&cloud::database_file(directory), "-wal");

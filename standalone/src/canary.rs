@@ -3,7 +3,7 @@
 //! A synthetic [`home`] (the simulated Music Assistant and a real connector) is paired with an account made for it, and a
 //! synthetic Alexa is linked to that account through the real pages. Each [`round`] discovers, plays, sets the volume, reads
 //! the state and pauses; what came of it is printed as one JSON line, counted as `macloud_canary_*`, and shown on a status
-//! [`page`] beside what Amazon needs to be there for ([`outside`]).
+//! page beside what Amazon must have there.
 //!
 //! It knows no more of the cloud than a customer does, and keeps three secrets: the account's password, the client's, and the
 //! tokens of the link. None of them is in anything that it says.
@@ -69,7 +69,11 @@ pub async fn run(args: CanaryArgs) -> anyhow::Result<ExitCode> {
     let watch = async {
         let every = Duration::from_secs(args.every_seconds);
         while !stop.is_stopping() {
-            let report = canary.round().await;
+            // A round that is cut off is one that never was.
+            let report = tokio::select! {
+                () = stop.soft() => break,
+                report = canary.round() => report,
+            };
             instruments.note(&report);
             health.set("watches", true);
             page::lock(&shown).note(report.clone());
@@ -123,11 +127,6 @@ fn settings(args: &CanaryArgs) -> anyhow::Result<CanarySettings> {
         }
         None => None,
     };
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&args.state_dir)
-        .with_context(|| format!("cannot make {}", args.state_dir.display()))?;
     Ok(CanarySettings {
         cloud: args.cloud.clone(),
         skill: args.skill.clone().unwrap_or_else(|| args.cloud.clone()),
@@ -151,6 +150,12 @@ fn secret(file: &Path) -> anyhow::Result<String> {
     let about = std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?;
     ensure!(about.mode() & 0o077 == 0, "other users can read {0}: chmod 600 {0}", file.display());
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// Make a directory that only its owner can read, if it is not there.
+fn make_private(directory: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.with_context(|| format!("cannot make {}", directory.display()))
 }
 
 /// Replace a file by one with this content, readable by its owner only. Whoever reads it meanwhile finds the old or the new one.

@@ -430,7 +430,7 @@ async fn of_several_homes_the_one_whose_player_the_device_is_used_with_is_meant(
     cottage.reply_next(own);
     assert_eq!(voice.say("AMAZON.NextIntent", &[]).await, "Next on Bathroom.", "though it plays at home");
     assert!(voice.world.home().changes().is_empty());
-    assert_eq!(voice.say("AMAZON.PauseIntent", &[]).await, "Paused Bathroom.", "where it plays");
+    assert_eq!(voice.say("AMAZON.PauseIntent", &[]).await, "Paused Kitchen.", "else the one that plays");
 }
 
 #[tokio::test]

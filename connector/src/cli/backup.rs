@@ -1,7 +1,7 @@
 //! `backup` and `restore`: a home in one file, and back.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,16 +10,12 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use macloud_proto::ids::fingerprint;
 use macloud_service_kit::clock;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Json, Place, line, say};
+use super::{Json, Place, line, say, terminal};
 use crate::backup::{Cost, HomeBackup, MAX_BACKUP};
 use crate::state::{StateDir, command};
-
-/// No passphrase is longer.
-const MAX_PASSPHRASE: u64 = 4096;
 
 #[derive(Debug, Args)]
 pub(super) struct BackupArgs {
@@ -127,50 +123,15 @@ impl Passphrase {
     }
 
     fn asked(&self, question: &str) -> anyhow::Result<Zeroizing<String>> {
-        let stdin = io::stdin();
-        if self.passphrase_stdin {
-            return first_line(stdin.lock()).context("no passphrase came on standard input");
-        }
-        if !stdin.is_terminal() {
+        if !self.passphrase_stdin && !io::stdin().is_terminal() {
             bail!("there is no terminal to ask for the passphrase; give it on standard input, with --passphrase-stdin");
         }
-        let mut terminal = io::stderr().lock();
-        let _ = write!(terminal, "{question}").and_then(|()| terminal.flush());
-        let hidden = Hidden::begin();
-        let typed = first_line(stdin.lock());
-        drop(hidden);
-        let _ = writeln!(terminal);
-        typed.context("no passphrase was typed")
-    }
-}
-
-/// What is typed is not shown, as long as this lives.
-struct Hidden(Option<Termios>);
-
-impl Hidden {
-    fn begin() -> Self {
-        let Ok(shown) = tcgetattr(io::stdin()) else { return Self(None) };
-        let mut hidden = shown.clone();
-        hidden.local_modes.remove(LocalModes::ECHO);
-        // Where it cannot be hidden it is seen, as every other line is.
-        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &hidden);
-        Self(Some(shown))
-    }
-}
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        if let Some(shown) = &self.0 {
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, shown);
+        let passphrase = terminal::password(question)?;
+        if passphrase.is_empty() {
+            bail!("no passphrase was given");
         }
+        Ok(passphrase)
     }
-}
-
-fn first_line(input: impl io::BufRead) -> io::Result<Zeroizing<String>> {
-    let mut typed = Zeroizing::new(String::new());
-    input.take(MAX_PASSPHRASE).read_line(&mut typed)?;
-    let line = Zeroizing::new(typed.trim_end_matches(['\r', '\n']).to_owned());
-    if line.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(line) }
 }
 
 /// For the owner alone, and never over something else.
@@ -189,17 +150,4 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     // One more than any backup has, so that what is longer is seen to be.
     File::open(path)?.take(MAX_BACKUP as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_passphrase_is_the_first_line() {
-        for (given, line) in [("words\n", "words"), ("words\r\nmore\n", "words"), (" words ", " words ")] {
-            assert_eq!(first_line(given.as_bytes()).unwrap().as_str(), line);
-        }
-        assert!(first_line(&b""[..]).is_err() && first_line(&b"\n"[..]).is_err());
-    }
 }

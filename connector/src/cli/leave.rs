@@ -1,13 +1,12 @@
 //! `leave`: the connector is being removed.
 
-use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 
-use super::{Json, Place, line, say};
+use super::{Json, Place, line, say, terminal};
 use crate::leave::{InTheCloud, Leave, leave};
 use crate::music_assistant::give_back::GivenBack;
 
@@ -28,7 +27,7 @@ pub(super) struct LeaveArgs {
 pub(super) async fn leave_verb(args: &LeaveArgs) -> anyhow::Result<ExitCode> {
     let LeaveArgs { keep_cloud, yes, place, json } = args;
     let state = place.existing_state()?;
-    if !yes && !json.json && io::stdin().is_terminal() && !is_meant(*keep_cloud)? {
+    if !yes && !json.json && terminal::somebody_is_there() && !is_meant(*keep_cloud)? {
         bail!("nothing was changed");
     }
     let done = leave(state, &place.options()?, *keep_cloud).await?;
@@ -44,14 +43,10 @@ pub(super) async fn leave_verb(args: &LeaveArgs) -> anyhow::Result<ExitCode> {
     Ok(if done.by_hand.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn is_meant(keep_cloud: bool) -> io::Result<bool> {
+fn is_meant(keep_cloud: bool) -> anyhow::Result<bool> {
     let what = if keep_cloud { "stays in the cloud" } else { "is unlinked in the cloud, and Alexa loses its players" };
-    let mut terminal = io::stderr().lock();
-    write!(terminal, "This home {what}; its key and rules here are deleted. Type \"yes\" to go on: ")?;
-    terminal.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim() == "yes")
+    let question = format!("This home {what}; its key and rules here are deleted. Type \"yes\" to go on: ");
+    Ok(terminal::answer(&question)?.as_deref() == Some("yes"))
 }
 
 fn told(done: &Leave) -> String {

@@ -100,7 +100,7 @@ async fn connect(
     checks: &mut Vec<Check>,
 ) -> Option<Duration> {
     const NAME: &str = "TCP";
-    let attempts = addresses.iter().map(|address| async move {
+    let attempts = addresses.iter().copied().map(|address| async move {
         let begun = Instant::now();
         let connected = timeout(STEP_LIMIT, TcpStream::connect(address)).await.ok().and_then(Result::ok);
         connected.map(|stream| (stream, address.is_ipv4(), begun.elapsed()))
@@ -124,10 +124,10 @@ async fn connect(
     let mut detail = format!("Connected in {} ms.", round_trip.as_millis());
     match (over_v4, over_v6) {
         (true, false) if addresses.iter().any(SocketAddr::is_ipv6) => {
-            detail.push_str(" Over IPv4; IPv6 does not get there.")
+            detail.push_str(" Over IPv4; IPv6 does not get there.");
         }
         (false, true) if addresses.iter().any(SocketAddr::is_ipv4) => {
-            detail.push_str(" Over IPv6; IPv4 does not get there.")
+            detail.push_str(" Over IPv6; IPv4 does not get there.");
         }
         _ => {}
     }

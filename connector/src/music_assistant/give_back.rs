@@ -9,11 +9,9 @@ use tokio::time::timeout;
 
 use super::fields::Fields;
 use super::message::ErrorCode;
+use super::sign_in::TOKEN_NAME;
 use super::token::Token;
 use super::{CallError, Condition, MusicAssistant, READ_LIMIT};
-
-/// What the connector's own token is called in Music Assistant's list.
-pub const TOKEN_NAME: &str = "MA Cloud connector";
 
 /// For all of it.
 const LIMIT: Duration = Duration::from_secs(10);

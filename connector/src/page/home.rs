@@ -82,7 +82,7 @@ impl Shared {
         observer: &Observer,
         stop: &Stop,
     ) -> Result<Option<Wish>, OpenError> {
-        let connector = match Connector::open(self.options()) {
+        let connector = match Connector::open_watched(self.options(), self.watch.clone()) {
             // Whoever paired at a terminal is about to let go of it.
             Err(OpenError::State(StateError::InUse(_))) => {
                 tokio::select! {
@@ -115,7 +115,9 @@ impl Shared {
         if self.place().is_none() {
             self.search();
         }
+        let pulse = self.watch.pulse("page");
         loop {
+            pulse.within(LOOK_EVERY);
             tokio::select! {
                 () = stop.soft() => return None,
                 wish = wishes.recv() => return wish,

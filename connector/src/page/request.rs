@@ -12,14 +12,9 @@ use http::{HeaderMap, Method};
 use super::PageSettings;
 use super::words::Language;
 
-/// Longest path under which Home Assistant shows the page. Its own are 64 characters.
-const MAX_INGRESS_PATH: usize = 200;
-
 /// Who asks, as far as it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// What links begin with: the path under which the browser sees the page.
-    pub base: String,
     /// Their language.
     pub language: Language,
     /// Whether the page is shown inside Home Assistant.
@@ -54,8 +49,7 @@ impl Caller {
                 return Err(Refused::ForeignPeer);
             }
             // Under which name the browser knows Home Assistant is not known here; who is signed in there is.
-            let path = text(headers, "x-ingress-path").and_then(ingress_path);
-            return Ok(Self { base: path.unwrap_or_default().to_owned(), language, framed: true });
+            return Ok(Self { language, framed: true });
         }
         let host = text(headers, HOST.as_str()).filter(|host| is_known_host(host, &settings.hosts));
         let host = host.ok_or(Refused::UnknownHost)?;
@@ -68,7 +62,7 @@ impl Caller {
                 return Err(Refused::OtherOrigin);
             }
         }
-        Ok(Self { base: String::new(), language, framed: false })
+        Ok(Self { language, framed: false })
     }
 }
 
@@ -90,15 +84,6 @@ pub fn is_known_host(host: &str, hosts: &[String]) -> bool {
     };
     let own = ["localhost", "127.0.0.1", "[::1]"];
     own.into_iter().chain(hosts.iter().map(String::as_str)).any(|known| known.eq_ignore_ascii_case(name))
-}
-
-/// The path that Home Assistant shows the page under, without a slash at its end, if it is one that can stand in a link.
-#[must_use]
-pub fn ingress_path(text: &str) -> Option<&str> {
-    let path = text.trim_end_matches('/');
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte);
-    let is_path = path.starts_with('/') && !path.contains("//") && path.bytes().all(plain);
-    (is_path && path.len() <= MAX_INGRESS_PATH).then_some(path)
 }
 
 #[cfg(test)]
@@ -176,39 +161,23 @@ mod tests {
     }
 
     #[test]
-    fn behind_ingress_only_its_peer_is_heard_and_its_path_is_what_links_begin_with() {
+    fn behind_ingress_only_its_peer_is_heard() {
         let ingress: IpAddr = "172.30.32.2".parse().unwrap();
-        let asked = headers(&[("host", "homeassistant.local:8123"), ("x-ingress-path", "/api/hassio_ingress/a-B_1/")]);
-        let judged = Caller::judge(&settings(Some(ingress)), ingress, &Method::GET, &asked).unwrap();
-        assert_eq!((judged.base.as_str(), judged.framed), ("/api/hassio_ingress/a-B_1", true));
-        let mapped = "::ffff:172.30.32.2".parse().unwrap();
-        assert!(Caller::judge(&settings(Some(ingress)), mapped, &Method::GET, &asked).is_ok());
-        let foreign = Caller::judge(&settings(Some(ingress)), HERE, &Method::GET, &asked);
-        assert_eq!(foreign, Err(Refused::ForeignPeer));
-        // Elsewhere nobody is believed who says so.
-        let local = headers(&[("host", "localhost"), ("x-ingress-path", "/elsewhere")]);
-        let judged = Caller::judge(&settings(None), HERE, &Method::GET, &local).unwrap();
-        assert_eq!((judged.base.as_str(), judged.framed), ("", false));
-    }
-
-    #[test]
-    fn only_a_plain_path_stands_in_a_link() {
-        assert_eq!(ingress_path("/api/x/"), Some("/api/x"));
-        for wrong in
-            ["", "/", "api", "//evil.example", "/a//b", "/a\"b", "/a/../b", "/a b", "javascript:alert(1)", "/a?b"]
-        {
-            assert_eq!(ingress_path(wrong), None, "{wrong}");
+        let asked = headers(&[("host", "homeassistant.local:8123")]);
+        let judge = |peer| Caller::judge(&settings(Some(ingress)), peer, &Method::GET, &asked);
+        assert!(judge(ingress).is_ok_and(|caller| caller.framed));
+        assert!(judge("::ffff:172.30.32.2".parse().unwrap()).is_ok());
+        for foreign in [HERE, "172.30.32.3".parse().unwrap(), "::1".parse().unwrap()] {
+            assert_eq!(judge(foreign), Err(Refused::ForeignPeer), "{foreign}");
         }
-        assert_eq!(ingress_path(&"/a".repeat(101)), None);
     }
 
     proptest! {
         #[test]
-        fn any_header_is_judged_without_panic(host in "\\PC{0,40}", origin in "\\PC{0,40}", path in "\\PC{0,40}") {
+        fn any_header_is_judged_without_panic(host in "\\PC{0,40}", origin in "\\PC{0,40}", liked in "\\PC{0,40}") {
             let _ = is_known_host(&host, &[]);
-            prop_assert!(ingress_path(&path).is_none_or(|path| path.starts_with('/') && !path.starts_with("//")));
             let mut headers = HeaderMap::new();
-            for (name, value) in [("host", &host), ("origin", &origin), ("accept-language", &path)] {
+            for (name, value) in [("host", &host), ("origin", &origin), ("accept-language", &liked)] {
                 if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
                     headers.insert(name, value);
                 }

@@ -45,16 +45,18 @@ pub(super) fn show(shared: &Arc<Shared>, caller: &Caller, path: &str) -> Answer 
         "/sign-in" => page(StatusCode::OK, &SignInPage::new(shared, caller)),
         "/pair" => {
             let is_done = matches!(*lock(&shared.pairing), Pairing::Done);
-            if is_done { see(caller, "/done") } else { page(StatusCode::OK, &PairPage::new(shared, caller)) }
+            if is_done { see("./done") } else { page(StatusCode::OK, &PairPage::new(shared, caller)) }
         }
         "/done" if shared.state.is_paired() => {
             page(StatusCode::OK, &DonePage::new(shared, caller, shared.view().as_ref()))
         }
-        "/done" => see(caller, "/"),
+        "/done" => see("./"),
         "/doctor" => page(StatusCode::OK, &DoctorPage::new(shared, caller)),
         "/style.css" => asset("text/css; charset=utf-8", STYLE),
         "/page.js" => asset("text/javascript; charset=utf-8", SCRIPT),
         "/icon.svg" => asset("image/svg+xml", ICON),
+        // From there no link of a page would lead anywhere.
+        deeper if deeper.matches('/').count() > 1 => plain(StatusCode::NOT_FOUND, "there is no such page"),
         _ => {
             let text = caller.language.say("There is no such page.", "Diese Seite gibt es nicht.");
             page(StatusCode::NOT_FOUND, &TroublePage::new(shared, caller, text.to_owned()))
@@ -87,7 +89,7 @@ pub(super) async fn change(shared: &Arc<Shared>, caller: &Caller, path: &str, fo
         "/music-assistant" => choose_place(shared, caller, form).await,
         "/search" => {
             shared.search();
-            see(caller, "/music-assistant")
+            see("./music-assistant")
         }
         "/sign-in" => sign_in(shared, caller, form).await,
         "/token" => take_token(shared, caller, form).await,
@@ -95,11 +97,11 @@ pub(super) async fn change(shared: &Arc<Shared>, caller: &Caller, path: &str, fo
         "/pair-cancel" => {
             wish(shared, Wish::Cancel);
             shared.set_pairing(Pairing::Idle);
-            see(caller, "/")
+            see("./")
         }
         "/doctor" => {
             shared.examine();
-            see(caller, "/doctor")
+            see("./doctor")
         }
         "/stop" => done(shared, caller, set_stopped(shared, form)),
         "/player" => changed(shared, caller, |rules| change_player(shared, rules, form)),
@@ -145,7 +147,7 @@ async fn choose_place(shared: &Arc<Shared>, caller: &Caller, form: &Form) -> Ans
     // What is chosen here counts until the process ends.
     lock(&shared.options).ma_url = None;
     restart(shared);
-    see(caller, "/")
+    see("./")
 }
 
 async fn sign_in(shared: &Arc<Shared>, caller: &Caller, form: &Form) -> Answer {
@@ -158,7 +160,7 @@ async fn sign_in(shared: &Arc<Shared>, caller: &Caller, form: &Form) -> Answer {
     let (url, dialer) = (ma_place(shared.place()), shared.options().ma_dialer);
     match sign_in::sign_in(&url, &dialer, username, password).await {
         Ok(token) => match keep_token(shared, &token) {
-            Ok(()) => see(caller, "/"),
+            Ok(()) => see("./"),
             Err(error) => wrong(error.to_string()),
         },
         Err(error) => wrong(trouble(&error, caller.language)),
@@ -178,7 +180,7 @@ async fn take_token(shared: &Arc<Shared>, caller: &Caller, form: &Form) -> Answe
         return wrong(trouble(&error, caller.language));
     }
     match keep_token(shared, &token) {
-        Ok(()) => see(caller, "/"),
+        Ok(()) => see("./"),
         Err(error) => wrong(error.to_string()),
     }
 }
@@ -213,7 +215,7 @@ fn begin_pairing(shared: &Arc<Shared>, caller: &Caller, form: &Form) -> Answer {
     }
     shared.set_pairing(Pairing::Asking);
     wish(shared, Wish::Pair { cloud, name: name.map(str::to_owned) });
-    see(caller, "/pair")
+    see("./pair")
 }
 
 fn wish(shared: &Shared, wish: Wish) {
@@ -293,7 +295,7 @@ fn changed(shared: &Shared, caller: &Caller, change: impl FnOnce(&mut Rules) -> 
 
 /// Back to the page, or say there what was wrong.
 fn done(shared: &Shared, caller: &Caller, outcome: Result<(), String>) -> Answer {
-    let Err(error) = outcome else { return see(caller, "/") };
+    let Err(error) = outcome else { return see("./") };
     match shared.view() {
         Some(view) => {
             let again = StatusPage::new(shared, caller, &view).wrong(error);
@@ -347,12 +349,11 @@ fn page(status: StatusCode, page: &impl Template) -> Answer {
     answer
 }
 
-fn see(caller: &Caller, path: &str) -> Answer {
+/// All addresses of the page are beside each other, so that each leads to the others wherever the page is shown.
+fn see(place: &'static str) -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = StatusCode::SEE_OTHER;
-    if let Ok(place) = HeaderValue::from_str(&format!("{}{path}", caller.base)) {
-        answer.headers_mut().insert(header::LOCATION, place);
-    }
+    answer.headers_mut().insert(header::LOCATION, HeaderValue::from_static(place));
     answer
 }
 

@@ -26,7 +26,6 @@ const QUIET: usize = 4;
 /// What every page has around it.
 pub(super) struct Frame {
     t: Language,
-    base: String,
     form_token: String,
     title: String,
     /// Which page this is: when the next look finds another, it is shown as a whole.
@@ -45,7 +44,6 @@ impl Frame {
     fn new(shared: &Shared, caller: &Caller, kind: &'static str, english: &str, german: &str) -> Self {
         Self {
             t: caller.language,
-            base: caller.base.clone(),
             form_token: shared.form_token(),
             title: caller.language.say(english, german).to_owned(),
             kind,

@@ -23,7 +23,7 @@ use macloud_connector::music_assistant::{Condition, MusicAssistant};
 use macloud_connector::network::Dialer;
 use macloud_connector::state::{Pairing, StateDir};
 use macloud_connector::status::LinkState;
-use macloud_connector::watchdog::{PATIENCE, Watch};
+use macloud_connector::watchdog::{Overdue, PATIENCE, Watch};
 use macloud_connector::{Connector, ConnectorOptions};
 use macloud_e2ee::keys::PinnedKeySet;
 use macloud_proto::link::redial::RedialSettings;
@@ -39,7 +39,7 @@ use mischief::Mischief;
 use world::{Order, World};
 
 /// In the suite. The same faults come in three days, only more of them.
-const USUAL_HOURS: u64 = 8;
+const USUAL_HOURS: u64 = 5;
 
 /// The longest wait that any refusal earns is a quarter of an hour, with its jitter sixteen minutes.
 const ONLINE_WITHIN: Duration = Duration::from_secs(17 * 60);
@@ -201,10 +201,10 @@ async fn a_home_bears_whatever_happens_and_comes_back_by_itself() {
 /// All faults have ended: both sides must be there again in time.
 async fn comes_back(world: &World, install: &Install, worst: &mut (Duration, Duration)) {
     let began = Instant::now();
-    let ready = world.until(|world| world.is_heard_by_music_assistant());
+    let ready = world.until(World::is_heard_by_music_assistant);
     timeout(READY_WITHIN, ready).await.expect("Music Assistant is there, but it was not found");
     worst.1 = worst.1.max(began.elapsed());
-    let online = world.until(|world| world.is_online());
+    let online = world.until(World::is_online);
     timeout(ONLINE_WITHIN, online).await.expect("the cloud is there, but it was not found");
     worst.0 = worst.0.max(began.elapsed());
     assert_well(world, install);
@@ -212,7 +212,7 @@ async fn comes_back(world: &World, install: &Install, worst: &mut (Duration, Dur
 
 /// What holds at any time.
 fn assert_well(world: &World, install: &Install) {
-    let overdue = install.watch.overdue().filter(|overdue| overdue.is_stuck());
+    let overdue = install.watch.overdue().filter(Overdue::is_stuck);
     assert!(overdue.is_none() || world.since_leap() < PATIENCE, "{overdue:?}");
     let sizes = install.sizes();
     assert!(sizes.loops <= MOST_LOOPS, "{sizes:?}");

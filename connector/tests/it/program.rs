@@ -697,7 +697,12 @@ async fn which_player_a_device_is_used_with_is_shown_and_forgotten() {
 #[tokio::test]
 async fn a_page_waits_for_a_home_that_is_not_paired_yet() {
     let home = Home::unpaired().await;
-    let mut running = home.program("run").args(["--page", "127.0.0.1:0"]).spawn().unwrap();
+    // As systemd would listen: it ends whoever does not say that all is well.
+    let manager = home.state_dir.join("notify");
+    let heard = std::os::unix::net::UnixDatagram::bind(&manager).unwrap();
+    let mut running = home.program("run");
+    running.args(["--page", "127.0.0.1:0"]).env("NOTIFY_SOCKET", &manager).env("WATCHDOG_USEC", "300000");
+    let mut running = running.spawn().unwrap();
     let mut out = BufReader::new(running.stdout.take().unwrap());
     let first = spawn_blocking(move || {
         let mut line = String::new();
@@ -706,6 +711,17 @@ async fn a_page_waits_for_a_home_that_is_not_paired_yet() {
     });
     let first: Value = serde_json::from_str(&timeout(PATIENCE, first).await.unwrap().unwrap()).unwrap();
     assert_eq!(first["event"], "page");
+    let well = spawn_blocking(move || {
+        heard.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut word = [0; 64];
+        loop {
+            let count = heard.recv(&mut word).unwrap();
+            if word.starts_with(b"WATCHDOG=1") && count == 10 {
+                return;
+            }
+        }
+    });
+    timeout(PATIENCE, well).await.unwrap().unwrap();
     let mut stream = tokio::net::TcpStream::connect(first["address"].as_str().unwrap()).await.unwrap();
     stream.write_all(b"GET /sign-in HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut answer = String::new();

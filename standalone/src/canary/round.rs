@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::home::{CanaryHome, PLAYER, Told};
-use super::keep;
+use super::{keep, make_private};
 use crate::demo::browser::Browser;
 use crate::demo::pretend_alexa::{PretendAlexa, Registration, Tokens};
 use crate::demo::tour::property;
@@ -154,6 +154,7 @@ impl Canary {
     /// # Errors
     /// When its state cannot be read, or the simulated home not be started.
     pub async fn open(settings: CanarySettings) -> anyhow::Result<Self> {
+        make_private(&settings.state_dir)?;
         let home = CanaryHome::start(&settings.state_dir).await?;
         let mut alexa =
             PretendAlexa::new(settings.cloud.clone(), settings.registration.clone(), settings.clock.clone());

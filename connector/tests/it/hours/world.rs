@@ -652,10 +652,8 @@ async fn talk(world: &World, socket: &mut Socket, orders: &mut mpsc::Receiver<Or
                                 let _ = waiting.send(answer.signed_pre_key);
                             }
                         }
-                        FromConnector::Event(event) => {
-                            if !send(socket, FromRelay::EventTaken(event.event_id)).await {
-                                return;
-                            }
+                        FromConnector::Event(event) if !send(socket, FromRelay::EventTaken(event.event_id)).await => {
+                            return;
                         }
                         FromConnector::Goodbye(_) => return,
                         _ => {}
