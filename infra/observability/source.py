@@ -75,8 +75,14 @@ def fields():
     """Names of the values of log lines and spans."""
     found = set()
     for _, text in sources():
-        for start in [*EVENT.finditer(text), *SPAN.finditer(text)]:
+        starts = [(start, True) for start in EVENT.finditer(text)] + [(start, False) for start in SPAN.finditer(text)]
+        for start, is_event in starts:
             for argument in arguments(text, start.end()):
+                if argument.startswith('"'):
+                    if is_event:
+                        # The message: what comes after it only fills it in.
+                        break
+                    continue
                 named = re.match(r"([a-z_][\w.]*)\s*=(?!=)", argument)
                 shown = re.fullmatch(r"[%?]?([a-z_][\w.]*)", argument)
                 if named:
@@ -102,8 +108,7 @@ def arguments(text, at):
             depth -= 1
         if depth < 0 or (depth == 0 and letter == "," and not quoted):
             argument = text[start:i].strip()
-            # A message is no field.
-            if argument and not argument.startswith('"'):
+            if argument:
                 found.append(argument)
             start = i + 1
             if depth < 0:

@@ -73,6 +73,7 @@ pub(crate) async fn keep(node: &Arc<Node>) {
             Ok(()) => peers.lease.held(asked),
             Err(Unavailable) => peers.lease.directory_is_away(node.now()),
         }
+        node.metrics.presence(renewed.is_ok());
         if was_away != renewed.is_err() {
             was_away = renewed.is_err();
             if was_away {

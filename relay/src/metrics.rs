@@ -5,7 +5,7 @@ use std::time::Duration;
 use macloud_proto::bus::v1;
 use macloud_proto::link::relay_side::Dropped;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, UpDownCounter};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, UpDownCounter};
 
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     queue_wait: Histogram<f64>,
     crossings: Counter<u64>,
     lookups: Counter<u64>,
+    presence: Gauge<u64>,
 }
 
 impl Metrics {
@@ -72,6 +73,10 @@ impl Metrics {
                 .u64_counter("macloud.relay.lookups")
                 .with_description("Homes looked for in the directory of all nodes, by result")
                 .build(),
+            presence: meter
+                .u64_gauge("macloud.relay.presence_reached")
+                .with_description("1 while the directory of all nodes answers")
+                .build(),
             queue_wait: meter
                 .f64_histogram("macloud.relay.queue_wait")
                 .with_unit("s")
@@ -107,6 +112,10 @@ impl Metrics {
 
     pub(crate) fn lookup(&self, result: &'static str) {
         self.lookups.add(1, &[KeyValue::new("result", result)]);
+    }
+
+    pub(crate) fn presence(&self, reached: bool) {
+        self.presence.record(reached.into(), &[]);
     }
 
     pub(crate) fn dropped(&self, what: Dropped) {
