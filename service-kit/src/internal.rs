@@ -114,7 +114,7 @@ impl InternalTls {
                     prepare(&stream);
                     match limited(acceptor.accept(stream)).await {
                         Ok(stream) => drop(sender.send(Ok(stream)).await),
-                        Err(error) => tracing::warn!(%error, "a caller showed no certificate of this cloud"),
+                        Err(error) => Fault::of(&error).log(&error),
                     }
                     drop(place);
                 });
@@ -143,6 +143,45 @@ impl InternalTls {
 
     fn current(&self) -> Current {
         self.current.read().expect("no code panics while holding this lock").clone()
+    }
+}
+
+/// Whose certificate a handshake failed for, as far as the accepting side can know.
+#[derive(Debug, PartialEq, Eq)]
+enum Fault {
+    /// The caller's: none, of another authority, or not good at this time.
+    Theirs,
+    /// Ours: the caller has said that it does not accept it.
+    Ours,
+    /// Nobody's: the caller left, was silent for too long, or speaks something else.
+    Nobodys,
+}
+
+impl Fault {
+    fn of(error: &io::Error) -> Self {
+        use rustls::{AlertDescription as Alert, Error};
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(Error::NoCertificatesPresented | Error::InvalidCertificate(_)) => Self::Theirs,
+            // In TLS 1.3 the caller has judged ours before it shows its own, so an alert about certificates that comes while we wait
+            // for that can mean nothing else.
+            Some(Error::AlertReceived(
+                Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA,
+            )) => Self::Ours,
+            _ => Self::Nobodys,
+        }
+    }
+
+    fn log(&self, error: &io::Error) {
+        match self {
+            Self::Theirs => tracing::warn!(%error, "a caller showed no certificate that is good in this cloud"),
+            Self::Ours => tracing::error!(%error, "a caller does not accept the certificate of this process"),
+            Self::Nobodys => tracing::warn!(%error, "a caller did not finish its handshake"),
+        }
     }
 }
 
@@ -205,3 +244,21 @@ const USER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connected, and not taken yet.
 const WAITING: usize = 64;
 const HANDSHAKES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, CertificateError, Error};
+
+    use super::*;
+
+    #[test]
+    fn a_failed_handshake_is_blamed_on_whose_certificate_it_was() {
+        let fault = |error: Error| Fault::of(&io::Error::new(io::ErrorKind::InvalidData, error));
+        assert_eq!(fault(Error::NoCertificatesPresented), Fault::Theirs);
+        assert_eq!(fault(Error::InvalidCertificate(CertificateError::Expired)), Fault::Theirs);
+        assert_eq!(fault(Error::AlertReceived(AlertDescription::CertificateExpired)), Fault::Ours);
+        assert_eq!(fault(Error::AlertReceived(AlertDescription::UnknownCA)), Fault::Ours);
+        assert_eq!(fault(Error::AlertReceived(AlertDescription::ProtocolVersion)), Fault::Nobodys);
+        assert_eq!(Fault::of(&io::ErrorKind::UnexpectedEof.into()), Fault::Nobodys);
+    }
+}

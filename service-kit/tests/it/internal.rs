@@ -1,7 +1,7 @@
 //! TLS among services: who shows a certificate of the cloud's own authority is let in, whoever that is now.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use macloud_service_kit::internal::InternalTls;
@@ -53,6 +53,60 @@ impl Drop for Files {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// What is logged while it is in force.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// What has been logged since this was asked last, once there is something.
+    async fn next(&self) -> String {
+        let started = std::time::Instant::now();
+        while self.text().is_empty() {
+            assert!(started.elapsed() < Duration::from_secs(5), "nothing was logged");
+            tokio::task::yield_now().await;
+        }
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+}
+
+impl std::io::Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_whose_certificate_was_refused() {
+    tls::install_provider();
+    let log = Captured::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let (ours, strangers) = (Authority::new(), Authority::new());
+    let (one, other, mixed) = (Files::new("blamed"), Files::new("blaming"), Files::new("mixed"));
+    one.sign(&ours);
+    other.sign(&ours);
+    // Trusts our authority, and shows a certificate of another.
+    mixed.sign(&strangers);
+    std::fs::write(mixed.0.join("ca"), ours.certificate.pem()).unwrap();
+
+    assert!(!speaks(&mixed.load(), &one.load()).await);
+    let said = log.next().await;
+    assert!(said.contains("a caller showed no certificate that is good in this cloud"), "{said}");
+    assert!(!speaks(&other.load(), &mixed.load()).await);
+    let said = log.next().await;
+    assert!(said.contains("a caller does not accept the certificate of this process"), "{said}");
 }
 
 /// Whether this one gets through to that one, and an answer back.
