@@ -548,7 +548,10 @@ fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
     let migrations = migrations.iter().map(|&(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
-    Migrator::with_migrations(migrations.collect())
+    let mut migrator = Migrator::with_migrations(migrations.collect());
+    // While the next version is rolled out, this one may have to start once more on what that has made of the database.
+    migrator.set_ignore_missing(true);
+    migrator
 }
 
 const BEGIN_IMMEDIATE: &str = "BEGIN IMMEDIATE";

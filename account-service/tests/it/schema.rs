@@ -19,6 +19,15 @@ on_both_databases! {
         assert_eq!(world.not_understood(&statements).await, []);
     }
 
+    async fn the_version_before_can_start_once_more_on_what_the_next_one_has_made(world: &World) {
+        let of_the_next = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                           VALUES (999999, 'of the next version', TRUE, '', 0) RETURNING description";
+        assert_eq!(world.look_up(of_the_next).await, "of the next version");
+        let again = AccountService::open(world.config.clone(), &world.database, world.clock.clone()).await.unwrap();
+        assert_eq!(again.check_schema().await.unwrap().0, []);
+        again.close().await;
+    }
+
     async fn opening_again_keeps_what_is_there(world: &World) {
         let id = world.service.create_user("ada@example.org", "long enough").await.unwrap();
         let again = AccountService::open(world.config.clone(), &world.database, world.clock.clone()).await.unwrap();
@@ -61,6 +70,25 @@ fn migrations_since_the_last_release_only_add() {
         let sql = std::fs::read_to_string(directory.join(name)).unwrap();
         assert_eq!(takes_away(&sql), None, "{name}: first a release that does without, then the migration");
     }
+}
+
+/// All migrations of the last release, names and contents.
+const RELEASED: &str = "159f0d20abff25b5a485451e01762781590ede3cac1f73866d2540f15663b601";
+
+/// A database that has taken a migration refuses to be opened when that reads otherwise later.
+#[test]
+fn released_migrations_are_never_edited() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let names = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.as_str() <= LAST_MIGRATION_BEFORE).collect();
+    names.sort();
+    let mut all = ring::digest::Context::new(&ring::digest::SHA256);
+    for name in &names {
+        all.update(name.as_bytes());
+        all.update(&std::fs::read(directory.join(name)).unwrap());
+    }
+    let found: String = all.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(found, RELEASED, "a released migration was edited, removed or put in between: add one instead");
 }
 
 /// The first statement that a program of the version before might stumble over.
