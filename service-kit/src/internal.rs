@@ -170,7 +170,9 @@ impl Fault {
                 | Alert::CertificateRevoked
                 | Alert::CertificateExpired
                 | Alert::CertificateUnknown
-                | Alert::UnknownCA,
+                | Alert::UnknownCA
+                // The signature does not fit: of an authority that has the same name, such as one that was made anew.
+                | Alert::DecryptError,
             )) => Self::Ours,
             _ => Self::Nobodys,
         }
@@ -257,7 +259,7 @@ mod tests {
         assert_eq!(fault(Error::NoCertificatesPresented), Fault::Theirs);
         assert_eq!(fault(Error::InvalidCertificate(CertificateError::Expired)), Fault::Theirs);
         assert_eq!(fault(Error::AlertReceived(AlertDescription::CertificateExpired)), Fault::Ours);
-        assert_eq!(fault(Error::AlertReceived(AlertDescription::UnknownCA)), Fault::Ours);
+        assert_eq!(fault(Error::AlertReceived(AlertDescription::DecryptError)), Fault::Ours);
         assert_eq!(fault(Error::AlertReceived(AlertDescription::ProtocolVersion)), Fault::Nobodys);
         assert_eq!(Fault::of(&io::ErrorKind::UnexpectedEof.into()), Fault::Nobodys);
     }
