@@ -145,10 +145,10 @@ fn settings(args: &CanaryArgs) -> anyhow::Result<CanarySettings> {
     })
 }
 
-/// A file that only its owner can read.
+/// A file that only its owner can read, or its group, as Kubernetes mounts the Secrets of a pod that is not root's.
 fn secret(file: &Path) -> anyhow::Result<String> {
     let about = std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?;
-    ensure!(about.mode() & 0o077 == 0, "other users can read {0}: chmod 600 {0}", file.display());
+    ensure!(about.mode() & 0o037 == 0, "other users can read {0}: chmod 600 {0}", file.display());
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
