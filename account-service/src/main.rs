@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
@@ -129,6 +130,8 @@ impl Args {
     }
 }
 
+/// What a call of a relay or skill may still take: they wait for three seconds at most, and a follower for ever.
+const LAST_CALLS: Duration = Duration::from_secs(3);
 const ADMIN_TLS: &str = "--admin-tls-cert and --admin-tls-key cannot be used";
 
 fn main() -> anyhow::Result<()> {
@@ -182,13 +185,24 @@ async fn run() -> anyhow::Result<()> {
     let serve_rpc = async {
         let server = tonic::transport::Server::builder().add_service(service.accounts_rpc());
         let told = async move { rpc_stop.soft().await };
-        match internal {
-            Some(internal) => {
-                let mut accepted = internal.accept(rpc);
-                let incoming = futures_util::stream::poll_fn(move |context| accepted.poll_recv(context));
-                server.serve_with_incoming_shutdown(incoming, told).await
+        let serving = async {
+            match internal {
+                Some(internal) => {
+                    let mut accepted = internal.accept(rpc);
+                    let incoming = futures_util::stream::poll_fn(move |context| accepted.poll_recv(context));
+                    server.serve_with_incoming_shutdown(incoming, told).await
+                }
+                None => server.serve_with_incoming_shutdown(TcpListenerStream::new(rpc), told).await,
             }
-            None => server.serve_with_incoming_shutdown(TcpListenerStream::new(rpc), told).await,
+        };
+        let enough = async {
+            stop.soft().await;
+            tokio::time::sleep(LAST_CALLS).await;
+        };
+        // Whoever follows changes does so for ever, and would keep us here until we are killed. It follows somebody else when we are gone.
+        tokio::select! {
+            ended = serving => ended,
+            () = enough => Ok(()),
         }
     };
     let work = async {
