@@ -1,12 +1,15 @@
 //! Metrics: services count through `opentelemetry::global::meter`, Prometheus reads `/metrics` on the admin listener.
 
+mod exemplars;
+
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse as _;
 use axum::routing::get;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
+pub use self::exemplars::note as note_exemplar;
 use crate::process;
 
 /// The process's metrics.
@@ -42,14 +45,27 @@ impl Metrics {
         Ok(String::from_utf8(text)?)
     }
 
-    /// `/metrics`.
+    /// Everything counted so far in OpenMetrics' text format, which has exemplars.
+    ///
+    /// # Errors
+    /// When a metric cannot be encoded.
+    pub fn render_openmetrics(&self) -> anyhow::Result<String> {
+        self.render().map(|text| exemplars::openmetrics(&text))
+    }
+
+    /// `/metrics`, in the format that is asked for: OpenMetrics where `Accept` names it, else Prometheus's.
     pub fn router(&self) -> Router {
         let metrics = self.clone();
         Router::new().route(
             "/metrics",
-            get(move || async move {
-                match metrics.render() {
-                    Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+            get(move |headers: HeaderMap| async move {
+                let (rendered, content_type) = if wants_openmetrics(&headers) {
+                    (metrics.render_openmetrics(), OPENMETRICS)
+                } else {
+                    (metrics.render(), "text/plain; version=0.0.4")
+                };
+                match rendered {
+                    Ok(text) => ([(header::CONTENT_TYPE, content_type)], text).into_response(),
                     Err(error) => {
                         tracing::error!(%error, "cannot render metrics");
                         StatusCode::INTERNAL_SERVER_ERROR.into_response()
@@ -57,5 +73,34 @@ impl Metrics {
                 }
             }),
         )
+    }
+}
+
+/// Prometheus names it first when it is to store exemplars. Weights are not looked at: who names it can read it.
+fn wants_openmetrics(headers: &HeaderMap) -> bool {
+    let accept = headers.get_all(header::ACCEPT).into_iter().filter_map(|accept| accept.to_str().ok());
+    accept.flat_map(|accept| accept.split(',')).any(|kind| kind.trim().starts_with("application/openmetrics-text"))
+}
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asks(accept: &'static str) -> bool {
+        wants_openmetrics(&HeaderMap::from_iter([(header::ACCEPT, header::HeaderValue::from_static(accept))]))
+    }
+
+    #[test]
+    fn openmetrics_is_for_those_who_name_it() {
+        // As Prometheus 3 asks.
+        assert!(asks(
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.4,*/*;q=0.2"
+        ));
+        assert!(asks("text/plain;q=0.5, application/openmetrics-text"));
+        assert!(!asks("text/plain;version=0.0.4"));
+        assert!(!asks("*/*"));
+        assert!(!wants_openmetrics(&HeaderMap::new()));
     }
 }

@@ -1,6 +1,11 @@
 //! Logs to standard error (standard output belongs to machine-readable events), and traces to an OTLP collector if one is named.
 
 #[cfg(feature = "server")]
+mod keep;
+#[cfg(feature = "server")]
+mod past;
+
+#[cfg(feature = "server")]
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
 
@@ -9,6 +14,11 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+#[cfg(feature = "server")]
+pub use self::keep::{Part, SLOW};
+#[cfg(feature = "server")]
+pub use self::past::{Past, past_span, tell_past};
 
 /// What is logged if nobody says otherwise.
 pub const USUAL_LOG: &str = "info,opentelemetry=warn";
@@ -27,6 +37,12 @@ pub struct TelemetryArgs {
     /// Send traces to this OTLP collector over gRPC, such as http://127.0.0.1:4317. Only programs built with serving support do.
     #[arg(long, global = true, hide = !cfg!(feature = "server"))]
     pub otlp_endpoint: Option<String>,
+
+    /// Of the traces in which all went well, send this part: 0 none, 1 all. Give all programs of a cloud the same. Traces with a
+    /// failure, or with a span of two seconds or more, are sent in any case.
+    #[cfg(feature = "server")]
+    #[arg(long, default_value_t = Part::ALL, global = true)]
+    pub trace_part: Part,
 }
 
 /// Form of the log lines.
@@ -61,12 +77,21 @@ pub fn init(args: &TelemetryArgs, service: &'static str) -> anyhow::Result<Telem
     let registry = tracing_subscriber::registry().with(filter).with(text).with(json);
     #[cfg(feature = "server")]
     {
-        let traces = args.otlp_endpoint.as_deref().map(|endpoint| tracer_provider(endpoint, service)).transpose()?;
+        let traces = args
+            .otlp_endpoint
+            .as_deref()
+            .map(|endpoint| tracer_provider(endpoint, args.trace_part, service))
+            .transpose()?;
         let layer = traces.as_ref().map(|provider| {
             use opentelemetry::trace::TracerProvider as _;
             tracing_opentelemetry::layer().with_tracer(provider.tracer(service))
         });
         registry.with(layer).try_init()?;
+        if let Some(provider) = &traces {
+            // For spans that are made after the fact, which the layer above cannot.
+            opentelemetry::global::set_tracer_provider(provider.clone());
+            keep::set_sent(args.trace_part);
+        }
         Ok(Telemetry { traces })
     }
     #[cfg(not(feature = "server"))]
@@ -80,15 +105,28 @@ pub fn init(args: &TelemetryArgs, service: &'static str) -> anyhow::Result<Telem
 #[cfg(feature = "server")]
 fn tracer_provider(
     endpoint: &str,
+    part: Part,
     service: &'static str,
 ) -> anyhow::Result<opentelemetry_sdk::trace::SdkTracerProvider> {
     use opentelemetry_otlp::WithExportConfig as _;
     let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
     let resource = opentelemetry_sdk::Resource::builder().with_service_name(service).build();
+    let sender = opentelemetry_sdk::trace::BatchSpanProcessor::builder(exporter).build();
     Ok(opentelemetry_sdk::trace::SdkTracerProvider::builder()
-        .with_batch_exporter(exporter)
+        .with_span_processor(keep::Keep::new(sender, part))
         .with_resource(resource)
         .build())
+}
+
+/// The trace that `span` belongs to, if it is certain now that it is sent: one of the part that is, or slow by `took`. For exemplars.
+#[cfg(feature = "server")]
+#[must_use]
+pub(crate) fn sent_trace(span: &tracing::Span, took: std::time::Duration) -> Option<opentelemetry::trace::TraceId> {
+    use opentelemetry::trace::TraceContextExt as _;
+    use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+    let part = keep::sent()?;
+    let trace = span.context().span().span_context().trace_id();
+    (trace != opentelemetry::trace::TraceId::INVALID && (part.has(trace) || took >= SLOW)).then_some(trace)
 }
 
 /// This span as a W3C Trace Context `traceparent`, to be sent to the next process. Empty where no traces are sent.
