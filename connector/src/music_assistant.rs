@@ -11,6 +11,7 @@ pub mod model;
 pub mod sign_in;
 pub mod token;
 
+pub(crate) mod asked;
 mod session;
 mod supervisor;
 
@@ -29,6 +30,7 @@ use url::Url;
 use crate::library::Library;
 use crate::network::Dialer;
 use crate::watchdog::{Pulse, Watch};
+use asked::Waiting;
 use directory::Directory;
 use message::ErrorCode;
 use session::Session;
@@ -357,12 +359,14 @@ impl MusicAssistant {
     pub async fn call(&self, command: &str, args: Value, limit: Duration) -> Result<Value, CallError> {
         let session = lock(&self.0.session).clone().ok_or(CallError::Away)?;
         let answer = session.request(command, &args)?;
+        let _waiting = Waiting::begin();
         timeout(limit, answer).await.map_err(|_| CallError::TimedOut)?
     }
 
     /// Wait until `done` says so of the directory, at most for `limit`. Whether it did.
     pub async fn wait_until(&self, limit: Duration, mut done: impl FnMut(&Directory) -> bool) -> bool {
         let deadline = Instant::now() + limit;
+        let _waiting = Waiting::begin();
         let mut changes = self.0.changes.subscribe();
         loop {
             if done(&self.directory()) {

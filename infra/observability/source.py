@@ -63,12 +63,20 @@ def series():
     return names
 
 
+def with_exemplars():
+    """Histograms whose buckets lead to traces."""
+    noted = re.compile(r'note_exemplar\(\s*"(\w+)"')
+    return {name for _, text in sources() for name in noted.findall(text)}
+
+
 EVENT = re.compile(r"\b(?:tracing::)?(?:error|warn|info|debug|trace)!\(")
 SPAN = re.compile(r"\b(?:error|warn|info|debug|trace)_span!\(")
 
 
 def spans():
-    return {name for _, text in sources() for name in re.findall(r'_span!\(\s*"(\w+)"', text)}
+    """Those that begin and end in the code, and those that are made of what another process reports."""
+    made = re.compile(r'(?:_span!|\bpast_span|\.within)\(\s*"(\w+)"')
+    return {name for _, text in sources() for name in made.findall(text)}
 
 
 def fields():

@@ -8,9 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use macloud_proto::bus::v1;
 use macloud_proto::ids::{CommandId, InstanceId};
+use macloud_proto::link::frame::HomeTime;
 use macloud_proto::link::relay_side::{NotSent, Outcome, Timing, Unknown};
 use macloud_proto::time::Micros;
-use macloud_service_kit::telemetry;
+use macloud_service_kit::telemetry::{self, past_span, tell_past};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::field::Empty;
@@ -158,11 +159,12 @@ impl PendingCall {
     pub(crate) fn settle(mut self: Box<Self>, outcome: Outcome, timing: Timing) {
         let heard = Heard::from_session(&outcome);
         if matches!(self.ask, Ask::Command { .. }) && matches!(outcome, Outcome::Delivered(_)) {
-            self.node.metrics.queued(timing.queued);
+            self.node.metrics.queued(timing.queued, &self.span);
         }
         if matches!(outcome, Outcome::NotSent(_)) {
             self.give_charge_back();
         }
+        self.tell_of_home(&timing);
         let answer = v1::Answer {
             owner_node_id: self.node.config.node_id.clone(),
             session_epoch: self.tries.epoch,
@@ -170,6 +172,23 @@ impl PendingCall {
             ..only(to_answer(outcome))
         };
         self.settle_with(answer, heard);
+    }
+
+    /// The spans of what happened behind this node, from what was measured here and what the home says of itself. The way
+    /// there is taken to be as long as the way back: the two clocks are not compared.
+    fn tell_of_home(&self, timing: &Timing) {
+        if timing.replied.is_zero() {
+            return;
+        }
+        let link = past_span("link", timing.replied, Duration::ZERO);
+        let HomeTime { whole, music_after, music } = timing.home;
+        if whole.is_zero() {
+            return tell_past(&self.span, &[link]);
+        }
+        let home = link.within("home", timing.replied.saturating_sub(whole) / 2, whole);
+        let asked = home.within("music_assistant", music_after, music);
+        let chain = [link, home, asked];
+        tell_past(&self.span, if asked.took().is_zero() { &chain[..2] } else { &chain });
     }
 
     /// Another node's word on the call.
@@ -366,7 +385,7 @@ fn to_timing(timing: Timing) -> v1::Timing {
         queued_micros: micros(timing.queued),
         received_micros: micros(timing.received),
         replied_micros: micros(timing.replied),
-        home_micros: micros(timing.home),
+        home_micros: micros(timing.home.whole),
     }
 }
 

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use macloud_proto::bus::v1;
 use macloud_proto::link::relay_side::Dropped;
+use macloud_service_kit::metrics::note_exemplar;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, UpDownCounter};
+use tracing::Span;
 
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -144,8 +146,10 @@ impl Metrics {
         self.event_lag.record(lag.as_secs_f64(), &[]);
     }
 
-    pub(crate) fn queued(&self, wait: Duration) {
+    /// `span`: of the call that waited.
+    pub(crate) fn queued(&self, wait: Duration, span: &Span) {
         self.queue_wait.record(wait.as_secs_f64(), &[]);
+        note_exemplar("macloud_relay_queue_wait_seconds", &[], wait, span);
     }
 }
 

@@ -12,7 +12,7 @@ use macloud_e2ee::keys::{KeySetError, PinnedKeySet};
 use macloud_e2ee::vocabulary::{Command, Player, Preset, Refusal, Reply, Scopes};
 use macloud_proto::ids::{CommandId, PlayerKey};
 use macloud_proto::link::command_memory::{CommandMemory, Verdict};
-use macloud_proto::link::frame;
+use macloud_proto::link::frame::{self, HomeTime};
 use macloud_proto::time::Millis;
 use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::random;
@@ -26,6 +26,7 @@ use super::recent::{self, Recent, RecentCommand};
 use super::session::ToSession;
 use crate::execute::Executor;
 use crate::music_assistant::READ_LIMIT;
+use crate::music_assistant::asked::{self, Waited};
 use crate::status::{Event, Events};
 
 /// The key set is asked for again at most this often, whoever signs with unknown keys.
@@ -209,9 +210,9 @@ impl Commands {
             let Opened { command, scopes, remaining, reply: sealer } = opened;
             let (kind, meant) =
                 command.as_ref().map_or(("unknown", None), |command| (recent::kind(command), recent::key(command)));
-            let reply = match command {
-                Ok(command) => this.judge_and_execute(command, scopes, remaining).await,
-                Err(_) => Reply::Refused(Refusal::UnknownCommand),
+            let (reply, waited) = match command {
+                Ok(command) => asked::noting(this.judge_and_execute(command, scopes, remaining)).await,
+                Err(_) => (Reply::Refused(Refusal::UnknownCommand), None),
             };
             let done = !matches!(reply, Reply::Refused(_));
             this.note(kind, meant, &reply);
@@ -223,7 +224,7 @@ impl Commands {
             let asked_by = lock(&this.memory).finish(id, sealed.clone(), now);
             if let Some(session) = asked_by {
                 // A session that has ended, or is that far behind, will see a retry if anybody still wants this.
-                let _ = session.try_send(ToSession::Reply { id, sealed, took });
+                let _ = session.try_send(ToSession::Reply { id, sealed, took: home_time(arrived, took, waited) });
             }
         });
     }
@@ -274,7 +275,7 @@ impl Commands {
                 tracing::warn!(command.id = %id, "a command could not be opened: {reason}");
                 lock(&self.memory).forget(id);
                 let message = match answer {
-                    Some(sealed) => ToSession::Reply { id, sealed, took: arrived.elapsed() },
+                    Some(sealed) => ToSession::Reply { id, sealed, took: arrived.elapsed().into() },
                     None => ToSession::Release(id),
                 };
                 // If that session has ended, so has the wait for this.
@@ -298,6 +299,14 @@ impl super::Link {
     pub(super) const fn admission(&self) -> &Admission {
         &self.admission
     }
+}
+
+/// What is said of a command's time outside of its sealed reply.
+fn home_time(arrived: Instant, whole: Duration, waited: Option<Waited>) -> HomeTime {
+    waited.map_or_else(
+        || whole.into(),
+        |Waited { from, until }| HomeTime { whole, music_after: from - arrived, music: until - from },
+    )
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

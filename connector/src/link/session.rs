@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{Sink as _, Stream as _};
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::connector_side::{ConnectorEvent, ConnectorSettings, ConnectorSide, Ended};
-use macloud_proto::link::frame::{Drain, Standing, Welcome};
+use macloud_proto::link::frame::{Drain, HomeTime, Standing, Welcome};
 use macloud_proto::link::{GoodbyeReason, Transmit};
 use macloud_proto::time::Millis;
 use tokio::sync::mpsc;
@@ -32,7 +32,7 @@ const INBOX: usize = 256;
 #[derive(Debug)]
 pub(crate) enum ToSession {
     /// The reply to a command that came with this session, or was asked again with it.
-    Reply { id: CommandId, sealed: Bytes, took: Duration },
+    Reply { id: CommandId, sealed: Bytes, took: HomeTime },
     /// A command will get no reply.
     Release(CommandId),
     /// A newer session is up: finish, at the latest then.

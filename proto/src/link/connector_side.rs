@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use super::event_outbox::EventOutbox;
 use super::frame::{
-    Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Standing, Welcome,
+    Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, HomeTime, PreKeyAnswer, Reply, Standing, Welcome,
 };
 use super::{CLOSE_NORMAL, GoodbyeReason, Transmit, VERSION_MAX, VERSION_MIN, close_code};
 use crate::MAX_SEALED_BYTES;
@@ -199,15 +199,14 @@ impl ConnectorSide {
     ///
     /// # Errors
     /// When the session has ended (keep the reply in the command memory: a retry will ask for it) or the body is too large.
-    pub fn reply(&mut self, id: CommandId, sealed: Bytes, home: Duration) -> Result<(), SendError> {
+    pub fn reply(&mut self, id: CommandId, sealed: Bytes, home: impl Into<HomeTime>) -> Result<(), SendError> {
         if sealed.len() > MAX_SEALED_BYTES {
             return Err(SendError::TooLarge);
         }
         if !self.is_open() {
             return Err(SendError::NotOpen);
         }
-        let home_micros = u32::try_from(home.as_micros()).unwrap_or(u32::MAX);
-        self.replies.push_back(Reply { command_id: id, sealed, home_micros });
+        self.replies.push_back(Reply { command_id: id, sealed, home: home.into() });
         self.release(id);
         Ok(())
     }

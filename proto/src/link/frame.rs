@@ -143,7 +143,18 @@ pub struct Reply {
     /// Opaque here.
     pub sealed: Bytes,
     /// How long the home says it took.
-    pub home_micros: u32,
+    pub home: HomeTime,
+}
+
+/// How long a home says that it took over a command. For people who look where time goes; nothing is decided by it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HomeTime {
+    /// From the receipt to the reply.
+    pub whole: Duration,
+    /// Of that: from the receipt until Music Assistant was first asked.
+    pub music_after: Duration,
+    /// From there to its last answer; zero when it was not asked.
+    pub music: Duration,
 }
 
 /// The home's current signed pre-key.
@@ -215,8 +226,8 @@ impl FromConnector {
             Some(Body::Received(received)) => Self::Received(command_id(&received.command_id)?),
             Some(Body::Reply(reply)) => Self::Reply(Reply {
                 command_id: command_id(&reply.command_id)?,
+                home: HomeTime::read(&reply),
                 sealed: sealed(reply.sealed)?,
-                home_micros: reply.home_micros,
             }),
             Some(Body::PreKeyAnswer(answer)) => Self::PreKeyAnswer(PreKeyAnswer {
                 request_id: answer.request_id,
@@ -257,7 +268,9 @@ impl FromConnector {
             Self::Reply(reply) => Some(Body::Reply(v1::Reply {
                 command_id: id_bytes(reply.command_id),
                 sealed: reply.sealed,
-                home_micros: reply.home_micros,
+                home_micros: whole_micros(reply.home.whole),
+                music_after_micros: whole_micros(reply.home.music_after),
+                music_micros: whole_micros(reply.home.music),
             })),
             Self::PreKeyAnswer(answer) => Some(Body::PreKeyAnswer(v1::PreKeyAnswer {
                 request_id: answer.request_id,
@@ -344,6 +357,24 @@ impl FromRelay {
             Self::Goodbye(goodbye) => Some(goodbye.into_body()),
             Self::Unknown => None,
         })
+    }
+}
+
+impl HomeTime {
+    fn read(raw: &v1::Reply) -> Self {
+        let micros = |micros: u32| Duration::from_micros(micros.into());
+        Self {
+            whole: micros(raw.home_micros),
+            music_after: micros(raw.music_after_micros),
+            music: micros(raw.music_micros),
+        }
+    }
+}
+
+impl From<Duration> for HomeTime {
+    /// Without a word of Music Assistant.
+    fn from(whole: Duration) -> Self {
+        Self { whole, ..Self::default() }
     }
 }
 
@@ -443,6 +474,10 @@ const fn millis(value: u32) -> Duration {
 
 fn whole_millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn whole_micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }
 
 /// A relay that asks for pings outside this range is broken: the connector would redial without end, or never.

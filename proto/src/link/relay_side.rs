@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::frame::{
-    Event, FrameError, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Standing, Welcome,
+    Event, FrameError, FromConnector, FromRelay, Goodbye, Hello, HomeTime, PreKeyAnswer, Reply, Standing, Welcome,
 };
 use super::{GoodbyeReason, Transmit, VERSION_MAX, VERSION_MIN, close_code};
 use crate::ids::CommandId;
@@ -175,7 +175,7 @@ pub struct Timing {
     /// From there to the home's reply.
     pub replied: Duration,
     /// What the home says it took.
-    pub home: Duration,
+    pub home: HomeTime,
 }
 
 /// Why the session ended.

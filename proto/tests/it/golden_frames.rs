@@ -6,7 +6,7 @@ use bytes::Bytes;
 use macloud_proto::ids::CommandId;
 use macloud_proto::link::GoodbyeReason;
 use macloud_proto::link::frame::{
-    Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Standing, Welcome,
+    Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, HomeTime, PreKeyAnswer, Reply, Standing, Welcome,
 };
 
 const GOLDEN: &str = include_str!("golden/frames.txt");
@@ -22,7 +22,26 @@ fn from_connector() -> Vec<(&'static str, FromConnector)> {
             FromConnector::Hello(Hello { version_min: 1, version_max: 1, install_id: [7; 16], software, credit: 32 }),
         ),
         ("received", FromConnector::Received(ID)),
-        ("reply", FromConnector::Reply(Reply { command_id: ID, sealed: sealed.clone(), home_micros: 123_456 })),
+        (
+            "reply",
+            FromConnector::Reply(Reply {
+                command_id: ID,
+                sealed: sealed.clone(),
+                home: Duration::from_micros(123_456).into(),
+            }),
+        ),
+        (
+            "reply_with_music",
+            FromConnector::Reply(Reply {
+                command_id: ID,
+                sealed: sealed.clone(),
+                home: HomeTime {
+                    whole: Duration::from_micros(123_456),
+                    music_after: Duration::from_micros(300),
+                    music: Duration::from_micros(122_000),
+                },
+            }),
+        ),
         (
             "pre_key_answer",
             FromConnector::PreKeyAnswer(PreKeyAnswer { request_id: 9, signed_pre_key: Bytes::from_static(b"key") }),

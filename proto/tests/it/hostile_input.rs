@@ -7,7 +7,7 @@ use macloud_proto::ids::CommandId;
 use macloud_proto::link::GoodbyeReason;
 use macloud_proto::link::connector_side::{ConnectorSettings, ConnectorSide};
 use macloud_proto::link::frame::{
-    Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, PreKeyAnswer, Reply, Standing, Welcome,
+    Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, HomeTime, PreKeyAnswer, Reply, Standing, Welcome,
 };
 use macloud_proto::link::relay_side::{Registration, RelayEvent, RelaySettings, RelaySide, Submission};
 use macloud_proto::time::{Micros, Millis};
@@ -27,6 +27,11 @@ fn time() -> impl Strategy<Value = Duration> {
     any::<u32>().prop_map(|ms| Duration::from_millis(ms.into()))
 }
 
+fn home_time() -> impl Strategy<Value = HomeTime> {
+    let micros = || any::<u32>().prop_map(|micros| Duration::from_micros(micros.into()));
+    (micros(), micros(), micros()).prop_map(|(whole, music_after, music)| HomeTime { whole, music_after, music })
+}
+
 fn goodbye() -> impl Strategy<Value = Goodbye> {
     (0..9i32, "[ -~]{0,40}").prop_map(|(reason, detail)| {
         let reason = GoodbyeReason::try_from(reason).unwrap();
@@ -39,13 +44,11 @@ fn from_connector() -> impl Strategy<Value = FromConnector> {
     let hello = hello.prop_map(|(version_min, more, install_id, software, credit)| {
         FromConnector::Hello(Hello { version_min, version_max: version_min + more, install_id, software, credit })
     });
-    let reply = (id(), sealed(), any::<u32>());
+    let reply = (id(), sealed(), home_time());
     prop_oneof![
         hello,
         id().prop_map(FromConnector::Received),
-        reply.prop_map(|(command_id, sealed, home_micros)| {
-            FromConnector::Reply(Reply { command_id, sealed, home_micros })
-        }),
+        reply.prop_map(|(command_id, sealed, home)| FromConnector::Reply(Reply { command_id, sealed, home })),
         (any::<u64>(), sealed()).prop_map(|(request_id, signed_pre_key)| {
             FromConnector::PreKeyAnswer(PreKeyAnswer { request_id, signed_pre_key })
         }),
@@ -204,7 +207,7 @@ fn bounds_are_checked_before_anything_else() {
     assert_eq!(FromRelay::decode(too_long), Err(FrameError::TooLong));
     let sealed = Bytes::from(vec![0; macloud_proto::MAX_SEALED_BYTES + 1]);
     let command_id = CommandId::from_bytes([0; 16]);
-    let reply = FromConnector::Reply(Reply { command_id, sealed, home_micros: 0 }).encode();
+    let reply = FromConnector::Reply(Reply { command_id, sealed, home: Duration::from_micros(0).into() }).encode();
     assert_eq!(FromConnector::decode(reply), Err(FrameError::Field("sealed")));
     let wrong_way = FromRelay::Cancel(command_id).encode();
     assert_eq!(FromConnector::decode(wrong_way), Err(FrameError::WrongDirection));

@@ -127,7 +127,11 @@ fn hello(version_min: u32, version_max: u32, credit: u32) -> FromConnector {
 }
 
 fn reply(token: u64) -> FromConnector {
-    FromConnector::Reply(Reply { command_id: id(token), sealed: Bytes::from_static(b"r"), home_micros: 5 })
+    FromConnector::Reply(Reply {
+        command_id: id(token),
+        sealed: Bytes::from_static(b"r"),
+        home: Duration::from_micros(5).into(),
+    })
 }
 
 fn delivered(token: u64) -> (u64, Outcome) {
@@ -440,7 +444,7 @@ fn a_paused_home_is_sent_nothing_and_told_why() {
     assert_eq!(bench.answers(), [(1, paused.clone()), (2, paused.clone()), (3, paused)]);
     assert_eq!(bench.sent(), [FromRelay::Standing(Standing { paused: true })]);
     // What was sent before is answered as ever.
-    let reply = Reply { command_id: id(0), sealed: Bytes::from_static(b"r"), home_micros: 1 };
+    let reply = Reply { command_id: id(0), sealed: Bytes::from_static(b"r"), home: Duration::from_micros(1).into() };
     bench.arrives(FromConnector::Reply(reply));
     bench.arrives(FromConnector::Credit(1));
     assert!(matches!(bench.answers()[..], [(0, Outcome::Delivered(_))]));
@@ -529,7 +533,7 @@ fn timing_says_where_the_time_went() {
     bench.arrives(reply(1));
     let Some(RelayEvent::Answered { timing, .. }) = bench.machine.poll_event() else { panic!("no answer") };
     assert_eq!((timing.queued, timing.received, timing.replied), (MS * 10, MS * 20, MS * 50));
-    assert_eq!(timing.home, Duration::from_micros(5));
+    assert_eq!(timing.home.whole, Duration::from_micros(5));
 }
 
 fn connector() -> (ConnectorSide, RelaySide<u64>) {

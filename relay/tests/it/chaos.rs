@@ -63,7 +63,12 @@ async fn unsteady_home(cloud: Arc<Cloud>, key: HomeKey, memory: Arc<Mutex<Memory
             };
             // Sometimes executed and never answered.
             if dice.below(10) > 0 {
-                home.send(FromConnector::Reply(Reply { command_id: id, sealed, home_micros: 1 })).await;
+                home.send(FromConnector::Reply(Reply {
+                    command_id: id,
+                    sealed,
+                    home: Duration::from_micros(1).into(),
+                }))
+                .await;
             }
             home.send(FromConnector::Credit(1)).await;
         }

@@ -461,7 +461,7 @@ impl Home {
     /// Reply with the inverse of the id's bytes.
     pub(crate) async fn reply(&mut self, id: CommandId) {
         let sealed = Bytes::from(vec![id.as_bytes()[0] ^ 0xff; 50]);
-        self.send(FromConnector::Reply(Reply { command_id: id, sealed, home_micros: 77 })).await;
+        self.send(FromConnector::Reply(Reply { command_id: id, sealed, home: Duration::from_micros(77).into() })).await;
     }
 
     /// Answer every command at once, until the socket ends.

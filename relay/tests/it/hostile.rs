@@ -44,7 +44,8 @@ async fn a_frame_in_thousands_of_parts_is_read_whole() {
     let call = cloud.command_later(&key, 1, SECOND * 6);
     home.command().await;
     let sealed = Bytes::from(vec![1 ^ 0xff; 50]);
-    let reply = FromConnector::Reply(Reply { command_id: id(1), sealed, home_micros: 0 }).encode();
+    let reply =
+        FromConnector::Reply(Reply { command_id: id(1), sealed, home: Duration::from_micros(0).into() }).encode();
     send_in_parts(&mut home.socket, &reply, 1, 100).await;
     assert_eq!(call.await.unwrap(), delivered(1));
 }

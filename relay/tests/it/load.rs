@@ -274,7 +274,11 @@ async fn serve(home: &mut Home, ledger: &Ledger, session: u64, started: Instant)
                 let now = Millis(started.elapsed().as_millis() as u64);
                 let mut frames = vec![FromConnector::Received(id)];
                 if let Some(sealed) = ledger.execute(id, session, now) {
-                    frames.push(FromConnector::Reply(Reply { command_id: id, sealed, home_micros: 1 }));
+                    frames.push(FromConnector::Reply(Reply {
+                        command_id: id,
+                        sealed,
+                        home: Duration::from_micros(1).into(),
+                    }));
                 }
                 frames.push(FromConnector::Credit(1));
                 for frame in frames {

@@ -82,7 +82,8 @@ async fn a_cloud_that_logs_and_traces_everything_never_tells_a_title() {
     assert!(said.contains(CANARY), "the canary must really have been sung: {said}");
     let metrics = format!("http://{}/metrics", listening["admin_address"].as_str().unwrap());
     let client = macloud_service_kit::client::client(Duration::from_secs(10));
-    let metrics = client.get(metrics).send().await.unwrap().bytes().await.unwrap();
+    let accept = (http::header::ACCEPT, "application/openmetrics-text; version=1.0.0");
+    let metrics = client.get(metrics).header(accept.0, accept.1).send().await.unwrap().bytes().await.unwrap();
 
     assert!(home.connector.terminate().success());
     assert!(cloud.terminate().success());
@@ -118,9 +119,42 @@ async fn a_cloud_that_logs_and_traces_everything_never_tells_a_title() {
     let sung =
         spans.iter().find(|span| span.name == "journey" && has(span, "command.code")).expect("a journey with a code");
     assert!(timed.iter().any(|route| route.trace_id == sung.trace_id && has(route, "command.id")));
+    // From there on into the home, and on to Music Assistant: each step within the one that it is part of.
+    let asked: Vec<_> = spans.iter().filter(|span| span.name == "music_assistant").collect();
+    assert!(asked.iter().any(|span| span.trace_id == sung.trace_id), "no trace of the song leads to Music Assistant");
+    for span in asked {
+        let way = ["journey", "call", "route", "link", "home", "music_assistant"];
+        assert_eq!(way_to(span, &spans).iter().map(|step| &*step.name).collect::<Vec<_>>(), way);
+        for (around, within) in way_to(span, &spans).iter().zip(&way_to(span, &spans)[1..]) {
+            assert!(is_within(within, around), "{} sticks out of {}", within.name, around.name);
+        }
+    }
+    // From the numbers a link leads to it.
+    let metrics = String::from_utf8_lossy(&metrics);
+    let hex = |span: &Span| span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let traces: Vec<_> = spans.iter().filter(|span| span.name == "journey").map(hex).collect();
+    let buckets = metrics.lines().filter(|line| line.starts_with("macloud_skill_duration_seconds_bucket{"));
+    let linked: Vec<_> =
+        buckets.filter_map(|line| Some(line.split_once(" # {trace_id=\"")?.1.split_once('"')?.0)).collect();
+    assert!(!linked.is_empty() && linked.iter().all(|trace| traces.iter().any(|one| one == trace)), "{linked:?}");
     // The account service's requests are spans of their own.
     assert!(spans.iter().any(|span| span.name == "request" && has(span, "route") && has(span, "status")));
     stop.stop_hard();
+}
+
+/// The spans from the first one of its trace down to `span`.
+fn way_to<'s>(span: &'s Span, spans: &'s [Span]) -> Vec<&'s Span> {
+    let parent = |span: &&'s Span| spans.iter().find(|one| one.span_id == span.parent_span_id);
+    let mut way: Vec<_> = std::iter::successors(Some(span), parent).collect();
+    way.reverse();
+    way
+}
+
+/// All of them are stamped by one machine's clock; the relay's own count in whole microseconds.
+fn is_within(within: &Span, around: &Span) -> bool {
+    let (begins, ends) = (within.start_time_unix_nano, within.end_time_unix_nano);
+    let precision = 2_000;
+    around.start_time_unix_nano <= begins + precision && begins <= ends && ends <= around.end_time_unix_nano + precision
 }
 
 fn has(span: &Span, attribute: &str) -> bool {

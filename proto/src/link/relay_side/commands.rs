@@ -146,8 +146,7 @@ impl<T> Commands<T> {
         let id = reply.command_id;
         if let Some(sent) = self.sent.remove(&id) {
             let replied = now.since(sent.written);
-            let home = Duration::from_micros(reply.home_micros.into());
-            let timing = Timing { replied, home, ..sent.timing() };
+            let timing = Timing { replied, home: reply.home, ..sent.timing() };
             return Ok((sent.token, timing));
         }
         let late = self.given_up.iter().position(|given_up| *given_up == id);
