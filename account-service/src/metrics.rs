@@ -10,10 +10,11 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use macloud_service_kit::metrics::note_exemplar;
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 use opentelemetry::{KeyValue, global};
 use tracing::field::Empty;
-use tracing::{Instrument as _, info_span};
+use tracing::{Instrument as _, Span, info_span};
 
 use crate::shared::Shared;
 
@@ -150,7 +151,8 @@ pub(crate) async fn timed(State(shared): State<Arc<Shared>>, request: Request, n
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = method_label(request.method());
     let span = info_span!("request", otel.kind = "server", route, method, status = Empty, otel.status_code = Empty);
-    let mut asked = Asked { seconds: &shared.metrics.seconds, route, method, begun: Instant::now(), status: GONE };
+    let seconds = &shared.metrics.seconds;
+    let mut asked = Asked { seconds, route, method, begun: Instant::now(), status: GONE, span: span.clone() };
     let response = next.run(request).instrument(span.clone()).await;
     asked.status = status_label(response.status());
     span.record("status", response.status().as_u16());
@@ -167,13 +169,16 @@ struct Asked<'a> {
     method: &'static str,
     begun: Instant,
     status: &'static str,
+    span: Span,
 }
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
         let route = KeyValue::new("route", std::mem::take(&mut self.route));
         let labels = [route, KeyValue::new("method", self.method), KeyValue::new("status", self.status)];
-        self.seconds.record(self.begun.elapsed().as_secs_f64(), &labels);
+        let took = self.begun.elapsed();
+        self.seconds.record(took.as_secs_f64(), &labels);
+        note_exemplar("macloud_accounts_duration_seconds", &labels, took, &self.span);
     }
 }
 

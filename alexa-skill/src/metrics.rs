@@ -1,5 +1,6 @@
 //! What is counted: directives by kind and result, and how long they took; and how this process is.
 
+use macloud_service_kit::metrics::note_exemplar;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 
@@ -49,6 +50,7 @@ impl Metrics {
     pub(crate) fn answered(&self, trace: &HopTrace) {
         let kind = [KeyValue::new("front", trace.front.label()), KeyValue::new("kind", trace.kind)];
         self.seconds.record(trace.total.as_secs_f64(), &kind);
+        note_exemplar("macloud_skill_duration_seconds", &kind, trace.total, &tracing::Span::current());
         let [front, kind] = kind;
         self.directives.add(1, &[front, kind, KeyValue::new("result", trace.result)]);
         let set_ups: u32 = trace.passages.iter().map(|passage| passage.sessions_set_up).sum();
