@@ -154,6 +154,7 @@ impl Link {
                 Woke::News(News::Welcomed(welcome)) => {
                     redial.welcomed(welcome.reconnect_window, self.commands.now());
                     self.admission.note_nonce(&welcome.dpop_nonce);
+                    self.admission.note_credential(welcome.resumption.clone());
                     tracing::debug!(relay.node = %welcome.node_id, session.epoch = welcome.session_epoch, "online");
                     let Welcome { node_id: node, session_epoch: epoch, paused, contested, .. } = welcome;
                     if contested {

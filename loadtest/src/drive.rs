@@ -78,6 +78,7 @@ impl Driver for Relays {
             delay: Duration::ZERO,
             installation: 1,
             resume: false,
+            credentials: true,
             redial: RedialSettings::default(),
         };
         // Homes are at the last relay, callers know the first: with one it is the same.

@@ -33,6 +33,9 @@ pub(crate) struct Args {
     /// Homes use the ticket of their last TLS session when they dial again.
     #[arg(long)]
     resume: bool,
+    /// Homes show token and proof each time, though the relay has given them a ticket that stands for both.
+    #[arg(long)]
+    full_credentials: bool,
     /// Of the times at which commands start.
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     seed: u64,

@@ -8,6 +8,7 @@
 //! - [`relay_side`]: one session of a home, as the relay holds it.
 //! - [`connector_side`]: the same session, as the home holds it.
 //! - [`redial`]: when a connector dials again.
+//! - [`resumption`]: how it dials again without signatures.
 //! - [`event_outbox`]: what a home has to tell without being asked, until the relay has taken it.
 //! - [`command_memory`]: which commands a home has executed lately, so that a retry never executes twice.
 
@@ -17,6 +18,7 @@ pub mod event_outbox;
 pub mod frame;
 pub mod redial;
 pub mod relay_side;
+pub mod resumption;
 
 /// Messages of `macloud.link.v1`.
 #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]

@@ -1,21 +1,26 @@
 //! Who may dial in. Everything is checked before anything is spent on the socket, the cheap checks first: a stale nonce
-//! costs a hash, and only a proof made for a current nonce is worth verifying two signatures.
+//! costs a hash, and only a proof made for a current nonce is worth verifying two signatures. A home that was let in with its
+//! token may come again with a ticket of ours in its place: the same rules hold, without a signature.
 
 use axum::http::{HeaderMap, header};
+use bytes::Bytes;
 use macloud_proto::dpop;
 use macloud_proto::instance_token::{self, Claims, InstanceTokenError};
 use macloud_proto::jose::Unverified;
+use macloud_proto::link::resumption as credentials;
 
 pub(crate) mod dial_ins;
 pub(crate) mod keys;
 pub(crate) mod nonces;
 pub(crate) mod replays;
+pub(crate) mod resumption;
 pub(crate) mod revoked;
 
 use dial_ins::{DialIns, TooOften};
 use keys::{KeysUnavailable, SigningKeys};
 use nonces::Nonces;
 use replays::{Replay, Replays};
+use resumption::{Resumption, Ticket};
 use revoked::Revoked;
 
 /// Why a home is not admitted: what it may learn. Each is one HTTP answer, see `handshake`.
@@ -43,14 +48,74 @@ pub(crate) struct Admission {
     pub(crate) nonces: Nonces,
     pub(crate) dial_ins: DialIns,
     pub(crate) replays: Replays,
+    /// None where no tickets are given or taken.
+    pub(crate) resumption: Option<Resumption>,
     pub(crate) keys: SigningKeys,
     pub(crate) revoked: Revoked,
     pub(crate) connect_urls: Vec<String>,
 }
 
+/// A home that may begin a session.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) claims: Claims,
+    /// Only this installation of it may, if any is named: it dialled in with that one's ticket.
+    pub(crate) installation: Option<[u8; 16]>,
+}
+
+/// Credentials that hold, and what makes this use of them different from any other.
+struct Shown {
+    admitted: Admitted,
+    proving_key: [u8; 32],
+    proof_id: String,
+    nonce_period: u64,
+}
+
 impl Admission {
     /// Judge the headers of a dial-in at `unix_seconds`.
-    pub(crate) async fn admit(&self, headers: &HeaderMap, unix_seconds: u64) -> Result<Claims, Refusal> {
+    pub(crate) async fn admit(&self, headers: &HeaderMap, unix_seconds: u64) -> Result<Admitted, Refusal> {
+        let shown = match (ticket(headers), &self.resumption) {
+            (Some(ticket), Some(resumption)) => self.check_ticket(resumption, ticket, headers)?,
+            _ => self.check_token_and_proof(headers, unix_seconds).await?,
+        };
+        let claims = &shown.admitted.claims;
+        // Before it takes room among the proofs of all homes.
+        self.dial_ins.count(&claims.sub).map_err(|TooOften| Refusal::TooOften)?;
+        // Only a proof that holds is worth remembering; two at once still find each other here.
+        match self.replays.first_use(&shown.proving_key, &shown.proof_id, shown.nonce_period, self.nonces.period()) {
+            Replay::First => {}
+            Replay::Again => return Err(Refusal::Proof("the proof was used before")),
+            Replay::Full => return Err(Refusal::Unavailable("too many dial-ins")),
+        }
+        if self.revoked.refuses(&claims.sub, claims.iat, &claims.cnf.jkt) {
+            return Err(Refusal::Revoked);
+        }
+        Ok(shown.admitted)
+    }
+
+    /// What Welcome gives a home for its next dial-in.
+    pub(crate) fn credential(&self, claims: &Claims, install_id: [u8; 16]) -> Option<credentials::Credential> {
+        self.resumption.as_ref()?.issue(claims, install_id)
+    }
+
+    fn check_ticket(&self, resumption: &Resumption, ticket: Bytes, headers: &HeaderMap) -> Result<Shown, Refusal> {
+        let proof = single(headers, credentials::PROOF_HEADER).and_then(credentials::Proof::parse);
+        let proof = proof.ok_or(Refusal::Proof("not a proof for a ticket"))?;
+        let nonce_period = self.nonces.accepts(proof.nonce).ok_or(Refusal::Nonce)?;
+        let ticket = resumption.open(ticket).ok_or(Refusal::Token("the ticket is not accepted: show the token"))?;
+        let Ticket { claims, install_id, credential } = ticket;
+        if !self.connect_urls.iter().any(|url| credential.verifies(&proof, url)) {
+            return Err(Refusal::Proof("the proof is invalid"));
+        }
+        Ok(Shown {
+            admitted: Admitted { claims, installation: Some(install_id) },
+            proving_key: credential.secret,
+            proof_id: proof.id.to_owned(),
+            nonce_period,
+        })
+    }
+
+    async fn check_token_and_proof(&self, headers: &HeaderMap, unix_seconds: u64) -> Result<Shown, Refusal> {
         let token = access_token(headers)?;
         let proof = single(headers, "dpop").ok_or(Refusal::Nonce)?;
         let nonce_period = self.check_nonce(proof)?;
@@ -59,18 +124,12 @@ impl Admission {
         if proof.thumbprint != claims.cnf.jkt {
             return Err(Refusal::Token("the token is bound to another key"));
         }
-        // Before it takes room among the proofs of all homes.
-        self.dial_ins.count(&claims.sub).map_err(|TooOften| Refusal::TooOften)?;
-        // Only a proof that holds is worth remembering; two at once still find each other here.
-        match self.replays.first_use(&proof.key, &proof.jti, nonce_period, self.nonces.period()) {
-            Replay::First => {}
-            Replay::Again => return Err(Refusal::Proof("the proof was used before")),
-            Replay::Full => return Err(Refusal::Unavailable("too many dial-ins")),
-        }
-        if self.revoked.refuses(&claims.sub, claims.iat, &claims.cnf.jkt) {
-            return Err(Refusal::Revoked);
-        }
-        Ok(claims)
+        Ok(Shown {
+            admitted: Admitted { claims, installation: None },
+            proving_key: proof.key,
+            proof_id: proof.jti,
+            nonce_period,
+        })
     }
 
     /// Look at the nonce before any signature is verified. Its period.
@@ -125,6 +184,10 @@ impl Admission {
             }
         })
     }
+}
+
+fn ticket(headers: &HeaderMap) -> Option<Bytes> {
+    credentials::ticket(single(headers, header::AUTHORIZATION.as_str())?)
 }
 
 fn access_token(headers: &HeaderMap) -> Result<&str, Refusal> {

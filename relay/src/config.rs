@@ -62,6 +62,9 @@ pub struct RelayConfig {
     pub nonce_period: Duration,
     /// What nonces are made with: equal on all nodes behind one address. Without one, each process makes its own.
     pub nonce_key: Option<NonceKey>,
+    /// Whether homes are given tickets, with which they dial in again without signatures until their token ends. Not where TLS ends
+    /// at a proxy: that would learn what makes a home, which it otherwise does not. Nodes with one `nonce_key` take each other's.
+    pub resumption: bool,
     /// Proof ids remembered in each nonce period, so that none is used twice. Beyond it: 503 with Retry-After.
     pub max_remembered_proofs: usize,
     /// The signing keys are fetched again for an unknown key id at most this often.
@@ -118,6 +121,7 @@ impl Default for RelayConfig {
             max_connections: 100_000,
             nonce_period: Duration::from_secs(120),
             nonce_key: None,
+            resumption: true,
             max_remembered_proofs: 200_000,
             key_refresh_interval: Duration::from_secs(10),
             accounts_timeout: Duration::from_secs(3),

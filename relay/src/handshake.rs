@@ -43,13 +43,14 @@ async fn try_connect(node: &Arc<Node>, request: Request) -> Result<Response, No>
     let (parts, body) = request.into_parts();
     let room = Room::take(node, &parts)?;
     let now = node.unix_seconds();
-    let claims = node.admission.admit(&parts.headers, now).await.map_err(No::Refused)?;
+    let admitted = node.admission.admit(&parts.headers, now).await.map_err(No::Refused)?;
+    let claims = &admitted.claims;
     if node.standing.needs_newer_from(&claims.sub, claims.iat).is_some_and(|from| from <= now) {
         return Err(No::Refused(Refusal::Token("the home's plan has changed: get a newer token")));
     }
     let home = place_of_home(node, &claims.sub)?;
     let upgrade = hyper::upgrade::on(Request::from_parts(parts, body));
-    session::spawn(node.clone(), upgrade, claims, room, home);
+    session::spawn(node.clone(), upgrade, admitted, room, home);
     Ok(switching_protocols(key, &node.admission.nonces.newest()))
 }
 

@@ -338,6 +338,7 @@ impl Args {
             max_connections: self.max_connections_within(open_files)?,
             client_address_header: self.client_address_header()?,
             nonce_key: self.nonce_key_file.as_deref().map(nonce_key).transpose()?,
+            resumption: !self.behind_proxy,
             max_handshakes: self.max_handshakes,
             max_commands_per_minute: self.max_commands_per_minute,
             session_life: Duration::from_secs(self.session_life_seconds),

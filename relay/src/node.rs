@@ -25,6 +25,7 @@ use crate::admission::dial_ins::DialIns;
 use crate::admission::keys::SigningKeys;
 use crate::admission::nonces::Nonces;
 use crate::admission::replays::Replays;
+use crate::admission::resumption::Resumption;
 use crate::admission::revoked::Revoked;
 use crate::bus::Bus;
 use crate::config::RelayConfig;
@@ -129,6 +130,7 @@ impl Relay {
             nonces: Nonces::new(clock.clone(), config.nonce_period, config.nonce_key.clone()),
             dial_ins: DialIns::new(config.max_dial_ins_per_minute),
             replays: Replays::new(config.max_remembered_proofs),
+            resumption: config.resumption.then(|| Resumption::new(clock.clone(), config.nonce_key.clone())),
             keys: SigningKeys::new(accounts.clone(), config.accounts_timeout, config.key_refresh_interval),
             revoked: Revoked::default(),
             connect_urls: config.connect_urls.clone(),

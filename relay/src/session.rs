@@ -25,6 +25,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
+use crate::admission::Admitted;
 use crate::dispatch::{Ask, PendingCall};
 use crate::handshake::Room;
 use crate::meters::Meter;
@@ -68,11 +69,11 @@ impl From<Order> for Input {
 ///
 /// What is only needed to begin and to end is boxed apart, so that it does not stay in the task for the connection's
 /// whole life: idle homes are most of the relay's memory.
-pub(crate) fn spawn(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims, room: Room, home: Place<InstanceId>) {
+pub(crate) fn spawn(node: Arc<Node>, upgrade: OnUpgrade, admitted: Admitted, room: Room, home: Place<InstanceId>) {
     let tasks = node.tasks.clone();
     let Room { handshake, connection } = room;
     tasks.spawn(async move {
-        let begun = Box::pin(begin(node, upgrade, claims)).await;
+        let begun = Box::pin(begin(node, upgrade, admitted)).await;
         drop((handshake, home));
         let Some((mut driver, registered)) = begun else { return };
         if let Step::Ended(ended) = driver.run().await {
@@ -85,7 +86,8 @@ pub(crate) fn spawn(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims, room: R
 }
 
 /// From the upgrade to the Welcome.
-async fn begin(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims) -> Option<(Box<Driver>, Registered)> {
+async fn begin(node: Arc<Node>, upgrade: OnUpgrade, admitted: Admitted) -> Option<(Box<Driver>, Registered)> {
+    let Admitted { claims, installation } = admitted;
     let upgraded = match tokio::time::timeout(node.config.link.hello_limit, upgrade).await {
         Ok(Ok(upgraded)) => upgraded,
         Ok(Err(error)) => {
@@ -105,6 +107,12 @@ async fn begin(node: Arc<Node>, upgrade: OnUpgrade, claims: Claims) -> Option<(B
             return None;
         }
     };
+    if installation.is_some_and(|installation| installation != hello.install_id) {
+        // A ticket in the wrong hands must not become a session under another name.
+        driver.machine.close(GoodbyeReason::Protocol, "the ticket was given to another installation", node.now());
+        driver.run().await;
+        return None;
+    }
     let claimed = claim(&node, &claims.sub, hello.install_id).await;
     node.metrics.connected(1);
     let (issued_at, key) = (claims.iat, claims.cnf.jkt.as_str().into());
@@ -182,6 +190,7 @@ impl Registered {
             // Asked after the session is in the table: a pause from now on finds it there.
             paused: node.standing.is_paused(claims),
             events: node.config.events.is_some(),
+            resumption: node.admission.credential(claims, install_id),
         });
         if node.is_draining() {
             // It was let in just before, and the round of asking has passed it by.

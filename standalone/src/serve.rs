@@ -123,7 +123,9 @@ fn tell_people(public_url: &str) {
 fn relay_config(open_files: u64, client_address_header: Option<String>) -> RelayConfig {
     let usual = RelayConfig::default();
     let max_connections = usual.max_connections.min(RelayConfig::connections_within(open_files));
-    RelayConfig { drain_grace: DRAIN_GRACE, max_connections, client_address_header, ..usual }
+    // Behind a proxy, which always names that header, nothing is given that would make the proxy a home.
+    let resumption = client_address_header.is_none();
+    RelayConfig { drain_grace: DRAIN_GRACE, max_connections, client_address_header, resumption, ..usual }
 }
 
 /// Where TLS ends here, nothing answers to plain HTTP.

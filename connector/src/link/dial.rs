@@ -1,4 +1,5 @@
-//! Admission to the relay: an instance token, a proof of possession with the relay's nonce, and the upgrade.
+//! Admission to the relay: an instance token, a proof of possession with the relay's nonce, and the upgrade. While the token
+//! is good, a credential that the relay gave with its last Welcome stands for both.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use macloud_proto::dpop;
 use macloud_proto::jose::SigningKey;
 use macloud_proto::link::SUBPROTOCOL;
 use macloud_proto::link::redial::Because;
+use macloud_proto::link::resumption::{Credential, PROOF_HEADER};
 use macloud_proto::{MAX_FRAME_BYTES, ids::InstanceId};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use url::Url;
@@ -18,8 +20,9 @@ use crate::network::{DialError, Dialer, WebSocket, upgrade_request};
 /// A token is not used in its last seconds: it would end on the way.
 const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 
-/// Upgrades per dial: one that brings the nonce, one with it, and both again with a fresh token.
-const ATTEMPTS: u32 = 4;
+/// Upgrades per dial: one that brings the nonce, one with it, one without a credential that is not accepted any more, and two
+/// with a fresh token.
+const ATTEMPTS: u32 = 5;
 
 /// Takes the skill key set that comes with each token. Whether it is accepted.
 pub(crate) type KeySetTaker = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
@@ -38,6 +41,14 @@ struct Known {
     relay_url: Url,
     token: Option<(String, u64)>,
     nonce: Option<String>,
+    /// From the last Welcome. Of use only while there is a token: whoever needs a new one must show that.
+    credential: Option<Credential>,
+}
+
+/// What is shown to be let in.
+enum Shown {
+    Token(String),
+    Credential(Credential, String),
 }
 
 /// Why a dial did not lead to a session.
@@ -59,6 +70,8 @@ enum Lesson {
     Nonce,
     /// It does not take this token.
     Token,
+    /// It does not take this credential, which says nothing about the token.
+    Credential,
     /// The same would happen again.
     Nothing,
 }
@@ -99,7 +112,7 @@ impl Admission {
         relay_url: Url,
         take_key_set: KeySetTaker,
     ) -> Self {
-        let known = Mutex::new(Known { relay_url, token: None, nonce: None });
+        let known = Mutex::new(Known { relay_url, token: None, nonce: None, credential: None });
         Self { cloud, dialer, identity, instance, take_key_set, known }
     }
 
@@ -114,6 +127,11 @@ impl Admission {
         }
     }
 
+    /// Keep what the relay gave for the next dial-in. None forgets what an earlier one gave.
+    pub(super) fn note_credential(&self, credential: Option<Credential>) {
+        self.known().credential = credential;
+    }
+
     /// Get a fresh token, and with it the current skill key set.
     pub(crate) async fn renew(&self) -> Result<String, CloudError> {
         let token = self.cloud.instance_token(&self.identity, &self.instance).await?;
@@ -124,6 +142,8 @@ impl Admission {
         let accepted = token.key_set_bytes().is_none_or(|key_set| (self.take_key_set)(&key_set));
         let ends = self.cloud.unix_seconds().saturating_add(token.expires_in).saturating_sub(TOKEN_MARGIN.as_secs());
         let mut known = self.known();
+        // It ends with the token of before: to show it would be a dial in vain.
+        known.credential = None;
         // With keys that are refused, a token is for once: the next connection asks anew, and learns when they are right.
         known.token = accepted.then(|| (token.access_token.clone(), ends));
         if let Some(relay_url) = token.relay_url {
@@ -141,13 +161,18 @@ impl Admission {
                 Some(token) => token,
                 None => self.renew().await?,
             };
-            let (url, nonce) = {
+            let (url, nonce, credential) = {
                 let known = self.known();
-                (known.relay_url.clone(), known.nonce.clone())
+                (known.relay_url.clone(), known.nonce.clone(), known.credential.clone())
             };
-            match self.upgrade(&url, &token, nonce.as_deref()).await {
+            let shown = match (credential, nonce.clone()) {
+                (Some(credential), Some(nonce)) => Shown::Credential(credential, nonce),
+                _ => Shown::Token(token),
+            };
+            match self.upgrade(&url, &shown, nonce.as_deref()).await {
                 Ok(websocket) => return Ok(websocket),
                 Err(DialError::Refused(response)) => match self.learn(response.status(), response.headers())? {
+                    Lesson::Credential => {}
                     // A relay that wants another one each time says nothing about this home.
                     Lesson::Nonce => last = DialFailure::Relay(DialError::Refused(response)),
                     Lesson::Token if refused_before => return Err(DialFailure::Unauthorized),
@@ -172,6 +197,9 @@ impl Admission {
                 if wants_nonce && self.known().nonce != had_nonce {
                     return Ok(Lesson::Nonce);
                 }
+                if self.known().credential.take().is_some() {
+                    return Ok(Lesson::Credential);
+                }
                 // The token may have ended early, or been signed with a key that the relay had not fetched yet. One more
                 // decides, also when this one is new.
                 self.known().token = None;
@@ -188,21 +216,21 @@ impl Admission {
         }
     }
 
-    async fn upgrade(&self, url: &Url, token: &str, nonce: Option<&str>) -> Result<WebSocket, DialError> {
+    async fn upgrade(&self, url: &Url, shown: &Shown, nonce: Option<&str>) -> Result<WebSocket, DialError> {
         let htu = proof_url(url);
-        let proof = dpop::prove(
-            &self.identity,
-            dpop::Request { method: "GET", url: &htu, access_token: Some(token) },
-            nonce,
-            &macloud_proto::ids::base32(&macloud_service_kit::random::bytes::<16>()),
-            self.cloud.unix_seconds(),
-        );
-        let request = upgrade_request(url)?
-            .header("Sec-WebSocket-Protocol", SUBPROTOCOL)
-            .header("Authorization", format!("DPoP {token}"))
-            .header("DPoP", proof)
-            .body(())
-            .map_err(|_| DialError::Address("the relay's address is not valid"))?;
+        let id = macloud_proto::ids::base32(&macloud_service_kit::random::bytes::<16>());
+        let request = upgrade_request(url)?.header("Sec-WebSocket-Protocol", SUBPROTOCOL);
+        let request = match shown {
+            Shown::Token(token) => {
+                let request_of_proof = dpop::Request { method: "GET", url: &htu, access_token: Some(token) };
+                let proof = dpop::prove(&self.identity, request_of_proof, nonce, &id, self.cloud.unix_seconds());
+                request.header("Authorization", format!("DPoP {token}")).header("DPoP", proof)
+            }
+            Shown::Credential(credential, nonce) => request
+                .header("Authorization", credential.authorization())
+                .header(PROOF_HEADER, credential.prove(&htu, nonce, &id)),
+        };
+        let request = request.body(()).map_err(|_| DialError::Address("the relay's address is not valid"))?;
         let (websocket, _) = self.dialer.websocket(url, request, websocket_config()).await?;
         Ok(websocket)
     }

@@ -16,6 +16,7 @@ use macloud_e2ee::vocabulary::{Action, Command, News, Percent, Refusal, Reply, S
 use macloud_proto::link::GoodbyeReason;
 use macloud_proto::link::frame::{Drain, FromConnector, FromRelay, Goodbye, Standing};
 use macloud_proto::link::redial::RedialSettings;
+use macloud_proto::link::resumption::{Credential, SECRET_BYTES};
 use macloud_service_kit::clock;
 use macloud_service_kit::stop::Stop;
 use serde_json::json;
@@ -348,6 +349,27 @@ async fn relays_that_do_not_know_each_others_nonces_are_tried_again_soon() {
 }
 
 #[tokio::test]
+async fn what_the_relay_gave_is_shown_instead_of_the_token_until_it_is_refused() {
+    let home = Home::paired().await;
+    let _running = home.run();
+    let credential = Credential::from_parts(vec![7; 40].into(), &[8; SECRET_BYTES]);
+    home.cloud.edit(|script| script.takes = credential.clone());
+    let mut first = home.cloud.next_socket().await;
+    let FromConnector::Hello(_) = first.receive().await else { panic!("no hello") };
+    first.welcome_with(1, false, credential.clone()).await;
+    drop(first);
+    let mut second = home.cloud.next_socket().await;
+    assert_eq!(home.cloud.edit(|script| script.tickets_shown), 1);
+    let FromConnector::Hello(_) = second.receive().await else { panic!("no hello") };
+    second.welcome_with(2, false, credential).await;
+    home.cloud.edit(|script| script.takes = None);
+    drop(second);
+    home.cloud.next_session(3).await;
+    assert_eq!(home.cloud.edit(|script| script.tickets_shown), 2, "refused once, and not shown again");
+    assert_eq!(home.cloud.edit(|script| script.tokens), 2, "the token is as good as before");
+}
+
+#[tokio::test]
 async fn a_token_that_ended_early_is_renewed_at_once() {
     let home = Home::paired().await;
     let _running = home.run();
@@ -590,6 +612,7 @@ async fn a_relay_that_speaks_nonsense_is_left() {
             contested: false,
             paused: false,
             events: false,
+            resumption: None,
         }))
         .await;
     let FromConnector::Goodbye(goodbye) = relay.receive().await else { panic!() };

@@ -16,6 +16,7 @@ use macloud_proto::dpop;
 use macloud_proto::ids::{CommandId, InstanceId, fingerprint};
 use macloud_proto::jose::Unverified;
 use macloud_proto::link::frame::{self, FromConnector, FromRelay, Welcome};
+use macloud_proto::link::resumption::{self, Credential};
 use macloud_proto::time::Millis;
 use macloud_service_kit::clock::{Clock as _, SystemClock};
 use macloud_service_kit::random;
@@ -63,6 +64,9 @@ pub struct CloudScript {
     pub relay_refuses: Option<(u16, Option<u32>)>,
     /// So many upgrades with a valid token are refused all the same.
     pub relay_doubts: u32,
+    /// What opens a session in place of a token, and how often such was shown.
+    pub takes: Option<Credential>,
+    pub tickets_shown: u32,
     pub key_set: Vec<u8>,
     pub identity: Option<[u8; 32]>,
     pub polls: u32,
@@ -108,6 +112,8 @@ impl Cloud {
             newest_token: String::new(),
             relay_refuses: None,
             relay_doubts: 0,
+            takes: None,
+            tickets_shown: 0,
             key_set: root.sign_key_set(1, &[signer.public_key(0), signer.event_key(0)]).unwrap(),
             identity: None,
             polls: 0,
@@ -245,6 +251,10 @@ impl RelaySession {
     }
 
     pub async fn welcome_as(&mut self, epoch: u64, contested: bool) {
+        self.welcome_with(epoch, contested, None).await;
+    }
+
+    pub async fn welcome_with(&mut self, epoch: u64, contested: bool, resumption: Option<Credential>) {
         let welcome = Welcome {
             version: 1,
             session_epoch: epoch,
@@ -255,6 +265,7 @@ impl RelaySession {
             contested,
             paused: false,
             events: true,
+            resumption,
         };
         self.send(FromRelay::Welcome(welcome)).await;
     }
@@ -512,8 +523,19 @@ fn admit(
     }
     let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     assert_eq!(text("sec-websocket-protocol"), "macloud.link.v1");
-    let token = text("authorization").strip_prefix("DPoP ").unwrap();
     let url = base.join("relay/v1/connect").unwrap();
+    if let Some(ticket) = resumption::ticket(text("authorization")) {
+        script.tickets_shown += 1;
+        let proof = resumption::Proof::parse(text(resumption::PROOF_HEADER)).unwrap();
+        let taken = script.takes.as_ref().filter(|credential| credential.ticket == ticket);
+        if !taken.is_some_and(|credential| credential.verifies(&proof, url.as_str())) {
+            return refuse(401, &[("www-authenticate", "DPoP error=\"invalid_token\"".into())]);
+        }
+        assert_eq!(proof.nonce, script.relay_nonce);
+        response.headers_mut().insert("sec-websocket-protocol", "macloud.link.v1".parse().unwrap());
+        return Ok(response);
+    }
+    let token = text("authorization").strip_prefix("DPoP ").unwrap();
     if script.other_nonces > 0 {
         script.other_nonces -= 1;
         script.relay_nonce = format!("relay-nonce-of-another-{}", script.other_nonces);

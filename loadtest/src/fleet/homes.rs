@@ -18,10 +18,12 @@ use macloud_e2ee::vocabulary::{
 use macloud_loadtest::generator::Draw;
 use macloud_proto::dpop;
 use macloud_proto::ids::{CommandId, PlayerKey};
+use macloud_proto::jose::SigningKey;
 use macloud_proto::link::command_memory::{CommandMemory, Verdict};
 use macloud_proto::link::connector_side::{ConnectorEvent, ConnectorSettings, ConnectorSide, Ended};
 use macloud_proto::link::frame::Command;
 use macloud_proto::link::redial::{Because, Redial, RedialSettings};
+use macloud_proto::link::resumption::{Credential, PROOF_HEADER};
 use macloud_proto::link::{SUBPROTOCOL, Transmit};
 use macloud_proto::time::Millis;
 use macloud_service_kit::{clock, random};
@@ -56,6 +58,8 @@ pub(crate) struct HomesConfig {
     pub(crate) installation: u8,
     /// They use the ticket of their last TLS session.
     pub(crate) resume: bool,
+    /// They dial in again with what the relay's last Welcome gave them, as connectors do.
+    pub(crate) credentials: bool,
     /// How they dial again.
     pub(crate) redial: RedialSettings,
 }
@@ -102,6 +106,7 @@ struct Executions {
 struct Dialler {
     number: u64,
     identity: Identity,
+    key: SigningKey,
     tls: Arc<ClientConfig>,
     token: Option<(String, u64)>,
     draw: Draw,
@@ -111,6 +116,8 @@ struct Dialler {
 struct Core {
     memory: CommandMemory<u64>,
     sealing: Option<Box<Home>>,
+    /// For the next dial-in.
+    credential: Option<Credential>,
     /// Sessions that are up: two while the home moves.
     sessions: usize,
 }
@@ -254,7 +261,7 @@ async fn live(shared: &Arc<Shared>, number: u64) {
     let mut redial = Redial::new(shared.config.redial.clone());
     let alive = watch::Sender::new(());
     for session in 0.. {
-        let because = match dialler.dial(shared).await {
+        let because = match dialler.dial(shared, &core).await {
             Ok(socket) => {
                 let (tell, news) = mpsc::channel(8);
                 // A task of its own: when it drains it goes on while the next one is dialled, make before break.
@@ -270,6 +277,10 @@ async fn live(shared: &Arc<Shared>, number: u64) {
                 follow(news, &mut redial, shared).await
             }
             Err(NotIn::Nonce) => continue,
+            // It may have been the credential only: once more with token and proof.
+            Err(NotIn::Unauthorized) if core.lock().expect("nobody panics with it").credential.take().is_some() => {
+                continue;
+            }
             Err(NotIn::RetryAfter(after)) => Because::RetryAfter(after),
             Err(NotIn::Unauthorized) => Because::Unauthorized,
             Err(NotIn::Failed(why)) => {
@@ -301,10 +312,12 @@ impl Dialler {
     fn new(shared: &Shared, number: u64) -> Self {
         let mut tls = ClientConfig::builder().with_root_certificates(shared.roots.clone()).with_no_client_auth();
         tls.resumption = if shared.config.resume { Resumption::in_memory_sessions(2) } else { Resumption::disabled() };
-        Self { number, identity: Identity::new(number), tls: Arc::new(tls), token: None, draw: Draw(number) }
+        let identity = Identity::new(number);
+        let key = identity.key();
+        Self { number, identity, key, tls: Arc::new(tls), token: None, draw: Draw(number) }
     }
 
-    async fn dial(&mut self, shared: &Shared) -> Result<Socket, NotIn> {
+    async fn dial(&mut self, shared: &Shared, core: &Mutex<Core>) -> Result<Socket, NotIn> {
         let door = shared.door(&mut self.draw).ok_or_else(|| NotIn::Failed("no relay is there".into()))?;
         shared.dials.tried.fetch_add(1, Ordering::Relaxed);
         let dialling = async {
@@ -314,7 +327,8 @@ impl Dialler {
             // Small, since there are many; what is sent together is one write.
             let config = WebSocketConfig::default().read_buffer_size(2048).write_buffer_size(4096);
             let nonce = shared.nonce.lock().expect("nobody panics with it").clone();
-            let request = self.request(nonce.as_deref());
+            let credential = core.lock().expect("nobody panics with it").credential.clone();
+            let request = self.request(nonce.as_deref(), credential.filter(|_| shared.config.credentials));
             let opened = tokio_tungstenite::client_async_with_config(request, tls, Some(config)).await;
             opened.map_err(|error| match error {
                 WsError::Http(response) => refused(shared, &response),
@@ -334,27 +348,37 @@ impl Dialler {
         socket.connect(door).await
     }
 
-    fn request(&mut self, nonce: Option<&str>) -> http::Request<()> {
-        let now = clock::system().unix_seconds();
-        if self.token.as_ref().is_none_or(|(_, until)| now + 60 >= *until) {
-            self.token = Some(self.identity.token());
-        }
-        let token = self.token.as_ref().map(|(token, _)| token.as_str()).unwrap_or_default();
+    fn request(&mut self, nonce: Option<&str>, credential: Option<Credential>) -> http::Request<()> {
         let url = format!("https://{HOST}/relay/v1/connect");
-        let request = dpop::Request { method: "GET", url: &url, access_token: Some(token) };
-        let jti = format!("{:032x}", u128::from_be_bytes(random::bytes()));
-        let proof = dpop::prove(&self.identity.key(), request, nonce, &jti, 0);
-        http::Request::get(url.replacen("https", "wss", 1))
+        let id = format!("{:032x}", u128::from_be_bytes(random::bytes()));
+        let request = http::Request::get(url.replacen("https", "wss", 1))
             .header("host", HOST)
             .header("connection", "Upgrade")
             .header("upgrade", "websocket")
             .header("sec-websocket-version", "13")
             .header("sec-websocket-key", generate_key())
-            .header("sec-websocket-protocol", SUBPROTOCOL)
-            .header("authorization", format!("DPoP {token}"))
-            .header("dpop", proof)
-            .body(())
-            .expect("made of plain text")
+            .header("sec-websocket-protocol", SUBPROTOCOL);
+        let request = match (credential, nonce) {
+            (Some(credential), Some(nonce)) => request
+                .header("authorization", credential.authorization())
+                .header(PROOF_HEADER, credential.prove(&url, nonce, &id)),
+            _ => {
+                let (token, proof) = self.token_and_proof(&url, nonce, &id);
+                request.header("authorization", format!("DPoP {token}")).header("dpop", proof)
+            }
+        };
+        request.body(()).expect("made of plain text")
+    }
+
+    fn token_and_proof(&mut self, url: &str, nonce: Option<&str>, id: &str) -> (String, String) {
+        let now = clock::system().unix_seconds();
+        if self.token.as_ref().is_none_or(|(_, until)| now + 60 >= *until) {
+            self.token = Some(self.identity.token());
+        }
+        let token = self.token.as_ref().map(|(token, _)| token.clone()).unwrap_or_default();
+        let request = dpop::Request { method: "GET", url, access_token: Some(&token) };
+        let proof = dpop::prove(&self.key, request, nonce, id, 0);
+        (token, proof)
     }
 }
 
@@ -400,6 +424,7 @@ async fn serve(
             ConnectorEvent::Welcomed(welcome) => {
                 counted = Some(Counted::new(&shared, &core));
                 *shared.nonce.lock().expect("nobody panics with it") = Some(welcome.dpop_nonce);
+                core.lock().expect("nobody panics with it").credential = welcome.resumption;
                 News::Welcomed { window: welcome.reconnect_window }
             }
             ConnectorEvent::Proven => News::Proven,
@@ -448,7 +473,7 @@ impl Core {
             let key = Arc::new(identity.key());
             Box::new(Home::new(identity.instance.clone(), key, keys, shared.now(), &mut random::fill))
         });
-        Self { memory: CommandMemory::default(), sealing, sessions: 0 }
+        Self { memory: CommandMemory::default(), sealing, credential: None, sessions: 0 }
     }
 
     /// The sealed reply, if there is one to send.

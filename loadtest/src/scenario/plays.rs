@@ -38,6 +38,7 @@ fn config(args: &Args, nodes: &Nodes, sealed: bool) -> HomesConfig {
         delay: if args.play == Play::Kill { SLOW } else { Duration::ZERO },
         installation: 1,
         resume: args.resume,
+        credentials: !args.full_credentials,
         redial: RedialSettings::default(),
     }
 }
@@ -49,6 +50,10 @@ fn settings(args: &Args, nodes: usize, homes: usize) -> BTreeMap<String, String>
         ("homes", homes.to_string()),
         ("commands a second", rate),
         ("seed", args.seed.to_string()),
+        (
+            "dialling again",
+            if args.full_credentials { "with token and proof" } else { "with the relay's ticket" }.into(),
+        ),
         ("TLS resumption", if args.resume { "yes" } else { "no" }.into()),
     ];
     settings.map(|(name, value)| (name.to_owned(), value)).into()

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::GoodbyeReason;
+use super::resumption::Credential;
 use super::v1::{self, frame::Body};
 use crate::ids::CommandId;
 use crate::{MAX_FRAME_BYTES, MAX_SEALED_BYTES};
@@ -113,6 +114,8 @@ pub struct Welcome {
     pub paused: bool,
     /// The cloud takes events.
     pub events: bool,
+    /// For the next dial-in; none where the relay gives none.
+    pub resumption: Option<Credential>,
 }
 
 /// How a home stands in the cloud.
@@ -326,17 +329,7 @@ impl FromRelay {
     #[must_use]
     pub fn encode(self) -> Bytes {
         encode_body(match self {
-            Self::Welcome(welcome) => Some(Body::Welcome(v1::Welcome {
-                version: welcome.version,
-                session_epoch: welcome.session_epoch,
-                ping_interval_ms: whole_millis(welcome.ping_interval),
-                reconnect_window_ms: whole_millis(welcome.reconnect_window),
-                dpop_nonce: welcome.dpop_nonce,
-                node_id: welcome.node_id,
-                contested: welcome.contested,
-                paused: welcome.paused,
-                events: welcome.events,
-            })),
+            Self::Welcome(welcome) => Some(Body::Welcome(welcome.into_body())),
             Self::Command(command) => Some(Body::Command(v1::Command {
                 command_id: id_bytes(command.command_id),
                 remaining_ms: whole_millis(command.remaining),
@@ -408,7 +401,27 @@ impl Welcome {
             contested: raw.contested,
             paused: raw.paused,
             events: raw.events,
+            resumption: Credential::from_parts(raw.resumption_ticket, &raw.resumption_secret),
         })
+    }
+
+    fn into_body(self) -> v1::Welcome {
+        let (resumption_ticket, resumption_secret) = self.resumption.map_or_else(Default::default, |credential| {
+            (credential.ticket, Bytes::copy_from_slice(&credential.secret))
+        });
+        v1::Welcome {
+            version: self.version,
+            session_epoch: self.session_epoch,
+            ping_interval_ms: whole_millis(self.ping_interval),
+            reconnect_window_ms: whole_millis(self.reconnect_window),
+            dpop_nonce: self.dpop_nonce,
+            node_id: self.node_id,
+            contested: self.contested,
+            paused: self.paused,
+            events: self.events,
+            resumption_ticket,
+            resumption_secret,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use super::frame::{
     Event, FrameError, FromConnector, FromRelay, Goodbye, Hello, HomeTime, PreKeyAnswer, Reply, Standing, Welcome,
 };
+use super::resumption::Credential;
 use super::{GoodbyeReason, Transmit, VERSION_MAX, VERSION_MIN, close_code};
 use crate::ids::CommandId;
 use crate::random::Random;
@@ -112,6 +113,8 @@ pub struct Registration {
     pub paused: bool,
     /// The cloud takes events of this home.
     pub events: bool,
+    /// With which the home may dial in next.
+    pub resumption: Option<Credential>,
 }
 
 impl RelaySettings {
@@ -310,7 +313,8 @@ impl<T> RelaySide<T> {
     /// The session is registered: greet the home.
     pub fn welcome(&mut self, registration: Registration) {
         let Phase::Registering { version } = self.phase else { return };
-        let Registration { epoch, dpop_nonce, node_id, reconnect_window, contested, paused, events } = registration;
+        let Registration { epoch, dpop_nonce, node_id, reconnect_window, contested, paused, events, resumption } =
+            registration;
         self.phase = Phase::Open;
         self.takes_events = events;
         self.paused = paused;
@@ -325,6 +329,7 @@ impl<T> RelaySide<T> {
             contested,
             paused,
             events,
+            resumption,
         }));
     }
 

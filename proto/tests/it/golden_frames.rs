@@ -8,6 +8,7 @@ use macloud_proto::link::GoodbyeReason;
 use macloud_proto::link::frame::{
     Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, HomeTime, PreKeyAnswer, Reply, Standing, Welcome,
 };
+use macloud_proto::link::resumption::{Credential, SECRET_BYTES};
 
 const GOLDEN: &str = include_str!("golden/frames.txt");
 
@@ -67,7 +68,9 @@ fn from_relay() -> Vec<(&'static str, FromRelay)> {
         contested: false,
         paused: false,
         events: false,
+        resumption: None,
     };
+    let credential = Credential::from_parts(Bytes::from_static(b"ticket"), &[7; SECRET_BYTES]);
     let command = Command {
         command_id: ID,
         remaining: Duration::from_millis(5_900),
@@ -79,7 +82,8 @@ fn from_relay() -> Vec<(&'static str, FromRelay)> {
         ("welcome", FromRelay::Welcome(welcome.clone())),
         ("welcome_contested", FromRelay::Welcome(Welcome { contested: true, ..welcome.clone() })),
         ("welcome_paused", FromRelay::Welcome(Welcome { paused: true, ..welcome.clone() })),
-        ("welcome_events", FromRelay::Welcome(Welcome { events: true, ..welcome })),
+        ("welcome_events", FromRelay::Welcome(Welcome { events: true, ..welcome.clone() })),
+        ("welcome_resumption", FromRelay::Welcome(Welcome { resumption: credential, ..welcome })),
         ("command", FromRelay::Command(command)),
         ("pre_key_request", FromRelay::PreKeyRequest(9)),
         ("cancel", FromRelay::Cancel(ID)),

@@ -10,6 +10,7 @@ use macloud_proto::link::frame::{
     Command, Drain, Event, FromConnector, FromRelay, Goodbye, Hello, HomeTime, PreKeyAnswer, Reply, Standing, Welcome,
 };
 use macloud_proto::link::relay_side::{Registration, RelayEvent, RelaySettings, RelaySide, Submission};
+use macloud_proto::link::resumption::{Credential, MAX_TICKET_BYTES, SECRET_BYTES};
 use macloud_proto::time::{Micros, Millis};
 use proptest::prelude::*;
 
@@ -60,10 +61,16 @@ fn from_connector() -> impl Strategy<Value = FromConnector> {
     ]
 }
 
+fn credential() -> impl Strategy<Value = Option<Credential>> {
+    let parts = (prop::collection::vec(any::<u8>(), 0..MAX_TICKET_BYTES + 2), any::<[u8; SECRET_BYTES]>());
+    parts.prop_map(|(ticket, secret)| Credential::from_parts(ticket.into(), &secret))
+}
+
 fn from_relay() -> impl Strategy<Value = FromRelay> {
     let texts = ("[ -~]{0,80}", "[ -~]{0,64}");
-    let welcome = (any::<u32>(), any::<u64>(), 1000..600_000u64, time(), texts, any::<(bool, bool, bool)>());
-    let welcome = welcome.prop_map(|(version, session_epoch, ping, reconnect_window, texts, flags)| {
+    let welcome =
+        (any::<u32>(), any::<u64>(), 1000..600_000u64, time(), texts, any::<(bool, bool, bool)>(), credential());
+    let welcome = welcome.prop_map(|(version, session_epoch, ping, reconnect_window, texts, flags, resumption)| {
         let ping_interval = Duration::from_millis(ping);
         let (dpop_nonce, node_id) = texts;
         let (contested, paused, events) = flags;
@@ -77,6 +84,7 @@ fn from_relay() -> impl Strategy<Value = FromRelay> {
             contested,
             paused,
             events,
+            resumption,
         })
     });
     let command = (id(), time(), sealed(), "[ -~]{0,55}");
@@ -187,6 +195,7 @@ proptest! {
             contested: false,
             paused: false,
             events: true,
+            resumption: None,
         };
         machine.handle_message(FromRelay::Welcome(welcome).encode(), now);
         for (message, wait) in messages {

@@ -20,6 +20,7 @@ mod process;
 mod processes;
 mod redis_server;
 mod renewal;
+mod resumption;
 mod revocation;
 mod rolling;
 mod sessions;

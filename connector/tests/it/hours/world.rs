@@ -610,6 +610,7 @@ async fn serve_session(world: Arc<World>, stream: DuplexStream) {
                 contested: false,
                 paused: false,
                 events: true,
+                resumption: None,
             };
             (cloud.epoch, welcome)
         };
