@@ -305,6 +305,13 @@ async fn redis_over_tls_with_an_authority_of_its_own_conforms() {
         let another = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap().cert.pem();
         let mistaken = RedisPresence::new(trusting(Some(another.into_bytes())), "a").unwrap();
         assert_eq!(mistaken.locate(&home(1)).await, Err(Unavailable));
+        let sentinel = Redis::sentinel_over_tls(&redis, &certificate, &key).expect("as the master was started");
+        let found = |authority| {
+            let servers = Servers::Sentinel(vec![sentinel.url()], "homes".into());
+            RedisPresence::new(StoreSettings { servers, authority }, "c").unwrap()
+        };
+        conforms(&found(Some(made.cert.pem().into_bytes()))).await;
+        assert_eq!(found(None).locate(&home(1)).await, Err(Unavailable), "nor that of the sentinel");
     }
     std::fs::remove_dir_all(&dir).unwrap();
 }

@@ -54,6 +54,14 @@ impl Redis {
         Self::start(&[file.to_str().unwrap(), "--sentinel"])
     }
 
+    /// The same, where master and sentinel speak TLS alone, also to each other.
+    pub(crate) fn sentinel_over_tls(master: &Self, certificate: &Path, key: &Path) -> Option<Self> {
+        let file = master.dir.join("sentinel.conf");
+        std::fs::write(&file, format!("sentinel monitor homes 127.0.0.1 {} 1\n", master.port)).unwrap();
+        let tls = Self::tls_arguments(certificate.to_str().unwrap(), key.to_str().unwrap());
+        Self::start(&[&[file.to_str().unwrap(), "--sentinel", "--tls-replication", "yes"], &tls[..]].concat())
+    }
+
     /// One that has all that this one has.
     pub(crate) fn replica(&self) -> Option<Self> {
         let replica = Self::start(&["--replicaof", "127.0.0.1", &self.port.to_string()])?;
@@ -76,8 +84,12 @@ impl Redis {
             return None;
         }
         let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
-        let files = ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate];
-        Self::start(&[&files[..], &["--tls-auth-clients", "no", "--tls-port"]].concat())
+        Self::start(&Self::tls_arguments(certificate, key))
+    }
+
+    fn tls_arguments<'a>(certificate: &'a str, key: &'a str) -> [&'a str; 9] {
+        let [cert, private, authority] = ["--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file"];
+        [cert, certificate, private, key, authority, certificate, "--tls-auth-clients", "no", "--tls-port"]
     }
 
     pub(crate) fn run(&self) {
