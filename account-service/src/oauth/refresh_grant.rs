@@ -112,8 +112,8 @@ async fn is_taken_back(
         issued_at: *issued_at,
         expires_at: issued_at + i64::from(lives.refresh_idle_seconds),
     };
-    let cut = shared.now() - i64::from(lives.rotation_overlap_seconds);
-    let taken = restores::take_back(&shared.db, &lost, cut).await?;
+    let overlap_seconds = i64::from(lives.rotation_overlap_seconds);
+    let taken = restores::take_back(&shared.db, &lost, shared.now(), overlap_seconds).await?;
     if taken {
         tracing::info!(grant.id = %grant, client.id = %client.id, "a refresh token that the restored database had lost is known again");
     }

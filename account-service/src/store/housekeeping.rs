@@ -67,7 +67,7 @@ pub(crate) async fn run(db: &Db, now: i64, overlap_seconds: i64) -> Result<u64> 
         deleted += delete(db, sql, values![now]).await?;
     }
     deleted += delete(db, CHANGES, values![now - 7 * DAY]).await?;
-    deleted += delete(db, SUPERSEDED_TOKENS, values![now - 90 * DAY, now - overlap_seconds]).await?;
+    deleted += delete(db, SUPERSEDED_TOKENS, values![now - SUPERSEDED_KEPT_SECONDS, now - overlap_seconds]).await?;
     deleted += delete(db, ENDED_GRANTS, values![now - 400 * DAY]).await?;
     deleted += delete(db, ENDED_INSTANCES, values![now - 400 * DAY]).await?;
     deleted += delete(db, ACTIVITY, values![now - 180 * DAY]).await?;
@@ -93,6 +93,9 @@ async fn delete(db: &Db, sql: &'static str, values: &[Value<'_>]) -> Result<u64>
         }
     }
 }
+
+/// Also what [`super::restores`] counts on: a younger token that was superseded is still known.
+pub(super) const SUPERSEDED_KEPT_SECONDS: i64 = 90 * 24 * 3600;
 
 #[cfg(test)]
 mod tests {

@@ -2,11 +2,13 @@
 //!
 //! Whoever holds such a token did nothing wrong, and must not lose a link. The token says itself to which grant it belongs and
 //! when it was issued, under a seal of ours (see [`crate::secrets::RefreshProof`]); so it can be written down again, once, if
-//! its grant lives and nothing newer of that grant is in use. Only where the client proves itself with a secret: for a token
+//! its grant lives and nothing newer of that grant is in use. Once it is so old that housekeeping has forgotten what superseded it,
+//! anything newer of its grant speaks against it, in use or not. Only where the client proves itself with a secret: for a token
 //! that is all there is to prove who refreshes, nobody knows whether it was spent in the time that was lost.
 
 use macloud_proto::ids::GrantId;
 
+use super::housekeeping::SUPERSEDED_KEPT_SECONDS;
 use super::{Db, Result, StoreError, Tx, statements, values};
 
 statements! {
@@ -22,11 +24,14 @@ statements! {
                  AND EXISTS (SELECT 1 FROM restores r WHERE r.restored_at >= $4 AND r.lost_from <= $4) \
                  AND NOT EXISTS (SELECT 1 FROM token_pairs newer JOIN token_pairs later ON later.parent_hash = newer.refresh_hash \
                                  WHERE newer.grant_id = g.id AND newer.issued_at > $4 AND later.issued_at <= $7) \
+                 AND NOT EXISTS (SELECT 1 FROM token_pairs newer WHERE newer.grant_id = g.id AND newer.issued_at >= $4 AND $4 <= $8) \
                  ON CONFLICT DO NOTHING";
     /// Whether access tokens that were given out before the last restore may still be in use.
     LATELY = "SELECT COUNT(*) FROM restores WHERE restored_at > $1 - (SELECT COALESCE(MAX(access_token_seconds), 0) FROM clients)";
     /// No access token lives for more than thirty days, and of times there is an index.
     EXPIRE_ACCESS = "UPDATE token_pairs SET access_expires_at = $1 WHERE issued_at > $1 - 2592000 AND access_expires_at > $1";
+    /// Spares what is bound to a key: a copy of such a token is of no use without it, spent before or not (RFC 9700 section 4.14
+    /// asks for a sender's key or for rotation), and whoever has the key did not lose it with the database.
     EXPIRE_STRICT = "UPDATE token_pairs SET refresh_expires_at = $1 WHERE refresh_expires_at > $1 AND used_at IS NULL AND dpop_jkt IS NULL \
                      AND grant_id IN (SELECT g.id FROM grants g JOIN clients c ON c.id = g.client_id WHERE c.rotation = 'strict')";
     HOLDINGS = "SELECT (SELECT COUNT(*) FROM accounts) AS people, (SELECT COUNT(*) FROM instances WHERE ended_at IS NULL) AS homes, \
@@ -119,12 +124,13 @@ pub(crate) async fn holdings(db: &Db) -> Result<Holdings> {
     row.ok_or(StoreError::Inconsistent { table: "accounts", column: "id" })
 }
 
-/// Write a lost token down again. Whether it is known now and was not before. `cut` is now less the overlap.
-pub(crate) async fn take_back(db: &Db, lost: &Lost<'_>, cut: i64) -> Result<bool> {
+/// Write a lost token down again. Whether it is known now and was not before.
+pub(crate) async fn take_back(db: &Db, lost: &Lost<'_>, now: i64, overlap_seconds: i64) -> Result<bool> {
     // Its access token is lost for good, and this stands in the place of its hash.
     let nobodys: [u8; 32] = macloud_service_kit::random::bytes();
     let Lost { refresh_hash, grant, client_id, issued_at, expires_at } = *lost;
-    let values = values![&nobodys, refresh_hash, grant.as_str(), issued_at, expires_at, client_id, cut];
+    let (cut, forgotten) = (now - overlap_seconds, now - SUPERSEDED_KEPT_SECONDS);
+    let values = values![&nobodys, refresh_hash, grant.as_str(), issued_at, expires_at, client_id, cut, forgotten];
     Ok(db.write(TAKE_BACK, values).await? == 1)
 }
 

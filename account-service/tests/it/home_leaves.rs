@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use macloud_proto::accounts::v1::change::Subject;
 use macloud_proto::dpop;
 use macloud_service_kit::clock::Clock as _;
+use serde_json::json;
 
 use crate::harness::{Answer, ISSUER, World, on_both_databases, text, unique};
 use crate::members::{ADA, BEN, homes, share, told_since};
@@ -67,6 +68,30 @@ on_both_databases! {
         let proof = dpop::prove(&connector.key, elsewhere, None, &unique(), 0);
         assert_eq!(world.post(PATH, &[("dpop", &proof)], &form(&assertion)).await.error(), "invalid_dpop_proof");
         assert_eq!(world.post(PATH, &[], &[]).await.error(), "invalid_client");
+        assert_eq!(homes(world, &tokens).await, [home.as_str()]);
+    }
+
+    async fn nothing_made_for_another_purpose_makes_a_home_leave(world: &World) {
+        let client = world.alexa().await;
+        let mut ada = world.person(ADA).await;
+        let (connector, thief) = (Connector::new(), Connector::new());
+        let home = text(&connector.pair(world, &mut ada, "My house").await, "instance_id").to_owned();
+        let tokens = world.link_as(&client, &mut ada).await;
+        let now = world.clock.unix_seconds();
+        // One that was recorded at the token endpoint, with its owner's key and with another's.
+        let assertion = connector.assertion(&home, now);
+        assert_eq!(thief.ask_at(world, PATH, &form(&assertion)).await.error(), "invalid_dpop_proof");
+        assert_eq!(connector.dial_in_token(world, &assertion).await.status, StatusCode::OK);
+        assert_eq!(connector.ask_at(world, PATH, &form(&assertion)).await.error(), "invalid_request");
+        // For another server, or beside us for another server, or too old.
+        let elsewhere = "https://elsewhere.example";
+        for (aud, exp) in [(json!(elsewhere), now + 60), (json!([ISSUER, elsewhere]), now + 60), (json!([]), now + 60), (json!(ISSUER), now - 60)] {
+            let claims = json!({ "iss": home, "sub": home, "aud": aud, "iat": now - 120, "exp": exp, "jti": unique() });
+            let assertion = connector.sign_assertion(&claims);
+            assert_eq!(connector.ask_at(world, PATH, &form(&assertion)).await.error(), "invalid_client", "{claims}");
+        }
+        let pairing = connector.pairing_proof(ISSUER, "macloud-pair+jwt");
+        assert_eq!(connector.ask_at(world, PATH, &form(&pairing)).await.error(), "invalid_client");
         assert_eq!(homes(world, &tokens).await, [home.as_str()]);
     }
 

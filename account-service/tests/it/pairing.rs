@@ -86,7 +86,7 @@ impl Connector {
         self.sign_assertion(&claims)
     }
 
-    fn sign_assertion(&self, claims: &Value) -> String {
+    pub fn sign_assertion(&self, claims: &Value) -> String {
         self.key.sign_jws(Header { typ: Some("client-authentication+jwt".into()), ..Header::default() }, claims)
     }
 

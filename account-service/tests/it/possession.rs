@@ -5,6 +5,7 @@ use axum::http::{Request, StatusCode};
 use macloud_account_service::{ClientChange, CreatedClient};
 use macloud_proto::accounts::v1::ResolveAccessRequest;
 use macloud_proto::accounts::v1::resolve_access_answer::Status;
+use macloud_service_kit::clock::Clock as _;
 
 use crate::harness::{Answer, Authorization, Browser, World, basic, encode_form, on_both_databases, raw_request, text};
 use crate::keys::ClientKey;
@@ -121,6 +122,27 @@ on_both_databases! {
         let tokens = link(world, &alexa, &key, &mut browser, &Authorization::new("alexa")).await.json();
         assert_eq!(text(&ask(world, &alexa, &other, &refresh(&tokens)).await.json(), "token_type"), "DPoP");
         assert_eq!(text(&world.refresh(&alexa, text(&tokens, "refresh_token")).await.json(), "token_type"), "Bearer");
+    }
+
+    async fn a_restore_leaves_a_bound_token_to_whoever_has_its_key(world: &World) {
+        let (key, thief) = (ClientKey::ed25519(), ClientKey::p256());
+        let mut browser = world.person("ada@example.org").await;
+        let public = world.client("public", true).await;
+        let tokens = link(world, &public, &key, &mut browser, &Authorization::new("public")).await.json();
+        let copied = world.clock.unix_seconds();
+        world.advance(3600);
+        let lost = ask(world, &public, &key, &refresh(&tokens)).await.json();
+        world.execute(format!("DELETE FROM token_pairs WHERE issued_at > {copied}")).await;
+        world.execute("UPDATE token_pairs SET used_at = NULL".into()).await;
+        world.service.mark_restored().await.unwrap();
+        // Without the key it is of no use, and trying it takes nothing from its owner.
+        assert_eq!(ask(world, &public, &thief, &refresh(&tokens)).await.error(), "invalid_grant");
+        assert_eq!(ask(world, &public, &key, &refresh(&lost)).await.error(), "invalid_grant");
+        let renewed = ask(world, &public, &key, &refresh(&tokens)).await;
+        assert_eq!(renewed.status, StatusCode::OK, "{}", renewed.text);
+        // From now on it is known to be spent: a second use ends all.
+        assert_eq!(ask(world, &public, &key, &refresh(&tokens)).await.error(), "invalid_grant");
+        assert_eq!(ask(world, &public, &key, &refresh(&renewed.json())).await.error(), "invalid_grant");
     }
 
     async fn a_proof_counts_once_on_any_node_and_a_refusal_uses_nothing_up(world: &World) {

@@ -8,7 +8,7 @@ use macloud_proto::accounts::v1::{ResolveAccessRequest, WatchChangesRequest};
 use macloud_service_kit::clock::Clock as _;
 use serde_json::Value;
 
-use crate::harness::{World, basic, on_both_databases, text};
+use crate::harness::{World, basic, form_request, on_both_databases, send, text};
 
 const DAY: u64 = 24 * 3600;
 const HOUR: u64 = 3600;
@@ -110,6 +110,61 @@ on_both_databases! {
         lose_tokens_since(world, now(world) - 1).await;
         refused(world, &client, &since).await;
         world.refresh(&client, lost).await.json();
+    }
+
+    async fn what_was_taken_back_and_superseded_is_not_taken_back_once_it_is_forgotten(world: &World) {
+        let client = world.alexa().await;
+        let (ada, bob) = (world.link(&client, "ada@example.org").await, world.link(&client, "bob@example.org").await);
+        let copied = now(world);
+        world.advance(HOUR);
+        let (lost, idle) = (refreshed(world, &client, &ada).await, refreshed(world, &client, &bob).await);
+        lose_tokens_since(world, copied).await;
+        world.service.mark_restored().await.unwrap();
+        // All within the second of the lost one: none of these is newer by its time.
+        let mut newest = refreshed(world, &client, &lost).await;
+        for _ in 0..2 {
+            newest = refreshed(world, &client, &newest).await;
+        }
+        world.advance(91 * DAY);
+        let known = "SELECT CAST(COUNT(*) AS TEXT) FROM token_pairs";
+        assert_eq!(world.look_up(known).await, "6");
+        world.service.housekeep().await.unwrap();
+        assert_eq!(world.look_up(known).await, "3", "two of hers are left, and his");
+        refused(world, &client, text(&lost, "refresh_token")).await;
+        refreshed(world, &client, &newest).await;
+        // Who has not come since has superseded nothing.
+        refreshed(world, &client, &idle).await;
+    }
+
+    async fn a_seal_outlives_the_file_key_and_without_it_nothing_known_is_lost(world: &World) {
+        let client = world.alexa().await;
+        let first = world.link(&client, "ada@example.org").await;
+        world.service.add_file_key(600).await.unwrap();
+        world.advance(600);
+        world.service.re_encrypt().await.unwrap();
+        world.advance(180);
+        assert_eq!(world.service.drop_old_file_keys().await.unwrap().len(), 1);
+        let copied = now(world);
+        world.advance(HOUR);
+        let lost = refreshed(world, &client, &first).await;
+        let later = refreshed(world, &client, &lost).await;
+        lose_tokens_since(world, copied).await;
+        world.service.mark_restored().await.unwrap();
+        let header = basic(&client);
+        let refresh = async |node: &macloud_account_service::AccountService, tokens: &Value| {
+            let form = [("grant_type", "refresh_token"), ("refresh_token", text(tokens, "refresh_token"))];
+            send(node.router(), form_request("/oauth/token", &[("authorization", &header)], &form)).await
+        };
+        // Sealed before the rotation's end or after, it is one key: it is kept in the database.
+        let other = world.second_node().await;
+        assert_eq!(refresh(&other, &lost).await.status, StatusCode::OK);
+        other.close().await;
+        // A copy of before there was such a key gets another one. What the database knows needs no seal; nothing else is believed.
+        world.execute("DELETE FROM hash_keys WHERE name = 'refresh'".into()).await;
+        let other = world.second_node().await;
+        assert_eq!(refresh(&other, &lost).await.status, StatusCode::OK);
+        assert_eq!(refresh(&other, &later).await.error(), "invalid_grant");
+        other.close().await;
     }
 
     async fn a_token_that_was_spent_after_the_copy_is_not_good_again(world: &World) {
