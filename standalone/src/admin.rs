@@ -28,7 +28,7 @@ use crate::{admin_plans, backup, cloud, skill_keys};
 pub async fn run(args: AdminArgs) -> anyhow::Result<String> {
     let print = |answer: Value| if args.json { answer.to_string() } else { text::of(&answer) };
     match &args.subject {
-        AdminSubject::SkillKeys(verb) => return skill_keys_of(verb).map(print),
+        AdminSubject::SkillKeys(verb) => return skill_keys_of(verb, &args).map(print),
         AdminSubject::Mail(MailVerb::Test { to, mail }) => {
             return mail_test(to, &mail.settings(&args.data.data_dir)?, &args.data.data_dir).await.map(print);
         }
@@ -75,8 +75,12 @@ async fn act(accounts: &AccountService, subject: AdminSubject) -> anyhow::Result
     }
 }
 
-fn skill_keys_of(verb: &SkillKeysVerb) -> anyhow::Result<Value> {
+fn skill_keys_of(verb: &SkillKeysVerb, args: &AdminArgs) -> anyhow::Result<Value> {
     match verb {
+        SkillKeysVerb::Replace => {
+            ensure!(args.database_url.is_none(), "these keys are files of their own: see docs/OPERATING.md");
+            skill_keys::replace(&args.data.data_dir)
+        }
         SkillKeysVerb::Create { out } => skill_keys::create_files(out),
         SkillKeysVerb::Add { root_seed_file, key_set_file, out } => {
             skill_keys::add_key(root_seed_file, key_set_file, out)

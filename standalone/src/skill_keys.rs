@@ -4,7 +4,7 @@
 //! readable by that owner only; whoever takes the machine over has the skill process anyway.
 
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
@@ -38,6 +38,13 @@ struct Stored {
     key_set_version: u64,
 }
 
+impl Stored {
+    /// Sets of the versions before had no key for events, and homes take no other set of the same version.
+    const fn set_version(&self) -> u64 {
+        self.key_set_version + 1
+    }
+}
+
 impl SkillKeys {
     /// Where they lie in `data_dir`.
     #[must_use]
@@ -51,20 +58,35 @@ impl SkillKeys {
     /// When the file cannot be read or written, or is not ours.
     pub fn load_or_create(data_dir: &Path) -> anyhow::Result<Self> {
         let path = Self::file(data_dir);
-        let stored = match std::fs::read(&path) {
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes).with_context(|| format!("{} is not a key file", path.display()))?
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(&path)?,
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        let stored = if path.try_exists().with_context(|| format!("cannot read {}", path.display()))? {
+            read(&path)?
+        } else {
+            create(&path)?
         };
         let root = KeySetRoot::from_seed(&seed(&stored.root_seed)?);
         let signer = SkillSigner::from_seed(&seed(&stored.signing_seed)?);
-        // Sets of the versions before had no key for events, and homes take no other set of the same version.
-        let version = stored.key_set_version + 1;
-        let signed_key_set = root.sign_key_set(version, &[signer.public_key(0), signer.event_key(0)])?;
+        let signed_key_set = root.sign_key_set(stored.set_version(), &[signer.public_key(0), signer.event_key(0)])?;
         Ok(Self { signer, signed_key_set, vault_key: seed(&stored.vault_key)? })
     }
+}
+
+/// Put another signing key in the place of the one in `data_dir`, in a key set that has it alone: homes that have the set refuse
+/// what the old key signs. `serve` takes both at its next start, and as homes dial in again then, they get the set at once; that is why
+/// there is no time with both keys, as [`add_key`] gives. Root and vault key stay: no home is paired anew, no grant is lost.
+///
+/// # Errors
+/// When there are no keys yet, the file is not ours, or it cannot be written. Then the old key stays.
+pub fn replace(data_dir: &Path) -> anyhow::Result<serde_json::Value> {
+    let path = SkillKeys::file(data_dir);
+    let stored = read(&path)?;
+    let stored = Stored {
+        signing_seed: STANDARD.encode(random::bytes::<32>()),
+        key_set_version: stored.key_set_version + 1,
+        ..stored
+    };
+    write(&path, &stored)?;
+    let version = stored.set_version();
+    Ok(serde_json::json!({ "key_set_version": version, "next": "restart ma-cloud serve, then make a backup" }))
 }
 
 /// Make the keys of a deployment whose parts are processes of their own, as one file each in `dir`, and say which is for whom.
@@ -169,19 +191,33 @@ fn write_new(dir: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
+fn read(path: &Path) -> anyhow::Result<Stored> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("{} is not a key file", path.display()))
+}
+
 fn create(path: &Path) -> anyhow::Result<Stored> {
     let fresh = || STANDARD.encode(random::bytes::<32>());
     let stored = Stored { root_seed: fresh(), signing_seed: fresh(), vault_key: fresh(), key_set_version: 1 };
-    let unfinished: PathBuf = path.with_extension("new");
+    write(path, &stored)?;
+    Ok(stored)
+}
+
+/// Whoever reads meanwhile, a backup for instance, sees the old keys or the new ones. The file's owner stays the same: who does
+/// this may be another user than the one that the service runs as.
+fn write(path: &Path, stored: &Stored) -> anyhow::Result<()> {
+    let unfinished = path.with_extension("new");
     let write = || -> std::io::Result<()> {
         let mut file =
             std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(&serde_json::to_vec_pretty(&stored)?)?;
+        file.write_all(&serde_json::to_vec_pretty(stored)?)?;
+        if let Ok(before) = std::fs::metadata(path) {
+            fchown(&file, Some(before.uid()), Some(before.gid()))?;
+        }
         file.sync_all()?;
         std::fs::rename(&unfinished, path)
     };
-    write().with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(stored)
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn seed(text: &str) -> anyhow::Result<[u8; 32]> {
@@ -206,6 +242,26 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         std::fs::write(dir.join(FILE), "{}").unwrap();
         assert!(SkillKeys::load_or_create(&dir).unwrap_err().to_string().contains("is not a key file"));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn serves_own_signing_key_is_replaced_and_homes_stay_paired() {
+        let dir = std::env::temp_dir().join(format!("macloud-own-keys-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        assert!(replace(&dir).unwrap_err().to_string().contains("cannot read"), "there is nothing to replace");
+        let before = SkillKeys::load_or_create(&dir).unwrap();
+        let mut home = PinnedKeySet::pin(&before.signed_key_set).unwrap();
+        let told = replace(&dir).unwrap();
+        let after = SkillKeys::load_or_create(&dir).unwrap();
+        home.update(&after.signed_key_set).unwrap();
+        assert_eq!(home.keys(), [after.signer.public_key(0), after.signer.event_key(0)]);
+        assert_eq!(told["key_set_version"], home.version());
+        assert_ne!(after.signer.public_key(0).public, before.signer.public_key(0).public);
+        assert_eq!(after.vault_key, before.vault_key, "grants for events stay");
+        assert!(home.update(&before.signed_key_set).is_err(), "the old key cannot be brought in again");
+        let mode = std::fs::metadata(dir.join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
         std::fs::remove_dir_all(dir).unwrap();
     }
 

@@ -63,7 +63,8 @@ pub enum AdminSubject {
     Backup(BackupVerb),
     /// What operators did, here or through the API, newest first.
     Audit(AuditArgs),
-    /// The keys of a skill deployment whose parts run as processes of their own. `serve` makes its own keys.
+    /// The keys of a skill deployment. `serve` makes its own, which `replace` is for; the others are for parts that run as processes
+    /// of their own.
     #[command(subcommand)]
     SkillKeys(SkillKeysVerb),
 }
@@ -121,6 +122,9 @@ pub enum SkillKeysVerb {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Make another signing key for `serve`, in --data-dir. It counts from the next start of `serve`; homes stay paired, and refuse the
+    /// old key as soon as they have dialled in again.
+    Replace,
     /// Make a key set that has one signing key alone: homes that have it refuse what any other signs.
     Keep {
         /// The seed of the root.
