@@ -119,7 +119,7 @@ pub enum Intent {
     NoSuchTime,
     /// "Help".
     Help,
-    /// "Stop", "cancel", "go home": leave the skill.
+    /// "Stop" in a conversation, "cancel", "go home": leave the skill.
     Leave,
     /// Not understood, or an intent of a newer model.
     Fallback,
@@ -185,23 +185,29 @@ pub fn parse(body: &[u8]) -> Result<CustomRequest, Malformed> {
     // The event that an account was linked has the token in its body.
     let tokens = [system_user, session_user, raw.request.body].into_iter().flatten();
     let token = tokens.filter_map(|user| user.access_token).next();
+    let token = token.as_deref().and_then(AccessToken::parse);
+    let one_shot = begins && open.is_none() && token.is_some();
     Ok(CustomRequest {
         application_ids,
         made_at: raw.request.timestamp.as_ref().and_then(unix_seconds).ok_or(Malformed::Timestamp)?,
-        token: token.as_deref().and_then(AccessToken::parse),
+        token,
         user,
         device: device.and_then(|device| device.device_id).filter(|id| !id.is_empty()).map(DeviceId),
         begins,
         meanwhile: Meanwhile::of(raw.request.request_id, api_endpoint, api_access_token),
         locale: raw.request.locale.unwrap_or_default(),
-        ask: ask(&raw.request.kind, raw.request.intent.as_ref()),
+        ask: ask(&raw.request.kind, raw.request.intent.as_ref(), one_shot),
         open,
     })
 }
 
-fn ask(kind: &str, intent: Option<&RawIntent>) -> Ask {
+fn ask(kind: &str, intent: Option<&RawIntent>, one_shot: bool) -> Ask {
     match (kind, intent) {
         ("LaunchRequest", _) => Ask::Launch,
+        // "Ask … to stop": no conversation was begun that could be left, so the music is meant.
+        ("IntentRequest", Some(intent)) if one_shot && intent.name == "AMAZON.StopIntent" => {
+            Ask::Intent(intent.transport(Transport::Stop))
+        }
         ("IntentRequest", Some(intent)) => Ask::Intent(intent.interpret()),
         ("IntentRequest", None) => Ask::Intent(Intent::Fallback),
         ("SessionEndedRequest", _) => Ask::SessionEnded,

@@ -42,7 +42,7 @@ pub enum Utterance {
 pub struct NotUnderstood {
     why: String,
     /// Sentences that would have been understood.
-    pub suggestions: [&'static str; 4],
+    pub suggestions: &'static [&'static str; 4],
 }
 
 impl fmt::Display for NotUnderstood {
@@ -93,14 +93,38 @@ pub fn parse_for(text: &str, players: &[&str]) -> Result<Utterance, NotUnderstoo
 }
 
 fn not_understood(why: String) -> NotUnderstood {
-    let suggestions = [
-        "set kitchen volume to 30",
-        "pause the kitchen",
-        "ask Music Assistant to play Kind of Blue in the kitchen",
-        "what's playing in the living room",
-    ];
-    NotUnderstood { why, suggestions }
+    not_understood_in("en-US", why)
 }
+
+fn not_understood_in(locale: &str, why: String) -> NotUnderstood {
+    let suggestions = SUGGESTIONS.iter().find(|(language, _)| locale.starts_with(language)).unwrap_or(&SUGGESTIONS[0]);
+    NotUnderstood { why, suggestions: &suggestions.1 }
+}
+
+const SUGGESTIONS: [(&str, [&str; 4]); 6] = [
+    (
+        "en",
+        [
+            "set kitchen volume to 30",
+            "pause the kitchen",
+            "ask Music Assistant to play Kind of Blue in the kitchen",
+            "what's playing in the living room",
+        ],
+    ),
+    (
+        "de",
+        [
+            "spiele Kind of Blue in der Kitchen",
+            "pausiere die Kitchen",
+            "stelle die Lautstärke auf 35 Prozent",
+            "was läuft",
+        ],
+    ),
+    ("fr", ["joue Homogenic dans la Kitchen", "arrête la musique", "mets le volume à 40", "qu'est-ce qui passe"]),
+    ("es", ["pon Kind of Blue en la Kitchen", "para la música", "pon el volumen al 45", "qué suena"]),
+    ("it", ["metti Homogenic in Kitchen", "ferma la musica", "imposta il volume a 50", "cosa sta suonando"]),
+    ("nl", ["speel Kind of Blue in de Kitchen", "stop de muziek", "zet het volume op 55", "wat speelt er"]),
+];
 
 fn strip_politeness(said: Said<'_>) -> Said<'_> {
     let said = said.after_any(&["hey alexa", "alexa"]).unwrap_or(said);
@@ -117,7 +141,7 @@ fn strip_politeness(said: Said<'_>) -> Said<'_> {
 pub fn parse_in(locale: &str, text: &str, players: &[&str]) -> Result<Utterance, NotUnderstood> {
     let by_model = by_model(locale, text);
     if !locale.starts_with("en-") {
-        return by_model.ok_or_else(|| not_understood(format!("“{text}” is in no sentence of {locale}.")));
+        return by_model.ok_or_else(|| not_understood_in(locale, format!("“{text}” is in no sentence of {locale}.")));
     }
     match by_model {
         // What the grammar above does not know.
@@ -198,7 +222,9 @@ const SLOTS: [&str; 10] =
     ["media", "artist", "player", "other", "home", "genre", "mediaType", "level", "time", "query"];
 
 /// What the models leave to Alexa.
-const SHORT_ANSWERS: [(&[&str], &str); 4] = [
+const SHORT_ANSWERS: [(&[&str], &str); 6] = [
+    (&["shuffle on", "turn shuffle on", "turn on shuffle"], "AMAZON.ShuffleOnIntent"),
+    (&["shuffle off", "turn shuffle off", "turn off shuffle"], "AMAZON.ShuffleOffIntent"),
     (&["yes", "ja", "oui", "sí", "si", "sì"], "AMAZON.YesIntent"),
     (&["no", "nein", "non", "nee"], "AMAZON.NoIntent"),
     (&["help", "hilfe", "aide", "ayuda", "aiuto", "hulp"], "AMAZON.HelpIntent"),
@@ -806,6 +832,22 @@ mod tests {
     fn the_suggestions_are_understood() {
         for suggestion in not_understood(String::new()).suggestions {
             assert!(parse(suggestion).is_ok(), "{suggestion}");
+        }
+        for locale in ["de-DE", "fr-FR", "es-ES", "it-IT", "nl-NL"] {
+            let why = parse_in(locale, "zzyzx", &[]).unwrap_err();
+            assert_ne!(why.suggestions, &SUGGESTIONS[0].1, "{locale} has its own");
+            for suggestion in why.suggestions {
+                assert!(parse_in(locale, suggestion, &[]).is_ok(), "{locale}: {suggestion}");
+            }
+        }
+    }
+
+    #[test]
+    fn on_and_off_are_no_players() {
+        for (said, meant) in [("shuffle on", "AMAZON.ShuffleOnIntent"), ("turn shuffle off", "AMAZON.ShuffleOffIntent")]
+        {
+            let heard = parse_in("en-US", said, &[]).unwrap();
+            assert_eq!(heard, Utterance::Custom { intent: meant, slots: Vec::new() });
         }
     }
 }

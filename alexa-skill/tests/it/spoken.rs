@@ -125,12 +125,32 @@ async fn talk_keeps_the_microphone_open_only_for_a_question() {
     let what = voice.ask(&intent("PlayMediaIntent", &[("player", "kitchen")])).await;
     assert_eq!(what["response"]["shouldEndSession"], false, "play what?");
     for name in ["AMAZON.StopIntent", "AMAZON.CancelIntent", "AMAZON.NavigateHomeIntent"] {
-        assert_eq!(voice.ask(&intent(name, &[])).await["response"]["shouldEndSession"], true, "{name}");
+        let mut leave = intent(name, &[]);
+        leave["session"]["new"] = false.into();
+        let left = voice.ask(&leave).await;
+        assert_eq!((text(&left).as_str(), &left["response"]["shouldEndSession"]), ("Goodbye.", &json!(true)), "{name}");
     }
     for kind in ["SessionEndedRequest", "AlexaSkillEvent.SkillDisabled", "CanFulfillIntentRequest"] {
         assert_eq!(voice.ask(&request(kind, Value::Null)).await, json!({"version": "1.0", "response": {}}), "{kind}");
     }
     assert!(voice.world.home().changes().is_empty());
+}
+
+#[tokio::test]
+async fn to_ask_it_to_stop_stops_the_music_where_there_is_no_conversation_to_leave() {
+    let voice = Voice::new().await;
+    let stopped = voice.ask(&intent("AMAZON.StopIntent", &[])).await;
+    assert_eq!(stopped["response"]["shouldEndSession"], true, "{stopped}");
+    let stop = Action::Transport(Transport::Stop);
+    let asked = Command::OnPlayer { target: Target::Unnamed, action: stop, device: device() };
+    assert_eq!(voice.world.home().carried_out().pop(), Some(asked));
+    // Who has not linked has no music that could be meant.
+    let mut stranger = intent("AMAZON.StopIntent", &[]);
+    for place in ["/session/user", "/context/System/user"] {
+        stranger.pointer_mut(place).unwrap().as_object_mut().unwrap().remove("accessToken");
+    }
+    let left = voice.ask(&stranger).await;
+    assert_eq!((text(&left).as_str(), &left["response"]["shouldEndSession"]), ("Goodbye.", &json!(true)));
 }
 
 #[tokio::test]
