@@ -8,9 +8,10 @@ use futures_util::Stream;
 use macloud_proto::accounts::v1::accounts_server::{Accounts, AccountsServer};
 use macloud_proto::accounts::v1::resolve_access_answer::Status as AccessStatus;
 use macloud_proto::accounts::v1::{
-    Change, EventAudienceAnswer, EventAudienceRequest, EventGrant, Heartbeat, Home, KeyChanged, ReportUseAnswer,
-    ReportUseRequest, ResolveAccessAnswer, ResolveAccessRequest, SigningKeysAnswer, SigningKeysRequest, Start,
-    StoreEventGrantAnswer, StoreEventGrantRequest, WatchChangesRequest, change,
+    Change, CustomerLeftAnswer, CustomerLeftRequest, EventAudienceAnswer, EventAudienceRequest, EventGrant, Heartbeat,
+    Home, KeyChanged, NoteCustomerAnswer, NoteCustomerRequest, ReportUseAnswer, ReportUseRequest, ResolveAccessAnswer,
+    ResolveAccessRequest, SigningKeysAnswer, SigningKeysRequest, Start, StoreEventGrantAnswer, StoreEventGrantRequest,
+    WatchChangesRequest, change,
 };
 use macloud_proto::ids::{AccountId, InstanceId};
 use tokio::sync::mpsc;
@@ -129,6 +130,29 @@ impl Accounts for AccountsRpc {
             true => Ok(Response::new(StoreEventGrantAnswer {})),
             false => Err(Status::not_found("no such account")),
         }
+    }
+
+    async fn note_customer(
+        &self,
+        request: Request<NoteCustomerRequest>,
+    ) -> Result<Response<NoteCustomerAnswer>, Status> {
+        let NoteCustomerRequest { customer, account_id } = request.into_inner();
+        let account: AccountId = account_id.parse().map_err(|_| Status::invalid_argument("account_id is malformed"))?;
+        let (db, now) = (&self.shared.db, self.shared.now());
+        match event_grants::note_customer(db, &account, hash_of(&customer)?, now).await.map_err(|error| away(&error))? {
+            true => Ok(Response::new(NoteCustomerAnswer {})),
+            false => Err(Status::not_found("no such account")),
+        }
+    }
+
+    async fn customer_left(
+        &self,
+        request: Request<CustomerLeftRequest>,
+    ) -> Result<Response<CustomerLeftAnswer>, Status> {
+        let customer = request.into_inner().customer;
+        let left = event_grants::customer_left(&self.shared.db, hash_of(&customer)?).await;
+        let account_id = left.map_err(|error| away(&error))?.map(|account| account.to_string());
+        Ok(Response::new(CustomerLeftAnswer { account_id: account_id.unwrap_or_default() }))
     }
 
     async fn event_audience(
@@ -294,6 +318,12 @@ fn home(reached: members::Reached) -> Home {
         identity_key: instance.identity_key.to_vec().into(),
         paused: instance.paused,
     }
+}
+
+/// A customer's name at Amazon, hashed.
+#[allow(clippy::result_large_err, reason = "tonic's type")]
+fn hash_of(customer: &[u8]) -> Result<&[u8], Status> {
+    if customer.len() == 32 { Ok(customer) } else { Err(Status::invalid_argument("customer must have 32 bytes")) }
 }
 
 fn away(error: &StoreError) -> Status {

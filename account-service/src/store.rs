@@ -601,6 +601,7 @@ macro_rules! all_migrations {
             "0060" "billing_counter"
             "0070" "known_browsers"
             "0080" "restores"
+            "0090" "skill_customers"
         )
     };
 }

@@ -309,7 +309,8 @@ impl From<Value> for Listed {
 /// Something has happened to the skill at Amazon. Who has it no more is told nothing; there is nothing else to do.
 ///
 /// Amazon names the account by its token when it is linked, and may leave it out when the skill is disabled: then it is known by
-/// what Amazon called its customer before, to this process. Where that does not help, the gateway refuses the next event.
+/// what Amazon called its customer before, which the account service keeps. Where that does not help, the gateway refuses the next
+/// event.
 pub(crate) async fn skill_event(
     event: SkillEvent,
     token: Option<&AccessToken>,
@@ -325,13 +326,21 @@ pub(crate) async fn skill_event(
         None => None,
     };
     if event == SkillEvent::Disabled {
-        let Some(account) = by_token.or_else(|| grants.known(customer?)) else {
-            return tracing::debug!("the skill is disabled for somebody who is not known here");
+        let noted = match customer {
+            Some(customer) => grants.customer_left(customer).await,
+            None => None,
         };
-        tracing::info!(account.id = %account, "Alexa is not told any more: the skill is disabled");
-        grants.forget(&account).await;
+        if let Some(account) = &by_token {
+            grants.forget(account).await;
+        }
+        match by_token.or(noted) {
+            Some(account) => {
+                tracing::info!(account.id = %account, "the skill is disabled: this customer is told nothing more")
+            }
+            None => tracing::debug!("the skill is disabled for somebody who is not known here"),
+        }
     } else if let (Some(account), Some(customer)) = (by_token, customer) {
-        grants.know(customer, &account);
+        grants.note(customer, &account).await;
     }
 }
 

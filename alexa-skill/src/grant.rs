@@ -8,13 +8,12 @@
 //! Which part of the world an account belongs to, nobody says: a grant is kept for the region that the deployment names, and moved
 //! when the event gateway of another one turns out to be its own (`crate::events`).
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
-use macloud_proto::accounts::v1::StoreEventGrantRequest;
 use macloud_proto::accounts::v1::accounts_client::AccountsClient;
+use macloud_proto::accounts::v1::{CustomerLeftRequest, NoteCustomerRequest, StoreEventGrantRequest};
 use macloud_proto::ids::{AccountId, GrantId};
 use macloud_service_kit::client::client;
 use macloud_service_kit::random;
@@ -142,8 +141,6 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// Accepts grants.
 pub(crate) struct Grants {
     events: Option<(Exchange, Keeper)>,
-    /// Whose account it is that Amazon calls so, by a hash of what it calls it.
-    customers: Mutex<HashMap<[u8; 32], AccountId>>,
 }
 
 /// Login with Amazon.
@@ -185,7 +182,6 @@ impl Grants {
                 let keeper = Keeper::new(&config, accounts);
                 (Exchange::new(config), keeper)
             }),
-            customers: Mutex::default(),
         }
     }
 
@@ -214,30 +210,33 @@ impl Grants {
         }
     }
 
-    /// The account of whom Amazon calls `customer`.
-    pub(crate) fn know(&self, customer: &str, account: &AccountId) {
-        if self.events_are_on() {
-            let mut customers = self.customers.lock().unwrap_or_else(PoisonError::into_inner);
-            if customers.len() >= MOST_CUSTOMERS {
-                customers.clear();
-            }
-            customers.insert(hashed(customer), account.clone());
+    /// From now on it is this account's customer whom Amazon calls `customer`.
+    pub(crate) async fn note(&self, customer: &str, account: &AccountId) {
+        let Some((_, keeper)) = &self.events else { return };
+        let request = NoteCustomerRequest { customer: hashed(customer), account_id: account.to_string() };
+        if let Err(status) = keeper.accounts.clone().note_customer(request).await {
+            // Should the skill be disabled, the gateway refuses the next event, and it is forgotten then.
+            tracing::warn!(code = ?status.code(), "the account service cannot note whose customer it is");
         }
     }
 
-    /// Whose account it is, if this process has been told.
-    pub(crate) fn known(&self, customer: &str) -> Option<AccountId> {
-        let customers = self.customers.lock().unwrap_or_else(PoisonError::into_inner);
-        customers.get(&hashed(customer)).cloned()
+    /// Whom Amazon calls `customer` has disabled the skill. Whose account that was, if it is known.
+    pub(crate) async fn customer_left(&self, customer: &str) -> Option<AccountId> {
+        let (_, keeper) = self.events.as_ref()?;
+        let request = CustomerLeftRequest { customer: hashed(customer) };
+        match keeper.accounts.clone().customer_left(request).await {
+            Ok(answer) => answer.into_inner().account_id.parse().ok(),
+            Err(status) => {
+                tracing::warn!(code = ?status.code(), "the account service cannot forget a customer");
+                None
+            }
+        }
     }
 }
 
-fn hashed(customer: &str) -> [u8; 32] {
-    digest(&SHA256, customer.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
+fn hashed(customer: &str) -> Bytes {
+    Bytes::copy_from_slice(digest(&SHA256, customer.as_bytes()).as_ref())
 }
-
-/// About 100 bytes each.
-const MOST_CUSTOMERS: usize = 100_000;
 
 impl Keeper {
     pub(crate) fn new(config: &EventsConfig, accounts: Channel) -> Self {

@@ -1,4 +1,4 @@
-//! Event-gateway grants: sealed by the skill, kept here, readable only there.
+//! Event-gateway grants: sealed by the skill, kept here, readable only there; and the customers at Amazon that they are for.
 
 use macloud_proto::ids::{AccountId, GrantId};
 
@@ -17,6 +17,13 @@ statements! {
                 WHERE m.instance_id = $2 AND m.account_id = e.account_id AND (m.expires_at IS NULL OR m.expires_at > $3))) \
                 ORDER BY e.account_id, e.region, g.id";
     END_ALL = "DELETE FROM event_grants WHERE account_id = $1";
+    NOTE_CUSTOMER = "INSERT INTO skill_customers (customer, account_id, noted_at) SELECT $2, id, $3 FROM accounts WHERE id = $1 \
+                     ON CONFLICT (customer) DO UPDATE SET account_id = excluded.account_id, noted_at = excluded.noted_at";
+    CUSTOMER = "SELECT account_id FROM skill_customers WHERE customer = $1";
+    FORGET_CUSTOMER = "DELETE FROM skill_customers WHERE customer = $1";
+    FORGET_CUSTOMERS = "DELETE FROM skill_customers WHERE account_id = $1";
+    END_WITHOUT_CUSTOMERS = "DELETE FROM event_grants WHERE account_id = $1 AND NOT EXISTS \
+                             (SELECT 1 FROM skill_customers c WHERE c.account_id = $1)";
 }
 
 /// Whether the account exists.
@@ -62,5 +69,22 @@ pub(crate) async fn audience(db: &Db, home: &Instance, now: i64) -> Result<Vec<L
 /// Nobody's event gateway hears of this account's homes any more.
 pub(crate) async fn end_all(tx: &mut Tx, account: &AccountId) -> Result<()> {
     tx.write(END_ALL, values![account.as_str()]).await?;
+    tx.write(FORGET_CUSTOMERS, values![account.as_str()]).await?;
     Ok(())
+}
+
+/// Whether the account exists, whose this customer is from now on.
+pub(crate) async fn note_customer(db: &Db, account: &AccountId, customer: &[u8], now: i64) -> Result<bool> {
+    Ok(db.write(NOTE_CUSTOMER, values![account.as_str(), customer, now]).await? == 1)
+}
+
+/// The customer has disabled the skill. Whose it was; nothing of the account goes to event gateways unless it has another one.
+pub(crate) async fn customer_left(db: &Db, customer: &[u8]) -> Result<Option<AccountId>> {
+    let mut tx = db.begin().await?;
+    let Some((account,)) = tx.optional::<(String,)>(CUSTOMER, values![customer]).await? else { return Ok(None) };
+    let account = parse_id(&account, "skill_customers", "account_id")?;
+    tx.write(FORGET_CUSTOMER, values![customer]).await?;
+    tx.write(END_WITHOUT_CUSTOMERS, values![AccountId::as_str(&account)]).await?;
+    tx.commit().await?;
+    Ok(Some(account))
 }

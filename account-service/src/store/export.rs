@@ -17,6 +17,7 @@ statements! {
     INSTANCES = "SELECT id, name, identity_key, paired_at, last_token_at, paused_at, replaced_key, replaced_at, ended_at FROM instances WHERE account_id = $1 ORDER BY paired_at";
     PAIRINGS = "SELECT name, identity_key, expires_at, decided_at, allowed, redeemed_at, replaces FROM pairings WHERE account_id = $1 ORDER BY expires_at";
     EVENT_GRANTS = "SELECT region, stored_at FROM event_grants WHERE account_id = $1 ORDER BY region";
+    SKILL_CUSTOMERS = "SELECT noted_at FROM skill_customers WHERE account_id = $1 ORDER BY noted_at";
     TOTP = "SELECT created_at, confirmed_at FROM totp_secrets WHERE account_id = $1";
     RECOVERY_CODES = "SELECT COUNT(*) FROM recovery_codes WHERE account_id = $1";
     MAILED_CODES = "SELECT purpose, expires_at, tries_left FROM mailed_codes WHERE account_id = $1 ORDER BY purpose";
@@ -53,7 +54,7 @@ type Table = (&'static str, Value);
 
 /// All of it as one JSON document: an object with a list for each table.
 pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
-    let tables: [Table; 30] = [
+    let tables: [Table; 31] = [
         accounts(db, account).await?,
         sessions(db, account).await?,
         known_browsers(db, account).await?,
@@ -63,6 +64,7 @@ pub(crate) async fn of_account(db: &Db, account: &AccountId) -> Result<Value> {
         instances(db, account).await?,
         pairings(db, account).await?,
         event_grants(db, account).await?,
+        skill_customers(db, account).await?,
         totp(db, account).await?,
         recovery_codes(db, account).await?,
         mailed_codes(db, account).await?,
@@ -172,6 +174,11 @@ async fn event_grants(db: &Db, account: &AccountId) -> Result<Table> {
     let rows: Vec<(String, i64)> = db.rows(EVENT_GRANTS, values![account.as_str()]).await?;
     let row = |(region, stored_at)| json!({ "region": region, "stored_at": stored_at });
     Ok(("event_grants", rows.into_iter().map(row).collect()))
+}
+
+async fn skill_customers(db: &Db, account: &AccountId) -> Result<Table> {
+    let rows: Vec<(i64,)> = db.rows(SKILL_CUSTOMERS, values![account.as_str()]).await?;
+    Ok(("skill_customers", rows.into_iter().map(|(noted_at,)| json!({ "noted_at": noted_at })).collect()))
 }
 
 async fn totp(db: &Db, account: &AccountId) -> Result<Table> {

@@ -279,7 +279,7 @@ on_both_databases! {
     async fn whatever_is_kept_of_people_ends_with_the_first_proof_or_may_stay(world: &World) {
         let ends = [
             "codes", "event_grants", "grants", "home_assistant_users", "identities", "instances", "known_browsers", "mail_challenges", "members", "pairings",
-            "passkeys", "recovery_codes", "totp_secrets", "web_sessions",
+            "passkeys", "recovery_codes", "skill_customers", "totp_secrets", "web_sessions",
         ];
         // What happened, what an operator gave, what is paid for, and what is of no use without a session or a home that ended.
         let stays = [

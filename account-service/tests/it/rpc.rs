@@ -6,8 +6,9 @@ use macloud_proto::accounts::v1::change::Subject;
 use macloud_proto::accounts::v1::resolve_access_answer::Status;
 use macloud_proto::accounts::v1::r#use::{Kind as UseKind, Result as Ended};
 use macloud_proto::accounts::v1::{
-    Change, EventAudienceAnswer, EventAudienceRequest, EventGrant, ReportUseRequest, ResolveAccessAnswer,
-    ResolveAccessRequest, SigningKeysRequest, Start, StoreEventGrantRequest, Use, WatchChangesRequest,
+    Change, CustomerLeftRequest, EventAudienceAnswer, EventAudienceRequest, EventGrant, NoteCustomerRequest,
+    ReportUseRequest, ResolveAccessAnswer, ResolveAccessRequest, SigningKeysRequest, Start, StoreEventGrantRequest,
+    Use, WatchChangesRequest,
 };
 use macloud_proto::instance_token::KeySet;
 use macloud_service_kit::clock::Clock as _;
@@ -310,6 +311,35 @@ on_both_databases! {
         assert_eq!(audience(home).await, Ok(nobody), "a grant without an authorization tells nobody");
         assert_eq!(audience("x").await, Err(tonic::Code::InvalidArgument));
         assert_eq!(audience("0123456789abcdefghjkmnpqrs").await, Err(tonic::Code::NotFound));
+    }
+
+    async fn with_the_last_customer_who_disables_the_skill_its_event_grants_go(world: &World) {
+        let ada = world.service.create_user("ada@example.org", "long enough").await.unwrap().to_string();
+        let kept = async || world.look_up("SELECT CAST(COUNT(*) AS TEXT) FROM event_grants").await;
+        for region in ["NA", "EU"] {
+            let sealed = b"sealed".as_slice().into();
+            let request = StoreEventGrantRequest { account_id: ada.clone(), region: region.into(), sealed };
+            world.accounts().store_event_grant(request).await.unwrap();
+        }
+        let note = async |customer: &[u8], account: &str| {
+            let request = NoteCustomerRequest { customer: customer.to_vec().into(), account_id: account.into() };
+            world.accounts().note_customer(request).await.map(|_| ()).map_err(|status| status.code())
+        };
+        let leave = async |customer: &[u8]| {
+            let request = CustomerLeftRequest { customer: customer.to_vec().into() };
+            world.accounts().customer_left(request).await.map(|answer| answer.into_inner().account_id).map_err(|status| status.code())
+        };
+        for customer in [[1; 32], [2; 32], [1; 32]] {
+            assert_eq!(note(&customer, &ada).await, Ok(()));
+        }
+        assert_eq!(leave(&[3; 32]).await, Ok(String::new()), "nobody's");
+        assert_eq!((leave(&[1; 32]).await, kept().await.as_str()), (Ok(ada.clone()), "2"), "there is another one");
+        assert_eq!(leave(&[1; 32]).await, Ok(String::new()), "gone");
+        assert_eq!((leave(&[2; 32]).await, kept().await.as_str()), (Ok(ada.clone()), "0"));
+        assert_eq!(note(&[1; 31], &ada).await, Err(tonic::Code::InvalidArgument));
+        assert_eq!(leave(&[]).await, Err(tonic::Code::InvalidArgument));
+        assert_eq!(note(&[1; 32], "x").await, Err(tonic::Code::InvalidArgument));
+        assert_eq!(note(&[1; 32], "0123456789abcdefghjkmnpqrs").await, Err(tonic::Code::NotFound));
     }
 
     async fn signing_keys_and_event_grants(world: &World) {

@@ -85,6 +85,20 @@ impl Accounts for Signer {
         Err(Status::unimplemented("no relay asks for this"))
     }
 
+    async fn note_customer(
+        &self,
+        _: Request<accounts::NoteCustomerRequest>,
+    ) -> Result<Response<accounts::NoteCustomerAnswer>, Status> {
+        Err(Status::unimplemented("no relay asks for this"))
+    }
+
+    async fn customer_left(
+        &self,
+        _: Request<accounts::CustomerLeftRequest>,
+    ) -> Result<Response<accounts::CustomerLeftAnswer>, Status> {
+        Err(Status::unimplemented("no relay asks for this"))
+    }
+
     async fn event_audience(
         &self,
         _: Request<accounts::EventAudienceRequest>,

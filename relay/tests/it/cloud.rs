@@ -614,6 +614,20 @@ impl Accounts for FakeAccounts {
         Err(Status::unimplemented("not asked by a relay"))
     }
 
+    async fn note_customer(
+        &self,
+        _: Request<accounts::NoteCustomerRequest>,
+    ) -> Result<Response<accounts::NoteCustomerAnswer>, Status> {
+        Err(Status::unimplemented("not asked by a relay"))
+    }
+
+    async fn customer_left(
+        &self,
+        _: Request<accounts::CustomerLeftRequest>,
+    ) -> Result<Response<accounts::CustomerLeftAnswer>, Status> {
+        Err(Status::unimplemented("not asked by a relay"))
+    }
+
     async fn event_audience(
         &self,
         _: Request<accounts::EventAudienceRequest>,

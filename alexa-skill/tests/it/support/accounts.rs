@@ -34,6 +34,8 @@ struct State {
     refuses_watches: AtomicBool,
     loses_grants: AtomicBool,
     grants: Mutex<Vec<StoreEventGrantRequest>>,
+    customers: Mutex<HashMap<Vec<u8>, String>>,
+    left: Mutex<Vec<String>>,
     audiences: Mutex<HashMap<String, EventAudienceAnswer>>,
     loses_reports: AtomicBool,
     reports: Mutex<Vec<ReportUseRequest>>,
@@ -117,6 +119,11 @@ impl FakeAccounts {
             Some(audience) => audiences.insert(home.instance.to_string(), audience),
             None => audiences.remove(&home.instance.to_string()),
         };
+    }
+
+    /// Accounts whose customers have left.
+    pub fn left(&self) -> Vec<String> {
+        self.0.left.lock().unwrap().clone()
     }
 
     pub fn grants(&self) -> Vec<StoreEventGrantRequest> {
@@ -235,6 +242,25 @@ impl Accounts for FakeAccounts {
         }
         self.0.grants.lock().unwrap().push(request.into_inner());
         Ok(Response::new(StoreEventGrantAnswer {}))
+    }
+
+    async fn note_customer(
+        &self,
+        request: Request<NoteCustomerRequest>,
+    ) -> Result<Response<NoteCustomerAnswer>, Status> {
+        let NoteCustomerRequest { customer, account_id } = request.into_inner();
+        self.0.customers.lock().unwrap().insert(customer.to_vec(), account_id);
+        Ok(Response::new(NoteCustomerAnswer {}))
+    }
+
+    async fn customer_left(
+        &self,
+        request: Request<CustomerLeftRequest>,
+    ) -> Result<Response<CustomerLeftAnswer>, Status> {
+        let customer = request.into_inner().customer.to_vec();
+        let account_id = self.0.customers.lock().unwrap().remove(&customer).unwrap_or_default();
+        self.0.left.lock().unwrap().extend((!account_id.is_empty()).then(|| account_id.clone()));
+        Ok(Response::new(CustomerLeftAnswer { account_id }))
     }
 
     async fn event_audience(
