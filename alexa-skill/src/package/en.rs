@@ -230,7 +230,7 @@ pub(super) const ENGLISH: Language = Language {
         ("AMAZON.NextIntent", &["next (song|track)", "skip this song"]),
         ("AMAZON.PreviousIntent", &["previous (song|track)", "go back one song"]),
         ("AMAZON.StartOverIntent", &["from the beginning", "start this song over", "play this song again"]),
-        ("AMAZON.ShuffleOnIntent", &["turn on shuffle"]),
+        ("AMAZON.ShuffleOnIntent", &["turn on shuffle", "shuffle the music"]),
         ("AMAZON.ShuffleOffIntent", &["turn off shuffle", "stop shuffling"]),
         ("AMAZON.LoopOnIntent", &["repeat (everything|all)"]),
         ("AMAZON.LoopOffIntent", &["turn off repeat", "stop repeating"]),

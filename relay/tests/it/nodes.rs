@@ -250,7 +250,8 @@ async fn a_home_that_moved_while_the_directory_was_away_is_where_it_went_last() 
     net.away.store(false, Ordering::SeqCst);
     tokio::time::sleep(SECOND * 2).await;
     // Whichever of the two nodes hears first that the directory is back.
-    assert!(matches!(old.next().await, Some(FromRelay::Drain(_) | FromRelay::Goodbye(_))), "the old one is let go");
+    let told = old.next().await;
+    assert!(matches!(told, Some(FromRelay::Drain(_) | FromRelay::Goodbye(_))), "the old one is let go: {told:?}");
     for (number, node) in [(1, &a), (2, &b)] {
         let answer = node.unary(dispatch(&key, number, SECOND)).await.unwrap();
         assert_eq!((answer.outcome, answer.owner_node_id.as_str()), (Some(delivered(number)), "b"));

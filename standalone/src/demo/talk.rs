@@ -47,6 +47,10 @@ impl Talk {
         let names: Vec<String> = stage.endpoints.iter().map(|endpoint| endpoint.friendly_name.clone()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         match utterance::parse_in(voice.locale, text, &names)? {
+            // Alexa sends no directive for who has not linked: she knows none of their devices.
+            Utterance::Discover | Utterance::SmartHome { .. } if !voice.linked => {
+                anyhow::bail!("Alexa knows no devices of who has not linked the account. Try “open Music Assistant”.")
+            }
             Utterance::Discover => {
                 let directive = stage.alexa.discover();
                 pass_on(stage, text.into(), Kind::SmartHome, directive).await
