@@ -1,4 +1,5 @@
-//! Metrics: services count through `opentelemetry::global::meter`, Prometheus reads `/metrics` on the admin listener.
+//! Metrics: services count through `opentelemetry::global::meter`, Prometheus reads `/metrics` on the admin listener, and a collector
+//! is sent the same if one is named.
 
 mod exemplars;
 
@@ -11,6 +12,7 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 
 pub use self::exemplars::note as note_exemplar;
 use crate::process;
+use crate::telemetry::otlp;
 
 /// The process's metrics.
 #[derive(Debug, Clone)]
@@ -21,16 +23,20 @@ pub struct Metrics {
 
 impl Metrics {
     /// Install the global meter provider, for a program of this name, and count what every process has. Call once, before any
-    /// service makes its instruments.
+    /// service makes its instruments, and after [`telemetry::init`](crate::telemetry::init), which knows the collector.
     ///
     /// # Errors
-    /// When the exporter cannot register itself.
+    /// When the exporter cannot register itself, or the collector's address is unusable.
     pub fn install(service: &'static str) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build()?;
-        let resource = opentelemetry_sdk::Resource::builder().with_service_name(service).build();
-        let provider = SdkMeterProvider::builder().with_resource(resource).with_reader(exporter).build();
+        let mut provider = SdkMeterProvider::builder().with_resource(otlp::resource(service)).with_reader(exporter);
+        if let Some(sender) = otlp::metrics_reader()? {
+            provider = provider.with_reader(sender);
+        }
+        let provider = provider.build();
         opentelemetry::global::set_meter_provider(provider.clone());
+        otlp::send_at_end(provider.clone());
         process::observe();
         Ok(Self { registry, _provider: provider })
     }

@@ -1,7 +1,10 @@
-//! Logs to standard error (standard output belongs to machine-readable events), and traces to an OTLP collector if one is named.
+//! Logs to standard error (standard output belongs to machine-readable events); and traces, metrics and logs to an OTLP collector if
+//! one is named.
 
 #[cfg(feature = "server")]
 mod keep;
+#[cfg(feature = "server")]
+pub(crate) mod otlp;
 #[cfg(feature = "server")]
 mod past;
 
@@ -34,7 +37,8 @@ pub struct TelemetryArgs {
     #[arg(long, value_enum, default_value = "text", global = true)]
     pub log_format: LogFormat,
 
-    /// Send traces to this OTLP collector over gRPC, such as http://127.0.0.1:4317. Only programs built with serving support do.
+    /// Send traces, metrics and logs to this OTLP collector over gRPC, such as http://127.0.0.1:4317. Only programs built with
+    /// serving support do.
     #[arg(long, global = true, hide = !cfg!(feature = "server"))]
     pub otlp_endpoint: Option<String>,
 
@@ -54,15 +58,18 @@ pub enum LogFormat {
     Json,
 }
 
-/// What must live until the program ends, so that the last spans are sent.
+/// What must live until the program ends, so that the last spans, counts and log lines are sent. Dropping it waits for that, at most
+/// three seconds; the runtime that it was started on must be running still, with a thread beside the one that waits.
 #[derive(Debug, Default)]
-#[must_use = "dropping this ends the sending of traces"]
+#[must_use = "dropping this ends the sending of telemetry"]
 pub struct Telemetry {
     #[cfg(feature = "server")]
     traces: Option<opentelemetry_sdk::trace::SdkTracerProvider>,
+    #[cfg(feature = "server")]
+    logs: Option<opentelemetry_sdk::logs::SdkLoggerProvider>,
 }
 
-/// Start logging for this process.
+/// Start logging for this process. Metrics that are installed afterwards go where this says, too.
 ///
 /// # Errors
 /// When the filter cannot be parsed, the collector's address is unusable, or logging was started before.
@@ -77,22 +84,24 @@ pub fn init(args: &TelemetryArgs, service: &'static str) -> anyhow::Result<Telem
     let registry = tracing_subscriber::registry().with(filter).with(text).with(json);
     #[cfg(feature = "server")]
     {
-        let traces = args
-            .otlp_endpoint
-            .as_deref()
-            .map(|endpoint| tracer_provider(endpoint, args.trace_part, service))
-            .transpose()?;
-        let layer = traces.as_ref().map(|provider| {
+        let to = otlp::Endpoints::new(args.otlp_endpoint.as_deref(), |name| std::env::var(name).ok());
+        let traces = to.traces.map(|endpoint| otlp::traces(&endpoint, args.trace_part, service)).transpose()?;
+        let logs = to.logs.map(|endpoint| otlp::logs(&endpoint, service)).transpose()?;
+        let spans = traces.as_ref().map(|provider| {
             use opentelemetry::trace::TracerProvider as _;
             tracing_opentelemetry::layer().with_tracer(provider.tracer(service))
         });
-        registry.with(layer).try_init()?;
+        let lines = logs.as_ref().map(otlp::log_layer);
+        registry.with(spans).with(lines).try_init()?;
         if let Some(provider) = &traces {
             // For spans that are made after the fact, which the layer above cannot.
             opentelemetry::global::set_tracer_provider(provider.clone());
             keep::set_sent(args.trace_part);
         }
-        Ok(Telemetry { traces })
+        if let Some(endpoint) = to.metrics {
+            otlp::set_metrics_endpoint(endpoint);
+        }
+        Ok(Telemetry { traces, logs })
     }
     #[cfg(not(feature = "server"))]
     {
@@ -100,22 +109,6 @@ pub fn init(args: &TelemetryArgs, service: &'static str) -> anyhow::Result<Telem
         registry.try_init()?;
         Ok(Telemetry::default())
     }
-}
-
-#[cfg(feature = "server")]
-fn tracer_provider(
-    endpoint: &str,
-    part: Part,
-    service: &'static str,
-) -> anyhow::Result<opentelemetry_sdk::trace::SdkTracerProvider> {
-    use opentelemetry_otlp::WithExportConfig as _;
-    let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
-    let resource = opentelemetry_sdk::Resource::builder().with_service_name(service).build();
-    let sender = opentelemetry_sdk::trace::BatchSpanProcessor::builder(exporter).build();
-    Ok(opentelemetry_sdk::trace::SdkTracerProvider::builder()
-        .with_span_processor(keep::Keep::new(sender, part))
-        .with_resource(resource)
-        .build())
 }
 
 /// The trace that `span` belongs to, if it is certain now that it is sent: one of the part that is, or slow by `took`. For exemplars.
@@ -159,9 +152,6 @@ const TRACEPARENT: &str = "traceparent";
 #[cfg(feature = "server")]
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        if let Some(traces) = self.traces.take() {
-            // The collector may be away; there is nobody left to tell.
-            let _ = traces.shutdown();
-        }
+        otlp::finish(self.traces.take(), self.logs.take());
     }
 }

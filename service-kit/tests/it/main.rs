@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
 
 mod internal;
+mod otlp;
 mod serving;

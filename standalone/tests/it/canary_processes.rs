@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::http::Uri;
 use axum::routing::{get, post};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
@@ -165,6 +166,7 @@ fn has(span: &Span, attribute: &str) -> bool {
 pub(crate) struct Collector {
     pub(crate) url: String,
     seen: Arc<Mutex<Vec<u8>>>,
+    traces: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Collector {
@@ -172,9 +174,13 @@ impl Collector {
         let seen = Arc::<Mutex<Vec<u8>>>::default();
         let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into(), None).await.unwrap();
         let url = format!("http://{}", server.local_addr().unwrap());
-        let taken = seen.clone();
-        let take = move |body: Bytes| {
+        let traces = Arc::<Mutex<Vec<u8>>>::default();
+        let (taken, traces_taken) = (seen.clone(), traces.clone());
+        let take = move |service: Uri, body: Bytes| {
             taken.lock().unwrap().extend_from_slice(&body);
+            if service.path().contains("TraceService") {
+                traces_taken.lock().unwrap().extend_from_slice(&body);
+            }
             // An empty message, and "OK".
             let mut trailers = http::HeaderMap::new();
             trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
@@ -184,12 +190,12 @@ impl Collector {
             async move { ([("content-type", "application/grpc")], answer) }
         };
         tokio::spawn(server.serve(Router::new().fallback(post(take)), stop.clone()));
-        Self { url, seen }
+        Self { url, seen, traces }
     }
 
     pub(crate) fn spans(&self) -> Vec<Span> {
-        let seen = self.seen();
-        let mut rest = &seen[..];
+        let traces = self.traces.lock().unwrap();
+        let mut rest = &traces[..];
         let mut spans = Vec::new();
         // Each message has five bytes before it: a flag, and its length.
         while let Some((prefix, after)) = rest.split_first_chunk::<5>() {
@@ -204,6 +210,7 @@ impl Collector {
         spans
     }
 
+    /// Spans, metrics and log lines, as they were sent.
     pub(crate) fn seen(&self) -> Vec<u8> {
         self.seen.lock().unwrap().clone()
     }
