@@ -11,7 +11,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::http::uri::Authority;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -318,14 +320,15 @@ impl Connection {
             drop(take(&first));
             request.extensions_mut().insert(Peer { addr, security });
             let asked = (request.version() == hyper::Version::HTTP_2).then(|| Asked::on(&in_service));
+            let names_one_host = names_one_host(&request);
             let (answer, open) = (router.clone().oneshot(request), open.clone());
             async move {
-                let answer = answer.await;
+                let answer = if names_one_host { answer.await } else { Ok(StatusCode::BAD_REQUEST.into_response()) };
                 let answer = match asked {
                     Some(asked) => answer.map(|answer| asked.answered(answer)),
                     None => answer,
                 };
-                if answer.as_ref().is_ok_and(|answer| answer.status() == hyper::StatusCode::SWITCHING_PROTOCOLS) {
+                if answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::SWITCHING_PROTOCOLS) {
                     drop(take(&open));
                 }
                 answer
@@ -375,6 +378,21 @@ impl Connection {
             tracing::debug!(%error, "connection ended");
         }
     }
+}
+
+/// RFC 9112, section 3.2, and RFC 9113, section 8.3.1. Whoever stands in front may have read another of two, or none.
+fn names_one_host<B>(request: &hyper::Request<B>) -> bool {
+    let mut named = request.headers().get_all(header::HOST).iter();
+    match (named.next(), named.next()) {
+        (None, _) => request.version() != hyper::Version::HTTP_11,
+        (Some(host), None) => is_host(host.as_bytes()),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// A name or address, perhaps with a port, and nothing else of an authority; empty where the target has none.
+fn is_host(value: &[u8]) -> bool {
+    value.is_empty() || (!value.contains(&b'@') && Authority::try_from(value).is_ok())
 }
 
 /// What is asked on an HTTP/2 connection.
@@ -485,6 +503,26 @@ mod tests {
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("192.0.2.2"), of("192.0.2.1"));
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        let request = |version, hosts: &[&str]| {
+            let request = axum::http::Request::get("/").version(version);
+            hosts.iter().fold(request, |request, host| request.header("host", *host)).body(()).unwrap()
+        };
+        let is_taken = |version, hosts: &[&str]| names_one_host(&request(version, hosts));
+        use axum::http::Version;
+        for good in ["cloud.example", "cloud.example:8443", "192.0.2.1", "[2001:db8::1]:80", ""] {
+            assert!(is_taken(Version::HTTP_11, &[good]), "{good}");
+        }
+        for bad in ["a b", "a/b", "a@cloud.example", "a, b", "a:b:c", "http://a"] {
+            assert!(!is_taken(Version::HTTP_11, &[bad]), "{bad}");
+        }
+        assert!(!is_taken(Version::HTTP_11, &[]) && is_taken(Version::HTTP_10, &[]) && is_taken(Version::HTTP_2, &[]));
+        for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
+            assert!(!is_taken(version, &["a", "a"]), "{version:?}");
+        }
     }
 
     #[test]

@@ -510,3 +510,20 @@ async fn whoever_takes_back_more_than_they_let_be_answered_is_cut_off() {
     }
     assert!(flood.ends().await, "it is still open");
 }
+
+#[tokio::test]
+async fn a_request_that_does_not_name_one_host_is_refused() {
+    let (address, _stop) = start(None, ServerLimits::default()).await;
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\nHost: x:1\r\n", "200"),
+        ("GET / HTTP/1.1\r\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n", "400"),
+        ("GET http://x/ HTTP/1.1\r\nHost: y/z\r\n", "400"),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{head:?}: {answer}");
+    }
+}
