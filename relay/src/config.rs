@@ -102,6 +102,13 @@ impl RelayConfig {
     pub fn connections_within(open_files: u64) -> usize {
         usize::try_from(open_files - open_files.min(OTHER_FILES.max(open_files / 8))).unwrap_or(usize::MAX)
     }
+
+    /// Whether nobody stands between a home and this process who could read a ticket: TLS ends here, or homes dial without any. Where
+    /// they dial `https` and no certificate is held here, a proxy ends it, on this machine or another.
+    #[must_use]
+    pub fn is_dialled_directly(holds_certificate: bool, public_urls: &[impl AsRef<str>]) -> bool {
+        holds_certificate || public_urls.iter().all(|url| url.as_ref().starts_with("http://"))
+    }
 }
 
 const OTHER_FILES: u64 = 512;
@@ -151,5 +158,13 @@ mod tests {
         let within = RelayConfig::connections_within;
         assert_eq!((within(0), within(512), within(1024), within(80_000)), (0, 0, 512, 70_000));
         assert!(within(u64::MAX) > 1_000_000);
+    }
+
+    #[test]
+    fn where_homes_dial_https_and_no_certificate_is_held_somebody_else_ends_tls() {
+        let directly = RelayConfig::is_dialled_directly;
+        let (plain, tls) = ("http://127.0.0.1:8080", "https://cloud.example");
+        assert!(directly(true, &[tls]) && directly(false, &[plain]));
+        assert!(!directly(false, &[tls]) && !directly(false, &[plain, tls]));
     }
 }

@@ -332,13 +332,14 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 impl Args {
     fn relay_config(&self, open_files: u64) -> anyhow::Result<RelayConfig> {
         let url = |public: &String| format!("{}{CONNECT_PATH}", public.trim_end_matches('/'));
+        let directly = RelayConfig::is_dialled_directly(self.tls_certificate.is_some(), &self.public_url);
         Ok(RelayConfig {
             node_id: self.node_id.clone().unwrap_or_else(|| "relay-1".into()),
             connect_urls: self.public_url.iter().map(url).collect(),
             max_connections: self.max_connections_within(open_files)?,
             client_address_header: self.client_address_header()?,
             nonce_key: self.nonce_key_file.as_deref().map(nonce_key).transpose()?,
-            resumption: !self.behind_proxy,
+            resumption: directly && !self.behind_proxy,
             max_handshakes: self.max_handshakes,
             max_commands_per_minute: self.max_commands_per_minute,
             session_life: Duration::from_secs(self.session_life_seconds),

@@ -71,7 +71,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let stop = stop_on_signals()?;
     let alexa = args.alexa.clone();
     // There is no other node to move to: what is in flight gets its answer, then the homes wait for the restart.
-    let relay = relay_config(open_files, args.limits.client_address_header.clone());
+    let directly = RelayConfig::is_dialled_directly(args.tls_cert.is_some(), &[&public_url]);
+    let relay = relay_config(open_files, args.limits.client_address_header.clone(), directly);
     let config = CloudConfig {
         data_dir: args.data.data_dir,
         public_url: public_url.clone(),
@@ -120,11 +121,11 @@ fn tell_people(public_url: &str) {
     eprintln!("MA Cloud is running: open {public_url} in a browser. Ctrl-C stops it.");
 }
 
-fn relay_config(open_files: u64, client_address_header: Option<String>) -> RelayConfig {
+fn relay_config(open_files: u64, client_address_header: Option<String>, directly: bool) -> RelayConfig {
     let usual = RelayConfig::default();
     let max_connections = usual.max_connections.min(RelayConfig::connections_within(open_files));
-    // Behind a proxy, which always names that header, nothing is given that would make the proxy a home.
-    let resumption = client_address_header.is_none();
+    // Behind a proxy, which needs no word of it on this machine, nothing is given that would make the proxy a home.
+    let resumption = directly && client_address_header.is_none();
     RelayConfig { drain_grace: DRAIN_GRACE, max_connections, client_address_header, resumption, ..usual }
 }
 
