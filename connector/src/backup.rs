@@ -415,6 +415,15 @@ mod tests {
     }
 
     #[test]
+    fn a_name_in_a_hostile_file_does_nothing_to_a_terminal() {
+        let mut written = home(0, None);
+        written.pairing.home_name = format!("\u{1b}]0;Home\u{7}\u{202e}{}", "x".repeat(100_000));
+        let read = HomeBackup::decode(&written.encode().unwrap()).unwrap();
+        let name = read.home_name();
+        assert!(name.starts_with("]0;Homexxx") && name.len() < 1000, "{name:?}");
+    }
+
+    #[test]
     fn a_hostile_file_costs_nothing() {
         let fine = Cost::LEAST;
         for cost in [

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use macloud_e2ee::keys::PinnedKeySet;
+use macloud_e2ee::vocabulary::clean_text;
 use macloud_proto::ids::{InstanceId, fingerprint};
 use macloud_service_kit::clock::SharedClock;
 use tokio::time::{Instant, sleep};
@@ -134,7 +135,7 @@ pub async fn pair(options: PairOptions, mut on_code: impl FnMut(&DeviceCode)) ->
     let keys = PinnedKeySet::pin(&keys).map_err(|_| PairError::Incomplete("a valid key set"))?;
     let relay_url = token.relay_url.clone().ok_or(PairError::Incomplete("the relay's address"))?;
     let instance_id = token.instance_id.clone().ok_or(PairError::Incomplete("the home's id"))?;
-    let home_name = token.home_name.clone().unwrap_or_else(|| "Home".into());
+    let home_name = token.home_name.as_deref().map_or_else(|| "Home".into(), clean_text);
     if options.ma_url.is_some() {
         state.save_music_assistant(&MusicAssistantPlace { url: options.ma_url })?;
     }

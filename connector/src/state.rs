@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use macloud_e2ee::keys::PinnedKeySet;
+use macloud_e2ee::vocabulary::clean_text;
 use macloud_proto::ids::InstanceId;
 use macloud_proto::jose::SigningKey;
 use serde::{Deserialize, Serialize};
@@ -170,11 +171,17 @@ pub struct Pairing {
     pub cloud: Url,
     /// The home's id there.
     pub instance_id: InstanceId,
-    /// The home's name as it was at pairing.
+    /// The home's name as it was at pairing. Others have written it: a cloud, or whoever made a backup.
+    #[serde(deserialize_with = "cleaned")]
     pub home_name: String,
     /// The relay to dial, as last told.
     #[serde(with = "crate::url_text")]
     pub relay_url: Url,
+}
+
+/// Terminals obey what a name may hold.
+fn cleaned<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    String::deserialize(from).map(|text| clean_text(&text))
 }
 
 /// Where Music Assistant is.
