@@ -229,7 +229,7 @@ fn the_demo_does_what_a_script_says_and_tells_what_is_not_as_expected() {
 
     let scratch = Scratch::new();
     let wrong = scratch.0.join("wrong.jsonl");
-    std::fs::write(&wrong, "{\"say\": \"stop\", \"expect\": {\"speech\": [\"Hello\"]}}\n").unwrap();
+    std::fs::write(&wrong, "{\"intent\": \"AMAZON.CancelIntent\", \"expect\": {\"speech\": [\"Hello\"]}}\n").unwrap();
     let output = run(ma_cloud().args(["demo", "--script"]).arg(&wrong), "");
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
