@@ -335,7 +335,7 @@ pub(crate) async fn skill_event(
         }
         match by_token.or(noted) {
             Some(account) => {
-                tracing::info!(account.id = %account, "the skill is disabled: this customer is told nothing more")
+                tracing::info!(account.id = %account, "the skill is disabled: this customer is told nothing more");
             }
             None => tracing::debug!("the skill is disabled for somebody who is not known here"),
         }
