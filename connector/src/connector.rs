@@ -500,7 +500,10 @@ pub fn ma_settings(state: &StateDir, options: &ConnectorOptions) -> Result<Setti
     let kept = state.music_assistant()?;
     Ok(Settings {
         url: ma_place(options.ma_url.clone().or(kept.url)),
-        token: TokenSource::File(options.ma_token_file.clone().unwrap_or_else(|| state.token_file())),
+        token: match options.ma_token_file.clone() {
+            Some(named) => TokenSource::Named(named, state.token_file()),
+            None => TokenSource::File(state.token_file()),
+        },
         dialer: options.ma_dialer.clone(),
         clock: Arc::clone(&options.clock),
         timing: options.timing,

@@ -15,7 +15,7 @@ pub(crate) mod asked;
 mod session;
 mod supervisor;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -67,15 +67,29 @@ pub enum TokenSource {
     Fixed(Token),
     /// The one in this file.
     File(PathBuf),
+    /// The one in the first file, which somebody named; while that holds none, the one in the second, which was kept.
+    Named(PathBuf, PathBuf),
 }
 
 impl TokenSource {
     fn current(&self) -> Option<Token> {
         match self {
             Self::Fixed(token) => Some(token.clone()),
-            Self::File(path) => Token::parse(&std::fs::read_to_string(path).ok()?),
+            Self::File(path) => token_in(path).ok(),
+            Self::Named(named, kept) => match token_in(named) {
+                Ok(token) => Some(token),
+                Err(why) => {
+                    let file = named.display();
+                    tracing::warn!(%file, %why, "the file that was named has no token for Music Assistant: the kept one is used, if any");
+                    token_in(kept).ok()
+                }
+            },
         }
     }
+}
+
+fn token_in(file: &Path) -> std::io::Result<Token> {
+    Token::parse(&std::fs::read_to_string(file)?).ok_or_else(|| std::io::Error::other("it is empty, or no token"))
 }
 
 /// Waits and patience. The defaults are for homes; tests are quicker.
@@ -410,4 +424,26 @@ impl Shared {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing that panics runs under these locks; if it did, the data would still be whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_file_without_a_token_does_not_hide_the_kept_one() {
+        let random: [u8; 8] = macloud_service_kit::random::bytes();
+        let directory = std::env::temp_dir().join(format!("ma-connector-token-{:016x}", u64::from_be_bytes(random)));
+        std::fs::create_dir(&directory).unwrap();
+        let (named, kept) = (directory.join("named"), directory.join("kept"));
+        let source = TokenSource::Named(named.clone(), kept.clone());
+        assert_eq!(source.current(), None);
+        std::fs::write(&kept, "kept-token").unwrap();
+        assert_eq!(source.current(), Token::parse("kept-token"), "the named one is missing");
+        std::fs::write(&named, "\n").unwrap();
+        assert_eq!(source.current(), Token::parse("kept-token"), "the named one is empty");
+        std::fs::write(&named, "named-token\n").unwrap();
+        assert_eq!(source.current(), Token::parse("named-token"));
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
 }

@@ -15,7 +15,7 @@ pub(super) struct LeaveArgs {
     /// Leave the home in the cloud: it can be paired again, with other hardware, and its players stay.
     #[arg(long)]
     keep_cloud: bool,
-    /// Do not ask.
+    /// Do not ask. Needed where nobody can be asked: without a terminal, and with `--json`.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -27,7 +27,10 @@ pub(super) struct LeaveArgs {
 pub(super) async fn leave_verb(args: &LeaveArgs) -> anyhow::Result<ExitCode> {
     let LeaveArgs { keep_cloud, yes, place, json } = args;
     let state = place.existing_state()?;
-    if !yes && !json.json && terminal::somebody_is_there() && !is_meant(*keep_cloud)? {
+    if !yes && (json.json || !terminal::somebody_is_there()) {
+        bail!("nothing was changed: this deletes the home's key and rules. Where nobody can be asked, say --yes");
+    }
+    if !yes && !is_meant(*keep_cloud)? {
         bail!("nothing was changed");
     }
     let done = leave(state, &place.options()?, *keep_cloud).await?;

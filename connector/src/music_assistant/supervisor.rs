@@ -272,7 +272,7 @@ async fn new_token(source: &TokenSource, refused: Option<Token>, wait: Duration)
     let deadline = Instant::now() + wait;
     while Instant::now() < deadline {
         sleep(TOKEN_POLL.min(deadline - Instant::now())).await;
-        if matches!(source, TokenSource::File(_)) {
+        if matches!(source, TokenSource::File(_) | TokenSource::Named(..)) {
             let current = source.current();
             if current.is_some() && current != refused {
                 return true;

@@ -33,7 +33,7 @@ async fn home_with_token_of(name: &str) -> Home {
 }
 
 async fn leave(home: &Home, args: &[&str]) -> (Output, Value) {
-    let output = home.output("leave", &[&["--json"][..], args].concat()).await;
+    let output = home.output("leave", &[&["--json", "--yes"][..], args].concat()).await;
     assert!(!String::from_utf8_lossy(&output.stdout).contains(&token("id-1")));
     let value = lines(&output).pop().unwrap_or_else(|| panic!("{output:?}"));
     (output, value)
@@ -49,6 +49,18 @@ async fn who_leaves_leaves_nothing_behind() {
     assert_eq!(home.ma.calls("auth/token/revoke"), [json!({"token_id": "id-1"})]);
     assert!(!home.state_dir.exists());
     assert_eq!(home.output("leave", &[]).await.status.code(), Some(3), "there is nothing any more");
+}
+
+#[tokio::test]
+async fn nobody_leaves_by_a_script_that_does_not_mean_it() {
+    let home = Home::paired().await;
+    for args in [&[][..], &["--json"], &["--keep-cloud"]] {
+        let refused = home.output("leave", args).await;
+        assert_eq!(refused.status.code(), Some(1), "{args:?}: {refused:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("--yes"), "{args:?}: {refused:?}");
+    }
+    assert_eq!(home.cloud.edit(|script| script.left), 0);
+    assert!(StateDir::existing(&home.state_dir).unwrap().pairing().unwrap().is_some());
 }
 
 #[tokio::test]

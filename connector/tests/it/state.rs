@@ -122,7 +122,8 @@ async fn what_a_newer_program_wrote_is_refused_and_not_touched() {
     std::fs::write(home.state_dir.join("pairing.json"), "{\"homes\": []}").unwrap();
     let before = contents(&home.state_dir);
     for verb in ["run", "status", "leave"] {
-        let refused = home.output(verb, &[]).await;
+        let meant: &[&str] = if verb == "leave" { &["--yes"] } else { &[] };
+        let refused = home.output(verb, meant).await;
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!(refused.status.code(), Some(1), "{verb}: {said}");
         assert!(said.contains("format is 2") && said.contains("Update this ma-connector"), "{verb}: {said}");
