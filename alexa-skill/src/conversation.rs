@@ -194,6 +194,7 @@ fn to_json(intent: &Intent) -> Option<Value> {
         | Intent::NoSuchVolume
         | Intent::NoSuchTime
         | Intent::Help
+        | Intent::StopOrLeave
         | Intent::Leave
         | Intent::Fallback => None,
     }

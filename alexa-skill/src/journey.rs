@@ -174,6 +174,7 @@ impl Steps {
     ) -> Turned {
         let deadline = arrived + self.deadline;
         let CustomRequest { token, device, begins, meanwhile, ask, open, .. } = request;
+        let may_leave = matches!(ask, request::Ask::Intent(request::Intent::StopOrLeave));
         let (turn, open) = turn(ask, open);
         trace.translate = watch.lap();
         let talk = |say| Turned { kind: "talk", say: Some(say), besides: Besides::default() };
@@ -208,6 +209,10 @@ impl Steps {
         let done = self.progress.beside(meanwhile.as_ref(), &one_moment, arrived, timeout_at(deadline, done)).await;
         let (say, besides) = match done.unwrap_or(Err(Failure::TimeUp)) {
             Ok(done) => (Say::done(&action, done), Besides::default()),
+            // Who says "stop" is asked nothing.
+            Err(Failure::Refused(Refusal::WhichPlayer(_) | Refusal::NothingToPlay)) if may_leave => {
+                (Say::Goodbye, Besides::default())
+            }
             Err(failure) => {
                 let besides = asked_back(open, &failure);
                 (Say::Failed(failure), besides)

@@ -119,6 +119,8 @@ pub enum Intent {
     NoSuchTime,
     /// "Help".
     Help,
+    /// "Ask … to stop", without a conversation that could be left: the music is meant, if it is clear which.
+    StopOrLeave,
     /// "Stop" in a conversation, "cancel", "go home": leave the skill.
     Leave,
     /// Not understood, or an intent of a newer model.
@@ -204,9 +206,8 @@ pub fn parse(body: &[u8]) -> Result<CustomRequest, Malformed> {
 fn ask(kind: &str, intent: Option<&RawIntent>, one_shot: bool) -> Ask {
     match (kind, intent) {
         ("LaunchRequest", _) => Ask::Launch,
-        // "Ask … to stop": no conversation was begun that could be left, so the music is meant.
         ("IntentRequest", Some(intent)) if one_shot && intent.name == "AMAZON.StopIntent" => {
-            Ask::Intent(intent.transport(Transport::Stop))
+            Ask::Intent(Intent::StopOrLeave)
         }
         ("IntentRequest", Some(intent)) => Ask::Intent(intent.interpret()),
         ("IntentRequest", None) => Ask::Intent(Intent::Fallback),

@@ -789,9 +789,7 @@ def _():
                         with cases.case(locale, name, attributes, "unlinked" if alexa is unlinked else ""):
                             response = alexa.say(name, locale=locale, attributes=attributes)
                             ends = response["response"]["shouldEndSession"]
-                            # "Ask … to stop", where there is nothing to leave, is about the music.
-                            music = name == "AMAZON.StopIntent" and "open" not in attributes and alexa is not unlinked
-                            if name in ("AMAZON.StopIntent", "AMAZON.CancelIntent", "AMAZON.NavigateHomeIntent") and not music:
+                            if name in ("AMAZON.StopIntent", "AMAZON.CancelIntent", "AMAZON.NavigateHomeIntent"):
                                 assert ends and "card" not in response["response"], spoken(response)
 
 

@@ -1,6 +1,6 @@
 //! What was said to the custom part, in our words.
 
-use macloud_e2ee::vocabulary::{Action, MediaKind, MediaQuery, Target};
+use macloud_e2ee::vocabulary::{Action, MediaKind, MediaQuery, Target, Transport};
 
 use crate::answer::speech::Say;
 use crate::conversation::{Open, alone};
@@ -50,6 +50,7 @@ fn meaning(intent: Intent) -> Turn {
         Intent::NoSuchVolume => Turn::Say(Say::Failed(Failure::OutOfRange { minimum: 0, maximum: 100 })),
         Intent::NoSuchTime => Turn::Say(Say::NoSuchTime),
         Intent::Help => Turn::Say(Say::Help),
+        Intent::StopOrLeave => Turn::Do { target: Target::Unnamed, action: Action::Transport(Transport::Stop) },
         Intent::Leave => Turn::Say(Say::Goodbye),
         // Answers have become wishes before.
         Intent::AnswerMedia(_) | Intent::AnswerPlayer(_) | Intent::Yes | Intent::No | Intent::Fallback => {

@@ -144,6 +144,10 @@ async fn to_ask_it_to_stop_stops_the_music_where_there_is_no_conversation_to_lea
     let stop = Action::Transport(Transport::Stop);
     let asked = Command::OnPlayer { target: Target::Unnamed, action: stop, device: device() };
     assert_eq!(voice.world.home().carried_out().pop(), Some(asked));
+    // Where it is not clear which music, nobody is asked.
+    voice.world.home().refuse_next(Refusal::WhichPlayer(vec!["Kitchen".into(), "Bedroom".into()]));
+    let left = voice.ask(&intent("AMAZON.StopIntent", &[])).await;
+    assert_eq!((text(&left).as_str(), &left["response"]["shouldEndSession"]), ("Goodbye.", &json!(true)));
     // Who has not linked has no music that could be meant.
     let mut stranger = intent("AMAZON.StopIntent", &[]);
     for place in ["/session/user", "/context/System/user"] {
