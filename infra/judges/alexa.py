@@ -790,7 +790,10 @@ def _():
                             response = alexa.say(name, locale=locale, attributes=attributes)
                             ends = response["response"]["shouldEndSession"]
                             if name in ("AMAZON.StopIntent", "AMAZON.CancelIntent", "AMAZON.NavigateHomeIntent"):
-                                assert ends and "card" not in response["response"], spoken(response)
+                                assert ends, spoken(response)
+                                # "Ask … to stop" is about the music, and may find that there is no home.
+                                music = name == "AMAZON.StopIntent" and "open" not in attributes and alexa is not unlinked
+                                assert music or "card" not in response["response"], spoken(response)
 
 
 @statement("requests that are no speech are answered with nothing, whatever they are")
