@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -209,19 +210,24 @@ impl Home {
         })
     }
 
-    /// Does what a command left behind: at once what takes no time, the rest when its time has come.
+    /// Does what a command left behind: at once what takes no time, the rest when its time has come, and what is due at the same
+    /// time in the order in which it was left.
     pub(crate) fn dispatch(self: &Arc<Self>, later: Vec<Later>) {
-        let (now, later): (Vec<Later>, Vec<Later>) = later.into_iter().partition(|later| later.after.is_zero());
+        let (now, mut later): (Vec<Later>, Vec<Later>) = later.into_iter().partition(|later| later.after.is_zero());
         self.apply(now.into_iter().map(|later| later.effect).collect());
-        for Later { after, effect } in later {
-            let home = Arc::clone(self);
-            self.tasks.spawn(async move {
-                tokio::select! {
-                    () = tokio::time::sleep(after) => home.apply(vec![effect]),
-                    () = home.stop.cancelled() => {}
-                }
-            });
+        if later.is_empty() {
+            return;
         }
+        later.sort_by_key(|later| later.after);
+        let (home, begun) = (Arc::clone(self), Instant::now());
+        self.tasks.spawn(async move {
+            for Later { after, effect } in later {
+                tokio::select! {
+                    () = tokio::time::sleep_until(begun + after) => home.apply(vec![effect]),
+                    () = home.stop.cancelled() => return,
+                }
+            }
+        });
     }
 
     /// Makes effects true and tells everybody. The machine stays locked meanwhile, so that events leave in order.

@@ -201,6 +201,20 @@ async fn a_server_says_that_it_is_stopping_and_works_until_it_is_gone() {
     patiently(home.until(|state| state.status == "running")).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn phases_that_are_due_at_once_come_in_their_order() {
+    let home = start(fast()).await;
+    let at_once = RestartPlan { stopping_ms: 0, down_ms: 1, starting_ms: 0, settling_ms: 0 };
+    for _ in 0..200 {
+        patiently(async {
+            while home.restart(at_once).is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn a_player_that_comes_back_has_forgotten_its_volume_for_a_moment() {
     let timing = Timing { volume_recall: std::time::Duration::from_millis(100), ..Timing::fast() };
