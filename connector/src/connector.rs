@@ -435,6 +435,11 @@ impl View {
     pub fn status(&self) -> Status {
         let condition = self.ma.condition();
         let rules = self.house.current();
+        let (players, namesakes) = {
+            let directory = self.ma.directory();
+            let players = directory.exposed().filter(|player| rules.expose(player)).count();
+            (players, rules.namesakes(directory.exposed_names()).len())
+        };
         Status {
             updated_at: self.clock.unix_seconds(),
             pid: std::process::id(),
@@ -450,8 +455,9 @@ impl View {
             commands: self.commands.recent().counts(),
             relay: self.link.states().borrow().clone(),
             music_assistant: MusicAssistantState {
-                players: self.ma.directory().exposed().filter(|player| rules.expose(player)).count(),
+                players,
                 players_current: condition.is_ready(),
+                namesakes,
                 ..ma_state(&self.ma, &condition)
             },
         }
@@ -523,6 +529,7 @@ pub(crate) fn ma_state(ma: &MusicAssistant, condition: &Condition) -> MusicAssis
         explanation: condition.explanation(),
         players: 0,
         players_current: false,
+        namesakes: 0,
         token_ends_in_days: ma.token_ending_soon().map(|left| left.as_secs() / 86_400),
         token_ends_on: ma.token_ends_on(),
     }

@@ -258,11 +258,12 @@ async fn ma_checks(state: &StateDir, options: &ConnectorOptions, checks: &mut Ve
                 }
                 (None, Some(Rights::All) | None) => Check::good(TOKEN, "Accepted."),
             });
-            checks.push(match seen {
+            checks.push(match &seen {
                 Some(seen) => seen.players_check(PLAYERS),
                 None if found.players == 0 => Check::bad(PLAYERS, "None can be used through the cloud.", NO_PLAYERS),
                 None => Check::good(PLAYERS, format!("{} can be used through the cloud.", found.players)),
             });
+            checks.push(names_check(seen.map_or(found.namesakes, |seen| seen.namesakes)));
         }
         word if word == Condition::NoToken.word() => {
             checks.push(Check::bad(TOKEN, "There is none.", found.explanation));
@@ -285,6 +286,17 @@ async fn ma_checks(state: &StateDir, options: &ConnectorOptions, checks: &mut Ve
 
 const NO_PLAYERS: &str = "Look in Music Assistant whether there are players, and whether they are switched on there; what your own rules hide is shown by: ma-connector rules show";
 
+/// Whether each player can be told from the others by its name.
+fn names_check(namesakes: usize) -> Check {
+    const NAME: &str = "names";
+    if namesakes == 0 {
+        return Check::good(NAME, "No two players have the same.");
+    }
+    let detail = format!("{namesakes} players share a name with another: who says it is asked which one, in vain.");
+    let fix = "See which, and their ids: ma-connector players. Call one something else: ma-connector rules call ID --as NAME; or hide it: ma-connector rules hide ID";
+    Check::bad(NAME, detail, fix)
+}
+
 /// What a look at Music Assistant showed.
 struct Seen {
     schema: Option<u64>,
@@ -295,6 +307,8 @@ struct Seen {
     away: usize,
     /// Players that the owner's rules hide.
     hidden: usize,
+    /// Exposed players that share a name with another.
+    namesakes: usize,
 }
 
 /// What Music Assistant lets the token's user do.
@@ -333,7 +347,8 @@ async fn look_at_ma(ma: &MusicAssistant, rules: &Rules) -> (Condition, Option<Se
         let (exposed, hidden): (Vec<_>, Vec<_>) = directory.exposed().partition(|player| rules.expose(player));
         let away = exposed.iter().filter(|player| !player.available).count();
         let (exposed, hidden) = (exposed.len(), hidden.len());
-        (condition, Some(Seen { schema: ma.schema(), rights, exposed, away, hidden }))
+        let namesakes = rules.namesakes(directory.exposed_names()).len();
+        (condition, Some(Seen { schema: ma.schema(), rights, exposed, away, hidden, namesakes }))
     };
     tokio::select! {
         seen = look => seen,
@@ -573,7 +588,8 @@ mod tests {
 
     #[test]
     fn players_that_nobody_can_use_are_a_finding() {
-        let seen = |exposed, away, hidden| Seen { schema: None, rights: Rights::All, exposed, away, hidden };
+        let seen =
+            |exposed, away, hidden| Seen { schema: None, rights: Rights::All, exposed, away, hidden, namesakes: 0 };
         let detail = |seen: Seen| {
             let check = seen.players_check("players");
             (check.ok, check.detail)

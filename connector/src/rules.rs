@@ -4,6 +4,7 @@
 //! who got hold of it, can go beyond them. They bind what comes through the cloud; whoever stands at the speaker does as they like.
 
 pub mod local_time;
+pub mod namesakes;
 
 use std::collections::BTreeMap;
 use std::fmt;

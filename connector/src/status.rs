@@ -109,6 +109,9 @@ pub struct MusicAssistantState {
     /// Whether there are so many now. While Music Assistant is away, they are those that were last seen.
     #[serde(default)]
     pub players_current: bool,
+    /// Those of them that share a name with another.
+    #[serde(default)]
+    pub namesakes: usize,
     /// Whole days until the token ends, in its last month.
     pub token_ends_in_days: Option<u64>,
     /// The day on which it ends, in its last month.

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use macloud_e2ee::vocabulary::clean_text;
 use macloud_service_kit::clock;
 
-use super::{Json, Place, complain, line, say};
+use super::{Json, Place, all_causes, complain, line, say};
 use crate::connector::{is_healthy, ma_settings};
 use crate::doctor::judge_ma;
 use crate::execute::names::{self, Match};
@@ -15,6 +15,7 @@ use crate::memory::Device;
 use crate::music_assistant::MusicAssistant;
 use crate::music_assistant::model::PlayerType;
 use crate::rules::local_time::Zone;
+use crate::rules::namesakes::Named;
 use crate::rules::{Alias, HouseRules, Level, QuietHours, Rules, TimeOfDay};
 use crate::state::StateDir;
 
@@ -135,6 +136,9 @@ pub(super) async fn run(verb: RulesVerb) -> anyhow::Result<ExitCode> {
         }
         RulesVerb::Call { player, as_, .. } => {
             let (id, name) = find(player, &rules, &state, &common.place).await?;
+            if let Some(alias) = as_ {
+                refuse_taken(alias, &id, &rules, &state, &common.place).await?;
+            }
             rules.change(&id, &name, |rules| rules.alias.clone_from(as_));
         }
         RulesVerb::Quiet { from, to, .. } => {
@@ -145,6 +149,13 @@ pub(super) async fn run(verb: RulesVerb) -> anyhow::Result<ExitCode> {
     }
     if rules != before {
         state.save_rules(&rules)?;
+    }
+    if let RulesVerb::Expose { player, .. } | RulesVerb::Call { player, off: true, .. } = &verb {
+        let (id, name) = find(player, &rules, &state, &common.place).await?;
+        let players = players(&state, &common.place).await.unwrap_or_default();
+        if let Some((other, other_name)) = rules.namesake(named(&players), &id, &name) {
+            complain(&format!("{other_name} ({other}) is called {name}, too: call one of the two something else"));
+        }
     }
     if let RulesVerb::Hide { player, .. } = &verb {
         let (id, name) = find(player, &rules, &state, &common.place).await?;
@@ -241,6 +252,32 @@ async fn find(wanted: &str, rules: &Rules, state: &StateDir, place: &Place) -> a
         Match::None => bail!("there is no player {wanted:?}; there are: {}", known.join(", ")),
     };
     bail!("there is no player {wanted:?}; did you mean {}?", likely.join(" or "))
+}
+
+/// Fail, if another player answers to this name already.
+async fn refuse_taken(
+    alias: &Alias,
+    id: &str,
+    rules: &Rules,
+    state: &StateDir,
+    place: &Place,
+) -> anyhow::Result<()> {
+    let (alias, there) = (alias.as_str(), players(state, place).await);
+    let taken = match &there {
+        Ok(players) => rules.namesake(named(players), id, alias),
+        Err(error) => {
+            complain(&format!("compared with the names of players that have rules only: {}", all_causes(error)));
+            rules.namesake(rules.ruled(), id, alias)
+        }
+    };
+    let Some((other, name)) = taken else { return Ok(()) };
+    bail!(
+        "another player is called {alias:?} already: {name} ({other}). Who says it could not tell which of the two is meant. Choose another name, or hide that player first"
+    )
+}
+
+fn named(players: &[(String, String)]) -> impl Iterator<Item = Named<'_>> {
+    players.iter().map(|(id, name)| (id.as_str(), name.as_str()))
 }
 
 /// The exposed groups that player `id` belongs to, as far as can be seen now. An idle group may name nobody.

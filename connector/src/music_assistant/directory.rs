@@ -197,6 +197,11 @@ impl Directory {
         self.players.values().filter(|player| player.is_exposed())
     }
 
+    /// The same, by id and name.
+    pub fn exposed_names(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.exposed().map(|player| (player.id.as_str(), player.name.as_str()))
+    }
+
     /// Of `players`, the one that was last seen playing.
     #[must_use]
     pub fn last_played<'a>(&'a self, players: &[&'a Player]) -> Option<&'a Player> {

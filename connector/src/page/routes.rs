@@ -9,6 +9,7 @@ use askama::Template;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
+use macloud_e2ee::vocabulary::clean_text;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -19,7 +20,7 @@ use super::server::{Answer, plain};
 use super::views::{DoctorPage, DonePage, PairPage, PlacePage, SignInPage, StatusPage, TroublePage};
 use super::words::Language;
 use super::{Search, Shared, lock};
-use crate::connector::{ma_place, ma_url};
+use crate::connector::{View, ma_place, ma_url};
 use crate::music_assistant::sign_in::{self, SignInError};
 use crate::music_assistant::token::Token;
 use crate::rules::{Alias, Level, QuietHours, Rules, TimeOfDay};
@@ -104,7 +105,7 @@ pub(super) async fn change(shared: &Arc<Shared>, caller: &Caller, path: &str, fo
             see("./doctor")
         }
         "/stop" => done(shared, caller, set_stopped(shared, form)),
-        "/player" => changed(shared, caller, |rules| change_player(shared, rules, form)),
+        "/player" => changed(shared, caller, |rules| change_player(shared, rules, form, caller.language)),
         "/quiet" => changed(shared, caller, |rules| change_quiet_hours(rules, form, caller.language)),
         "/tell" => changed(shared, caller, |rules| {
             rules.tell_changes = form.value("on").is_some();
@@ -305,13 +306,18 @@ fn done(shared: &Shared, caller: &Caller, outcome: Result<(), String>) -> Answer
     }
 }
 
-fn change_player(shared: &Shared, rules: &mut Rules, form: &Form) -> Result<(), String> {
+fn change_player(shared: &Shared, rules: &mut Rules, form: &Form, t: Language) -> Result<(), String> {
     let id = form.value("id").unwrap_or_default();
     let known = shared.view().and_then(|view| Some(view.music_assistant().directory().player(id)?.name.clone()));
     let known = known.or_else(|| Some(rules.players.get(id)?.name.clone()));
     let name = known.ok_or("There is no such player any more.")?;
     let alias = form.value("alias").map(str::trim).filter(|alias| !alias.is_empty());
     let alias = alias.map(str::parse::<Alias>).transpose().map_err(|error| error.to_string())?;
+    // One that it has already may stay while something else is changed.
+    let new_alias = alias.as_ref().filter(|alias| rules.players.get(id).and_then(|own| own.alias.as_ref()) != Some(alias));
+    if let (Some(alias), Some(view)) = (new_alias, shared.view()) {
+        refuse_taken(alias.as_str(), id, rules, &view, t)?;
+    }
     let level = form.value("max_volume").map(str::trim).filter(|level| !level.is_empty());
     let level = level.map(str::parse::<Level>).transpose().map_err(|error| error.to_string())?;
     let hidden = form.value("exposed").is_none();
@@ -321,6 +327,17 @@ fn change_player(shared: &Shared, rules: &mut Rules, form: &Form) -> Result<(), 
         rules.max_volume = level;
     });
     Ok(())
+}
+
+/// Fail, if another player answers to this name already.
+fn refuse_taken(alias: &str, id: &str, rules: &Rules, view: &View, t: Language) -> Result<(), String> {
+    let directory = view.music_assistant().directory();
+    let Some((_, other)) = rules.namesake(directory.exposed_names(), id, alias) else { return Ok(()) };
+    let other = clean_text(other);
+    Err(match t {
+        Language::English => format!("Another player is called “{alias}” already: {other}. Choose another name, or hide that one."),
+        Language::German => format!("So heißt schon ein anderer Player: {other}. Nimm statt „{alias}“ einen anderen Namen, oder verbirg jenen."),
+    })
 }
 
 fn change_quiet_hours(rules: &mut Rules, form: &Form, t: Language) -> Result<(), String> {

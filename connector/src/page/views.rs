@@ -286,6 +286,7 @@ struct PlayerRow {
     max_volume: Option<u8>,
     available: bool,
     is_group: bool,
+    shares_name: bool,
 }
 
 struct RecentRow {
@@ -335,6 +336,7 @@ impl StatusPage {
 
 fn players(view: &View, rules: &Rules) -> Vec<PlayerRow> {
     let directory = view.music_assistant().directory();
+    let namesakes = rules.namesakes(directory.exposed_names());
     let row = |(place, player): (usize, &crate::music_assistant::model::Player)| {
         let own = rules.players.get(&player.id);
         PlayerRow {
@@ -346,6 +348,7 @@ fn players(view: &View, rules: &Rules) -> Vec<PlayerRow> {
             max_volume: own.and_then(|own| own.max_volume).map(Level::value),
             available: player.available,
             is_group: player.kind == PlayerType::Group,
+            shares_name: namesakes.contains(player.id.as_str()),
         }
     };
     directory.exposed().enumerate().map(row).collect()

@@ -326,12 +326,14 @@ async fn what_is_filled_in_is_obeyed() {
 #[tokio::test]
 async fn what_is_filled_in_wrongly_changes_nothing() {
     let home = Home::paired().await;
+    home.ma.edit(|script| script.players.push(player("up2", "Bathroom", json!({}))));
     let page = Served::start(home.options()).await;
     let _relay = home.cloud.next_session(1).await;
     page.until("/", "Kitchen").await;
     for (path, fields) in [
         ("/player", &[("id", "up1"), ("exposed", "on"), ("max_volume", "101")][..]),
         ("/player", &[("id", "up1"), ("exposed", "on"), ("alias", "!!")]),
+        ("/player", &[("id", "up1"), ("exposed", "on"), ("alias", "bath room")]),
         ("/player", &[("id", "no such player")]),
         ("/quiet", &[("from", "25:00"), ("to", "07:00")]),
         ("/quiet", &[("from", "22:00")]),
@@ -346,6 +348,8 @@ async fn what_is_filled_in_wrongly_changes_nothing() {
     }
     let rules = StateDir::existing(&home.state_dir).unwrap().rules().unwrap();
     assert_eq!(rules, macloud_connector::rules::Rules::default());
+    let taken = page.post("/player", &[("id", "up1"), ("exposed", "on"), ("alias", "bath room")]).await.body;
+    assert!(taken.contains("is called “bath room” already: Bathroom"), "{taken}");
     assert_eq!(page.post("/nothing", &[]).await.status, 404);
     assert_eq!(page.get("/nothing").await.status, 404);
     page.stop().await;

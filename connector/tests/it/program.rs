@@ -638,6 +638,39 @@ async fn rules_are_shown_changed_and_obeyed_within_a_second() {
 }
 
 #[tokio::test]
+async fn no_player_gets_the_name_of_another_and_those_that_have_it_are_named() {
+    let home = Home::paired().await;
+    home.ma.edit(|script| script.players.push(player("up2", "Büro", json!({}))));
+    let rules = async |args: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
+        program.arg("rules").args(args).arg("--state-dir").arg(&home.state_dir);
+        let output = output_of(program).await;
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = rules(&["call", "Kitchen", "--as", "buro"]).await;
+    assert!(code == Some(1) && said.contains("is called \"buro\" already: Büro (up2)"), "{said}");
+    assert_eq!(StateDir::existing(&home.state_dir).unwrap().rules().unwrap(), macloud_connector::rules::Rules::default());
+    assert_eq!(rules(&["hide", "up2"]).await.0, Some(0));
+    assert_eq!(rules(&["call", "Kitchen", "--as", "Büro"]).await.0, Some(0), "nobody else answers to it");
+    let (code, said) = rules(&["expose", "up2"]).await;
+    assert!(code == Some(0) && said.contains("Kitchen (up1) is called Büro, too"), "{said}");
+
+    let players = String::from_utf8(home.output("players", &[]).await.stdout).unwrap();
+    assert_eq!(players.matches("shares a name with another").count(), 2, "{players}");
+    let looked = lines(&home.output("doctor", &["--json"]).await).remove(0);
+    let mut running = home.run();
+    let _relay = home.cloud.next_session(1).await;
+    running.ma_ready().await;
+    let told = lines(&home.output("doctor", &["--json"]).await).remove(0);
+    for diagnosis in [looked, told] {
+        let names = check(&diagnosis, "names");
+        assert!(names["ok"] == false && names["detail"].as_str().unwrap().starts_with("2 players share"), "{names}");
+        assert!(!names.to_string().contains("Büro"), "{names}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn which_player_a_device_is_used_with_is_shown_and_forgotten() {
     let home = Home::paired().await;
     let state = StateDir::open(&home.state_dir).unwrap();
