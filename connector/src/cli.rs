@@ -1,4 +1,4 @@
-//! The command line: `pair`, `find`, `run`, `status`, `players`, `doctor`, `home-assistant`, `rules`, `stop`, `resume`, `backup`, `restore`, `leave`.
+//! The command line: `pair`, `sign-in`, `find`, `run`, `status`, `players`, `doctor`, `home-assistant`, `rules`, `stop`, `resume`, `backup`, `restore`, `leave`.
 //!
 //! Exit codes: 0 done or healthy; 1 it failed, or `doctor` found something, or `status` says "not running"; 2 wrong usage
 //! or settings; 3 not paired yet; 4 the state directory is in use by another connector;
@@ -48,7 +48,7 @@ use crate::watchdog;
 use backup::{BackupArgs, RestoreArgs, backup_verb, restore_verb};
 use leave::{LeaveArgs, leave_verb};
 use rules::RulesVerb;
-use sign_in::SignIn;
+use sign_in::Credentials;
 
 /// Lets Alexa reach a Music Assistant at home without opening a port.
 ///
@@ -86,7 +86,19 @@ enum Verb {
         #[arg(long)]
         name: Option<String>,
         #[command(flatten)]
-        sign_in: SignIn,
+        sign_in: Credentials,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Give this home another token of Music Assistant, beside a connector that runs.
+    ///
+    /// Asks for your name and password there, gets a token for the connector alone, and forgets the password; or takes the token in
+    /// --ma-token-file, if Music Assistant does. A connector that runs uses it within seconds, without a restart.
+    SignIn {
+        #[command(flatten)]
+        sign_in: Credentials,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
@@ -254,6 +266,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::init(&cli.telemetry, "ma-connector")?;
     match cli.verb {
         Verb::Pair { cloud, name, sign_in, place, json } => pair_verb(cloud, name, &sign_in, &place, json.json).await,
+        Verb::SignIn { sign_in, place, json } => sign_in.renew(&place, json.json).await,
         Verb::Find { json } => find_verb(json.json).await,
         Verb::Run { page, place } => run_verb(&place, page).await,
         Verb::Status { place, json } => status_verb(&place, json.json),
@@ -272,22 +285,13 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 async fn pair_verb(
     cloud: Option<Url>,
     name: Option<String>,
-    sign_in: &SignIn,
+    sign_in: &Credentials,
     place: &Place,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let paired = StateDir::existing(&place.state_dir).and_then(|state| state.pairing().ok()?);
     let cloud = cloud.or(paired.map(|pairing| pairing.cloud)).ok_or(NoCloud)?;
-    let ma_token = match &place.ma_token_file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("the token file {} cannot be read; check --ma-token-file", path.display()))?;
-            Some(Token::parse(&text).with_context(|| {
-                format!("the token file {} is empty; put Music Assistant's token in it", path.display())
-            })?)
-        }
-        None => None,
-    };
+    let ma_token = place.given_token()?;
     sign_in.run(place, json).await?;
     if let Some(trouble) = ma_trouble(place).await? {
         complain(&format!("{trouble} Pairing goes on without it."));
@@ -379,24 +383,28 @@ async fn find_verb(json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn next_step(home_name: &str, state: &StateDir, is_placed: bool, extra_ca_file: Option<&Path>) -> String {
-    let mut step = format!("Paired as \"{home_name}\". Next: {}", command("run", state.path()));
-    if let Some(file) = extra_ca_file {
-        step.push_str(&format!(" --extra-ca-file {}", quoted(file)));
+    format!("Paired as \"{home_name}\". {}", steps_to_run(state, is_placed, extra_ca_file))
+}
+
+/// What is left to do until the home can be used: a token, if there is none, then `run`. The first of the two needs the address of
+/// Music Assistant, and keeps it.
+fn steps_to_run(state: &StateDir, is_placed: bool, extra_ca_file: Option<&Path>) -> String {
+    let trust = extra_ca_file.map_or_else(String::new, |file| format!(" --extra-ca-file {}", quoted(file)));
+    let address = if is_placed { "" } else { " --ma-url http://HOST:8095" };
+    let mut verbs = Vec::from(if state.token_file().exists() { &["run"][..] } else { &["sign-in", "run"] });
+    let first = format!("Next: {}{trust}{address}", command(verbs.remove(0), state.path()));
+    let mut steps = vec![first];
+    if let Some(verb) = verbs.pop() {
+        steps.push(format!("then: {}{trust}", command(verb, state.path())));
+        steps.push(
+            "The first asks for your name and password at Music Assistant; or takes a token that you made there, with --ma-token-file FILE."
+                .into(),
+        );
     }
-    let has_token = state.token_file().exists();
     if !is_placed {
-        step.push_str(" --ma-url http://HOST:8095");
+        steps.push("HOST is where Music Assistant runs: it was not found by itself.".into());
     }
-    if !has_token {
-        step.push_str(" --ma-token-file FILE");
-    }
-    if !is_placed {
-        step.push_str("\nHOST is where Music Assistant runs: it was not found by itself.");
-    }
-    if !has_token {
-        step.push_str("\nFILE holds a token of Music Assistant: create one in its web page under Settings, Profile, long-lived access tokens.");
-    }
-    step
+    steps.join("\n")
 }
 
 fn show_code(code: &DeviceCode, json: bool) {
@@ -547,7 +555,8 @@ fn status_text(state: &StateDir, status: Option<&Status>) -> anyhow::Result<Stri
             if let Some(days) = ma.token_ends_in_days {
                 let on = ma.token_ends_on.as_ref().map_or_else(String::new, |day| format!("ends on {day}, "));
                 text.push_str(&format!(
-                    "\nToken:           {on}ends in {days} days; create a new one in Music Assistant"
+                    "\nToken:           {on}ends in {days} days; get another: {}",
+                    command("sign-in", state.path())
                 ));
             }
         }
@@ -617,6 +626,16 @@ impl Place {
     fn has_token(&self) -> bool {
         let kept = || StateDir::existing(&self.state_dir).is_some_and(|state| state.token_file().exists());
         self.ma_token_file.is_some() || kept()
+    }
+
+    /// The token in the file that was named.
+    fn given_token(&self) -> anyhow::Result<Option<Token>> {
+        let Some(path) = &self.ma_token_file else { return Ok(None) };
+        let file = path.display();
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the token file {file} cannot be read; check --ma-token-file"))?;
+        let token = Token::parse(&text);
+        token.map(Some).with_context(|| format!("the token file {file} is empty; put Music Assistant's token in it"))
     }
 
     fn dialer(&self) -> anyhow::Result<Dialer> {

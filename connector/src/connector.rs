@@ -401,10 +401,7 @@ impl Connector {
         let ma = &now.music_assistant;
         if before.is_none_or(|before| before.music_assistant != *ma) {
             if let Some(days) = ma.token_ends_in_days {
-                tracing::warn!(
-                    days,
-                    "Music Assistant's token ends soon; create a new one and give it with --ma-token-file"
-                );
+                tracing::warn!(days, "Music Assistant's token ends soon; get another with `ma-connector sign-in`");
             }
             self.events.tell(&Event::MusicAssistant {
                 state: ma.state.clone(),

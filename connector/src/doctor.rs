@@ -23,7 +23,7 @@ use crate::discovery;
 use crate::link::Admission;
 use crate::music_assistant::fields::Fields;
 use crate::music_assistant::message::ErrorCode;
-use crate::music_assistant::{CallError, Condition, MusicAssistant, READ_LIMIT};
+use crate::music_assistant::{CallError, Condition, MusicAssistant, NEW_TOKEN, READ_LIMIT};
 use crate::network::WebSocket;
 use crate::rules::{PlayerRules, Rules};
 use crate::state::{Pairing, StateDir, command};
@@ -246,12 +246,12 @@ async fn ma_checks(state: &StateDir, options: &ConnectorOptions, checks: &mut Ve
                 (Some(days), _) => Check::bad(
                     TOKEN,
                     format!("Accepted, but it ends in {days} days."),
-                    "Create a new one in Music Assistant under Settings, Profile, and start `ma-connector run` with --ma-token-file: it is kept once it is accepted.",
+                    NEW_TOKEN,
                 ),
                 (None, Some(Rights::Lacking)) => Check::bad(
                     TOKEN,
                     "Accepted, but its user may not do what is needed.",
-                    "Create a token as a user who may use players and the library, in Music Assistant under Settings, Profile; a guest cannot.",
+                    "Run `ma-connector sign-in` as a user who may use players and the library; a guest cannot.",
                 ),
                 (None, Some(Rights::Some { players })) => {
                     Check::good(TOKEN, format!("Accepted. Music Assistant allows its user {players} players."))

@@ -207,14 +207,17 @@ impl Condition {
                 message::MIN_SCHEMA
             ),
             Self::SetUpNeeded => "Music Assistant is not set up yet. Open its web page and finish the set-up.".into(),
-            Self::NoToken => "There is no token for Music Assistant. Create one in its web page under Settings, Profile, long-lived access tokens, put it in a file, and start `ma-connector run` with --ma-token-file: it is kept once it is accepted.".into(),
+            Self::NoToken => format!("There is no token for Music Assistant. {NEW_TOKEN}"),
             Self::Starting => "Music Assistant is starting.".into(),
             Self::TokenDoubted => "Music Assistant refused the token; trying again, because this can pass after a restart.".into(),
-            Self::TokenRefused => "Music Assistant refuses the token. Create a new one in its web page under Settings, Profile, put it in a file, and start `ma-connector run` with --ma-token-file: it is kept once it is accepted.".into(),
+            Self::TokenRefused => format!("Music Assistant refuses the token. {NEW_TOKEN}"),
             Self::Ready { version, .. } => format!("Connected to Music Assistant {version}."),
         }
     }
 }
+
+/// How to give another token. It works beside a connector that runs, as whoever that runs as.
+pub(crate) const NEW_TOKEN: &str = "Run `ma-connector sign-in`, or sign in on the connector's page: it asks for your name and password there, or takes a token that you made, with --ma-token-file. A connector that runs uses it within seconds.";
 
 /// Why a request was not answered with a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

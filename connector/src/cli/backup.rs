@@ -13,9 +13,9 @@ use macloud_service_kit::clock;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Json, Place, line, say, terminal};
+use super::{Json, Place, line, say, steps_to_run, terminal};
 use crate::backup::{Cost, HomeBackup, MAX_BACKUP};
-use crate::state::{StateDir, command};
+use crate::state::StateDir;
 
 #[derive(Debug, Args)]
 pub(super) struct BackupArgs {
@@ -90,21 +90,19 @@ pub(super) fn restore_verb(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
             &json!({ "event": "restored", "home_name": home.home_name(), "fingerprint": shown, "with_ma_token": home.has_token(), "made_at": home.made_at() }),
         );
     } else {
-        say(&next_step(&home, &state));
+        say(&next_step(&home, &state)?);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn next_step(home: &HomeBackup, state: &StateDir) -> String {
-    let mut step = format!(
-        "Restored \"{}\". First stop the connector where this home was until now, and do not start it there again: two with the same key take each other's place, and commands get lost.\nNext: {}",
+fn next_step(home: &HomeBackup, state: &StateDir) -> anyhow::Result<String> {
+    let is_placed = state.music_assistant()?.url.is_some();
+    Ok(format!(
+        "Restored \"{}\". First stop the connector where this home was until now, and do not start it there again: two with the same key take each other's place, and commands get lost.\n{}",
         home.home_name(),
-        command("run", state.path())
-    );
-    if !home.has_token() {
-        step.push_str(" --ma-token-file FILE\nFILE holds a token of Music Assistant: create one in its web page under Settings, Profile, long-lived access tokens.");
-    }
-    step
+        // Where no address was ever needed, it is on the same machine.
+        steps_to_run(state, is_placed || home.has_token(), None)
+    ))
 }
 
 impl Passphrase {

@@ -491,6 +491,7 @@ async fn help_says_first_what_it_does_and_keeps_global_options_apart() {
     assert!(whole.contains("Exit codes:") && whole.contains("MACONNECTOR_STATE_DIR"), "{whole}");
     for (verb, does) in [
         ("pair", "Register this home"),
+        ("sign-in", "Give this home another token"),
         ("run", "Connect this home"),
         ("status", "Say how"),
         ("doctor", "Look at every hop"),
@@ -551,8 +552,9 @@ async fn pairing_ends_with_the_next_step() {
     let paired = home.output("pair", &["--cloud", home.cloud.url.as_str()]).await;
     let text = String::from_utf8(paired.stdout).unwrap();
     let last = text.lines().rev().find(|line| line.starts_with("Paired as")).unwrap();
-    let quoted = format!("ma-connector run --state-dir '{}'", home.state_dir.display());
-    assert!(last.contains(&quoted) && last.contains("--ma-token-file FILE"), "{text}");
+    let state_dir = home.state_dir.display();
+    assert!(last.contains(&format!("Next: ma-connector sign-in --state-dir '{state_dir}'")), "{text}");
+    assert!(text.contains(&format!("then: ma-connector run --state-dir '{state_dir}'")), "{text}");
     std::fs::remove_dir_all(outer).unwrap();
 }
 
@@ -658,6 +660,8 @@ async fn no_player_gets_the_name_of_another_and_those_that_have_it_are_named() {
     let players = String::from_utf8(home.output("players", &[]).await.stdout).unwrap();
     assert_eq!(players.matches("shares a name with another").count(), 2, "{players}");
     let looked = lines(&home.output("doctor", &["--json"]).await).remove(0);
+    // Which has dialled the relay for a trial.
+    drop(home.cloud.next_socket().await);
     let mut running = home.run();
     let _relay = home.cloud.next_session(1).await;
     running.ma_ready().await;
@@ -768,21 +772,72 @@ async fn a_page_waits_for_a_home_that_is_not_paired_yet() {
     assert!(String::from_utf8_lossy(&open.stderr).contains("--page-behind-ingress"), "{open:?}");
 }
 
+/// What comes of it for the simulated home's user, with this password.
+async fn with_password(mut program: Command, password: &'static str) -> Output {
+    use std::io::Write as _;
+    program.args(["--ma-username", "admin", "--ma-password-stdin", "--json"]).stdin(Stdio::piped());
+    let ran = spawn_blocking(move || {
+        let mut child = program.spawn().unwrap();
+        writeln!(child.stdin.take().unwrap(), "{password}").unwrap();
+        child.wait_with_output().unwrap()
+    });
+    timeout(PATIENCE, ran).await.expect("it did not end").unwrap()
+}
+
+#[tokio::test]
+async fn a_refused_token_is_replaced_beside_the_connector_that_runs() {
+    let home = Home::paired().await;
+    home.ma.edit(|script| script.token = "renewed".into());
+    let mut running = home.run();
+    let refused = |event: &Event| matches!(event, Event::MusicAssistant { state, .. } if state == "token_refused");
+    running.heard("a refused token", refused).await;
+    let diagnosis = lines(&home.output("doctor", &["--json"]).await).remove(0);
+    assert!(check(&diagnosis, "Music Assistant token")["fix"].as_str().unwrap().contains("`ma-connector sign-in`"));
+
+    let given = home.state_dir.join("given-token");
+    let given = given.to_str().unwrap();
+    let state = StateDir::existing(&home.state_dir).unwrap();
+    for (token, why) in [("wrong", "refuses this token"), ("", "is empty")] {
+        std::fs::write(given, token).unwrap();
+        let failed = home.output("sign-in", &["--ma-token-file", given]).await;
+        let said = String::from_utf8(failed.stderr).unwrap();
+        assert!(failed.status.code() == Some(1) && said.contains(why), "{said}");
+        assert_eq!(state.token(), Token::parse(TOKEN), "what was there stays");
+    }
+    let nobody = home.output("sign-in", &[]).await;
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("--ma-username NAME"), "{nobody:?}");
+
+    std::fs::write(given, "renewed").unwrap();
+    let renewed = home.output("sign-in", &["--ma-token-file", given]).await;
+    assert_eq!(renewed.status.code(), Some(0), "{renewed:?}");
+    running.ma_ready().await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_password_gets_another_token_beside_the_connector_that_runs() {
+    let home = Home::paired().await;
+    let ma = macloud_simulated_home::SimulatedHome::start(macloud_simulated_home::HomeConfig::default()).await.unwrap();
+    let url = ma.http_url();
+    let mut running = Home::run_with(ConnectorOptions { ma_url: url.parse().ok(), ..home.options() });
+    let refused = |event: &Event| matches!(event, Event::MusicAssistant { state, .. } if state.starts_with("token_"));
+    running.heard("a refused token", refused).await;
+    let mut sign_in = home.program("sign-in");
+    sign_in.args(["--ma-url", &url]);
+    let signed_in = with_password(sign_in, "simulated-home").await;
+    assert_eq!(lines(&signed_in)[0]["event"], "signed_in", "{signed_in:?}");
+    running.ma_ready().await;
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn pairing_signs_in_with_a_password_from_standard_input() {
-    use std::io::Write as _;
     let home = Home::unpaired().await;
     let ma = macloud_simulated_home::SimulatedHome::start(macloud_simulated_home::HomeConfig::default()).await.unwrap();
     let pair = async |password: &'static str| {
         let mut pair = home.program("pair");
-        pair.args(["--cloud", home.cloud.url.as_str(), "--ma-url", &ma.http_url(), "--ma-username", "admin"]);
-        pair.args(["--ma-password-stdin", "--json"]).stdin(Stdio::piped());
-        let ran = spawn_blocking(move || {
-            let mut child = pair.spawn().unwrap();
-            writeln!(child.stdin.take().unwrap(), "{password}").unwrap();
-            child.wait_with_output().unwrap()
-        });
-        timeout(PATIENCE, ran).await.expect("it did not end").unwrap()
+        pair.args(["--cloud", home.cloud.url.as_str(), "--ma-url", &ma.http_url()]);
+        with_password(pair, password).await
     };
     let wrong = pair("guessed").await;
     assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
