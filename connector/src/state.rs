@@ -24,7 +24,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -287,8 +287,12 @@ impl StateDir {
     fn take_lock(&self) -> Result<StateLock, StateError> {
         let path = self.file(LOCK);
         let failed = |source| StateError::Io { path: path.clone(), source };
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        // What lies outside is neither made nor given away.
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        let file = options.open(&path).map_err(failed)?;
+        self.give_to_owner(&file).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(StateLock { _file: file }),
             Err(TryLockError::WouldBlock) => Err(StateError::InUse(self.path.clone())),
@@ -708,6 +712,18 @@ impl StateDir {
         self.replace(name, bytes, true)
     }
 
+    /// What root writes into the directory of a service's user is for that user: a service could not read its own token otherwise.
+    fn give_to_owner(&self, file: &File) -> io::Result<()> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let (owner, is) = (std::fs::metadata(&self.path)?, file.metadata()?);
+        if (owner.uid(), owner.gid()) == (is.uid(), is.gid()) {
+            return Ok(());
+        }
+        fchown(file, Some(owner.uid()), Some(owner.gid()))
+    }
+
     fn remove(&self, name: &str) -> Result<(), StateError> {
         let path = self.file(name);
         match std::fs::remove_file(&path) {
@@ -720,9 +736,10 @@ impl StateDir {
         let path = self.file(name);
         let unfinished = self.file(&unfinished(name));
         let written = || -> io::Result<()> {
-            let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&unfinished)?;
-            // Also if it is left over from a write that was cut short, whoever copied it since.
-            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+            // What is left over from a write that was cut short may be readable for others by now, or lead elsewhere.
+            let _ = std::fs::remove_file(&unfinished);
+            let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&unfinished)?;
+            self.give_to_owner(&file)?;
             file.write_all(bytes)?;
             if flushed {
                 file.sync_all()?;

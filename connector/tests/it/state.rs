@@ -85,6 +85,32 @@ fn a_write_that_was_cut_short_leaves_what_was_there() {
     std::fs::remove_dir_all(directory).unwrap();
 }
 
+#[test]
+fn what_root_writes_for_a_service_is_for_the_service() {
+    use std::os::unix::fs::MetadataExt as _;
+    if !rustix::process::geteuid().is_root() {
+        return; // Only root can write for another user.
+    }
+    let (directory, elsewhere) = (tempdir("of-a-service"), tempdir("of-root"));
+    let state = StateDir::open(&directory).unwrap();
+    std::os::unix::fs::chown(&directory, Some(65_534), Some(65_534)).unwrap();
+    // The service's user may have put this there, to have root write through it.
+    let foreign = elsewhere.join("foreign");
+    std::fs::write(&foreign, "as it was").unwrap();
+    std::os::unix::fs::symlink(&foreign, directory.join(".music-assistant.token.new")).unwrap();
+    drop(state.lock().unwrap());
+    state.save_token(&Token::parse("a token").unwrap()).unwrap();
+    for file in [state.token_file(), directory.join("lock")] {
+        let is = std::fs::symlink_metadata(&file).unwrap();
+        assert!(is.is_file() && (is.uid(), is.gid()) == (65_534, 65_534), "{}", file.display());
+        assert_eq!(mode(&file), 0o600);
+    }
+    assert_eq!(std::fs::read_to_string(foreign).unwrap(), "as it was");
+    for made in [directory, elsewhere] {
+        std::fs::remove_dir_all(made).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn secrets_that_others_can_read_are_taken_from_them() {
     let home = Home::paired().await;
