@@ -245,7 +245,9 @@ pub struct HomeArgs {
     pub timing: HomeTiming,
 
     /// Accept the long-lived token in this file instead of a made-up one. A file that is not there is made, with a new
-    /// token in it, so that the same token works after the next start. The token is printed at the start.
+    /// token in it, so that the same token works after the next start. The token is printed at the start. Tokens of those who
+    /// sign in outlive it, too, in FILE.issued beside it; without this option they end with the home, and connectors have to
+    /// sign in again.
     #[arg(long, value_name = "FILE")]
     pub ma_token_file: Option<PathBuf>,
 }

@@ -43,10 +43,12 @@ pub async fn run(args: HomeArgs) -> anyhow::Result<()> {
     }
     if let Some(file) = &args.ma_token_file {
         config.token = Some(token_in(file)?);
+        config.tokens_file = Some(file.with_added_extension("issued"));
     }
-    let home = SimulatedHome::start(config)
-        .await
-        .with_context(|| format!("cannot listen on {} and {}", args.listen, args.control))?;
+    let home = SimulatedHome::start(config).await.with_context(|| {
+        let issued = args.ma_token_file.map_or_else(String::new, |file| format!(", or use {}.issued", file.display()));
+        format!("cannot listen on {} and {}{issued}", args.listen, args.control)
+    })?;
     announce(&json!({
         "event": "listening",
         "address": home.address().to_string(),

@@ -3,8 +3,14 @@
 //! Tokens look like Music Assistant's: three base64url parts whose middle one is JSON with `exp`, so that a client can read when
 //! its token ends. The last part is random, not a signature; a token is known or it is not.
 
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::args::Args;
@@ -62,6 +68,8 @@ struct Token {
     created_at: f64,
     expires_at: f64,
     long_lived: bool,
+    /// Whoever gave it to this home keeps it.
+    given: bool,
 }
 
 /// All users and tokens.
@@ -69,6 +77,20 @@ struct Token {
 pub(crate) struct Accounts {
     users: Vec<User>,
     tokens: Vec<Token>,
+    /// Where the tokens are kept, if they outlive the process.
+    file: Option<PathBuf>,
+}
+
+/// A token as it is kept. Users get other ids at the next start, so it names its user.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    id: String,
+    secret: String,
+    user: String,
+    name: String,
+    created_at: f64,
+    expires_at: f64,
+    long_lived: bool,
 }
 
 /// A session's account and the token it came with.
@@ -79,6 +101,50 @@ pub(crate) struct Caller {
 }
 
 impl Accounts {
+    /// Keep tokens in `file` from now on, and accept those that are there, of users that there are.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written, or is no such file.
+    pub(crate) fn keep_tokens_in(&mut self, file: PathBuf, now: f64) -> io::Result<()> {
+        let kept: Vec<Kept> = match std::fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        for Kept { id, secret, user, name, created_at, expires_at, long_lived } in kept {
+            let Some(user) = self.users.iter().find(|known| known.name == user) else { continue };
+            if expires_at > now {
+                let user_id = user.id.clone();
+                self.tokens.push(Token { id, secret, user_id, name, created_at, expires_at, long_lived, given: false });
+            }
+        }
+        self.file = Some(file);
+        self.save()
+    }
+
+    /// Write the tokens down, readable for the owner alone.
+    fn save(&self) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let kept: Vec<Kept> = self.tokens.iter().filter(|token| !token.given).filter_map(|token| self.kept(token)).collect();
+        let unfinished = file.with_added_extension("new");
+        let _ = std::fs::remove_file(&unfinished);
+        let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+        made.write_all(&serde_json::to_vec_pretty(&kept)?)?;
+        std::fs::rename(unfinished, file)
+    }
+
+    fn kept(&self, token: &Token) -> Option<Kept> {
+        let user = self.users.iter().find(|user| user.id == token.user_id)?.name.clone();
+        let Token { id, secret, name, created_at, expires_at, long_lived, .. } = token;
+        let (id, secret, name) = (id.clone(), secret.clone(), name.clone());
+        Some(Kept { id, secret, user, name, created_at: *created_at, expires_at: *expires_at, long_lived: *long_lived })
+    }
+
+    /// The same, where only whoever asked can be told.
+    fn save_or_fail(&self) -> Result<(), Failure> {
+        self.save().map_err(|error| Failure::internal(format!("the tokens cannot be kept: {error}")))
+    }
+
     pub(crate) fn add_user(&mut self, name: &str, password: &str, admin: bool, filter: Vec<String>, now: f64) -> User {
         let user = User {
             id: random_id(),
@@ -97,10 +163,10 @@ impl Accounts {
         let user_id = self.users.first().map(|user| user.id.clone()).unwrap_or_default();
         let (created_at, expires_at) = (now, now + LONG_LIVED);
         let (id, name) = (random_id(), name.to_owned());
-        self.tokens.push(Token { id, secret, user_id, name, created_at, expires_at, long_lived: true });
+        self.tokens.push(Token { id, secret, user_id, name, created_at, expires_at, long_lived: true, given: true });
     }
 
-    pub(crate) fn issue(&mut self, user: &User, name: &str, long_lived: bool, now: f64) -> String {
+    pub(crate) fn issue(&mut self, user: &User, name: &str, long_lived: bool, now: f64) -> Result<String, Failure> {
         let id = random_id();
         let expires_at = now + if long_lived { LONG_LIVED } else { SHORT_LIVED };
         let secret = token_text(&user.id, &id, name, long_lived, now, expires_at);
@@ -112,8 +178,10 @@ impl Accounts {
             created_at: now,
             expires_at,
             long_lived,
+            given: false,
         });
-        secret
+        self.save_or_fail()?;
+        Ok(secret)
     }
 
     /// Who shows this token.
@@ -133,7 +201,7 @@ impl Accounts {
         let found = self.users.iter().find(|user| user.name == name && user.password == password).cloned();
         let user = found.ok_or_else(|| Failure::new(code::AUTHENTICATION_FAILED, "Invalid username or password"))?;
         let device = args.optional_string("device_name").unwrap_or_else(|| "WebSocket".to_owned());
-        Ok((self.issue(&user, &device, false, now), user))
+        Ok((self.issue(&user, &device, false, now)?, user))
     }
 
     /// The account that a command about accounts means: the caller's, or for admins the one in `user_id`.
@@ -152,7 +220,7 @@ impl Accounts {
     pub(crate) fn create_token(&mut self, caller: &User, args: &Args<'_>, now: f64) -> Result<Value, Failure> {
         let name = args.string("name")?;
         let user = self.subject(caller, args)?;
-        Ok(json!(self.issue(&user, &name, true, now)))
+        Ok(json!(self.issue(&user, &name, true, now)?))
     }
 
     /// `auth/tokens`.
@@ -167,12 +235,16 @@ impl Accounts {
         let id = args.string("token_id")?;
         let place = self.tokens.iter().position(|token| token.id == id && (caller.admin || token.user_id == caller.id));
         let place = place.ok_or_else(|| Failure::new(code::INVALID_DATA, "Token not found"))?;
-        Ok(self.tokens.remove(place).id)
+        let revoked = self.tokens.remove(place).id;
+        self.save_or_fail()?;
+        Ok(revoked)
     }
 
     /// Every token of everybody stops working.
     pub(crate) fn revoke_all(&mut self) {
         self.tokens.clear();
+        // Nobody who could be told has asked for it; the next token that is made or revoked says what is wrong.
+        let _ = self.save();
     }
 
     /// `auth/user/create`.
@@ -268,7 +340,7 @@ mod tests {
     fn a_token_tells_when_it_ends_and_then_does() {
         let mut accounts = Accounts::default();
         let user = accounts.add_user("admin", "secret", true, Vec::new(), 1000.0);
-        let token = accounts.issue(&user, "connector", true, 1000.0);
+        let token = accounts.issue(&user, "connector", true, 1000.0).unwrap();
         let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
         let claims: Value = serde_json::from_slice(&claims).unwrap();
         assert_eq!(claims["exp"], 1000 + 3650 * 86_400);

@@ -1,6 +1,7 @@
 //! Starting a home, and the handle on it while it runs.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct HomeConfig {
     pub players: Vec<PlayerConfig>,
     /// A token to accept. Without, one is made up: [`RunningHome::token`].
     pub token: Option<String>,
+    /// Where tokens that it makes outlive it. Without, they end with it.
+    pub tokens_file: Option<PathBuf>,
     /// Name and password of the administrator, for `auth/login`.
     pub login: (String, String),
     /// How long things take.
@@ -68,6 +71,7 @@ impl Default for HomeConfig {
             library: Library::demo(),
             players: Vec::new(),
             token: None,
+            tokens_file: None,
             login: ("admin".to_owned(), "simulated-home".to_owned()),
             timing: Timing::measured(),
             clock: Arc::new(HomeClock::system()),
@@ -90,7 +94,7 @@ impl SimulatedHome {
     /// Binds and serves. When this returns, clients can connect.
     ///
     /// # Errors
-    /// A port that is taken or an address that is not this machine's.
+    /// A port that is taken, an address that is not this machine's, or a file of tokens that cannot be used.
     pub async fn start(config: HomeConfig) -> std::io::Result<RunningHome> {
         let listener = TcpListener::bind(config.listen).await?;
         let control = match config.control {
@@ -100,7 +104,7 @@ impl SimulatedHome {
         let address = listener.local_addr()?;
         let control_address = control.as_ref().map(TcpListener::local_addr).transpose()?;
         let script = config.script.clone();
-        let (home, token) = furnish(config, address);
+        let (home, token) = furnish(config, address)?;
         let home = Arc::new(home);
         let router = server::router(Arc::clone(&home));
         home.tasks.spawn(server::serve(Arc::clone(&home), listener, router, Door::Protocol));
@@ -126,12 +130,15 @@ const fn version_of(schema: u32) -> &'static str {
     }
 }
 
-fn furnish(config: HomeConfig, address: SocketAddr) -> (Home, String) {
+fn furnish(config: HomeConfig, address: SocketAddr) -> std::io::Result<(Home, String)> {
     let now = config.clock.now();
     let mut accounts = Accounts::default();
     accounts.add_user(&config.login.0, &config.login.1, true, Vec::new(), now);
     let token = config.token.unwrap_or_else(|| fresh_secret(now));
     accounts.accept(token.clone(), "simulated home", now);
+    if let Some(file) = config.tokens_file {
+        accounts.keep_tokens_in(file, now)?;
+    }
     let players = match (config.players.is_empty(), config.library.players.is_empty()) {
         (false, _) => config.players,
         (true, false) => config.library.players.clone(),
@@ -149,7 +156,7 @@ fn furnish(config: HomeConfig, address: SocketAddr) -> (Home, String) {
         name: config.name,
         onboard_done: config.onboard_done,
     };
-    (Home::new(identity, config.clock, world, accounts), token)
+    Ok((Home::new(identity, config.clock, world, accounts), token))
 }
 
 /// A home that runs until it is stopped or this handle is dropped.

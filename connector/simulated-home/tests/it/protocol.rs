@@ -1,6 +1,6 @@
 //! Hello, signing in, envelopes, lists, HTTP.
 
-use macloud_simulated_home::{HomeConfig, Library, RunningHome, TrackName};
+use macloud_simulated_home::{HomeConfig, Library, RunningHome, SimulatedHome, TrackName};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -271,4 +271,39 @@ async fn a_playlist_file_is_searched_and_played_and_not_in_the_library() {
     assert_eq!(client.result("music/item_by_uri", json!({"uri": uri})).await["name"], "Dinner Jazz");
     client.result("player_queues/play_media", json!({"queue_id": KITCHEN, "media": uri})).await;
     patiently(home.until(|state| state.player(KITCHEN).unwrap().queue.length == 1)).await;
+}
+
+#[tokio::test]
+async fn tokens_outlive_the_home_where_they_are_kept_until_they_are_revoked() {
+    let directory = std::env::temp_dir().join(format!("simulated-home-tokens-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("token.issued");
+    let kept = || start(HomeConfig { tokens_file: Some(file.clone()), ..fast() });
+    let home = kept().await;
+    let mut client = Client::signed_in(&home).await;
+    let token = client.result("auth/token/create", json!({"name": "connector"})).await;
+    let other = client.result("auth/token/create", json!({"name": "another"})).await;
+    let given = home.token().to_owned();
+    home.stop().await;
+
+    let home = kept().await;
+    let mut client = Client::connect(&home).await;
+    assert_eq!(client.ask("auth", json!({"token": given})).await["error_code"], 23, "it was not to be kept");
+    let mut client = Client::connect(&home).await;
+    assert_eq!(client.ask("auth", json!({"token": token})).await["result"]["authenticated"], true);
+    let listed = client.result("auth/tokens", json!({})).await;
+    let id = listed.as_array().unwrap().iter().find(|token| token["name"] == "another").unwrap()["token_id"].clone();
+    client.result("auth/token/revoke", json!({"token_id": id})).await;
+    home.stop().await;
+
+    let home = kept().await;
+    for (token, is_good) in [(token, true), (other, false)] {
+        let mut client = Client::connect(&home).await;
+        let answer = client.ask("auth", json!({"token": token})).await;
+        assert_eq!(answer["result"]["authenticated"] == true, is_good, "{answer}");
+    }
+    home.stop().await;
+    std::fs::write(&file, "no tokens").unwrap();
+    assert!(SimulatedHome::start(HomeConfig { tokens_file: Some(file.clone()), ..fast() }).await.is_err());
+    std::fs::remove_dir_all(directory).unwrap();
 }
