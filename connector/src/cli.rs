@@ -37,6 +37,7 @@ use crate::doctor::{self, judge_ma};
 use crate::home_assistant::{self, BindError, BindOptions, Link};
 use crate::link::recent::Counts;
 use crate::memory::Timer;
+use crate::music_assistant::sign_in::look;
 use crate::music_assistant::token::Token;
 use crate::music_assistant::{MusicAssistant, Settings, Timing, TokenSource};
 use crate::network::Dialer;
@@ -329,7 +330,7 @@ async fn pair_verb(
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is wrong with Music Assistant, as far as that can be told before pairing: it has been told where, and with what token.
+/// What is wrong with Music Assistant, as far as that can be told before pairing: it has been told where, and perhaps with what token.
 async fn ma_trouble(place: &Place) -> anyhow::Result<Option<String>> {
     let options = place.options()?;
     let kept = StateDir::existing(&place.state_dir);
@@ -339,10 +340,13 @@ async fn ma_trouble(place: &Place) -> anyhow::Result<Option<String>> {
     };
     let url = options.ma_url.clone().or(kept_url);
     let token = options.ma_token_file.clone().or_else(|| Some(kept?.token_file())).filter(|file| file.exists());
-    let Some(token) = token else { return Ok(None) };
     if url.is_none() && !is_on_this_machine().await {
         return Ok(None);
     }
+    let Some(token) = token else {
+        // Whether anybody is there can be told all the same.
+        return Ok(look(&ma_place(url), &options.ma_dialer).await.err().map(|error| error.to_string()));
+    };
     let ma = MusicAssistant::new(Settings {
         url: ma_place(url),
         token: TokenSource::File(token),

@@ -57,6 +57,10 @@ struct Passphrase {
 pub(super) fn backup_verb(args: &BackupArgs) -> anyhow::Result<ExitCode> {
     let BackupArgs { out, with_ma_token, passphrase, place, json } = args;
     let state = place.existing_state()?;
+    if out.exists() {
+        // Said before anybody chooses a passphrase.
+        bail!("{} is there already, and no backup is overwritten: give another --out", out.display());
+    }
     let home = HomeBackup::of(&state, *with_ma_token, clock::system().unix_seconds())?;
     let sealed = home.seal(&passphrase.chosen()?, Cost::USUAL)?;
     write_new(out, &sealed).with_context(|| format!("the backup {} cannot be written", out.display()))?;
@@ -90,19 +94,18 @@ pub(super) fn restore_verb(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
             &json!({ "event": "restored", "home_name": home.home_name(), "fingerprint": shown, "with_ma_token": home.has_token(), "made_at": home.made_at() }),
         );
     } else {
-        say(&next_step(&home, &state)?);
+        say(&next_step(&home, &state));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn next_step(home: &HomeBackup, state: &StateDir) -> anyhow::Result<String> {
-    let is_placed = state.music_assistant()?.url.is_some();
-    Ok(format!(
+fn next_step(home: &HomeBackup, state: &StateDir) -> String {
+    format!(
         "Restored \"{}\". First stop the connector where this home was until now, and do not start it there again: two with the same key take each other's place, and commands get lost.\n{}",
         home.home_name(),
-        // Where no address was ever needed, it is on the same machine.
-        steps_to_run(state, is_placed || home.has_token(), None)
-    ))
+        // The address came along, if one was ever needed.
+        steps_to_run(state, true, None)
+    )
 }
 
 impl Passphrase {

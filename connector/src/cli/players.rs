@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use macloud_e2ee::vocabulary::clean_text;
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::state::StateDir;
 pub(super) async fn run(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
     let state: StateDir = place.existing_state()?;
     let rules = state.rules()?;
-    let ma = rules::music_assistant(&state, place).await?;
+    let ma = rules::music_assistant(&state, place).await.context("the players cannot be listed")?;
     let directory = ma.directory();
     let namesakes = rules.namesakes(directory.exposed_names());
     for player in directory.exposed() {

@@ -124,6 +124,7 @@ pub(super) async fn run(verb: RulesVerb) -> anyhow::Result<ExitCode> {
     let state = common.place.existing_state()?;
     let mut rules = state.rules()?;
     let before = rules.clone();
+    let mut forgotten = None;
     match &verb {
         RulesVerb::Show { .. } => {}
         RulesVerb::Hide { player, .. } | RulesVerb::Expose { player, .. } => {
@@ -145,7 +146,7 @@ pub(super) async fn run(verb: RulesVerb) -> anyhow::Result<ExitCode> {
             rules.quiet_hours = from.zip(*to).map(|(from, to)| QuietHours { from, to });
         }
         RulesVerb::Tell { switch, .. } => rules.tell_changes = *switch == Switch::On,
-        RulesVerb::Forget { device, .. } => forget(device.as_deref(), &state)?,
+        RulesVerb::Forget { device, .. } => forgotten = Some(forget(device.as_deref(), &state)?),
     }
     if rules != before {
         state.save_rules(&rules)?;
@@ -163,12 +164,12 @@ pub(super) async fn run(verb: RulesVerb) -> anyhow::Result<ExitCode> {
             complain(&format!("{name} can still be heard through the group {group}, which is not hidden"));
         }
     }
-    show(rules, &state.devices()?, common.json.json)?;
+    show(rules, &state.devices()?, forgotten, common.json.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Forget the devices that are meant: all, if none is.
-fn forget(wanted: Option<&str>, state: &StateDir) -> anyhow::Result<()> {
+/// Forget the devices that are meant: all, if none is. How many there were.
+fn forget(wanted: Option<&str>, state: &StateDir) -> anyhow::Result<usize> {
     let devices = state.devices()?;
     let is_meant = |device: &Device| match wanted.map(str::trim) {
         None => true,
@@ -182,10 +183,10 @@ fn forget(wanted: Option<&str>, state: &StateDir) -> anyhow::Result<()> {
         )
     }
     state.save_devices(&kept)?;
-    Ok(())
+    Ok(devices.len() - kept.len())
 }
 
-fn show(rules: Rules, devices: &[Device], json: bool) -> anyhow::Result<()> {
+fn show(rules: Rules, devices: &[Device], forgotten: Option<usize>, json: bool) -> anyhow::Result<()> {
     let house = HouseRules::new(rules, clock::system(), Zone::of_this_machine());
     let (rules, now) = (house.current(), house.time_of_day());
     if json {
@@ -194,8 +195,17 @@ fn show(rules: Rules, devices: &[Device], json: bool) -> anyhow::Result<()> {
         if !devices.is_empty() {
             value["devices"] = serde_json::to_value(devices)?;
         }
+        if let Some(count) = forgotten {
+            value["forgotten"] = count.into();
+        }
         line(&value);
         return Ok(());
+    }
+    match forgotten {
+        Some(0) => say("There was no voice device to forget."),
+        Some(1) => say("Forgot which player 1 voice device is used with."),
+        Some(count) => say(&format!("Forgot which player {count} voice devices are used with.")),
+        None => {}
     }
     for (id, player) in &rules.players {
         let mut what: Vec<String> = player.hidden.then(|| "hidden".into()).into_iter().collect();
@@ -289,16 +299,20 @@ async fn groups_of(id: &str, rules: &Rules, state: &StateDir, place: &Place) -> 
 }
 
 async fn players(state: &StateDir, place: &Place) -> anyhow::Result<Vec<(String, String)>> {
-    let ma = music_assistant(state, place).await?;
+    let ma = music_assistant(state, place).await.context("the player cannot be looked up")?;
     let directory = ma.directory();
     Ok(directory.exposed().map(|player| (player.id.clone(), clean_text(&player.name))).collect())
 }
 
+/// Music Assistant, once it has told its players.
+///
+/// # Errors
+/// Why it has not, with its remedy.
 pub(super) async fn music_assistant(state: &StateDir, place: &Place) -> anyhow::Result<MusicAssistant> {
     let ma = MusicAssistant::new(ma_settings(state, &place.options()?)?);
     let condition = judge_ma(&ma).await;
     if !is_healthy(condition.word()) {
-        return Err(anyhow::anyhow!(condition.explanation())).context("the player cannot be looked up");
+        bail!(condition.explanation());
     }
     Ok(ma)
 }

@@ -117,6 +117,7 @@ async fn a_home_goes_on_elsewhere_as_the_same_home() {
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     let again = backup(&home, &elsewhere.file(), &[]).await;
     assert_eq!(again.status.code(), Some(1), "nothing is written over: {}", said(&again));
+    assert!(said(&again).contains("is there already") && !said(&again).contains("os error"), "{}", said(&again));
 
     let wrong = elsewhere.restore("another passphrase").await;
     assert_eq!(wrong.status.code(), Some(1));

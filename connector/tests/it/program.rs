@@ -358,6 +358,25 @@ async fn pairing_says_first_what_is_wrong_with_music_assistant() {
 }
 
 #[tokio::test]
+async fn pairing_without_a_token_says_that_nobody_is_there() {
+    let home = Home::unpaired().await;
+    let cloud = home.cloud.url.as_str();
+    let nobody = home.output("pair", &["--cloud", cloud, "--ma-url", &nobody_there(), "--json"]).await;
+    let said = String::from_utf8(nobody.stderr).unwrap();
+    assert!(nobody.status.success() && said.contains("does not answer") && said.contains("Pairing goes on"), "{said}");
+    let there = home.output("pair", &["--cloud", cloud, "--ma-url", home.ma.url.as_str(), "--json"]).await;
+    assert_eq!(String::from_utf8(there.stderr).unwrap(), "");
+}
+
+#[tokio::test]
+async fn players_that_cannot_be_listed_are_not_one_player() {
+    let home = Home::paired().await;
+    let players = home.output("players", &["--ma-url", &nobody_there()]).await;
+    let said = String::from_utf8(players.stderr).unwrap();
+    assert!(players.status.code() == Some(1) && said.contains("the players cannot be listed: Music Assistant"), "{said}");
+}
+
+#[tokio::test]
 async fn pairing_again_needs_no_address() {
     let home = Home::unpaired().await;
     let nowhere = home.output("pair", &[]).await;
@@ -701,7 +720,12 @@ async fn which_player_a_device_is_used_with_is_shown_and_forgotten() {
     assert_eq!(state.devices().unwrap().len(), 2);
     assert_eq!(rules(&["forget", "bath"]).await.status.code(), Some(0));
     assert!(state.devices().unwrap().is_empty());
-    assert_eq!(rules(&["forget", "--all"]).await.status.code(), Some(0));
+    let none = String::from_utf8(rules(&["forget", "--all"]).await.stdout).unwrap();
+    assert!(none.contains("no voice device to forget"), "{none}");
+    state.save_devices(&[device('a', "Kitchen"), device('b', "Bath")]).unwrap();
+    let two = String::from_utf8(rules(&["forget", "--all"]).await.stdout).unwrap();
+    assert!(two.contains("Forgot which player 2 voice devices"), "{two}");
+    assert_eq!(lines(&rules(&["forget", "--all", "--json"]).await)[0]["forgotten"], 0);
 
     // A connector that runs forgets with it; and says when a player will stop.
     let mut running = home.run();

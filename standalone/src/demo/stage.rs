@@ -1,6 +1,7 @@
 //! The stage on which the demo, the whole-system tests and the benchmark play: a cloud, a person who signed up through
 //! the real pages, a paired home with a running connector, and a pretend Alexa that linked the account.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,6 +94,16 @@ pub struct RoomState {
     pub playing: bool,
     /// Its level.
     pub volume: Option<u8>,
+}
+
+impl fmt::Display for RoomState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.playing { "it plays" } else { "it does not play" })?;
+        match self.volume {
+            Some(level) => write!(f, ", at volume {level}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The stage, set.
@@ -400,7 +411,7 @@ impl Stage {
                 return Ok(());
             }
             if begun.elapsed() > PATIENCE {
-                bail!("{name} is not {what} after {PATIENCE:?}: {state:?}");
+                bail!("{name} is not {what} after {PATIENCE:?}: {state}");
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
@@ -482,7 +493,15 @@ async fn meet_music_assistant(url: &str, token_file: &Path, clock: SharedClock) 
         Condition::TokenDoubted => Condition::TokenRefused,
         condition => condition,
     };
-    ensure!(condition.is_ready(), "{url}: {}", condition.explanation());
+    match condition {
+        Condition::Ready { .. } => {}
+        // What a connector would advise is about a connector.
+        Condition::TokenRefused | Condition::NoToken => bail!(
+            "{url}: Music Assistant refuses the token in {}. Create one in its web page under Settings, Profile, long-lived access tokens, and put it in that file.",
+            token_file.display()
+        ),
+        other => bail!("{url}: {}", other.explanation()),
+    }
     Ok(condition.explanation())
 }
 
@@ -582,5 +601,17 @@ impl Drop for TemporaryDir {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
             tracing::warn!(%error, path = %self.0.display(), "a temporary directory stays behind");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_is_told_in_words() {
+        let silent = RoomState { playing: false, volume: Some(30) };
+        assert_eq!(silent.to_string(), "it does not play, at volume 30");
+        assert_eq!(RoomState { playing: true, volume: None }.to_string(), "it plays");
     }
 }

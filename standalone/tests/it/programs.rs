@@ -201,6 +201,8 @@ fn the_demo_says_what_is_wrong_with_a_music_assistant() {
         assert_eq!(output.status.code(), Some(1));
         let failed = json(&output)["failed"].as_str().unwrap().to_owned();
         assert!(failed.contains(expected), "{url}: {failed}");
+        // What is called here is no connector.
+        assert!(!failed.contains("ma-connector"), "{url}: {failed}");
     }
 }
 
