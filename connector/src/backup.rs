@@ -15,8 +15,10 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::connector::ma_url;
 use crate::memory::Device;
 use crate::music_assistant::token::Token;
+use crate::network::Dialer;
 use crate::rules::Rules;
 use crate::state::{MusicAssistantPlace, Pairing, StateDir, StateError};
 
@@ -56,7 +58,7 @@ pub enum BackupError {
     #[error("this backup has format {0}, which this ma-connector does not know. Update ma-connector.")]
     Version(u8),
     /// No program of ours asks for that.
-    #[error("this backup asks for more work than any that ma-connector makes; it was not made by it")]
+    #[error("this backup asks for more work than any that this ma-connector makes: a newer one has made it, or nobody's")]
     Cost,
     /// It does not open.
     #[error("the passphrase is wrong, or the backup was changed")]
@@ -64,6 +66,12 @@ pub enum BackupError {
     /// It opens, and says something that is not understood.
     #[error("what is in the backup is not understood ({0}). Update ma-connector.")]
     Contents(&'static str),
+    /// It would have the home dial where no home would be paired.
+    #[error("the backup has an address that cannot be used, {0}: {1}. Whoever made it may not mean well.")]
+    Address(&'static str, String),
+    /// Somebody has made rules there.
+    #[error("{0} has rules already that are not those of the backup. Restore into another --state-dir, or remove rules.json there first")]
+    OtherRules(PathBuf),
     /// Another home is there.
     #[error("{0} holds a home already. Restore into another --state-dir, or let that one go first: ma-connector leave")]
     Occupied(PathBuf),
@@ -85,8 +93,8 @@ impl Cost {
     #[doc(hidden)]
     pub const LEAST: Self = Self { memory_kib: 8, passes: 1, lanes: 1 };
 
-    /// The most that is accepted: room for better machines than today's, and no harm to a small one.
-    const MOST: Self = Self { memory_kib: 256 << 10, passes: 10, lanes: 4 };
+    /// The most that is accepted, because it is what is written: the work is done before it is known whose file it is.
+    const MOST: Self = Self::USUAL;
 
     const fn is_acceptable(self) -> bool {
         let Self { memory_kib, passes, lanes } = self;
@@ -318,16 +326,32 @@ impl HomeBackup {
         })
     }
 
+    /// Whether the home may go where the backup sends it: to a cloud by these rules, and to some Music Assistant.
+    fn check_addresses(&self, cloud: &Dialer) -> Result<(), BackupError> {
+        let (Pairing { cloud: account, relay_url, .. }, place) = (&self.pairing, &self.place.url);
+        for (what, url) in [("of the cloud", account), ("of its relay", relay_url)] {
+            cloud.check(url).map_err(|error| BackupError::Address(what, error.to_string()))?;
+        }
+        let Some(place) = place else { return Ok(()) };
+        ma_url(place.as_str()).map_err(|error| BackupError::Address("of Music Assistant", error))?;
+        Ok(())
+    }
+
     /// Put the home into this directory, which has none, or this one already: a restore that was cut short is simply done again.
-    /// The lock is to be held.
+    /// The home is to reach its cloud by the rules of `cloud`. The lock is to be held.
     ///
     /// # Errors
-    /// [`BackupError::Occupied`]; [`BackupError::State`].
-    pub fn restore(&self, state: &StateDir) -> Result<(), BackupError> {
+    /// [`BackupError::Address`]; [`BackupError::Occupied`]; [`BackupError::OtherRules`]; [`BackupError::State`].
+    pub fn restore(&self, state: &StateDir, cloud: &Dialer) -> Result<(), BackupError> {
+        self.check_addresses(cloud)?;
         let own = *SigningKey::from_seed(&self.seed).public();
         let there = state.public_identity()?;
         if state.is_paired() || there.is_some_and(|there| there != own) {
             return Err(BackupError::Occupied(state.path().to_owned()));
+        }
+        let rules = state.rules()?;
+        if rules != Rules::default() && rules != self.rules {
+            return Err(BackupError::OtherRules(state.path().to_owned()));
         }
         if there.is_none() {
             state.adopt_identity(&self.seed)?;
@@ -349,6 +373,7 @@ mod tests {
     use macloud_e2ee::keys::{KeySetRoot, SkillSigner};
     use macloud_proto::ids::{InstanceId, PlayerKey};
     use proptest::prelude::*;
+    use url::Url;
 
     use super::*;
 
@@ -424,13 +449,41 @@ mod tests {
     }
 
     #[test]
+    fn a_home_is_not_sent_where_none_would_be_paired() {
+        let dialer = Dialer::new(None, false).unwrap();
+        let url = |text: &str| text.parse().unwrap();
+        assert!(home(0, None).check_addresses(&dialer).is_ok());
+        let here: [fn(&mut HomeBackup, Url); 3] = [
+            |home, url| home.pairing.cloud = url,
+            |home, url| home.pairing.relay_url = url,
+            |home, url| home.place.url = Some(url),
+        ];
+        for (place, address, is_fine) in [
+            (0, "http://127.0.0.1:8080/", true),
+            (0, "http://cloud.example/", false),
+            (0, "file:///etc/passwd", false),
+            (1, "ws://[::1]:8080/", true),
+            (1, "ws://relay.example/", false),
+            (1, "data:,x", false),
+            (2, "http://192.168.1.5:8095/", true),
+            (2, "file:///etc/passwd", false),
+        ] {
+            let mut home = home(0, None);
+            here[place](&mut home, url(address));
+            let checked = home.check_addresses(&dialer);
+            assert_eq!(checked.is_ok(), is_fine, "{address}: {checked:?}");
+        }
+    }
+
+    #[test]
     fn a_hostile_file_costs_nothing() {
         let fine = Cost::LEAST;
         for cost in [
             Cost { memory_kib: u32::MAX, ..fine },
             Cost { memory_kib: Cost::MOST.memory_kib + 1, ..fine },
             Cost { memory_kib: 0, ..fine },
-            Cost { memory_kib: 15, lanes: 2, ..fine },
+            Cost { memory_kib: 7, ..fine },
+            Cost { lanes: 2, memory_kib: 16, ..fine },
             Cost { passes: 0, ..fine },
             Cost { passes: u16::MAX, ..fine },
             Cost { lanes: 0, ..fine },

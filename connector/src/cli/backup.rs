@@ -86,7 +86,7 @@ pub(super) fn restore_verb(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let home = HomeBackup::open(&sealed, &passphrase.known()?)?;
     let state = StateDir::open(&place.state_dir)?;
     let lock = state.lock()?;
-    home.restore(&state)?;
+    home.restore(&state, &place.dialer()?)?;
     drop(lock);
     let shown = state.public_identity()?.map(|key| fingerprint(&key));
     if json.json {

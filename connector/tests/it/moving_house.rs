@@ -234,6 +234,28 @@ async fn a_restore_that_was_cut_short_is_done_again() {
 }
 
 #[tokio::test]
+async fn a_restore_writes_over_no_rules_and_not_beside_a_connector() {
+    let (home, elsewhere) = (lived_in().await, Elsewhere::new());
+    backup(&home, &elsewhere.file(), &[]).await;
+    let state = StateDir::open(elsewhere.state_dir()).unwrap();
+    let own: Rules = serde_json::from_value(json!({"players": {"up1": {"name": "Kitchen", "max_volume": 40}}})).unwrap();
+    state.save_rules(&own).unwrap();
+    let refused = elsewhere.restore(PASSPHRASE).await;
+    assert!(said(&refused).contains("has rules already"), "{}", said(&refused));
+    assert!(state.rules().unwrap() == own && !state.is_paired());
+    assert_eq!(state.public_identity().unwrap(), None);
+
+    state.save_rules(&Rules::default()).unwrap();
+    let lock = state.lock().unwrap();
+    let refused = elsewhere.restore(PASSPHRASE).await;
+    assert_eq!(refused.status.code(), Some(4), "{}", said(&refused));
+    assert!(!state.is_paired());
+    drop(lock);
+    let restored = elsewhere.restore(PASSPHRASE).await;
+    assert_eq!(restored.status.code(), Some(0), "{}", said(&restored));
+}
+
+#[tokio::test]
 async fn with_another_cloud_a_home_keeps_its_rules_its_players_and_what_it_learned() {
     let mut home = lived_in().await;
     let state = StateDir::existing(&home.state_dir).unwrap();
