@@ -81,7 +81,9 @@ struct Shared {
     settings: PageSettings,
     state: StateDir,
     options: Mutex<ConnectorOptions>,
-    /// For the token in every form. It ends with the process, as everything does that a form could be about.
+    /// For the token in every form, one for all who see the page: it tells this page's forms from those of others, which cannot read
+    /// it. Whoever can read it may use the page as well, so one for each of them would tell nothing more; and there is no cookie that
+    /// a browser would send along for a stranger. It ends with the process, as everything does that a form could be about.
     secret: hmac::Key,
     wish: mpsc::Sender<Wish>,
     /// The connector, while it runs.
@@ -217,11 +219,8 @@ impl Shared {
         }
         let this = Arc::clone(self);
         self.tasks.spawn(async move {
-            let (here, found) = tokio::join!(discovery::is_on_this_machine(), discovery::find(discovery::USUAL_LIMIT));
-            let here = here.then(|| Candidate { url: crate::connector::ma_place(None), name: None });
-            // Without it there is still the field for the address.
-            let found = found.unwrap_or_default().into_iter().map(|Found { url, name, .. }| Candidate { url, name });
-            *lock(&this.search) = Search::Done(here.into_iter().chain(found).collect());
+            // Without any there is still the field for the address.
+            *lock(&this.search) = Search::Done(job(candidates()).await.unwrap_or_default());
         });
     }
 
@@ -236,10 +235,22 @@ impl Shared {
         }
         let this = Arc::clone(self);
         self.tasks.spawn(async move {
-            let found = Box::pin(crate::doctor::examine(this.options())).await;
-            *lock(&this.diagnosis) = Diagnosis::Done(found);
+            let found = job(Box::pin(crate::doctor::examine(this.options()))).await;
+            *lock(&this.diagnosis) = found.map_or(Diagnosis::NotYet, Diagnosis::Done);
         });
     }
+}
+
+async fn candidates() -> Vec<Candidate> {
+    let (here, found) = tokio::join!(discovery::is_on_this_machine(), discovery::find(discovery::USUAL_LIMIT));
+    let here = here.then(|| Candidate { url: crate::connector::ma_place(None), name: None });
+    let found = found.unwrap_or_default().into_iter().map(|Found { url, name, .. }| Candidate { url, name });
+    here.into_iter().chain(found).collect()
+}
+
+/// What comes of this. Nothing, if it panics: pages wait for its end, which must come in any case.
+async fn job<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    tokio::spawn(work).await.ok()
 }
 
 const FORM: &[u8] = b"macloud connector page form";
@@ -247,4 +258,19 @@ const FORM: &[u8] = b"macloud connector page form";
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind these locks is replaced as a whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_panics_ends_for_those_who_wait() {
+        assert_eq!(job(async { 7 }).await, Some(7));
+        assert_eq!(job(async { assert!(false_for_once(), "as if something were wrong") }).await, None);
+    }
+
+    fn false_for_once() -> bool {
+        std::env::args().count() == 0
+    }
 }

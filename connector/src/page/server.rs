@@ -1,8 +1,10 @@
 //! The small HTTP server: one request a connection, a few connections at once, and a limit for each step.
+//! Those who are slow give way to those who come.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,9 +17,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use macloud_service_kit::stop::Stop;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
-use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use super::form::{Form, MAX_BYTES};
@@ -46,43 +47,83 @@ pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Serve until told to stop.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: Stop) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let connections = TaskTracker::new();
+    let mut open = Connections::default();
     loop {
-        let (place, stream, peer) = tokio::select! {
-            () = stop.soft() => break,
-            next = next(&listener, &places) => next,
+        let next = async {
+            let (stream, peer) = accept(&listener).await;
+            open.make_room().await;
+            (stream, peer)
         };
-        let shared = Arc::clone(&shared);
-        connections.spawn(async move {
-            connection(shared, stream, peer).await;
-            drop(place);
-        });
+        let (stream, peer) = tokio::select! {
+            () = stop.soft() => break,
+            next = next => next,
+        };
+        open.serve(Arc::clone(&shared), stream, peer);
     }
-    connections.close();
     shared.tasks.close();
-    // Past the limit they are left to the runtime, which ends now.
-    let _ = timeout(STOP_LIMIT, connections.wait()).await;
+    // Past the limit they end with what holds them.
+    let _ = timeout(STOP_LIMIT, open.all_ended()).await;
 }
 
-/// The next connection, when there is a place for it.
-async fn next(listener: &TcpListener, places: &Arc<Semaphore>) -> (Option<OwnedSemaphorePermit>, TcpStream, IpAddr) {
-    // Nobody closes it.
-    let place = Arc::clone(places).acquire_owned().await.ok();
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (place, stream, peer.ip()),
+            Ok((stream, peer)) => return (stream, peer.ip()),
             Err(_) => sleep(ACCEPT_AGAIN).await,
         }
     }
 }
 
-async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr) {
+/// The connections that are open. When there is no place for another, the one goes that has been listened to, or spoken to, for
+/// the longest: whoever opens many and says nothing keeps nobody out, and no form is cut short while what it says is done.
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    /// The oldest first.
+    known: Vec<Connection>,
+}
+
+struct Connection {
+    task: AbortHandle,
+    /// Its request was read, and is not answered yet.
+    works: Arc<AtomicBool>,
+}
+
+impl Connections {
+    async fn make_room(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        self.known.retain(|connection| !connection.task.is_finished());
+        if self.tasks.len() < CONNECTIONS {
+            return;
+        }
+        if let Some(idle) = self.known.iter().find(|connection| !connection.works.load(Ordering::Relaxed)) {
+            idle.task.abort();
+        }
+        // That one, or else the first whose answer is there.
+        let _ = self.tasks.join_next().await;
+    }
+
+    fn serve(&mut self, shared: Arc<Shared>, stream: TcpStream, peer: IpAddr) {
+        let works = Arc::default();
+        let task = self.tasks.spawn(connection(shared, stream, peer, Arc::clone(&works)));
+        self.known.push(Connection { task, works });
+    }
+
+    async fn all_ended(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr, works: Arc<AtomicBool>) {
     // Without it answers may wait for acknowledgements; if it cannot be set, they do.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(answer(&shared, peer, request).await) }
+        let (shared, works) = (Arc::clone(&shared), Arc::clone(&works));
+        async move {
+            let answer = answer(&shared, peer, request, &works).await;
+            works.store(false, Ordering::Relaxed);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut server = http1::Builder::new();
     server.keep_alive(false).timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_buf_size(MAX_HEAD);
@@ -90,7 +131,7 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr) {
     let _ = timeout(REQUEST_LIMIT, server.serve_connection(TokioIo::new(stream), service)).await;
 }
 
-async fn answer(shared: &Arc<Shared>, peer: IpAddr, request: Request<Incoming>) -> Answer {
+async fn answer(shared: &Arc<Shared>, peer: IpAddr, request: Request<Incoming>, works: &AtomicBool) -> Answer {
     let (head, body) = request.into_parts();
     let caller = match Caller::judge(&shared.settings, peer, &head.method, &head.headers) {
         Ok(caller) => caller,
@@ -102,6 +143,7 @@ async fn answer(shared: &Arc<Shared>, peer: IpAddr, request: Request<Incoming>) 
         Method::GET | Method::HEAD => routes::show(shared, &caller, &path),
         Method::POST => match read(&head.headers, body).await {
             Ok(form) if form.value("form_token").is_some_and(|token| shared.is_form_token(token)) => {
+                works.store(true, Ordering::Relaxed);
                 Box::pin(routes::change(shared, &caller, &path, &form)).await
             }
             Ok(_) => routes::stale(shared, &caller),

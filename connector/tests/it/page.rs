@@ -462,11 +462,43 @@ async fn each_reads_it_in_their_own_language() {
 async fn who_says_nothing_does_not_keep_others_out() {
     let home = Home::unpaired().await;
     let page = Served::start(home.options()).await;
+    let half_a_form = format!(
+        "POST /search HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 99\r\n\r\na",
+        page.address
+    );
     let mut silent: Vec<TcpStream> = Vec::new();
-    for _ in 0..40 {
-        silent.push(TcpStream::connect(page.address).await.unwrap());
+    for count in 0..161 {
+        let mut stream = TcpStream::connect(page.address).await.unwrap();
+        // Nothing, half a head, half a form.
+        let said = [&b""[..], b"GET / HTTP/1.1\r\nHost: ", half_a_form.as_bytes()][count % 3];
+        stream.write_all(said).await.unwrap();
+        silent.push(stream);
     }
-    assert_eq!(page.get("/").await.status, 200, "after their time is over");
+    // Far from the time that each of them has.
+    let got = timeout(Duration::from_secs(4), page.get("/")).await.expect("kept out");
+    assert_eq!(got.status, 200);
     drop(silent);
+    page.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_form_says_is_done_whoever_else_comes() {
+    let home = Home::unpaired().await;
+    let page = Served::start(home.options()).await;
+    let slow = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", slow.local_addr().unwrap());
+    let asked = async {
+        let (asked, _) = slow.accept().await.unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..100 {
+            silent.push(TcpStream::connect(page.address).await.unwrap());
+        }
+        assert_eq!(page.get("/").await.status, 200);
+        drop(asked);
+        silent
+    };
+    let fields = [("url", url.as_str())];
+    let (answer, _silent) = tokio::join!(page.post("/music-assistant", &fields), asked);
+    assert_eq!(answer.status, 422, "that nobody answers is an answer: {}", answer.body);
     page.stop().await;
 }
