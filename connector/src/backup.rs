@@ -58,7 +58,9 @@ pub enum BackupError {
     #[error("this backup has format {0}, which this ma-connector does not know. Update ma-connector.")]
     Version(u8),
     /// No program of ours asks for that.
-    #[error("this backup asks for more work than any that this ma-connector makes: a newer one has made it, or nobody's")]
+    #[error(
+        "this backup asks for more work than any that this ma-connector makes: a newer one has made it, or nobody's"
+    )]
     Cost,
     /// It does not open.
     #[error("the passphrase is wrong, or the backup was changed")]
@@ -70,7 +72,9 @@ pub enum BackupError {
     #[error("the backup has an address that cannot be used, {0}: {1}. Whoever made it may not mean well.")]
     Address(&'static str, String),
     /// Somebody has made rules there.
-    #[error("{0} has rules already that are not those of the backup. Restore into another --state-dir, or remove rules.json there first")]
+    #[error(
+        "{0} has rules already that are not those of the backup. Restore into another --state-dir, or remove rules.json there first"
+    )]
     OtherRules(PathBuf),
     /// Another home is there.
     #[error("{0} holds a home already. Restore into another --state-dir, or let that one go first: ma-connector leave")]

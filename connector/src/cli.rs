@@ -11,6 +11,7 @@ mod leave;
 mod players;
 mod rules;
 mod sign_in;
+mod status;
 mod terminal;
 
 use std::ffi::OsString;
@@ -22,7 +23,6 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use macloud_proto::ids::fingerprint;
 use macloud_proto::link::redial::RedialSettings;
 use macloud_service_kit::telemetry::{self, TelemetryArgs};
 use macloud_service_kit::{clock, lifecycle};
@@ -35,8 +35,6 @@ use crate::connector::{Connector, ConnectorOptions, OpenError, is_healthy, ma_pl
 use crate::discovery::{self, Found, is_on_this_machine};
 use crate::doctor::{self, judge_ma};
 use crate::home_assistant::{self, BindError, BindOptions, Link};
-use crate::link::recent::Counts;
-use crate::memory::Timer;
 use crate::music_assistant::sign_in::look;
 use crate::music_assistant::token::Token;
 use crate::music_assistant::{MusicAssistant, Settings, Timing, TokenSource};
@@ -44,12 +42,13 @@ use crate::network::Dialer;
 use crate::page::{Page, PageError, PageSettings};
 use crate::pairing::{DeviceCode, PairError, PairOptions, pair};
 use crate::state::{MusicAssistantPlace, StateDir, StateError, command, quoted, usual_state_dir};
-use crate::status::{Event, Observer, Status};
+use crate::status::{Event, Observer};
 use crate::watchdog;
 use backup::{BackupArgs, RestoreArgs, backup_verb, restore_verb};
 use leave::{LeaveArgs, leave_verb};
 use rules::RulesVerb;
 use sign_in::Credentials;
+use status::status_verb;
 
 /// Lets Alexa reach a Music Assistant at home without opening a port.
 ///
@@ -123,7 +122,12 @@ enum Verb {
         place: Place,
     },
     /// Say how the running connector stands. Exits with 0 if it runs, with 1 if not, with 3 if it is not paired.
+    ///
+    /// Each hop, the owner's rules in short, and what was asked lately: as the page shows it, but for names.
     Status {
+        /// Ask Music Assistant for the players, too, and tell them with what the rules say of each.
+        #[arg(long)]
+        full: bool,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
@@ -270,7 +274,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::SignIn { sign_in, place, json } => sign_in.renew(&place, json.json).await,
         Verb::Find { json } => find_verb(json.json).await,
         Verb::Run { page, place } => run_verb(&place, page).await,
-        Verb::Status { place, json } => status_verb(&place, json.json),
+        Verb::Status { full, place, json } => status_verb(&place, full, json.json).await,
         Verb::Players { place, json } => players::run(&place, json.json).await,
         Verb::Doctor { full, place, json } => doctor_verb(&place, full, json.json).await,
         Verb::HomeAssistant { url, place, json } => home_assistant_verb(url, &place, json.json).await,
@@ -492,84 +496,6 @@ fn show_link(link: &Link, json: bool) {
     }
     let minutes = link.expires_in.as_secs().div_ceil(60);
     say(&format!("Open this in a browser of this network:\n\n{}\n\nWaiting for up to {minutes} minutes …", link.url));
-}
-
-fn status_verb(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
-    let state = place.existing_state()?;
-    let running = state.is_in_use();
-    let status: Option<Status> = state.status()?;
-    if json {
-        let mut value = serde_json::to_value(&status)?;
-        if !value.is_object() {
-            value = json!({});
-        }
-        value["running"] = running.into();
-        if !running {
-            // What was true of the process that is gone is not true now.
-            for gone in ["relay", "music_assistant", "pid", "key_trouble", "commands"] {
-                value[gone] = serde_json::Value::Null;
-            }
-        }
-        let now = clock::system().unix_seconds();
-        let timers = state.timers()?;
-        let timer = |timer: &Timer| json!({ "name": timer.name, "minutes_left": timer.minutes_left(now) });
-        value["sleep_timers"] = timers.iter().map(timer).collect();
-        value["stopped"] = state.is_stopped().into();
-        value["paired"] = state.is_paired().into();
-        line(&value);
-    } else {
-        say(&status_text(&state, status.as_ref().filter(|_| running))?);
-    }
-    let has_trouble = status.is_some_and(|status| status.key_trouble.is_some());
-    Ok(match (running, state.is_paired()) {
-        (_, false) => ExitCode::from(NOT_PAIRED),
-        (true, true) if !has_trouble => ExitCode::SUCCESS,
-        (_, true) => ExitCode::FAILURE,
-    })
-}
-
-fn status_text(state: &StateDir, status: Option<&Status>) -> anyhow::Result<String> {
-    let mut text = match state.pairing()? {
-        Some(pairing) => format!("Home:            {} ({})\n", pairing.home_name, pairing.instance_id),
-        None => "Home:            not paired yet\n".into(),
-    };
-    if let Some(key) = state.public_identity()? {
-        text.push_str(&format!("Fingerprint:     {}\n", fingerprint(&key)));
-    }
-    match status {
-        None => text.push_str("Connector:       not running"),
-        Some(status) => {
-            text.push_str(&format!("Connector:       running (version {})\n", status.version));
-            text.push_str(&format!("Cloud:           {}\n", status.relay.explanation()));
-            if let Some(trouble) = &status.key_trouble {
-                text.push_str(&format!("Keys:            {trouble}\n"));
-            }
-            let now = clock::system().unix_seconds();
-            for timer in state.timers()? {
-                text.push_str(&format!("Sleep timer:     {} stops in {} min\n", timer.name, timer.minutes_left(now)));
-            }
-            let Counts { done, refused, last_at } = status.commands;
-            if last_at > 0 {
-                let ago = now.saturating_sub(last_at).div_ceil(60);
-                text.push_str(&format!("Commands:        {done} done, {refused} refused; the last {ago} min ago\n"));
-            }
-            let ma = &status.music_assistant;
-            let when = if ma.players_current { "" } else { ", as last seen" };
-            text.push_str(&format!("Music Assistant: {}\nPlayers:         {}{when}", ma.explanation, ma.players));
-            if let Some(days) = ma.token_ends_in_days {
-                let on = ma.token_ends_on.as_ref().map_or_else(String::new, |day| format!("ends on {day}, "));
-                text.push_str(&format!(
-                    "\nToken:           {on}ends in {days} days; get another: {}",
-                    command("sign-in", state.path())
-                ));
-            }
-        }
-    }
-    if state.is_stopped() {
-        let resume = command("resume", state.path());
-        text.push_str(&format!("\nStop switch:     pressed; nothing is carried out until: {resume}"));
-    }
-    Ok(text)
 }
 
 async fn doctor_verb(place: &Place, full: bool, json: bool) -> anyhow::Result<ExitCode> {

@@ -450,6 +450,7 @@ impl View {
                 format!("{trouble} {remedy}")
             }),
             commands: self.commands.recent().counts(),
+            recent: self.commands.recent().asked(),
             relay: self.link.states().borrow().clone(),
             music_assistant: MusicAssistantState {
                 players,

@@ -25,7 +25,7 @@ use crate::music_assistant::fields::Fields;
 use crate::music_assistant::message::ErrorCode;
 use crate::music_assistant::{CallError, Condition, MusicAssistant, NEW_TOKEN, READ_LIMIT};
 use crate::network::WebSocket;
-use crate::rules::{PlayerRules, Rules};
+use crate::rules::Rules;
 use crate::state::{Pairing, StateDir, command};
 use crate::status::{LinkState, MusicAssistantState, Status, key_trouble};
 
@@ -213,8 +213,7 @@ fn rules_in_short(rules: &Rules, state: &StateDir) -> String {
     if *rules == Rules::default() {
         return "None: every player may be used, at any volume and any time.".into();
     }
-    let count = |of: fn(&PlayerRules) -> bool| rules.players.values().filter(|player| of(player)).count();
-    let (hidden, limited) = (count(|player| player.hidden), count(|player| player.max_volume.is_some()));
+    let (hidden, limited) = (rules.hidden_players(), rules.limited_players());
     let quiet = if rules.quiet_hours.is_some() { "quiet hours" } else { "no quiet hours" };
     let told = if rules.tell_changes { "; the cloud is told of changes" } else { "" };
     let see = command("rules show", state.path());
@@ -243,11 +242,7 @@ async fn ma_checks(state: &StateDir, options: &ConnectorOptions, checks: &mut Ve
                 seen.as_ref().and_then(|seen| seen.schema).map(|schema| format!(" Its API schema is {schema}."));
             checks.push(Check::good(REACH, found.explanation + &schema.unwrap_or_default()));
             checks.push(match (found.token_ends_in_days, seen.as_ref().map(|seen| seen.rights)) {
-                (Some(days), _) => Check::bad(
-                    TOKEN,
-                    format!("Accepted, but it ends in {days} days."),
-                    NEW_TOKEN,
-                ),
+                (Some(days), _) => Check::bad(TOKEN, format!("Accepted, but it ends in {days} days."), NEW_TOKEN),
                 (None, Some(Rights::Lacking)) => Check::bad(
                     TOKEN,
                     "Accepted, but its user may not do what is needed.",
@@ -459,6 +454,7 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
         let now = options.clock.unix_seconds();
         // A session of its own would push the running one off. A connection that asks for nothing does not.
         let way = way::go(&pairing.relay_url, &options.dialer, now, false).await;
+        checks.extend(last_command(state, now));
         running_link(state, way.round_trip).await
     } else {
         let admission = Admission::new(
@@ -501,6 +497,21 @@ fn keys_check(state: &StateDir, signed: &[u8]) -> Check {
             Check::bad(NAME, trouble, remedy)
         }
     }
+}
+
+/// When a command last came the whole way. Nothing but Alexa makes the cloud send one.
+fn last_command(state: &StateDir, now: u64) -> Option<Check> {
+    let counts = state.status::<Status>().ok().flatten()?.commands;
+    let detail = match counts.last_at {
+        0 => "None has come since the connector was started. Say one to Alexa to try the whole way.".to_owned(),
+        at => format!(
+            "The last one came the whole way {} min ago; {} done and {} refused since the start.",
+            now.saturating_sub(at).div_ceil(60),
+            counts.done,
+            counts.refused
+        ),
+    };
+    Some(Check::good("commands", detail))
 }
 
 /// What the running connector says of its link. A trial would push it off.

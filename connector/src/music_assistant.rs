@@ -209,7 +209,9 @@ impl Condition {
             Self::SetUpNeeded => "Music Assistant is not set up yet. Open its web page and finish the set-up.".into(),
             Self::NoToken => format!("There is no token for Music Assistant. {NEW_TOKEN}"),
             Self::Starting => "Music Assistant is starting.".into(),
-            Self::TokenDoubted => "Music Assistant refused the token; trying again, because this can pass after a restart.".into(),
+            Self::TokenDoubted => {
+                "Music Assistant refused the token; trying again, because this can pass after a restart.".into()
+            }
             Self::TokenRefused => format!("Music Assistant refuses the token. {NEW_TOKEN}"),
             Self::Ready { version, .. } => format!("Connected to Music Assistant {version}."),
         }

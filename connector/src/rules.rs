@@ -209,6 +209,28 @@ impl Rules {
         self.players.get(id).and_then(|rules| rules.max_volume).map_or(100, Level::value)
     }
 
+    /// How many are hidden.
+    #[must_use]
+    pub fn hidden_players(&self) -> usize {
+        self.count(|player| player.hidden)
+    }
+
+    /// How many have a highest volume.
+    #[must_use]
+    pub fn limited_players(&self) -> usize {
+        self.count(|player| player.max_volume.is_some())
+    }
+
+    /// How many are called something else than in Music Assistant.
+    #[must_use]
+    pub fn renamed_players(&self) -> usize {
+        self.count(|player| player.alias.is_some())
+    }
+
+    fn count(&self, of: impl Fn(&PlayerRules) -> bool) -> usize {
+        self.players.values().filter(|player| of(player)).count()
+    }
+
     /// Change the rules of one player. Those that say nothing any more are left out.
     pub fn change(&mut self, id: &str, name: &str, change: impl FnOnce(&mut PlayerRules)) {
         let rules = self.players.entry(id.to_owned()).or_default();

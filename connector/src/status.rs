@@ -9,7 +9,7 @@ use macloud_e2ee::keys::KeySetError;
 use macloud_proto::ids::InstanceId;
 use serde::{Deserialize, Serialize};
 
-use crate::link::recent::Counts;
+use crate::link::recent::{Asked, Counts};
 
 /// How it stands with the relay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +142,9 @@ pub struct Status {
     /// Commands since it was started.
     #[serde(default)]
     pub commands: Counts,
+    /// The latest few of them, the last one first: when, what kind, and why not. Never of which player, or what was said.
+    #[serde(default)]
+    pub recent: Vec<Asked>,
     /// The relay.
     pub relay: LinkState,
     /// Music Assistant.

@@ -125,7 +125,8 @@ impl Accounts {
     /// Write the tokens down, readable for the owner alone.
     fn save(&self) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        let kept: Vec<Kept> = self.tokens.iter().filter(|token| !token.given).filter_map(|token| self.kept(token)).collect();
+        let kept: Vec<Kept> =
+            self.tokens.iter().filter(|token| !token.given).filter_map(|token| self.kept(token)).collect();
         let unfinished = file.with_added_extension("new");
         let _ = std::fs::remove_file(&unfinished);
         let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;

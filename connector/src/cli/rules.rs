@@ -265,13 +265,7 @@ async fn find(wanted: &str, rules: &Rules, state: &StateDir, place: &Place) -> a
 }
 
 /// Fail, if another player answers to this name already.
-async fn refuse_taken(
-    alias: &Alias,
-    id: &str,
-    rules: &Rules,
-    state: &StateDir,
-    place: &Place,
-) -> anyhow::Result<()> {
+async fn refuse_taken(alias: &Alias, id: &str, rules: &Rules, state: &StateDir, place: &Place) -> anyhow::Result<()> {
     let (alias, there) = (alias.as_str(), players(state, place).await);
     let taken = match &there {
         Ok(players) => rules.namesake(named(players), id, alias),

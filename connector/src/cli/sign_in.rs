@@ -78,7 +78,9 @@ impl Credentials {
         state.save_token(&token)?;
         if let Some(file) = place.ma_token_file.as_ref().filter(|_| self.ma_username.is_some()) {
             let file = file.display();
-            complain(&format!("a connector that is started with --ma-token-file {file} goes on with the token in there"));
+            complain(&format!(
+                "a connector that is started with --ma-token-file {file} goes on with the token in there"
+            ));
         }
         if json {
             line(&json!({ "event": "signed_in", "music_assistant_url": url.as_str() }));
@@ -99,7 +101,9 @@ impl Credentials {
             return Ok(token);
         }
         if !asks {
-            bail!("say who you are with --ma-username NAME and --ma-password-stdin, or give a token with --ma-token-file FILE")
+            bail!(
+                "say who you are with --ma-username NAME and --ma-password-stdin, or give a token with --ma-token-file FILE"
+            )
         }
         asked(place, url).await?.context("nothing was changed")
     }

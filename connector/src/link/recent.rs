@@ -1,6 +1,7 @@
 //! What was asked of this home lately, for whoever looks at its page: what kind of thing, of which player, and what came of it.
 //!
-//! Never what was said, searched for or found. It is kept in memory only, and ends with the process.
+//! Never what was said, searched for or found. It is kept in memory only, and ends with the process; of the latest few, the status
+//! says when and what kind they were.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 /// So many are remembered.
 const MOST: usize = 50;
+
+/// So many are told to whoever asks how it stands.
+const FEW: usize = 10;
 
 /// A command that came from the cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +27,18 @@ pub struct RecentCommand {
     pub player: Option<String>,
     /// Why it was not carried out, in one word; `None` where it was.
     pub refused: Option<&'static str>,
+}
+
+/// The same for whoever is not to know which player.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Seconds since 1970 when it was answered.
+    pub at: u64,
+    /// What kind of command: one word.
+    pub kind: String,
+    /// Why it was not carried out, in one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// How many there were since the connector was started.
@@ -65,6 +81,16 @@ impl Recent {
     /// The latest first.
     pub(crate) fn latest(&self) -> Vec<RecentCommand> {
         self.kept().latest.iter().cloned().collect()
+    }
+
+    /// The latest few first, without the players.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        let asked = |command: &RecentCommand| Asked {
+            at: command.at,
+            kind: command.kind.into(),
+            refused: command.refused.map(Into::into),
+        };
+        self.kept().latest.iter().take(FEW).map(asked).collect()
     }
 
     pub(crate) fn counts(&self) -> Counts {

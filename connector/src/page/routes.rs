@@ -314,7 +314,8 @@ fn change_player(shared: &Shared, rules: &mut Rules, form: &Form, t: Language) -
     let alias = form.value("alias").map(str::trim).filter(|alias| !alias.is_empty());
     let alias = alias.map(str::parse::<Alias>).transpose().map_err(|error| error.to_string())?;
     // One that it has already may stay while something else is changed.
-    let new_alias = alias.as_ref().filter(|alias| rules.players.get(id).and_then(|own| own.alias.as_ref()) != Some(alias));
+    let former = rules.players.get(id).and_then(|own| own.alias.as_ref());
+    let new_alias = alias.as_ref().filter(|alias| former != Some(*alias));
     if let (Some(alias), Some(view)) = (new_alias, shared.view()) {
         refuse_taken(alias.as_str(), id, rules, &view, t)?;
     }
@@ -335,8 +336,12 @@ fn refuse_taken(alias: &str, id: &str, rules: &Rules, view: &View, t: Language) 
     let Some((_, other)) = rules.namesake(directory.exposed_names(), id, alias) else { return Ok(()) };
     let other = clean_text(other);
     Err(match t {
-        Language::English => format!("Another player is called “{alias}” already: {other}. Choose another name, or hide that one."),
-        Language::German => format!("So heißt schon ein anderer Player: {other}. Nimm statt „{alias}“ einen anderen Namen, oder verbirg jenen."),
+        Language::English => {
+            format!("Another player is called “{alias}” already: {other}. Choose another name, or hide that one.")
+        }
+        Language::German => format!(
+            "So heißt schon ein anderer Player: {other}. Nimm statt „{alias}“ einen anderen Namen, oder verbirg jenen."
+        ),
     })
 }
 

@@ -104,7 +104,7 @@ impl Connections {
     }
 
     fn serve(&mut self, shared: Arc<Shared>, stream: TcpStream, peer: IpAddr) {
-        let works = Arc::default();
+        let works: Arc<AtomicBool> = Arc::default();
         let task = self.tasks.spawn(connection(shared, stream, peer, Arc::clone(&works)));
         self.known.push(Connection { task, works });
     }

@@ -238,7 +238,8 @@ async fn a_restore_writes_over_no_rules_and_not_beside_a_connector() {
     let (home, elsewhere) = (lived_in().await, Elsewhere::new());
     backup(&home, &elsewhere.file(), &[]).await;
     let state = StateDir::open(elsewhere.state_dir()).unwrap();
-    let own: Rules = serde_json::from_value(json!({"players": {"up1": {"name": "Kitchen", "max_volume": 40}}})).unwrap();
+    let own: Rules =
+        serde_json::from_value(json!({"players": {"up1": {"name": "Kitchen", "max_volume": 40}}})).unwrap();
     state.save_rules(&own).unwrap();
     let refused = elsewhere.restore(PASSPHRASE).await;
     assert!(said(&refused).contains("has rules already"), "{}", said(&refused));

@@ -106,8 +106,10 @@ async fn pair_prints_its_lines_and_run_its_changes_and_neither_a_secret() {
     let status = home.output("status", &["--json"]).await;
     assert_eq!(status.status.code(), Some(0));
     let status = lines(&status).remove(0);
+    assert_eq!(status["rules"]["hidden"], 0, "{status}");
     let diagnosis = home.output("doctor", &["--json"]).await;
     assert_eq!(diagnosis.status.code(), Some(0), "{}", String::from_utf8_lossy(&diagnosis.stdout));
+    assert_eq!(check(&lines(&diagnosis)[0], "commands")["ok"], true);
     let stopped = home.output("stop", &[]).await;
     assert_eq!(stopped.status.code(), Some(0));
     let line = timeout(PATIENCE, out.recv()).await.unwrap().unwrap();
@@ -373,7 +375,10 @@ async fn players_that_cannot_be_listed_are_not_one_player() {
     let home = Home::paired().await;
     let players = home.output("players", &["--ma-url", &nobody_there()]).await;
     let said = String::from_utf8(players.stderr).unwrap();
-    assert!(players.status.code() == Some(1) && said.contains("the players cannot be listed: Music Assistant"), "{said}");
+    assert!(
+        players.status.code() == Some(1) && said.contains("the players cannot be listed: Music Assistant"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -447,6 +452,32 @@ async fn the_text_for_people_is_about_people_things() {
     let doctor = home.output("doctor", &[]).await;
     let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(text.lines().all(|line| line.starts_with("ok  ")), "{text}");
+}
+
+#[tokio::test]
+async fn in_full_the_status_says_of_each_player_what_the_page_does() {
+    let home = Home::paired().await;
+    home.ma.edit(|script| script.players.push(player("up2", "Bath", json!({}))));
+    let rules = json!({
+        "players": {"up1": {"alias": "Cooking", "max_volume": 60}, "up2": {"hidden": true}},
+        "quiet_hours": {"from": "22:00", "to": "07:00"},
+    });
+    let state = StateDir::existing(&home.state_dir).unwrap();
+    state.save_rules(&serde_json::from_value(rules).unwrap()).unwrap();
+    let text = String::from_utf8(home.output("status", &["--full"]).await.stdout).unwrap();
+    for said in [
+        "players: 1 hidden, 1 called otherwise, 1 with a highest volume",
+        "Quiet hours:     22:00 to 07:00",
+        "Player:          Kitchen (up1), called Cooking, no louder than 60",
+        "Player:          Bath (up2), hidden",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let without = String::from_utf8(home.output("status", &[]).await.stdout).unwrap();
+    assert!(!without.contains("Kitchen") && !without.contains("Cooking"), "{without}");
+    let status = lines(&home.output("status", &["--full", "--json"]).await).remove(0);
+    assert_eq!(status["each_player"][1]["exposed"], false, "{status}");
+    assert_eq!(status["rules"]["quiet_hours"]["from"], "22:00");
 }
 
 /// A free port is one that nobody answers at, for as long as a test takes.
@@ -670,7 +701,10 @@ async fn no_player_gets_the_name_of_another_and_those_that_have_it_are_named() {
     };
     let (code, said) = rules(&["call", "Kitchen", "--as", "buro"]).await;
     assert!(code == Some(1) && said.contains("is called \"buro\" already: Büro (up2)"), "{said}");
-    assert_eq!(StateDir::existing(&home.state_dir).unwrap().rules().unwrap(), macloud_connector::rules::Rules::default());
+    assert_eq!(
+        StateDir::existing(&home.state_dir).unwrap().rules().unwrap(),
+        macloud_connector::rules::Rules::default()
+    );
     assert_eq!(rules(&["hide", "up2"]).await.0, Some(0));
     assert_eq!(rules(&["call", "Kitchen", "--as", "Büro"]).await.0, Some(0), "nobody else answers to it");
     let (code, said) = rules(&["expose", "up2"]).await;
@@ -742,6 +776,16 @@ async fn which_player_a_device_is_used_with_is_shown_and_forgotten() {
     assert!(matches!(reply, vocabulary::Reply::Done { learned: true, .. }), "{reply:?}");
     let status = String::from_utf8(home.output("status", &[]).await.stdout).unwrap();
     assert!(status.contains("Kitchen stops in 20 min"), "{status}");
+    let asked = async {
+        loop {
+            let status = lines(&home.output("status", &["--json"]).await).remove(0);
+            if status["recent"][0]["kind"] == "sleep" {
+                return status;
+            }
+        }
+    };
+    let status = timeout(PATIENCE, asked).await.expect("what was asked is not told");
+    assert!(status["recent"][0]["refused"].is_null() && status["commands"]["done"] == 1, "{status}");
     assert_eq!(rules(&["forget", "kitchen"]).await.status.code(), Some(0));
     let again = async {
         loop {
