@@ -4,6 +4,7 @@
 //! A node holds one lease that it renews all the time, however many homes it has. What is said of homes counts only while their
 //! node's lease does: a node that has died is nowhere within seconds, and nobody has to tidy up after it.
 
+mod lately;
 mod memory;
 mod redis;
 mod takeovers;
@@ -70,7 +71,7 @@ pub struct Held<'a> {
 pub struct Claimed {
     /// Its epoch.
     pub epoch: u64,
-    /// The other node that held the home until now, if its lease counts: it must be told.
+    /// The other node that held the home until now, if its lease counts or did a moment ago: it must be told.
     pub before: Option<NodeAddress>,
     /// The session before was another installation's.
     pub other_installation: bool,
@@ -83,7 +84,8 @@ pub struct Claimed {
 pub enum Restored {
     /// It is the newest.
     Newest {
-        /// The other node that held the home until now, as far as the store knew, if its lease counts: it must be told.
+        /// The other node that held the home until now, as far as the store knew, if its lease counts or did a moment ago: it must be
+        /// told.
         before: Option<NodeAddress>,
     },
     /// Another is newer.

@@ -16,7 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use macloud_proto::ids::InstanceId;
 use redis::Script;
+use tokio::time::Instant;
 
+use super::lately::SeenLately;
 use super::takeovers::{TOO_MANY, WINDOW_MILLIS};
 use super::{BoxFuture, Claim, Claimed, Held, LEASE, Location, NodeAddress, Notice, Presence, Restored, Unavailable};
 use crate::store::{InvalidUrl, Store, StoreSettings};
@@ -27,6 +29,8 @@ pub struct RedisPresence {
     prefix: String,
     /// The server that knew of the lease at its last renewal, as [`Store::server`] counts.
     renewed_at: AtomicU64,
+    /// Nodes whose leases counted when they were looked up.
+    seen: SeenLately,
 }
 
 impl fmt::Debug for RedisPresence {
@@ -41,7 +45,8 @@ impl RedisPresence {
     /// # Errors
     /// When a URL is not one, or the authority's certificates are none.
     pub fn new(settings: impl Into<StoreSettings>, prefix: &str) -> Result<Self, InvalidUrl> {
-        Ok(Self { store: Store::new(settings.into())?, prefix: prefix.into(), renewed_at: AtomicU64::new(0) })
+        let store = Store::new(settings.into())?;
+        Ok(Self { store, prefix: prefix.into(), renewed_at: AtomicU64::new(0), seen: SeenLately::default() })
     }
 
     fn home_key(&self, instance: &InstanceId) -> String {
@@ -69,6 +74,20 @@ impl RedisPresence {
         Ok(bus.map(|bus| NodeAddress { node_id, bus }))
     }
 
+    /// The node that held a home until now, if its lease counts or did a moment ago. One that has just left is told in vain, which
+    /// harms nobody.
+    async fn to_be_told(&self, node_id: String) -> Result<Option<NodeAddress>, Unavailable> {
+        let now = Instant::now();
+        if let Some(node) = self.seen.find(&node_id, now) {
+            return Ok(Some(node));
+        }
+        let node = self.living(node_id).await?;
+        if let Some(node) = &node {
+            self.seen.note(node, now);
+        }
+        Ok(node)
+    }
+
     async fn begin(&self, claim: Claim<'_>) -> Result<Claimed, Unavailable> {
         let key = self.home_key(claim.instance);
         let (epoch, before, other_installation, contested): (u64, Option<String>, bool, bool) = self
@@ -80,7 +99,7 @@ impl RedisPresence {
             })
             .await?;
         let before = match before {
-            Some(before) if before != claim.node_id => self.living(before).await?,
+            Some(before) if before != claim.node_id => self.to_be_told(before).await?,
             _ => None,
         };
         Ok(Claimed { epoch, before, other_installation, contested })
@@ -100,7 +119,7 @@ impl RedisPresence {
             return Ok(Restored::Outdated { other_installation, contested });
         }
         let before = match before {
-            Some(before) if before != session.node_id => self.living(before).await?,
+            Some(before) if before != session.node_id => self.to_be_told(before).await?,
             _ => None,
         };
         Ok(Restored::Newest { before })
@@ -196,6 +215,7 @@ impl Presence for RedisPresence {
 
     fn end_lease<'a>(&'a self, node: &'a NodeAddress) -> BoxFuture<'a, Result<(), Unavailable>> {
         let (key, nodes) = (self.node_key(&node.node_id), self.nodes_key());
+        self.seen.forget(&node.node_id);
         Box::pin(async move {
             let _: () = self
                 .store
