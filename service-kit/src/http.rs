@@ -14,18 +14,20 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::corked::Corked;
 use crate::places::{Place, Places};
 use crate::socket;
 use crate::stop::Stop;
@@ -274,8 +276,8 @@ impl Connection {
         let Some(tls) = tls else {
             return Box::pin(self.serve(stream, Security::Plain)).await;
         };
-        let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
-        let hello = match tokio::time::timeout(self.limits.hello_timeout, hello).await {
+        let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), Corked::new(stream));
+        let mut hello = match tokio::time::timeout(self.limits.hello_timeout, hello).await {
             Ok(Ok(hello)) => hello,
             Ok(Err(error)) => {
                 self.shed.count("handshake_failed");
@@ -290,18 +292,24 @@ impl Connection {
             self.shed.count("handshake_turn");
             return tracing::debug!("too many make TLS handshakes");
         };
-        let handshake = tokio::time::timeout(self.limits.handshake_timeout, hello.into_stream(tls)).await;
+        hello.io.cork();
+        let handshake = hello.into_stream(tls).into_fallible();
+        let handshake = tokio::time::timeout(self.limits.handshake_timeout, handshake).await;
         drop(permit);
         match handshake {
-            Ok(Ok(stream)) => {
+            Ok(Ok(mut stream)) => {
+                stream.get_mut().0.uncork();
                 let version = stream.get_ref().1.protocol_version();
                 let tls13 = version == Some(rustls::ProtocolVersion::TLSv1_3);
                 // Boxed: what the handshake took is not held for as long as the connection lives.
                 Box::pin(self.serve(stream, if tls13 { Security::Tls13 } else { Security::Tls12 })).await;
             }
-            Ok(Err(error)) => {
+            Ok(Err((error, mut stream))) => {
                 self.shed.count("handshake_failed");
                 tracing::debug!(%error, "TLS handshake failed");
+                // The alert that says why is small, and not worth waiting for.
+                stream.uncork();
+                let _ = stream.flush().now_or_never();
             }
             Err(_) => {
                 self.shed.count("handshake_slow");

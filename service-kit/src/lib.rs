@@ -15,6 +15,8 @@ pub mod client;
 pub mod clock;
 pub mod config;
 #[cfg(feature = "server")]
+mod corked;
+#[cfg(feature = "server")]
 mod expiry;
 pub mod gather;
 #[cfg(feature = "server")]
