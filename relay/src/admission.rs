@@ -84,7 +84,10 @@ impl Admission {
         // Only a proof that holds is worth remembering; two at once still find each other here.
         match self.replays.first_use(&shown.proving_key, &shown.proof_id, shown.nonce_period, self.nonces.period()) {
             Replay::First => {}
-            Replay::Again => return Err(Refusal::Proof("the proof was used before")),
+            Replay::Again => {
+                self.dial_ins.take_back(&claims.sub);
+                return Err(Refusal::Proof("the proof was used before"));
+            }
             Replay::Full => return Err(Refusal::Unavailable("too many dial-ins")),
         }
         if self.revoked.refuses(&claims.sub, claims.iat, &claims.cnf.jkt) {

@@ -41,6 +41,14 @@ impl DialIns {
         state.whole_at.insert(instance.clone(), whole_at);
         Ok(())
     }
+
+    /// The last one counted was not the home's own: whoever repeats what it has shown must not keep it out.
+    pub(crate) fn take_back(&self, instance: &InstanceId) {
+        let mut state = self.state.lock().expect("no code panics while holding this lock");
+        if let Some(whole_at) = state.whole_at.get_mut(instance) {
+            *whole_at -= self.each;
+        }
+    }
 }
 
 /// This home has used up its allowance.
@@ -61,6 +69,17 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_taken_back_can_be_used() {
+        let dial_ins = DialIns::new(1);
+        let home = InstanceId::from_bytes(&[1; 16]);
+        dial_ins.take_back(&home);
+        assert_eq!(dial_ins.count(&home), Ok(()));
+        assert_eq!(dial_ins.count(&home), Err(TooOften));
+        dial_ins.take_back(&home);
+        assert_eq!((dial_ins.count(&home), dial_ins.count(&home)), (Ok(()), Err(TooOften)));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_then_an_even_refill_for_each_home() {

@@ -45,7 +45,8 @@ impl Nonces {
     pub(crate) fn accepts(&self, nonce: &str) -> Option<u64> {
         let now = self.period();
         // Compared as text and not in constant time: whoever can learn a nonce by timing can simply ask for one.
-        (now.saturating_sub(1)..=now + 1).find(|period| nonce == self.of(*period))
+        // Most are of this one.
+        [now, now.saturating_sub(1), now + 1].into_iter().find(|period| nonce == self.of(*period))
     }
 
     fn of(&self, period: u64) -> String {
