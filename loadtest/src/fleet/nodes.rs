@@ -57,6 +57,7 @@ impl Nodes {
         std::fs::write(scratch.path().join("certificate.pem"), &certificate)?;
         std::fs::write(scratch.path().join("key.pem"), made.signing_key.serialize_pem())?;
         std::fs::write(scratch.path().join("nonces"), STANDARD.encode([0x4e; 32]))?;
+        std::fs::write(scratch.path().join("tickets"), STANDARD.encode([0x54; 32]))?;
         let directory = if count > 1 { Some(Redis::start(scratch.path()).await?) } else { None };
         let program = relay.map_or_else(|| beside_us("macloud-relay"), Ok)?;
         let accounts = accounts::serve().await?;
@@ -88,7 +89,7 @@ impl Nodes {
         command.args(["--listen", &address, "--bus-listen", &bus, "--admin-listen", &admin]);
         command.arg("--accounts").arg(format!("http://{}", self.accounts));
         command.arg("--tls-certificate").arg(file("certificate.pem")).arg("--tls-key").arg(file("key.pem"));
-        command.arg("--nonce-key-file").arg(file("nonces"));
+        command.arg("--nonce-key-file").arg(file("nonces")).arg("--ticket-keys-file").arg(file("tickets"));
         command.args(["--max-commands-per-minute", "1000000000", "--log", "warn"]);
         command.args(&self.extra);
         if let Some(redis) = &self.directory {
