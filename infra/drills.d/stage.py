@@ -35,6 +35,10 @@ class Failed(Exception):
     """What a drill found."""
 
 
+class NotHere(Exception):
+    """What a drill needs, and this machine does not allow."""
+
+
 def must(holds, text):
     if not holds:
         raise Failed(text)
@@ -270,7 +274,8 @@ class Load:
     def __init__(self, stage):
         self.stage = stage
         self.asked, self.done = collections.Counter(), collections.Counter()
-        self.heard, self.in_a_row, self.refreshed, self.slowest = collections.Counter(), 0, 0, 0.0
+        self.heard, self.in_a_row, self.slowest = collections.Counter(), 0, 0.0
+        self.refreshed, self.not_refreshed = 0, 0
         self.messages = set()
         self.over, self.problem = threading.Event(), None
         work = [self.command, self.refresh]
@@ -298,7 +303,9 @@ class Load:
         self.over.wait(BETWEEN_COMMANDS)
 
     def refresh(self):
-        self.refreshed += self.stage.other.refresh()
+        went_well = self.stage.other.refresh()
+        self.refreshed += went_well
+        self.not_refreshed += not went_well
         self.over.wait(BETWEEN_REFRESHES)
 
     def __enter__(self):
