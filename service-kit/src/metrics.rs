@@ -82,10 +82,24 @@ impl Metrics {
     }
 }
 
-/// Prometheus names it first when it is to store exemplars. Weights are not looked at: who names it can read it.
+/// Prometheus names it first when it is to store exemplars. Who names it can read it, unless with the weight 0: other weights are
+/// not looked at.
 fn wants_openmetrics(headers: &HeaderMap) -> bool {
     let accept = headers.get_all(header::ACCEPT).into_iter().filter_map(|accept| accept.to_str().ok());
-    accept.flat_map(|accept| accept.split(',')).any(|kind| kind.trim().starts_with("application/openmetrics-text"))
+    accept.flat_map(|accept| accept.split(',')).any(takes_openmetrics)
+}
+
+/// One of the kinds that `Accept` names.
+fn takes_openmetrics(kind: &str) -> bool {
+    let mut parts = kind.split(';').map(str::trim);
+    let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/openmetrics-text"));
+    is_named && !parts.any(is_refusal)
+}
+
+/// A weight of 0 means "not acceptable" (RFC 9110, section 12.4.2).
+fn is_refusal(parameter: &str) -> bool {
+    let Some((name, value)) = parameter.split_once('=') else { return false };
+    name.eq_ignore_ascii_case("q") && value.parse::<f32>() == Ok(0.0)
 }
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -94,8 +108,8 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 mod tests {
     use super::*;
 
-    fn asks(accept: &'static str) -> bool {
-        wants_openmetrics(&HeaderMap::from_iter([(header::ACCEPT, header::HeaderValue::from_static(accept))]))
+    fn asks(accept: impl AsRef<str>) -> bool {
+        wants_openmetrics(&HeaderMap::from_iter([(header::ACCEPT, accept.as_ref().parse().unwrap())]))
     }
 
     #[test]
@@ -105,6 +119,11 @@ mod tests {
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.4,*/*;q=0.2"
         ));
         assert!(asks("text/plain;q=0.5, application/openmetrics-text"));
+        assert!(asks("Application/OpenMetrics-Text; q=0.001"));
+        for refusal in ["q=0", "Q=0.000", "version=1.0.0; q=0"] {
+            assert!(!asks(format!("application/openmetrics-text;{refusal}, text/plain")), "{refusal}");
+        }
+        assert!(!asks("application/openmetrics-texts"));
         assert!(!asks("text/plain;version=0.0.4"));
         assert!(!asks("*/*"));
         assert!(!wants_openmetrics(&HeaderMap::new()));
