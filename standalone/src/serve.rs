@@ -153,6 +153,11 @@ fn public_url(args: &ServeArgs, address: SocketAddr) -> anyhow::Result<String> {
         "--behind-proxy needs --client-address-header NAME: the header in which your proxy puts the caller's address, such as \
          X-Forwarded-For. Without it all people would share one rate limit"
     );
+    ensure!(
+        args.behind_proxy || args.limits.client_address_header.is_none(),
+        "--client-address-header goes with --behind-proxy: where no proxy writes that header, each caller does, and has as many \
+         addresses as it likes"
+    );
     match &args.public_url {
         Some(url) => {
             let context = || format!("--public-url {url:?} cannot be used");

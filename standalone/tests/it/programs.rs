@@ -111,6 +111,10 @@ fn mistakes_on_the_command_line_are_named() {
         (&["admin", "client", "create", "--client-id", "a b", "--redirect-uri", "https://x.example/"], "client id"),
         (&["serve", "--listen", "0.0.0.0:0", "--behind-proxy"], "--client-address-header"),
         (
+            &["serve", "--listen", "127.0.0.1:0", "--client-address-header", "x-forwarded-for"],
+            "goes with --behind-proxy",
+        ),
+        (
             &["serve", "--listen", "127.0.0.1:0", "--public-url", "https://x.example/path"],
             "--public-url \"https://x.example/path\" cannot be used",
         ),
