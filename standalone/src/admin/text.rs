@@ -26,11 +26,28 @@ fn lines(fields: &Map<String, Value>) -> String {
     said.sort_by_key(|(name, _)| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
     let width = said.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     let lines = said.iter().map(|(name, text)| format!("{:<width$}  {text}", label(name)));
-    let mut text = lines.collect::<Vec<_>>().join("\n");
-    if fields.contains_key("client_secret") {
-        text.push_str("\n\nThe secret is shown this once, and only a hash of it is kept: store it now.");
-    }
-    text
+    let text = lines.collect::<Vec<_>>().join("\n");
+    [Some(text.as_str())].into_iter().chain(remarks(fields)).flatten().collect::<Vec<_>>().join("\n\n")
+}
+
+/// What somebody who reads it should do.
+fn remarks(fields: &Map<String, Value>) -> [Option<&'static str>; 2] {
+    let redirects = fields.get("redirect_uris").and_then(Value::as_array);
+    let is_copied = redirects.is_some_and(|uris| uris.iter().any(is_example));
+    [
+        fields
+            .contains_key("client_secret")
+            .then_some("The secret is shown this once, and only a hash of it is kept: store it now."),
+        is_copied.then_some(
+            "YOURS stands in the documents for your vendor id, and nobody can link with it: give the redirect addresses that Alexa's \
+             console shows with `client update`.",
+        ),
+    ]
+}
+
+/// Whether it was copied from a document as it is.
+fn is_example(redirect_uri: &Value) -> bool {
+    redirect_uri.as_str().is_some_and(|uri| uri.ends_with("/YOURS"))
 }
 
 /// What a thing is called comes before what it is.
@@ -98,6 +115,16 @@ mod tests {
         assert!(text.starts_with("client id             a\nclient secret         mcs_x\n"), "{text}");
         assert!(!text.contains("keys"), "what is empty takes no room: {text}");
         assert!(!of(&json!({ "client_id": "a" })).contains("secret"));
+    }
+
+    #[test]
+    fn what_was_copied_from_a_document_as_it_is_is_noticed() {
+        let shown = |uri: &str| {
+            of(&json!({ "client_id": "alexa", "client_secret": "mcs_x", "redirect_uris": ["https://x.example/", uri] }))
+        };
+        let copied = shown("https://layla.amazon.com/api/skill/link/YOURS");
+        assert!(copied.contains("store it now.\n\nYOURS stands") && copied.ends_with("`client update`."), "{copied}");
+        assert!(!shown("https://layla.amazon.com/api/skill/link/M2ABC").contains("YOURS"));
     }
 
     #[test]
