@@ -92,6 +92,11 @@ pub(crate) fn is_plan_name(text: &str) -> bool {
 }
 
 impl PlanArgs {
+    /// Whether the operator has made a plan.
+    pub(crate) fn is_any(&self) -> bool {
+        !self.plans.is_empty()
+    }
+
     /// The plan of this name; the first one for a name that is not configured (any more), and a plan without limits when
     /// there is none at all.
     #[must_use]

@@ -1,5 +1,6 @@
 # Was ein Konto nutzen darf, und was es genutzt hat.
 plan-title = Dein Tarif
+plan-title-none = Nutzung
 plan-today = Heute
 plan-left = Noch { $left } von { $most } Befehlen
 plan-used = { $count ->
@@ -10,6 +11,7 @@ plan-resets = Der Tag beginnt neu in { $time }.
 plan-over = Die Befehle für heute sind aufgebraucht. Alexa sagt dir das, bis der Tag neu beginnt. Deine Musik spielt weiter, und zu Hause geht alles wie immer.
 plan-no-day-limit = Es gibt keine Grenze pro Tag.
 plan-allows = Was dein Tarif erlaubt
+plan-allows-none = Was du nutzen kannst
 plan-homes-label = Zuhause
 plan-homes = { $count }, so viele du willst
 plan-homes-of = { $count } von { $most }

@@ -4,7 +4,7 @@ terms-intro = Was du von diesem Dienst erwarten kannst und er von dir.
 terms-what = Was er ist
 terms-what-text = MA Cloud trägt Befehle von einem Sprachassistenten zum Music Assistant bei dir zu Hause und die Antworten zurück. Musik spielt sie selbst keine, und was du spielst, braucht seine eigene Lizenz oder sein eigenes Abo. Sie wird von Amazon weder hergestellt noch empfohlen.
 terms-expect = Was du erwarten kannst
-terms-expect-text = Sorgfalt, aber kein Versprechen: Der Dienst kommt so, wie er ist, und kann ausfallen oder enden. Was du nutzen kannst und was es kostet, falls es etwas kostet, steht unter <a href="/plan">deinem Tarif</a>, bevor du bezahlst. Deine Musik zu Hause funktioniert auch ohne ihn. Benutze ihn für nichts, bei dem jemand zu Schaden kommen könnte, wenn ein Befehl spät oder gar nicht ankommt.
+terms-expect-text = Sorgfalt, aber kein Versprechen: Der Dienst kommt so, wie er ist, und kann ausfallen oder enden. Was du nutzen kannst und was es kostet, falls es etwas kostet, steht unter <a href="/plan">Nutzung</a>, bevor du bezahlst. Deine Musik zu Hause funktioniert auch ohne ihn. Benutze ihn für nichts, bei dem jemand zu Schaden kommen könnte, wenn ein Befehl spät oder gar nicht ankommt.
 terms-you = Was von dir erwartet wird
 terms-you-text = Verbinde nur ein Zuhause, das dir gehört oder dessen Bewohner einverstanden sind. Behalte dein Passwort für dich. Versuche nicht, an Konten oder das Zuhause anderer zu kommen, und überlaste den Dienst nicht. Wer das tut, kann gesperrt werden.
 terms-end = Wie es endet

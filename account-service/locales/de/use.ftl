@@ -27,4 +27,4 @@ use-last-command = Letzter Befehl, der geklappt hat
 use-none-yet = noch keiner
 use-access-renewed = Zugang erneuert
 use-link-doctor = Eine App ließ sich nicht verbinden? Was aus jedem Versuch wurde, steht im <a href="/link-doctor">Link-Doktor</a>.
-use-see-plan = Wie viel du nutzen kannst und was schon genutzt ist: <a href="/plan">dein Tarif</a>.
+use-see-plan = Wie viel du nutzen kannst und was schon genutzt ist: <a href="/plan">Nutzung</a>.

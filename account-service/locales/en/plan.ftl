@@ -1,5 +1,6 @@
 # What an account may use, and what it has used.
 plan-title = Your plan
+plan-title-none = Usage
 plan-today = Today
 plan-left = { $left } of { $most } commands left
 plan-used = { $count ->
@@ -10,6 +11,7 @@ plan-resets = The day starts again in { $time }.
 plan-over = Today's commands are used up. Alexa says so until the day starts again. Your music keeps playing, and everything at home works as ever.
 plan-no-day-limit = There is no daily limit.
 plan-allows = What your plan allows
+plan-allows-none = What you can use
 plan-homes-label = Homes
 plan-homes = { $count }, as many as you like
 plan-homes-of = { $count } of { $most }

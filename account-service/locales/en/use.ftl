@@ -27,4 +27,4 @@ use-last-command = Last command that worked
 use-none-yet = none yet
 use-access-renewed = Access renewed
 use-link-doctor = Something did not link? See what became of each try in the <a href="/link-doctor">link doctor</a>.
-use-see-plan = How much you can use, and what is used: <a href="/plan">your plan</a>.
+use-see-plan = How much you can use, and what is used: <a href="/plan">Usage</a>.

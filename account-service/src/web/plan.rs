@@ -18,7 +18,9 @@ use crate::{billing, words};
 #[template(path = "plan.html")]
 struct PlanPage {
     frame: Frame,
-    name: String,
+    /// As the operator calls it; none where there are no plans.
+    name: Option<String>,
+    allows: String,
     day: Option<Day>,
     used: String,
     per_minute: u32,
@@ -52,9 +54,13 @@ async fn try_show(shared: &Shared, headers: &HeaderMap) -> Result<Response, Page
         Some(most) => words::with("plan-homes-of", &[("count", (owned as u64).into()), ("most", most.into())]),
         None => words::with("plan-homes", &[("count", (owned as u64).into())]),
     };
+    let is_plan = shared.config.plans.is_any();
+    let [title, allows] =
+        if is_plan { ["plan-title", "plan-allows"] } else { ["plan-title-none", "plan-allows-none"] }.map(words::say);
     let template = PlanPage {
-        frame: Frame::new(words::say("plan-title"), Some(session)).at(Place::Plan),
-        name: plan.name,
+        frame: Frame::new(title, Some(session)).at(Place::Plan),
+        name: is_plan.then_some(plan.name),
+        allows,
         day: plan.commands_per_day.map(|most| day(today, most.into(), shared.now())),
         used: words::with("plan-used", &[("count", today.used.into())]),
         per_minute: plan

@@ -82,6 +82,9 @@ async fn without_plans_nothing_is_limited_and_everything_is_shown() {
                 "{}",
                 page.text
             );
+            for nobodys in ["unlimited", "our plan"] {
+                assert!(!page.text.contains(nobodys), "there is no plan: {}", page.text);
+            }
         },
     )
     .await;
@@ -116,6 +119,7 @@ async fn only_what_does_something_and_reached_the_home_counts() {
                 "{}",
                 page.text
             );
+            assert!(page.text.contains("Your plan") && page.text.contains(">free<"), "{}", page.text);
             // Tomorrow is another day.
             let ends_at = household.day(world).await.unwrap().ends_at;
             world.advance(24 * 3600);
