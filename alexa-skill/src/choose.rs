@@ -6,10 +6,12 @@
 
 use futures_util::future::join_all;
 use macloud_e2ee::vocabulary::{Action, Command, DeviceKey, Playback, Player, Refusal, Reply, Scopes, Target};
+use macloud_proto::ids::{InstanceId, PlayerKey};
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::answer::speech::Locale;
 use crate::failure::Failure;
+use crate::package;
 use crate::passage::Carrier;
 use crate::resolve::{Access, Home};
 use crate::trace::HopTrace;
@@ -51,6 +53,34 @@ pub(crate) async fn home<'a>(
             Asking { carrier, speaker, deadline, trace }.among(several, target).await
         }
     }
+}
+
+/// The homes that may be meant where all players are: the one whose name was said, or any. `None` where a player was named.
+pub(crate) fn meant_whole(access: &Access, target: &Target) -> Option<Vec<Home>> {
+    let means_all = |target: &Target| matches!(target, Target::Named(name) if package::means_all(name));
+    if means_all(target) {
+        return Some(access.homes.clone());
+    }
+    // "Everything in the cottage", or all of the cottage.
+    let homes: Vec<&Home> = access.homes.iter().collect();
+    let (home, rest) = named_home(&homes, target)?;
+    means_all(&rest).then(|| vec![home.clone()])
+}
+
+/// The player that the device is used with, and its home.
+pub(crate) async fn own_player(
+    carrier: &Carrier,
+    speaker: Speaker<'_>,
+    homes: &[&Home],
+    deadline: Instant,
+    trace: &mut HopTrace,
+) -> Option<(InstanceId, PlayerKey)> {
+    speaker.device?;
+    let mut asking = Asking { carrier, speaker, deadline, trace };
+    let asked = asking.ask(homes, &Target::Unnamed).await;
+    let mut own = asked.into_iter().filter_map(|(home, answer)| Some((home, answer.ok()?)));
+    let (home, taken) = own.find(|(_, taken)| taken.used_here)?;
+    Some((home.instance.clone(), taken.player.key))
 }
 
 /// Whom a home would take.
@@ -181,7 +211,8 @@ fn most_likely<'h>(
     Err(Failure::Refused(Refusal::WhichPlayer(names)))
 }
 
-const fn liveliness(player: &Player) -> u8 {
+/// Less is more likely to be meant.
+pub(crate) const fn liveliness(player: &Player) -> u8 {
     match player.state.playback {
         Playback::Playing => 0,
         Playback::Paused => 1,
@@ -203,7 +234,6 @@ fn most_telling(failures: Vec<Failure>) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use macloud_proto::ids::InstanceId;
 
     fn home(number: u8, name: &str) -> Home {
         let instance = InstanceId::from_bytes(&[number; 16]);

@@ -21,7 +21,7 @@ use macloud_e2ee::vocabulary::{Capabilities, News, Player, PlayerKind, PlayerSta
 use macloud_proto::accounts::v1::accounts_client::AccountsClient;
 use macloud_proto::accounts::v1::{EventAudienceAnswer, EventAudienceRequest, EventGrant};
 use macloud_proto::bus::v1::HomeEvent;
-use macloud_proto::ids::{InstanceId, PlayerKey, PresetKey};
+use macloud_proto::ids::{AccountId, InstanceId, PlayerKey, PresetKey};
 use macloud_service_kit::clock::SharedClock;
 use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
@@ -35,7 +35,8 @@ use tonic::transport::Channel;
 use crate::answer::discovery::{self, Offer};
 use crate::answer::event::{self, Stamp};
 use crate::directive::{Endpoint, Thing};
-use crate::grant::{EventsConfig, Grants};
+use crate::failure::Failure;
+use crate::grant::{EventsConfig, Grants, NotKept};
 use crate::request::SkillEvent;
 use crate::resolve::Resolver;
 use crate::token::AccessToken;
@@ -309,39 +310,57 @@ impl From<Value> for Listed {
 /// Something has happened to the skill at Amazon. Who has it no more is told nothing; there is nothing else to do.
 ///
 /// Amazon names the account by its token when it is linked, and may leave it out when the skill is disabled: then it is known by
-/// what Amazon called its customer before, which the account service keeps. Where that does not help, the gateway refuses the next
-/// event.
+/// what Amazon called its customer before, which the account service keeps. It also knows whether the account has another customer,
+/// who goes on hearing of it. Where none of that helps, the gateway refuses the next event.
+///
+/// # Errors
+/// When the account service did not take it: it must come again.
 pub(crate) async fn skill_event(
     event: SkillEvent,
     token: Option<&AccessToken>,
     customer: Option<&str>,
     resolver: &Resolver,
     grants: &Grants,
-) {
+) -> Result<(), NotKept> {
     if !grants.events_are_on() {
-        return;
+        return Ok(());
     }
     let by_token = match token {
-        Some(token) => resolver.resolve(token).await.ok().map(|access| access.account.clone()),
+        Some(token) => match resolver.resolve(token).await {
+            Ok(access) => Some(access.account.clone()),
+            Err(Failure::AccountsAway) => return Err(NotKept),
+            Err(_) => None,
+        },
         None => None,
     };
-    if event == SkillEvent::Disabled {
-        let noted = match customer {
-            Some(customer) => grants.customer_left(customer).await,
-            None => None,
-        };
-        if let Some(account) = &by_token {
-            grants.forget(account).await;
+    match (event, by_token, customer) {
+        (SkillEvent::Disabled, account, Some(customer)) => disabled(grants, customer, account).await,
+        // Nobody says which of the account's customers it was.
+        (SkillEvent::Disabled, Some(account), None) => {
+            grants.forget(&account).await;
+            Ok(())
         }
-        match by_token.or(noted) {
-            Some(account) => {
-                tracing::info!(account.id = %account, "the skill is disabled: this customer is told nothing more");
-            }
-            None => tracing::debug!("the skill is disabled for somebody who is not known here"),
-        }
-    } else if let (Some(account), Some(customer)) = (by_token, customer) {
-        grants.note(customer, &account).await;
+        (_, Some(account), Some(customer)) => grants.note(customer, &account).await,
+        _ => Ok(()),
     }
+}
+
+/// `customer` has disabled the skill; `by_token` is the account that their token is of.
+async fn disabled(grants: &Grants, customer: &str, by_token: Option<AccountId>) -> Result<(), NotKept> {
+    let noted = grants.customer_left(customer).await?;
+    let unnoted = by_token.filter(|account| noted.as_ref() != Some(account));
+    if let Some(account) = &unnoted {
+        // Not noted as its customer, so it is now, and leaves: with the last one, what is kept for the account goes.
+        grants.note(customer, account).await?;
+        grants.customer_left(customer).await?;
+    }
+    match unnoted.or(noted) {
+        Some(account) => {
+            tracing::info!(account.id = %account, "the skill is disabled: this customer is told nothing more");
+        }
+        None => tracing::debug!("the skill is disabled for somebody who is not known here"),
+    }
+    Ok(())
 }
 
 const fn label_of(error: EventError) -> &'static str {

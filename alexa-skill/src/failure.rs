@@ -4,8 +4,11 @@
 //! it: `answer::error` and `answer::speech`. Nothing here carries content, a name or a token, except the names inside a
 //! [`Refusal`], which only the spoken answer uses.
 
+use std::collections::HashSet;
+
 use macloud_e2ee::vocabulary::Refusal;
 use macloud_proto::bus::v1::{not_sent, unknown};
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::dispatch::UsedUp;
 
@@ -51,6 +54,8 @@ pub enum Failure {
     SessionBroken,
     /// The home answered something else than was asked for.
     UnexpectedReply,
+    /// Several players have this one name, so no answer could tell which is meant.
+    SameName(String),
     /// The home says no.
     Refused(Refusal),
     /// The event gateway's grant could not be exchanged or stored.
@@ -69,6 +74,23 @@ pub enum TokenFault {
 }
 
 impl Failure {
+    /// Itself, but that nobody is asked to choose between what is called the same: names that differ in nothing that is heard are
+    /// one choice, and one choice is none.
+    #[must_use]
+    pub(crate) fn told_apart(self) -> Self {
+        let Self::Refused(Refusal::WhichPlayer(names)) = self else { return self };
+        let several = names.len() > 1;
+        let mut heard = HashSet::new();
+        let mut apart: Vec<String> = names.into_iter().filter(|name| heard.insert(folded(name))).collect();
+        match apart.pop() {
+            Some(name) if several && apart.is_empty() => Self::SameName(name),
+            last => {
+                apart.extend(last);
+                Self::Refused(Refusal::WhichPlayer(apart))
+            }
+        }
+    }
+
     /// A short fixed word for metrics and traces.
     #[must_use]
     pub const fn label(&self) -> &'static str {
@@ -92,10 +114,17 @@ impl Failure {
             Self::HomeUntrusted => "home_untrusted",
             Self::SessionBroken => "session_broken",
             Self::UnexpectedReply => "unexpected_reply",
+            Self::SameName(_) => "same_name",
             Self::Refused(_) => "refused",
             Self::GrantNotAccepted => "grant_not_accepted",
         }
     }
+}
+
+/// A name as it is heard: without accents, marks and the difference of large and small letters.
+pub(crate) fn folded(name: &str) -> String {
+    let letters = name.nfkd().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase);
+    letters.collect::<String>().replace('ß', "ss")
 }
 
 /// The words that the relay counts the same with: some of these are the home's doing, and others ours.
@@ -131,6 +160,25 @@ pub(crate) fn is_ours(result: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_asked_to_choose_between_two_of_the_same_name() {
+        let which = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            Failure::Refused(Refusal::WhichPlayer(names))
+        };
+        for (asked, told) in [
+            (which(&["Küche", "Küche"]), Failure::SameName("Küche".into())),
+            (which(&["Küche", "KUCHE!"]), Failure::SameName("Küche".into())),
+            (which(&["Küche", "Bad", "küche"]), which(&["Küche", "Bad"])),
+            (which(&["Küche", "Küche 2"]), which(&["Küche", "Küche 2"])),
+            (which(&["Küche"]), which(&["Küche"])),
+            (which(&[]), which(&[])),
+            (Failure::TimeUp, Failure::TimeUp),
+        ] {
+            assert_eq!(asked.clone().told_apart(), told, "{asked:?}");
+        }
+    }
 
     #[test]
     fn what_is_ours_is_told_from_what_is_the_homes() {

@@ -20,6 +20,7 @@ use macloud_service_kit::random;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
+use tonic::Code;
 use tonic::transport::Channel;
 use url::Url;
 
@@ -211,28 +212,34 @@ impl Grants {
     }
 
     /// From now on it is this account's customer whom Amazon calls `customer`.
-    pub(crate) async fn note(&self, customer: &str, account: &AccountId) {
-        let Some((_, keeper)) = &self.events else { return };
+    pub(crate) async fn note(&self, customer: &str, account: &AccountId) -> Result<(), NotKept> {
+        let Some((_, keeper)) = &self.events else { return Ok(()) };
         let request = NoteCustomerRequest { customer: hashed(customer), account_id: account.to_string() };
-        if let Err(status) = keeper.accounts.clone().note_customer(request).await {
-            // Should the skill be disabled, the gateway refuses the next event, and it is forgotten then.
-            tracing::warn!(code = ?status.code(), "the account service cannot note whose customer it is");
+        match keeper.accounts.clone().note_customer(request).await {
+            Err(status) if status.code() != Code::NotFound => {
+                tracing::warn!(code = ?status.code(), "the account service cannot note whose customer it is");
+                Err(NotKept)
+            }
+            // Noted, or of an account that is gone.
+            _ => Ok(()),
         }
     }
 
     /// Whom Amazon calls `customer` has disabled the skill. Whose account that was, if it is known.
-    pub(crate) async fn customer_left(&self, customer: &str) -> Option<AccountId> {
-        let (_, keeper) = self.events.as_ref()?;
+    pub(crate) async fn customer_left(&self, customer: &str) -> Result<Option<AccountId>, NotKept> {
+        let Some((_, keeper)) = &self.events else { return Ok(None) };
         let request = CustomerLeftRequest { customer: hashed(customer) };
-        match keeper.accounts.clone().customer_left(request).await {
-            Ok(answer) => answer.into_inner().account_id.parse().ok(),
-            Err(status) => {
-                tracing::warn!(code = ?status.code(), "the account service cannot forget a customer");
-                None
-            }
-        }
+        let answer = keeper.accounts.clone().customer_left(request).await.map_err(|status| {
+            tracing::warn!(code = ?status.code(), "the account service cannot forget a customer");
+            NotKept
+        })?;
+        Ok(answer.into_inner().account_id.parse().ok())
     }
 }
+
+/// The account service did not take what Amazon said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotKept;
 
 fn hashed(customer: &str) -> Bytes {
     Bytes::copy_from_slice(digest(&SHA256, customer.as_bytes()).as_ref())

@@ -1,7 +1,8 @@
 //! The two routes that Alexa calls, with bounds on what a stranger can send.
 //!
 //! A directive is always answered with HTTP 200 and an event, also when it fails; other statuses are for what is no
-//! directive. On the custom route, whatever is not believed is answered with 400 and nothing else. Beyond a number of
+//! directive. On the custom route, whatever is not believed is answered with 400 and nothing else; what is believed
+//! and could not be kept, with 503. Beyond a number of
 //! requests at once, everything is answered with 503 before anything of it is read.
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::Inner;
+use crate::journey::Unanswered;
 use crate::verify;
 
 /// Alexa's own limit for a message.
@@ -77,7 +79,10 @@ async fn custom(State(skill): State<Arc<Inner>>, request: Request) -> Response {
     let Ok(body) = read(body).await else { return StatusCode::BAD_REQUEST.into_response() };
     match skill.steps.request(&head.headers, &body, arrived).await {
         Ok(response) => answer(&response),
-        Err(_) => StatusCode::BAD_REQUEST.into_response(),
+        Err(Unanswered::Refused) => StatusCode::BAD_REQUEST.into_response(),
+        Err(Unanswered::NotKept) => {
+            problem(StatusCode::SERVICE_UNAVAILABLE, "not_kept", "Tell this again in a minute.")
+        }
     }
 }
 

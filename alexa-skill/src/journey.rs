@@ -33,19 +33,19 @@ use crate::answer::{discovery, response};
 use crate::choose::{self, Speaker};
 use crate::conversation::Open;
 use crate::directive::{self, Arrived, Ask, Directive, Kind, Malformed};
-use crate::events;
 use crate::failure::{Failure, TokenFault, is_ours};
-use crate::grant::Grants;
+use crate::grant::{Grants, NotKept};
 use crate::metrics::Metrics;
 use crate::passage::Carrier;
 use crate::progress::Progress;
 use crate::report::Reports;
 use crate::request::{self, CustomRequest};
 use crate::resolve::{Access, Home, Resolver};
-use crate::trace::{Front, HopTrace, Observer, Stopwatch};
+use crate::trace::{Front, HopTrace, Observer, Passage, Stopwatch};
 use crate::translate::intent::{Turn, turn};
 use crate::translate::{self, Work};
 use crate::verify::{Refused, Verifier};
+use crate::{events, everywhere};
 
 /// Everything that the steps need.
 pub(crate) struct Steps {
@@ -71,6 +71,22 @@ enum Outcome {
     Sought(Player),
     Activated,
     Done(Player),
+}
+
+/// Why a request of the custom part has no answer.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// It is not to be believed.
+    Refused,
+    /// It tells of something that could not be kept. Amazon takes an hour-old event for fresh, so that it may be told again; if it is
+    /// not, the event gateway refuses who has left, and they are forgotten then.
+    NotKept,
+}
+
+impl From<Refused> for Unanswered {
+    fn from(_: Refused) -> Self {
+        Self::Refused
+    }
 }
 
 /// What a spoken request came to.
@@ -131,11 +147,16 @@ impl Steps {
     }
 
     /// The way of a spoken request that began to arrive at `arrived`.
-    pub(crate) async fn request(&self, headers: &HeaderMap, body: &[u8], arrived: Instant) -> Result<Value, Refused> {
+    pub(crate) async fn request(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        arrived: Instant,
+    ) -> Result<Value, Unanswered> {
         self.answer_request(headers, body, arrived).instrument(journey_span(Front::Custom)).await
     }
 
-    async fn answer_request(&self, headers: &HeaderMap, body: &[u8], arrived: Instant) -> Result<Value, Refused> {
+    async fn answer_request(&self, headers: &HeaderMap, body: &[u8], arrived: Instant) -> Result<Value, Unanswered> {
         let (mut watch, mut trace) = (Stopwatch::start(), HopTrace::new(Front::Custom));
         let request = self.verifier.verify(headers, body).await.inspect_err(|refused| {
             tracing::info!(reason = %refused, "a request of the custom part is refused");
@@ -145,8 +166,8 @@ impl Steps {
         if let request::Ask::SkillEvent(event) = request.ask {
             let (token, customer) = (request.token.as_ref(), request.user.as_deref());
             let told = events::skill_event(event, token, customer, &self.resolver, &self.grants);
-            // Nobody waits to hear what came of it.
-            let _ = timeout_at(arrived + self.deadline, told).await;
+            // Nobody waits to hear what came of it; but whoever could not be heard says it again.
+            timeout_at(arrived + self.deadline, told).await.unwrap_or(Err(NotKept)).map_err(|_| Unanswered::NotKept)?;
         }
         let locale = Locale::of(&request.locale).unwrap_or_default();
         let Turned { kind, say, mut besides } = self.turn(request, locale, arrived, &mut watch, &mut trace).await;
@@ -184,8 +205,10 @@ impl Steps {
             // Whoever opens the skill without having linked it could do nothing with a welcome.
             Turn::Say(say) => {
                 let Some(token) = token else { return talk(Say::LinkFirst) };
+                let helps = matches!(say, Say::Help(_));
                 let asks = begins && locale.speak(&say).question.is_some();
-                let names = if asks { self.names(&token, deadline, trace).await } else { Names::default() };
+                let names = if asks || helps { self.names(&token, deadline, trace).await } else { Names::default() };
+                let say = if helps { Say::Help(names.players.clone()) } else { say };
                 return Turned { besides: Besides { open, names, ..Besides::default() }, ..talk(say) };
             }
             Turn::Do { target, action } => (target, action),
@@ -197,28 +220,73 @@ impl Steps {
             let access = access?;
             let device = device.map(|device| self.signer.device_key(&access.account, device.as_str()));
             let speaker = Speaker { access: &access, device, locale };
-            let (home, target) = choose::home(&self.carrier, speaker, target, &action, deadline, trace).await?;
-            let command = Command::OnPlayer { target, action: action.clone(), device };
-            let done = self.on_player(home, &command, &access, deadline, trace).await;
-            if done.is_ok() && matches!(action, Action::UseHere | Action::ForgetHere) {
-                self.forget_elsewhere(home, device, &access, deadline).await;
-            }
-            done
+            self.spoken(speaker, target, action, deadline, trace).await
         };
         let one_moment = locale.speak(&Say::OneMoment).text;
         let done = self.progress.beside(meanwhile.as_ref(), &one_moment, arrived, timeout_at(deadline, done)).await;
         let (say, besides) = match done.unwrap_or(Err(Failure::TimeUp)) {
-            Ok(done) => (Say::done(&action, done), Besides::default()),
+            // It was only asked whether there is such a player.
+            Ok(Say::WhatToPlay) => {
+                let names = if begins { self.names(&token, deadline, trace).await } else { Names::default() };
+                (Say::WhatToPlay, Besides { open, names, ..Besides::default() })
+            }
+            Ok(say) => (say, Besides::default()),
             // Who says "stop" is asked nothing.
             Err(Failure::Refused(Refusal::WhichPlayer(_) | Refusal::NothingToPlay)) if may_leave => {
                 (Say::Goodbye, Besides::default())
             }
             Err(failure) => {
+                let failure = failure.told_apart();
                 let besides = asked_back(open, &failure);
                 (Say::Failed(failure), besides)
             }
         };
         Turned { kind: "do", say: Some(say), besides }
+    }
+
+    /// What was said is done, and what is said of it.
+    async fn spoken(
+        &self,
+        speaker: Speaker<'_>,
+        target: Target,
+        action: Option<Action>,
+        deadline: Instant,
+        trace: &mut HopTrace,
+    ) -> Result<Say, Failure> {
+        let Some(action) = action else {
+            return self.is_there(speaker, target, deadline, trace).await.map(|()| Say::WhatToPlay);
+        };
+        let (target, action) = everywhere::asked(target, action);
+        if let Some(homes) = choose::meant_whole(speaker.access, &target) {
+            let request = everywhere::Request { speaker, said: &target, deadline };
+            return self.everywhere(&request, homes, &action, trace).await;
+        }
+        let (home, target) = choose::home(&self.carrier, speaker, target, &action, deadline, trace).await?;
+        let command = Command::OnPlayer { target, action: action.clone(), device: speaker.device };
+        let done = self.on_player(home, &command, speaker.access, deadline, trace).await?;
+        if matches!(action, Action::UseHere | Action::ForgetHere) {
+            self.forget_elsewhere(home, speaker.device, speaker.access, deadline).await;
+        }
+        Ok(Say::done(&action, done))
+    }
+
+    /// Whether there is the player that was named, before anybody is asked what to play on it: a wrong name would be kept, and
+    /// spoil what is said next.
+    async fn is_there(
+        &self,
+        speaker: Speaker<'_>,
+        target: Target,
+        deadline: Instant,
+        trace: &mut HopTrace,
+    ) -> Result<(), Failure> {
+        let access = speaker.access;
+        if !access.scopes.cover_action(&Action::Read) || choose::meant_whole(access, &target).is_some() {
+            return Ok(());
+        }
+        let (home, target) = choose::home(&self.carrier, speaker, target, &Action::Read, deadline, trace).await?;
+        // Without the device: to ask is not to use.
+        let command = Command::OnPlayer { target, action: Action::Read, device: None };
+        self.on_player(home, &command, access, deadline, trace).await.map(|_| ())
     }
 
     /// What may be heard in answer to a first question. Whoever asks is not kept waiting for it.
@@ -280,7 +348,7 @@ impl Steps {
     }
 
     /// One command to one home: seal, dispatch, and back.
-    async fn on_player(
+    pub(crate) async fn on_player(
         &self,
         home: &Home,
         command: &Command,
@@ -288,19 +356,27 @@ impl Steps {
         deadline: Instant,
         trace: &mut HopTrace,
     ) -> Result<Done, Failure> {
+        let (result, passage) = self.carried(home, command, access, deadline).await;
+        passage.into_iter().for_each(|passage| trace.passed(passage));
+        result
+    }
+
+    /// Likewise, with its way to be traced by who asks.
+    pub(crate) async fn carried(
+        &self,
+        home: &Home,
+        command: &Command,
+        access: &Access,
+        deadline: Instant,
+    ) -> (Result<Done, Failure>, Option<Passage>) {
         let noting = self.reports.begin(&access.grant, &home.instance, command);
         if home.paused {
             noting.end(&Err(Failure::HomePaused));
-            return Err(Failure::HomePaused);
+            return (Err(Failure::HomePaused), None);
         }
         let (reply, passage) = self.carrier.carry(home, command, access.scopes, deadline).await;
         noting.end(&reply);
-        trace.passed(passage);
-        match reply? {
-            Reply::Done { player, found, learned, other, .. } => Ok(Done { player, other, found, learned }),
-            Reply::Players { .. } => Err(Failure::UnexpectedReply),
-            Reply::Refused(refusal) => Err(Failure::Refused(refusal)),
-        }
+        (reply.and_then(done), Some(passage))
     }
 
     /// A device is used with a player of one home at most. A home that is away forgets nothing, and cannot stand in the way either.
@@ -312,7 +388,7 @@ impl Steps {
     }
 
     /// All homes at once; those that do not answer in time are left out.
-    async fn list_players(
+    pub(crate) async fn list_players(
         &self,
         access: &Access,
         deadline: Instant,
@@ -382,6 +458,15 @@ impl Steps {
         if let Some(observer) = &self.observer {
             observer(&trace);
         }
+    }
+}
+
+/// What a home did.
+fn done(reply: Reply) -> Result<Done, Failure> {
+    match reply {
+        Reply::Done { player, found, learned, other, .. } => Ok(Done { player, other, found, learned }),
+        Reply::Players { .. } => Err(Failure::UnexpectedReply),
+        Reply::Refused(refusal) => Err(Failure::Refused(refusal)),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod conversation;
 pub mod directive;
 pub mod dispatch;
 mod events;
+mod everywhere;
 pub mod failure;
 mod flights;
 pub mod grant;

@@ -33,6 +33,8 @@ struct Language {
     parts: &'static [(&'static str, &'static str)],
     /// Each intent with the patterns of its sentences, but for [`SAID_ANYWAY`].
     intents: &'static [Intent],
+    /// What stands for the player in use ("turn it off"), where a name could stand.
+    pronouns: &'static [&'static str],
     /// The words for kinds of media, the usual one first.
     kinds: &'static [(MediaKind, &'static str)],
     /// Examples of what can stand in a slot, each with other words for it. Alexa takes words that are not listed, too.
@@ -128,6 +130,7 @@ pub fn slot_type(slot: &str) -> &'static str {
         "media" => "MEDIA",
         "artist" => "ARTIST",
         "player" | "other" => "PLAYER",
+        "all" => ALL_PLAYERS_TYPE,
         "home" => "HOME",
         "genre" => "GENRE",
         "mediaType" => KINDS_TYPE,
@@ -171,6 +174,31 @@ pub fn kind_said(said: &str) -> Option<MediaKind> {
     let mut means = all.filter(|(_, words)| words.split('|').any(|word| word == said)).map(|(kind, _)| *kind);
     means.next().or_else(|| kind_of_word(&said))
 }
+
+/// Whether what was said for a player means all of a home, in any language ("everywhere", "alles").
+#[must_use]
+pub fn means_all(said: &str) -> bool {
+    let said = words_of(said);
+    let types = LANGUAGES.iter().flat_map(|language| language.types);
+    let values = types.filter(|(name, _)| *name == ALL_PLAYERS_TYPE).flat_map(|(_, values)| *values);
+    values.flat_map(|words| words.split('|')).any(|words| words_of(words) == said)
+}
+
+/// Whether what was said for a player means the one in use, in any language ("it").
+#[must_use]
+pub fn means_it(said: &str) -> bool {
+    let said = words_of(said);
+    LANGUAGES.iter().flat_map(|language| language.pronouns).any(|pronoun| *pronoun == said)
+}
+
+/// In small letters, without punctuation.
+fn words_of(text: &str) -> String {
+    let text = text.to_lowercase();
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+const ALL_PLAYERS_TYPE: &str = "ALL_PLAYERS";
 
 const KINDS: [MediaKind; 8] = [
     MediaKind::Track,
@@ -312,6 +340,21 @@ mod tests {
         assert_eq!(kind_said("sandwich"), None);
         for kind in KINDS {
             assert_eq!(kind_of_word(kind_word(kind)), Some(kind));
+        }
+    }
+
+    #[test]
+    fn all_players_and_the_one_in_use_are_known_by_the_words_of_every_language() {
+        for all in
+            ["everywhere", "Everything", "überall", "alle Räume", "partout", "en todas partes", "dappertutto", "overal"]
+        {
+            assert!(means_all(all) && !means_it(all), "{all}");
+        }
+        for it in ["it", "es", "ça", "lo", "hem"] {
+            assert!(means_it(it) && !means_all(it), "{it}");
+        }
+        for name in ["kitchen", "", "all saints", "das Bad"] {
+            assert!(!means_all(name) && !means_it(name), "{name}");
         }
     }
 }

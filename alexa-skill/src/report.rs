@@ -256,6 +256,7 @@ fn ended(failure: &Failure) -> Ended {
         | Failure::HomeUntrusted
         | Failure::SessionBroken
         | Failure::UnexpectedReply
+        | Failure::SameName(_)
         | Failure::GrantNotAccepted => Ended::Failed,
     }
 }

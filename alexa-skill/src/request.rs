@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::conversation::Open;
-use crate::package::{kind_of_word, kind_said};
+use crate::package::{kind_of_word, kind_said, means_all, means_it};
 use crate::progress::Meanwhile;
 use crate::token::AccessToken;
 use crate::translate::VOLUME_STEP;
@@ -357,19 +357,32 @@ impl RawIntent {
     }
 
     fn play(&self, placement: Placement) -> Intent {
-        Intent::Play(Wish {
+        let wish = Wish {
             media: self.spoken("media"),
             artist: self.spoken("artist"),
             player: self.player(),
             kind: self.media_kind("mediaType"),
             placement,
             sure: false,
-        })
+        };
+        Intent::Play(self.with_the_end_of_a_title(wish))
+    }
+
+    /// "Play hells bells" may be taken for "hells", everywhere: what does not mean all players ends what was asked for.
+    fn with_the_end_of_a_title(&self, wish: Wish) -> Wish {
+        let Some(end) = self.spoken("all").filter(|end| !means_all(end)) else { return wish };
+        let player = wish.player.filter(|player| *player != end);
+        match (wish.artist, wish.media) {
+            (Some(artist), media) => Wish { artist: Some(format!("{artist} {end}")), media, player, ..wish },
+            (None, Some(media)) => Wish { media: Some(format!("{media} {end}")), artist: None, player, ..wish },
+            (None, None) => Wish { media: Some(end), artist: None, player, ..wish },
+        }
     }
 
     fn play_genre(&self) -> Intent {
         let media = self.spoken("genre");
-        Intent::Play(Wish { media, player: self.player(), kind: Some(MediaKind::Genre), ..Wish::default() })
+        let wish = Wish { media, player: self.player(), kind: Some(MediaKind::Genre), ..Wish::default() };
+        Intent::Play(self.with_the_end_of_a_title(wish))
     }
 
     fn seek_to(&self) -> Intent {
@@ -408,9 +421,11 @@ impl RawIntent {
         level.map_or(Intent::NoSuchVolume, |level| Intent::Act(Action::SetVolume(level), self.player()))
     }
 
-    /// The player's name, with the home's where it was said too.
+    /// The player's name, with the home's where it was said too. The word for all of them is a name here; one that only stands for
+    /// the player in use ("it") is none.
     fn player(&self) -> Option<String> {
-        match (self.spoken("player"), self.spoken("home")) {
+        let player = self.spoken("player").filter(|name| !means_it(name)).or_else(|| self.spoken("all"));
+        match (player, self.spoken("home")) {
             (Some(player), Some(home)) => Some(format!("{player} in {home}")),
             (player, home) => player.or(home),
         }
@@ -499,6 +514,28 @@ mod tests {
             assert_eq!(intent("SetVolumeIntent", json!({"level": {"value": wrong}})), Intent::NoSuchVolume, "{wrong}");
         }
         assert_eq!(intent("SomethingNewerIntent", json!([1])), Intent::Fallback);
+    }
+
+    #[test]
+    fn all_players_and_it_are_told_from_names() {
+        let pause = Action::Transport(Transport::Pause);
+        let pausing = |slots: Value| intent("PausePlayerIntent", slots);
+        let all = || Intent::Act(pause.clone(), Some("everything".into()));
+        assert_eq!(pausing(json!({"all": {"value": "everything"}})), all());
+        assert_eq!(pausing(json!({"player": {"value": "everything"}})), all());
+        assert_eq!(pausing(json!({"player": {"value": "it"}})), Intent::Act(pause, None));
+        let play = |slots: Value| match intent("PlayMediaIntent", slots) {
+            Intent::Play(wish) => (wish.media.unwrap(), wish.artist, wish.player),
+            other => panic!("{other:?}"),
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let everywhere = json!({"media": {"value": "homogenic"}, "all": {"value": "everywhere"}});
+        assert_eq!(play(everywhere), ("homogenic".into(), None, some("everywhere")));
+        let title = json!({"media": {"value": "hells"}, "all": {"value": "bells"}});
+        assert_eq!(play(title), ("hells bells".into(), None, None));
+        let artist =
+            json!({"media": {"value": "thriller"}, "artist": {"value": "michael"}, "all": {"value": "jackson"}});
+        assert_eq!(play(artist), ("thriller".into(), some("michael jackson"), None));
     }
 
     #[test]

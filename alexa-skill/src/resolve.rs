@@ -1,8 +1,10 @@
 //! Resolve: whose token is this, what may it do, and which homes does it reach.
 //!
 //! Answers of the account service are kept for as long as the token lives, at most five minutes, and thrown away the
-//! moment a pushed change touches them. While no pushes can arrive, an answer is trusted for seconds only. Many
-//! directives with one token at once cause one look-up, and no more than so many run at once.
+//! moment a pushed change touches them. While no pushes can arrive, every directive asks anew, so that what is revoked stays
+//! without effect; only when nobody answers that either, the last answer serves for half a minute: a restart of the account service is
+//! not heard, and where nobody answers, hardly anybody can revoke. Many directives with one token at once cause one look-up, and no more
+//! than so many run at once.
 //!
 //! Promises: a look-up that began before a revocation is not remembered after it; a fault of the account service is
 //! never taken for a bad token.
@@ -67,8 +69,9 @@ pub struct ResolveConfig {
     pub most_tokens: usize,
     /// An answer is trusted at most this long.
     pub longest: Duration,
-    /// An answer is trusted at most this long while no pushed changes can arrive.
-    pub longest_unwatched: Duration,
+    /// An answer serves at most this long after pushed changes have ceased to arrive, and only where the account service does not
+    /// answer when it is asked.
+    pub longest_unanswered: Duration,
     /// One look-up may take this long.
     pub patience: Duration,
     /// At most this many look-ups run at once: strangers can send any number of tokens that look like ours.
@@ -80,7 +83,7 @@ impl Default for ResolveConfig {
         Self {
             most_tokens: 100_000,
             longest: Duration::from_secs(300),
-            longest_unwatched: Duration::from_secs(3),
+            longest_unanswered: Duration::from_secs(30),
             patience: Duration::from_millis(1500),
             most_look_ups: 1024,
         }
@@ -101,7 +104,7 @@ impl Resolver {
     /// Over this channel to the account service.
     #[must_use]
     pub fn new(accounts: Channel, config: ResolveConfig, clock: SharedClock) -> Self {
-        let cache = Arc::new(Cache::new(config.most_tokens, config.longest_unwatched));
+        let cache = Arc::new(Cache::new(config.most_tokens, config.longest_unanswered));
         let look_ups = Arc::new(Flights::new(config.most_look_ups));
         Self { accounts: AccountsClient::new(accounts), cache, look_ups, config, clock }
     }
@@ -116,18 +119,30 @@ impl Resolver {
         if let Some(access) = self.cache.find(&hash, now) {
             return Ok(access);
         }
-        let Some(look_up) = self.look_ups.join(&hash, self.clone().look_up(token.clone(), hash)) else {
-            tracing::warn!("too many tokens are looked up at once: one is not");
-            return Err(Failure::AccountsAway);
+        let looked_up = match self.look_ups.join(&hash, self.clone().look_up(token.clone(), hash)) {
+            Some(look_up) => look_up.await,
+            None => {
+                tracing::warn!("too many tokens are looked up at once: one is not");
+                Err(Failure::AccountsAway)
+            }
         };
-        look_up.await
+        match looked_up {
+            Err(Failure::AccountsAway) => {
+                self.cache.last_known(&hash, self.clock.monotonic_millis()).ok_or(Failure::AccountsAway)
+            }
+            looked_up => looked_up,
+        }
     }
 
     async fn look_up(self, token: AccessToken, hash: [u8; 32]) -> Result<Arc<Access>, Failure> {
         let before = self.cache.generation();
         let answer = self.ask(&token).await?;
         let valid_for = Duration::from_secs(answer.valid_for_seconds.into()).min(self.config.longest);
-        let access = Arc::new(interpret(answer)?);
+        let access = Arc::new(interpret(answer).inspect_err(|failure| {
+            if matches!(failure, Failure::Token(_)) {
+                self.cache.forget_token(&hash);
+            }
+        })?);
         self.cache.keep(hash, &access, before, self.clock.monotonic_millis(), valid_for);
         Ok(access)
     }

@@ -62,8 +62,8 @@ pub fn alexa(failure: &Failure) -> AlexaError {
         Failure::NoSuchEndpoint => error("NO_SUCH_ENDPOINT", "No home of this account has such an endpoint."),
         Failure::NoHome => error("BRIDGE_UNREACHABLE", "No home is paired with this account."),
         Failure::HomePaused => error("INSUFFICIENT_PERMISSIONS", "The owner has stopped remote control of this home."),
-        Failure::AccountsAway => error("INTERNAL_ERROR", "Accounts cannot be looked up at the moment."),
-        Failure::BusAway => error("INTERNAL_ERROR", "Homes cannot be reached at the moment."),
+        Failure::AccountsAway => error("BRIDGE_UNREACHABLE", "Accounts cannot be looked up at the moment."),
+        Failure::BusAway => error("BRIDGE_UNREACHABLE", "Homes cannot be reached at the moment."),
         Failure::NotSent(reason) => not_sent(*reason),
         Failure::UsedUp(_) => error("RATE_LIMIT_EXCEEDED", "Today's commands of the plan are used up."),
         Failure::Unknown(reason) => unknown(*reason),
@@ -71,6 +71,7 @@ pub fn alexa(failure: &Failure) -> AlexaError {
         Failure::HomeUntrusted => error("BRIDGE_UNREACHABLE", "The home could not prove that it is the paired one."),
         Failure::SessionBroken => error("BRIDGE_UNREACHABLE", "No secure session with the home could be set up."),
         Failure::UnexpectedReply => error("INTERNAL_ERROR", "The home answered something else than was asked."),
+        Failure::SameName(_) => error("NO_SUCH_ENDPOINT", "Several players have this name."),
         Failure::Refused(refusal) => refused(refusal),
         Failure::GrantNotAccepted => error("INTERNAL_ERROR", "The grant for events could not be exchanged or kept."),
     }

@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(card["content"], "Ahí no suena nada. Pon música primero.\n\nCódigo: 7h3kq0aa");
         assert_eq!(failed(Failure::ScopeMissing), json!({"type": "LinkAccount"}), "there is room for one card");
         assert_eq!(speaking(Locale::Spanish, &Say::Done, &besides)["response"].get("card"), None);
-        let help = speaking(Locale::English, &Say::Help, &besides)["response"]["card"]["content"].clone();
+        let help = speaking(Locale::English, &Say::Help(Vec::new()), &besides)["response"]["card"]["content"].clone();
         assert!(!help.as_str().unwrap().contains("7h3kq0aa"), "what worked needs no code");
     }
 }

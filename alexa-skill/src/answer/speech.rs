@@ -26,8 +26,8 @@ use crate::failure::{Failure, TokenFault};
 pub enum Say {
     /// The skill was opened: what would you like?
     Welcome,
-    /// What one can say here.
-    Help,
+    /// What one can say here, on players of these names.
+    Help(Vec<String>),
     /// Leaving.
     Goodbye,
     /// A home takes its time.
@@ -96,8 +96,37 @@ pub enum Say {
     },
     /// What was said first, and that the device that was spoken to is used with this player from now on.
     Learned(Box<Say>, String),
+    /// Done on all players of a home.
+    Everywhere(Everywhere),
+    /// What was said first, but for these players; and why.
+    Except(Box<Say>, Vec<String>, Failure),
+    /// It cannot be asked of all players at once.
+    NotEverywhere,
     /// It did not work, and why.
     Failed(Failure),
+}
+
+/// What was done on all players of a home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Everywhere {
+    /// Whatever played is paused.
+    Paused,
+    /// Whatever played is stopped.
+    Stopped,
+    /// Whatever was paused goes on.
+    Resumed,
+    /// How loud they are now; `None` where each differs.
+    Volume(Option<Percent>),
+    /// Muted, or not any more.
+    Muted(bool),
+    /// They stop in so many minutes, or not any more.
+    SleepTimer(Option<u16>),
+    /// They play this, together.
+    Plays(Option<Item>),
+    /// Each plays alone again.
+    Alone,
+    /// Another order of their queues, or another end.
+    Ordered,
 }
 
 /// What a home says after something was done on a player of its.
@@ -150,7 +179,14 @@ impl Say {
     /// Whether it is worth reading again in the Alexa app: what did not work, and what one may look up later.
     #[must_use]
     pub const fn is_worth_a_card(&self) -> bool {
-        matches!(self, Self::Help | Self::NowPlaying { item: Some(_), .. } | Self::Learned(..) | Self::Failed(_))
+        matches!(
+            self,
+            Self::Help(_)
+                | Self::NowPlaying { item: Some(_), .. }
+                | Self::Learned(..)
+                | Self::Except(..)
+                | Self::Failed(_)
+        )
     }
 
     /// Whether the card that leads to linking belongs to it.
@@ -393,7 +429,10 @@ mod tests {
         };
         let mut all = vec![
             Say::Welcome,
-            Say::Help,
+            Say::Help(Vec::new()),
+            Say::Help(vec![name()]),
+            Say::Help(vec![name(), "Q8".into()]),
+            Say::NotEverywhere,
             Say::Goodbye,
             Say::OneMoment,
             Say::NotUnderstood,
@@ -419,6 +458,10 @@ mod tests {
         all.extend([1, 59, 60, 61, 120, 3600, 3661, 7325].map(|to| Say::SoughtTo(to, name())));
         all.extend([-3600, -60, -30, -1, 1, 30, 60, 90].map(|by| Say::SoughtBy(by, name())));
         all.extend([1, 2, 59, 60, 61, 90, 120, 720].map(|minutes| Say::SleepTimer(Some(minutes), name())));
+        all.extend(everywhere(item(Some("Z3"))).map(Say::Everywhere));
+        let paused = || Box::new(Say::Everywhere(Everywhere::Paused));
+        all.push(Say::Except(paused(), vec![name()], Failure::Refused(Refusal::PlayerUnavailable(name()))));
+        all.push(Say::Except(paused(), vec![name(), "Q8".into()], Failure::TimeUp));
         for on in [true, false] {
             all.extend([Say::Muted(on, name()), Say::Shuffled(on, name()), Say::Autoplay(on, name())]);
         }
@@ -434,6 +477,24 @@ mod tests {
         }
         all.extend(failures().into_iter().map(Say::Failed));
         all
+    }
+
+    fn everywhere(item: Item) -> [Everywhere; 13] {
+        [
+            Everywhere::Paused,
+            Everywhere::Stopped,
+            Everywhere::Resumed,
+            Everywhere::Volume(Some(Percent::clamped(30))),
+            Everywhere::Volume(None),
+            Everywhere::Muted(true),
+            Everywhere::Muted(false),
+            Everywhere::SleepTimer(Some(20)),
+            Everywhere::SleepTimer(None),
+            Everywhere::Plays(Some(item)),
+            Everywhere::Plays(None),
+            Everywhere::Alone,
+            Everywhere::Ordered,
+        ]
     }
 
     const TRANSPORTS: [Transport; 8] = [
@@ -470,6 +531,7 @@ mod tests {
             Failure::SessionBroken,
             Failure::UnexpectedReply,
             Failure::GrantNotAccepted,
+            Failure::SameName("Q7".into()),
         ];
         all.extend([(0, 0), (1, 60), (100, 120), (100, 5400), (100, 36_000)].map(|(most, after)| used_up(most, after)));
         all.extend((0..16).filter_map(|n| not_sent::Reason::try_from(n).ok()).map(Failure::NotSent));

@@ -226,8 +226,8 @@ mod tests {
             ("/interactionModel/languageModel/intents/0/samples/0", json!("louder"), "is in"),
             ("/interactionModel/languageModel/intents/0/samples/0", json!("resume {player}"), "is in"),
             ("/interactionModel/languageModel/intents/4/samples/0", json!("{query}"), "without words"),
-            ("/interactionModel/languageModel/types/0/values/0/name/value", json!("2 unlimited"), "cannot be a value"),
-            ("/interactionModel/languageModel/types/0/values/0/name/value", json!("thriller"), "stands twice"),
+            ("/interactionModel/languageModel/types/1/values/0/name/value", json!("2 unlimited"), "cannot be a value"),
+            ("/interactionModel/languageModel/types/1/values/0/name/value", json!("thriller"), "stands twice"),
             ("/interactionModel/languageModel/types", json!([]), "is no type"),
             ("/interactionModel/languageModel/intents", json!([]), "AMAZON.HelpIntent is missing"),
         ] {

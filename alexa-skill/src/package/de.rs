@@ -23,6 +23,9 @@ pub(super) const GERMAN: Language = Language {
                 "(mach|leg) {media} (an|auf)",
                 "{media}( von {artist}|)( @room|) (spielen|zu spielen)",
                 "er soll {media}( von {artist}|)( @room|) spielen",
+                "(spiel|spiele) {media}( von {artist}|) {all}",
+                "(spiel|spiele) (das|den|die) {mediaType} {media} {all}",
+                "{media}( von {artist}|) {all} (spielen|zu spielen)",
             ],
         ),
         (
@@ -31,6 +34,7 @@ pub(super) const GERMAN: Language = Language {
                 "(spiel|spiele) (etwas|ein bisschen|ein wenig|mal) {genre}( musik|)( @at|)",
                 "(spiel|spiele) {genre} musik( @at|)",
                 "(etwas|ein bisschen) {genre}( @room|) zu spielen",
+                "(spiel|spiele) (etwas|ein bisschen) {genre} {all}",
             ],
         ),
         (
@@ -83,7 +87,13 @@ pub(super) const GERMAN: Language = Language {
         ),
         (
             "PausePlayerIntent",
-            &["(pausiere|pausier) @den{player}", "(pause|pausiere die musik|halte die musik an) @room"],
+            &[
+                "(pausiere|pausier) @den{player}",
+                "(pause|pausiere die musik|halte die musik an) @room",
+                "(pausiere|pausier|pause)( die musik|) {all}",
+                "(halte|halt) {all} an",
+                "(pausiere|pausier) (es|sie|ihn|das)",
+            ],
         ),
         (
             "ResumePlayerIntent",
@@ -92,6 +102,9 @@ pub(super) const GERMAN: Language = Language {
                 "(spiel|spiele|mach) @room weiter",
                 "weiter @room",
                 "setze die musik @room fort",
+                "(setze|setz) {all} fort",
+                "(spiel|spiele|mach) {all} weiter",
+                "weiter {all}",
             ],
         ),
         (
@@ -100,6 +113,11 @@ pub(super) const GERMAN: Language = Language {
                 "stoppe @den{player}",
                 "(stopp|stoppe|beende) die musik( @room|)",
                 "(mach|schalte) die musik (@room |)aus",
+                "(stopp|stoppe|beende)( die musik|) {all}",
+                "(mach|mache|schalte|schalt) ({all}|es|sie|ihn|das) aus",
+                "(mach|schalte) die musik {all} aus",
+                "(mach|mache|schalte|schalt) (den|die|das) {player} aus",
+                "(stopp|stoppe) (es|sie|ihn|das)",
             ],
         ),
         (
@@ -113,6 +131,8 @@ pub(super) const GERMAN: Language = Language {
                 "(stell|stelle|setz|setze|mach) die lautstärke ((von |vom |von der |der |des ){player}|@at) auf {level}( prozent|)",
                 "lautstärke( auf|) {level}( prozent|)",
                 "{player} (auf |)lautstärke {level}",
+                "(stell|stelle|setz|setze|mach) die lautstärke {all} auf {level}( prozent|)",
+                "(stell|stelle|setz|setze|mach) (es|{all}) auf {level}( prozent|)",
             ],
         ),
         (
@@ -123,6 +143,9 @@ pub(super) const GERMAN: Language = Language {
                 "(mach|mache|stell) @den{player} lauter",
                 "(mach|mache) die musik (@room |)lauter",
                 "lautstärke hoch",
+                "lauter {all}",
+                "(mach|mache|stell) ({all}|sie|ihn|das) lauter",
+                "(mach|mache) (es|die musik) {all} lauter",
             ],
         ),
         (
@@ -133,9 +156,21 @@ pub(super) const GERMAN: Language = Language {
                 "(mach|mache|stell) @den{player} leiser",
                 "(mach|mache) die musik (@room |)leiser",
                 "lautstärke runter",
+                "leiser {all}",
+                "(mach|mache|stell) ({all}|sie|ihn|das) leiser",
+                "(mach|mache) (es|die musik) {all} leiser",
             ],
         ),
-        ("MuteIntent", &["(stumm|ton aus)( @room|)", "(schalte|stell|mach) @den{player} stumm", "stumm schalten"]),
+        (
+            "MuteIntent",
+            &[
+                "(stumm|ton aus)( @room|)",
+                "(schalte|stell|mach) @den{player} stumm",
+                "stumm schalten",
+                "stumm {all}",
+                "(schalte|stell|mach) ({all}|es|sie|ihn|das) stumm",
+            ],
+        ),
         (
             "UnmuteIntent",
             &[
@@ -143,6 +178,7 @@ pub(super) const GERMAN: Language = Language {
                 "hebe die stummschaltung( @room|) auf",
                 "(schalte|mach) den ton( @room|) (wieder |)(an|ein)",
                 "nicht mehr stumm",
+                "ton {all} (an|wieder an)",
             ],
         ),
         (
@@ -213,6 +249,8 @@ pub(super) const GERMAN: Language = Language {
                 "(sleeptimer|sleep timer|einschlaftimer) {time}( @room|)",
                 "(schalte|mach) die musik (@room |)in {time} aus",
                 "in {time} (aufzuhören|zu stoppen)( @room|)",
+                "(stopp|stoppe|beende)( die musik|) {all} in {time}",
+                "(schalte|mach) (es|{all}) in {time} aus",
             ],
         ),
         (
@@ -257,6 +295,8 @@ pub(super) const GERMAN: Language = Language {
                 "(verbinde|gruppiere|kopple|koppel) @den{player} (mit|und) (der |dem |die |das |den |){other}",
                 "(spiel|spiele) (das|die musik|es) auch (in der|im|auf dem|auf der|auf) {player}",
                 "(nimm|hol) @den{player} dazu",
+                "(spiel|spiele) (das|die musik) {all}",
+                "(gruppiere|verbinde) {all}",
             ],
         ),
         (
@@ -267,6 +307,7 @@ pub(super) const GERMAN: Language = Language {
                 "(spiel|spiele) @den{player} (alleine|allein)",
                 "gruppe (auflösen|trennen)",
                 "löse die gruppe auf",
+                "(trenne|löse) {all}",
             ],
         ),
         (
@@ -295,6 +336,7 @@ pub(super) const GERMAN: Language = Language {
         ("AMAZON.LoopOnIntent", &["wiederhole alles", "alles wiederholen"]),
         ("AMAZON.LoopOffIntent", &["wiederholung aus", "nicht mehr wiederholen"]),
     ],
+    pronouns: &["es", "sie", "ihn", "das"],
     kinds: &[
         (MediaKind::Track, "lied|song|titel|stück"),
         (MediaKind::Album, "album|platte"),
@@ -305,6 +347,13 @@ pub(super) const GERMAN: Language = Language {
         (MediaKind::Podcast, "podcast|sendung"),
     ],
     types: &[
+        (
+            "ALL_PLAYERS",
+            &[
+                "überall|im ganzen haus|in allen räumen|in allen zimmern|auf allen lautsprechern|auf allen playern",
+                "alles|alle|alle player|alle lautsprecher|alle räume|alle zimmer|alle geräte|das ganze haus|ganzes haus",
+            ],
+        ),
         (
             "MEDIA",
             &[

@@ -18,6 +18,8 @@ pub(super) const ENGLISH: Language = Language {
                 "play (music|something|songs) by {artist}( @at|)",
                 "play the artist {artist}( @at|)",
                 "to play (|the {mediaType} ){media}( by {artist}|) @room",
+                "(play|put on) {media}( by {artist}|) {all}",
+                "play the {mediaType} {media} {all}",
             ],
         ),
         (
@@ -26,6 +28,7 @@ pub(super) const ENGLISH: Language = Language {
                 "(play|put on) some {genre}( music|)( @at|)",
                 "(play|put on) {genre} music( @at|)",
                 "to play some {genre} @room",
+                "(play|put on) some {genre}( music|) {all}",
             ],
         ),
         ("PlayNextIntent", &["play (|the {mediaType} ){media} next( @at|)", "play {media} by {artist} next( @at|)"]),
@@ -68,12 +71,38 @@ pub(super) const ENGLISH: Language = Language {
                 "who (is|sings) this",
             ],
         ),
-        ("PausePlayerIntent", &["pause (|the |in the |on the ){player}", "pause the music @room"]),
+        (
+            "PausePlayerIntent",
+            &[
+                "pause (|the |in the |on the ){player}",
+                "pause the music @room",
+                "pause( the music| playback|) {all}",
+                "pause it",
+            ],
+        ),
         (
             "ResumePlayerIntent",
-            &["resume (|the ){player}", "resume the music @room", "continue @room", "go on in the {player}"],
+            &[
+                "resume (|the ){player}",
+                "resume the music @room",
+                "continue @room",
+                "go on in the {player}",
+                "(resume|continue)( the music|) {all}",
+                "resume it",
+            ],
         ),
-        ("StopPlayerIntent", &["stop the {player}", "stop (the music|playing)( @room|)"]),
+        (
+            "StopPlayerIntent",
+            &[
+                "stop the {player}",
+                "stop (the music|playing)( @room|)",
+                "stop( the music| playing|) {all}",
+                "(turn|switch) (off {all}|{all} off)",
+                "(stop it|turn it off|switch it off)",
+                "(turn|switch) (off the {player}|the {player} off)",
+                "(turn|switch) (off the music|the music off)( {all}|)",
+            ],
+        ),
         ("SkipPlayerIntent", &["next( song| track|) @room", "skip this song @room"]),
         (
             "SetVolumeIntent",
@@ -82,6 +111,9 @@ pub(super) const ENGLISH: Language = Language {
                 "set the volume (of|in|on) the {player} to {level}( percent|)",
                 "set the {player} volume to {level}( percent|)",
                 "volume {level}( percent|)",
+                "(set|turn) the volume {all} to {level}( percent|)",
+                "(set|turn) (it|{all}) to {level}( percent|)",
+                "turn it (up|down) to {level}( percent|)",
             ],
         ),
         (
@@ -95,6 +127,11 @@ pub(super) const ENGLISH: Language = Language {
                 "turn up the {player}",
                 "turn the {player} up",
                 "make the {player} louder",
+                "louder {all}",
+                "turn (it|the volume|the music) up {all}",
+                "turn up the (volume|music) {all}",
+                "turn (up {all}|{all} up)",
+                "(make it louder|turn the music up|turn up the music)",
             ],
         ),
         (
@@ -109,10 +146,15 @@ pub(super) const ENGLISH: Language = Language {
                 "turn down the {player}",
                 "turn the {player} down",
                 "make the {player} quieter",
+                "quieter {all}",
+                "turn (it|the volume|the music) down {all}",
+                "turn down the (volume|music) {all}",
+                "turn (down {all}|{all} down)",
+                "(make it quieter|turn the music down|turn down the music)",
             ],
         ),
-        ("MuteIntent", &["mute( it| {player}| the {player}|)", "mute the music in the {player}"]),
-        ("UnmuteIntent", &["unmute( it| {player}| the {player}|)", "unmute the music in the {player}"]),
+        ("MuteIntent", &["mute( it| {player}| the {player}|)", "mute the music in the {player}", "mute {all}"]),
+        ("UnmuteIntent", &["unmute( it| {player}| the {player}|)", "unmute the music in the {player}", "unmute {all}"]),
         ("ShufflePlayerIntent", &["shuffle (|the |in the |on the ){player}", "turn on shuffle @room"]),
         ("RepeatSongIntent", &["repeat this( song|)", "repeat this song @room"]),
         (
@@ -164,6 +206,8 @@ pub(super) const ENGLISH: Language = Language {
                 "set a sleep timer (for|of|to) {time}( @room|)",
                 "sleep timer {time}( @room|)",
                 "to stop in {time}( @room|)",
+                "stop( the music| playing|) {all} in {time}",
+                "turn (it|{all}) off in {time}",
             ],
         ),
         ("SleepTimerOffIntent", &["(cancel|stop|delete|turn off) the sleep timer( @room|)", "no sleep timer( @room|)"]),
@@ -202,6 +246,8 @@ pub(super) const ENGLISH: Language = Language {
                 "add the {player} to the {other}",
                 "play (this|the music) (in|on) (|the ){player} (too|as well)",
                 "play (this|the music) also (in|on) (|the ){player}",
+                "play (this|the music) {all}",
+                "(group|join|link|sync) {all}",
             ],
         ),
         (
@@ -211,6 +257,7 @@ pub(super) const ENGLISH: Language = Language {
                 "(remove|take) (|the ){player} (from|out of) the group",
                 "play (|the ){player} (alone|on its own)",
                 "ungroup",
+                "(ungroup|separate|unlink) {all}",
             ],
         ),
         (
@@ -235,6 +282,7 @@ pub(super) const ENGLISH: Language = Language {
         ("AMAZON.LoopOnIntent", &["repeat (everything|all)"]),
         ("AMAZON.LoopOffIntent", &["turn off repeat", "stop repeating"]),
     ],
+    pronouns: &["it", "this", "that"],
     kinds: &[
         (MediaKind::Track, "song|track|title|tune"),
         (MediaKind::Album, "album|record"),
@@ -245,6 +293,13 @@ pub(super) const ENGLISH: Language = Language {
         (MediaKind::Podcast, "podcast|show"),
     ],
     types: &[
+        (
+            "ALL_PLAYERS",
+            &[
+                "everywhere|in every room|in all rooms|in the whole house|throughout the house|on every speaker|on all speakers|on all players",
+                "everything|all|all of them|all players|all the players|all speakers|all the speakers|all rooms|every player|every speaker|every room|the whole house|whole house|the entire house",
+            ],
+        ),
         (
             "MEDIA",
             &[

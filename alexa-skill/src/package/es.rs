@@ -23,6 +23,9 @@ pub(super) const SPANISH: Language = Language {
                 "quiero (oír|escuchar) {media}( de {artist}|)( @at|)",
                 "que (ponga|reproduzca|toque) {media}( de {artist}|)( @at|)",
                 "que (ponga|reproduzca) (el|la) {mediaType} {media}( @at|)",
+                "(pon|reproduce|toca) {media}( de {artist}|) {all}",
+                "(pon|reproduce) (el|la) {mediaType} {media} {all}",
+                "que (ponga|reproduzca) {media}( de {artist}|) {all}",
             ],
         ),
         (
@@ -31,6 +34,7 @@ pub(super) const SPANISH: Language = Language {
                 "(pon|reproduce|toca) (algo de|un poco de) {genre}( @at|)",
                 "(pon|reproduce|toca) música {genre}( @at|)",
                 "que (ponga|reproduzca) (algo de|un poco de) {genre}( @at|)",
+                "(pon|reproduce|toca) (algo de|un poco de) {genre} {all}",
             ],
         ),
         (
@@ -78,13 +82,24 @@ pub(super) const SPANISH: Language = Language {
                 "lo que (suena|está sonando)( @room|)",
             ],
         ),
-        ("PausePlayerIntent", &["pausa (la música |)@room", "pon @el{player} en pausa", "pausa (el|la) {player}"]),
+        (
+            "PausePlayerIntent",
+            &[
+                "pausa (la música |)@room",
+                "pon @el{player} en pausa",
+                "pausa (el|la) {player}",
+                "pausa (la música |){all}",
+                "pon {all} en pausa",
+                "(pausa esto|ponlo en pausa|ponla en pausa)",
+            ],
+        ),
         (
             "ResumePlayerIntent",
             &[
                 "(reanuda|continúa|sigue) (la música |)@room",
                 "(reanuda|continúa) (el|la) {player}",
                 "sigue con la música @room",
+                "(reanuda|continúa|sigue) (la música |){all}",
             ],
         ),
         (
@@ -94,6 +109,9 @@ pub(super) const SPANISH: Language = Language {
                 "(para|detén) la música",
                 "(para|detén) (el|la) {player}",
                 "quita la música( @room|)",
+                "(para|detén|apaga|quita) (la música |){all}",
+                "(páralo|párala|detenlo|detenla|apágalo|apágala)",
+                "apaga (la música|el {player}|la {player})",
             ],
         ),
         (
@@ -107,6 +125,8 @@ pub(super) const SPANISH: Language = Language {
                 "(pon|ajusta) el volumen (de la|del|de) {player} (a|al) {level}( por ciento|)",
                 "(pon|ajusta) el volumen @room (a|al) {level}( por ciento|)",
                 "volumen (|a |al ){level}( por ciento|)",
+                "(pon|ajusta|sube|baja) el volumen {all} (a|al) {level}( por ciento|)",
+                "(ponlo|súbelo|bájalo) (a|al) {level}( por ciento|)",
             ],
         ),
         (
@@ -115,6 +135,9 @@ pub(super) const SPANISH: Language = Language {
                 "más (alto|fuerte)( @room|)",
                 "sube (el volumen|la música)( @room|)",
                 "sube el volumen (de la|del|de) {player}",
+                "más (alto|fuerte) {all}",
+                "sube (el volumen|la música) {all}",
+                "(súbelo|súbela)",
             ],
         ),
         (
@@ -123,10 +146,28 @@ pub(super) const SPANISH: Language = Language {
                 "más (bajo|flojo|suave)( @room|)",
                 "baja (el volumen|la música)( @room|)",
                 "baja el volumen (de la|del|de) {player}",
+                "más (bajo|flojo|suave) {all}",
+                "baja (el volumen|la música) {all}",
+                "(bájalo|bájala)",
             ],
         ),
-        ("MuteIntent", &["(silencio|silencia)( @room|)", "silencia (el|la) {player}", "quita el sonido( @room|)"]),
-        ("UnmuteIntent", &["(quita el silencio|pon el sonido|activa el sonido|devuelve el sonido)( @room|)"]),
+        (
+            "MuteIntent",
+            &[
+                "(silencio|silencia)( @room|)",
+                "silencia (el|la) {player}",
+                "quita el sonido( @room|)",
+                "silencia {all}",
+                "(siléncialo|siléncialos)",
+            ],
+        ),
+        (
+            "UnmuteIntent",
+            &[
+                "(quita el silencio|pon el sonido|activa el sonido|devuelve el sonido)( @room|)",
+                "(quita el silencio|activa el sonido|devuelve el sonido) {all}",
+            ],
+        ),
         (
             "ShufflePlayerIntent",
             &[
@@ -176,6 +217,8 @@ pub(super) const SPANISH: Language = Language {
                 "(pon|programa) (un temporizador de apagado|un temporizador para dormir|el temporizador de sueño|el apagado) (de|en|a|para) {time}( @room|)",
                 "(temporizador de apagado|temporizador de sueño|apagado) (de |en |){time}( @room|)",
                 "que (pare|se pare) (en|dentro de) {time}( @room|)",
+                "(para|detén|apaga) (la música |){all} (en|dentro de) {time}",
+                "apágalo (en|dentro de) {time}",
             ],
         ),
         (
@@ -218,6 +261,8 @@ pub(super) const SPANISH: Language = Language {
                 "(agrupa|une|junta|conecta|sincroniza) @el{player} (con|y) (el |la |){other}",
                 "(pon|reproduce) (esto|la música) también @at",
                 "añade (el|la) {player} al grupo",
+                "(pon|reproduce) (esto|la música|esta música) {all}",
+                "(agrupa|une) {all}",
             ],
         ),
         (
@@ -227,6 +272,7 @@ pub(super) const SPANISH: Language = Language {
                 "(quita|saca) (el|la) {player} del grupo",
                 "(pon|reproduce) (el|la) {player} (solo|sola)",
                 "(deshaz|separa) el grupo",
+                "(desagrupa|separa) {all}",
             ],
         ),
         (
@@ -255,6 +301,7 @@ pub(super) const SPANISH: Language = Language {
         ("AMAZON.LoopOnIntent", &["repite todo", "repítelo todo"]),
         ("AMAZON.LoopOffIntent", &["desactiva la repetición", "deja de repetir"]),
     ],
+    pronouns: &["lo", "la", "esto"],
     kinds: &[
         (MediaKind::Track, "canción|tema|pista|título"),
         (MediaKind::Album, "álbum|disco"),
@@ -265,6 +312,13 @@ pub(super) const SPANISH: Language = Language {
         (MediaKind::Podcast, "podcast|programa"),
     ],
     types: &[
+        (
+            "ALL_PLAYERS",
+            &[
+                "en todas partes|todas partes|por toda la casa|en toda la casa|en todas las habitaciones|en todos los altavoces|en todos los sitios",
+                "todo|todos|todas|todos los altavoces|todos los reproductores|todas las habitaciones|toda la casa",
+            ],
+        ),
         (
             "MEDIA",
             &[

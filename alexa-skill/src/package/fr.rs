@@ -23,6 +23,9 @@ pub(super) const FRENCH: Language = Language {
                 "je (veux|voudrais) écouter {media}( de {artist}|)( @at|)",
                 "de (jouer|mettre|lancer|passer) {media}( de {artist}|)( @at|)",
                 "de (jouer|mettre) (le|la) {mediaType} {media}( @at|)",
+                "(joue|mets|lance|passe) {media}( de {artist}|) {all}",
+                "(joue|mets) (le|la) {mediaType} {media} {all}",
+                "de (jouer|mettre) {media}( de {artist}|) {all}",
             ],
         ),
         (
@@ -31,6 +34,7 @@ pub(super) const FRENCH: Language = Language {
                 "(joue|mets|passe) (du|de la|un peu de) {genre}( @at|)",
                 "(joue|mets|passe) de la musique {genre}( @at|)",
                 "de (jouer|mettre) (du|de la|un peu de) {genre}( @at|)",
+                "(joue|mets|passe) (du|de la|un peu de) {genre} {all}",
             ],
         ),
         (
@@ -81,11 +85,23 @@ pub(super) const FRENCH: Language = Language {
         ),
         (
             "PausePlayerIntent",
-            &["mets @le{player} en pause", "mets (la musique |)en pause @room", "(pause|fais une pause) @room"],
+            &[
+                "mets @le{player} en pause",
+                "mets (la musique |)en pause @room",
+                "(pause|fais une pause) @room",
+                "mets ({all}|le|la|ça) en pause",
+                "mets (la musique |)en pause {all}",
+                "pause {all}",
+            ],
         ),
         (
             "ResumePlayerIntent",
-            &["reprends (la musique |la lecture |)@room", "(relance|continue) la musique @room", "continue @room"],
+            &[
+                "reprends (la musique |la lecture |)@room",
+                "(relance|continue) la musique @room",
+                "continue @room",
+                "reprends (la musique |la lecture |){all}",
+            ],
         ),
         (
             "StopPlayerIntent",
@@ -94,6 +110,11 @@ pub(super) const FRENCH: Language = Language {
                 "arrête (la musique|la lecture)",
                 "arrête (le|la) {player}",
                 "coupe la musique( @room|)",
+                "arrête (la musique |la lecture |){all}",
+                "(éteins|coupe) {all}",
+                "(arrête|éteins)( le| la| ça|-le|-la)",
+                "coupe la musique {all}",
+                "éteins (le|la) {player}",
             ],
         ),
         (
@@ -107,6 +128,8 @@ pub(super) const FRENCH: Language = Language {
                 "(mets|règle) le (volume|son) @room (à|sur) {level}( pour cent|)",
                 "(mets|règle) le volume (de la|du|de) {player} (à|sur) {level}( pour cent|)",
                 "volume (|à |sur ){level}( pour cent|)",
+                "(mets|règle) le (volume|son) {all} (à|sur) {level}( pour cent|)",
+                "(mets|règle) {all} (à|sur) {level}( pour cent|)",
             ],
         ),
         (
@@ -115,6 +138,9 @@ pub(super) const FRENCH: Language = Language {
                 "plus fort( @room|)",
                 "(monte|augmente) le (son|volume)( @room|)",
                 "(monte|augmente) le (son|volume) (de la|du|de) {player}",
+                "plus fort {all}",
+                "(monte|augmente) le (son|volume) {all}",
+                "(monte|augmente)( le|-le)",
             ],
         ),
         (
@@ -123,15 +149,28 @@ pub(super) const FRENCH: Language = Language {
                 "moins fort( @room|)",
                 "(baisse|diminue) le (son|volume)( @room|)",
                 "(baisse|diminue) le (son|volume) (de la|du|de) {player}",
+                "moins fort {all}",
+                "(baisse|diminue) le (son|volume) {all}",
+                "(baisse|diminue)( le|-le)",
             ],
         ),
         (
             "MuteIntent",
-            &["(coupe|enlève) le son( @room|)", "mets @le{player} en sourdine", "(en |)(sourdine|silence)( @room|)"],
+            &[
+                "(coupe|enlève) le son( @room|)",
+                "mets @le{player} en sourdine",
+                "(en |)(sourdine|silence)( @room|)",
+                "(coupe|enlève) le son {all}",
+            ],
         ),
         (
             "UnmuteIntent",
-            &["(remets|rétablis) le son( @room|)", "enlève la sourdine( @room|)", "(réactive|rallume) le son( @room|)"],
+            &[
+                "(remets|rétablis) le son( @room|)",
+                "enlève la sourdine( @room|)",
+                "(réactive|rallume) le son( @room|)",
+                "(remets|rétablis) le son {all}",
+            ],
         ),
         (
             "ShufflePlayerIntent",
@@ -190,6 +229,8 @@ pub(super) const FRENCH: Language = Language {
                 "(mets|règle|programme) (un minuteur de sommeil|la minuterie de sommeil|une minuterie|l'arrêt automatique) (de|à|sur|dans) {time}( @room|)",
                 "(minuteur de sommeil|minuterie de sommeil|arrêt automatique) (de |dans |){time}( @room|)",
                 "d'arrêter (la musique |)dans {time}( @room|)",
+                "arrête (la musique |la lecture |){all} dans {time}",
+                "éteins {all} dans {time}",
             ],
         ),
         (
@@ -233,6 +274,8 @@ pub(super) const FRENCH: Language = Language {
                 "(groupe|associe|connecte|synchronise) @le{player} (avec|et) (le |la |){other}",
                 "(joue|mets) (ça|la musique) aussi @at",
                 "ajoute (le|la) {player} au groupe",
+                "(joue|mets|passe) (ça|la musique|cette musique) {all}",
+                "(groupe|regroupe|relie) {all}",
             ],
         ),
         (
@@ -242,6 +285,7 @@ pub(super) const FRENCH: Language = Language {
                 "(retire|enlève|sors) (le|la) {player} du groupe",
                 "(joue|mets) (le|la) {player} (seul|seule|tout seul)",
                 "(sépare|défais) le groupe",
+                "(dégroupe|sépare) {all}",
             ],
         ),
         (
@@ -270,6 +314,7 @@ pub(super) const FRENCH: Language = Language {
         ("AMAZON.LoopOnIntent", &["répète tout", "tout en boucle"]),
         ("AMAZON.LoopOffIntent", &["désactive la répétition", "arrête de répéter"]),
     ],
+    pronouns: &["le", "la", "ça"],
     kinds: &[
         (MediaKind::Track, "chanson|titre|morceau|piste"),
         (MediaKind::Album, "album|disque"),
@@ -280,6 +325,13 @@ pub(super) const FRENCH: Language = Language {
         (MediaKind::Podcast, "podcast|émission"),
     ],
     types: &[
+        (
+            "ALL_PLAYERS",
+            &[
+                "partout|dans toute la maison|dans toutes les pièces|sur toutes les enceintes|sur tous les lecteurs",
+                "tout|tous|toutes|tous les lecteurs|toutes les enceintes|toutes les pièces|toute la maison",
+            ],
+        ),
         (
             "MEDIA",
             &[

@@ -23,6 +23,9 @@ pub(super) const ITALIAN: Language = Language {
                 "(voglio|vorrei) (sentire|ascoltare) {media}( di {artist}|)( @at|)",
                 "di (mettere|riprodurre|suonare) {media}( di {artist}|)( @at|)",
                 "di (mettere|riprodurre) (il|la) {mediaType} {media}( @at|)",
+                "(metti|riproduci|suona) {media}( di {artist}|) {all}",
+                "(metti|riproduci) (il|la) {mediaType} {media} {all}",
+                "di (mettere|riprodurre) {media}( di {artist}|) {all}",
             ],
         ),
         (
@@ -31,6 +34,7 @@ pub(super) const ITALIAN: Language = Language {
                 "(metti|riproduci|suona) (un po' di|del|della) {genre}( @at|)",
                 "(metti|riproduci|suona) musica {genre}( @at|)",
                 "di mettere (un po' di|del|della) {genre}( @at|)",
+                "(metti|riproduci|suona) (un po' di|del|della) {genre} {all}",
             ],
         ),
         (
@@ -77,14 +81,37 @@ pub(super) const ITALIAN: Language = Language {
                 "chi (canta|è)",
             ],
         ),
-        ("PausePlayerIntent", &["metti in pausa (|il |la ){player}", "metti in pausa la musica @room", "pausa @room"]),
+        (
+            "PausePlayerIntent",
+            &[
+                "metti in pausa (|il |la ){player}",
+                "metti in pausa la musica @room",
+                "pausa @room",
+                "metti (la musica |){all} in pausa",
+                "metti in pausa (la musica |){all}",
+                "pausa {all}",
+                "(mettilo|mettila) in pausa",
+            ],
+        ),
         (
             "ResumePlayerIntent",
-            &["(riprendi|continua) (la musica |)@room", "riprendi (il|la) {player}", "fai ripartire la musica @room"],
+            &[
+                "(riprendi|continua) (la musica |)@room",
+                "riprendi (il|la) {player}",
+                "fai ripartire la musica @room",
+                "(riprendi|continua) (la musica |){all}",
+            ],
         ),
         (
             "StopPlayerIntent",
-            &["(ferma|interrompi|spegni) la musica( @room|)", "ferma (il|la) {player}", "ferma @room"],
+            &[
+                "(ferma|interrompi|spegni) la musica( @room|)",
+                "ferma (il|la) {player}",
+                "ferma @room",
+                "(ferma|interrompi|spegni) (la musica |){all}",
+                "(fermalo|fermala|spegnilo|spegnila)",
+                "spegni (il|la) {player}",
+            ],
         ),
         (
             "SkipPlayerIntent",
@@ -100,6 +127,8 @@ pub(super) const ITALIAN: Language = Language {
                 "(imposta|metti) il volume (del|della|di) {player} (a|al) {level}( per cento|)",
                 "(imposta|metti) il volume @room (a|al) {level}( per cento|)",
                 "volume (|a |al ){level}( per cento|)",
+                "(imposta|metti) il volume {all} (a|al) {level}( per cento|)",
+                "(alzalo|abbassalo|mettilo|impostalo) (a|al) {level}( per cento|)",
             ],
         ),
         (
@@ -108,6 +137,9 @@ pub(super) const ITALIAN: Language = Language {
                 "più (alto|forte)( @room|)",
                 "(alza|aumenta) (il volume|la musica)( @room|)",
                 "alza il volume (del|della|di) {player}",
+                "più (alto|forte) {all}",
+                "(alza|aumenta) (il volume|la musica) {all}",
+                "(alzalo|alzala)",
             ],
         ),
         (
@@ -116,10 +148,26 @@ pub(super) const ITALIAN: Language = Language {
                 "più (basso|piano)( @room|)",
                 "(abbassa|diminuisci) (il volume|la musica)( @room|)",
                 "abbassa il volume (del|della|di) {player}",
+                "più (basso|piano) {all}",
+                "(abbassa|diminuisci) (il volume|la musica) {all}",
+                "(abbassalo|abbassala)",
             ],
         ),
-        ("MuteIntent", &["(togli l'audio|disattiva l'audio|silenzia|silenzio)( @room|)", "silenzia (il|la) {player}"]),
-        ("UnmuteIntent", &["(riattiva l'audio|rimetti l'audio|attiva l'audio)( @room|)"]),
+        (
+            "MuteIntent",
+            &[
+                "(togli l'audio|disattiva l'audio|silenzia|silenzio)( @room|)",
+                "silenzia (il|la) {player}",
+                "(togli l'audio|disattiva l'audio|silenzia) {all}",
+            ],
+        ),
+        (
+            "UnmuteIntent",
+            &[
+                "(riattiva l'audio|rimetti l'audio|attiva l'audio)( @room|)",
+                "(riattiva l'audio|rimetti l'audio|attiva l'audio) {all}",
+            ],
+        ),
         (
             "ShufflePlayerIntent",
             &[
@@ -177,6 +225,8 @@ pub(super) const ITALIAN: Language = Language {
                 "(imposta|metti) (un timer per lo spegnimento|un timer per dormire|lo spegnimento automatico|il timer di spegnimento) (di|a|tra|fra) {time}( @room|)",
                 "(timer di spegnimento|spegnimento automatico) (di |tra |fra |){time}( @room|)",
                 "di fermarsi (tra|fra) {time}( @room|)",
+                "(ferma|spegni|interrompi) (la musica |){all} (tra|fra|dopo) {time}",
+                "spegnilo (tra|fra) {time}",
             ],
         ),
         (
@@ -219,6 +269,8 @@ pub(super) const ITALIAN: Language = Language {
                 "(raggruppa|unisci|collega|sincronizza) @il{player} (con|con il|con la|e|e il|e la|a) {other}",
                 "(metti|riproduci) (questa musica|la musica|questo) anche @at",
                 "aggiungi (il|la) {player} al gruppo",
+                "(metti|riproduci|suona) (questa musica|questo|la musica) {all}",
+                "(raggruppa|unisci) {all}",
             ],
         ),
         (
@@ -228,6 +280,7 @@ pub(super) const ITALIAN: Language = Language {
                 "(togli|rimuovi) (il|la) {player} dal gruppo",
                 "(metti|riproduci) (il|la) {player} da (solo|sola)",
                 "(sciogli|separa) il gruppo",
+                "(separa|dividi) {all}",
             ],
         ),
         (
@@ -256,6 +309,7 @@ pub(super) const ITALIAN: Language = Language {
         ("AMAZON.LoopOnIntent", &["ripeti tutto", "ripeti tutta la coda"]),
         ("AMAZON.LoopOffIntent", &["disattiva la ripetizione", "smetti di ripetere"]),
     ],
+    pronouns: &["lo", "la", "questo"],
     kinds: &[
         (MediaKind::Track, "canzone|brano|titolo|pezzo"),
         (MediaKind::Album, "album|disco"),
@@ -266,6 +320,13 @@ pub(super) const ITALIAN: Language = Language {
         (MediaKind::Podcast, "podcast|trasmissione"),
     ],
     types: &[
+        (
+            "ALL_PLAYERS",
+            &[
+                "dappertutto|ovunque|in tutta la casa|in tutte le stanze|su tutti gli altoparlanti|su tutti i lettori",
+                "tutto|tutti|tutte|tutti gli altoparlanti|tutti i lettori|tutte le stanze|tutta la casa",
+            ],
+        ),
         (
             "MEDIA",
             &[

@@ -24,6 +24,9 @@ pub(super) const DUTCH: Language = Language {
                 "ik wil {media}( van {artist}|)( @at|) (horen|luisteren)",
                 "om {media}( van {artist}|)( @room|) (te spelen|af te spelen)",
                 "{media}( van {artist}|)( @room|) (af te spelen|te spelen)",
+                "(speel|draai) {media}( van {artist}|) {all}( af|)",
+                "(speel|draai) (de|het) {mediaType} {media} {all}",
+                "om {media}( van {artist}|) {all} (te spelen|af te spelen)",
             ],
         ),
         (
@@ -32,6 +35,7 @@ pub(super) const DUTCH: Language = Language {
                 "(speel|draai) (wat|een beetje) {genre}( @at|)",
                 "(speel|draai) {genre} muziek( @at|)",
                 "om wat {genre}( @room|) te spelen",
+                "(speel|draai) (wat|een beetje) {genre} {all}",
             ],
         ),
         (
@@ -82,7 +86,15 @@ pub(super) const DUTCH: Language = Language {
         ),
         (
             "PausePlayerIntent",
-            &["pauzeer @de{player}", "pauzeer de muziek @room", "pauze @room", "zet @de{player} op pauze"],
+            &[
+                "pauzeer @de{player}",
+                "pauzeer de muziek @room",
+                "pauze @room",
+                "zet @de{player} op pauze",
+                "pauzeer( de muziek|) {all}",
+                "zet ({all}|het|hem|dit) op pauze",
+                "pauzeer (het|dit)",
+            ],
         ),
         (
             "ResumePlayerIntent",
@@ -91,11 +103,21 @@ pub(super) const DUTCH: Language = Language {
                 "(hervat|vervolg) de muziek @room",
                 "ga verder @room",
                 "speel verder @room",
+                "(hervat|vervolg)( de muziek|) {all}",
+                "speel {all} verder",
             ],
         ),
         (
             "StopPlayerIntent",
-            &["stop (de|het) {player}", "stop (de muziek|met spelen)( @room|)", "zet de muziek (@room |)uit"],
+            &[
+                "stop (de|het) {player}",
+                "stop (de muziek|met spelen)( @room|)",
+                "zet de muziek (@room |)uit",
+                "stop( de muziek| met spelen|) {all}",
+                "zet ({all}|het|hem|dit) uit",
+                "zet de muziek {all} uit",
+                "zet (de|het) {player} uit",
+            ],
         ),
         (
             "SkipPlayerIntent",
@@ -108,6 +130,8 @@ pub(super) const DUTCH: Language = Language {
                 "zet het (volume|geluid) (van de|van het|van) {player} op {level}( procent|)",
                 "zet het (volume|geluid) @room op {level}( procent|)",
                 "volume (|op |naar ){level}( procent|)",
+                "zet het (volume|geluid) {all} op {level}( procent|)",
+                "zet (het|{all}) op {level}( procent|)",
             ],
         ),
         (
@@ -117,6 +141,9 @@ pub(super) const DUTCH: Language = Language {
                 "(zet|maak|doe) (het|de muziek) harder( @room|)",
                 "zet (de|het) {player} harder",
                 "volume omhoog( @room|)",
+                "harder {all}",
+                "(zet|maak|doe) (het|de muziek) {all} harder",
+                "zet {all} harder",
             ],
         ),
         (
@@ -126,12 +153,28 @@ pub(super) const DUTCH: Language = Language {
                 "(zet|maak|doe) (het|de muziek) zachter( @room|)",
                 "zet (de|het) {player} zachter",
                 "volume omlaag( @room|)",
+                "zachter {all}",
+                "(zet|maak|doe) (het|de muziek) {all} zachter",
+                "zet {all} zachter",
             ],
         ),
-        ("MuteIntent", &["(demp|dempen|geluid uit)( @room|)", "demp (de|het) {player}", "zet het geluid uit( @room|)"]),
+        (
+            "MuteIntent",
+            &[
+                "(demp|dempen|geluid uit)( @room|)",
+                "demp (de|het) {player}",
+                "zet het geluid uit( @room|)",
+                "demp {all}",
+                "zet het geluid {all} uit",
+            ],
+        ),
         (
             "UnmuteIntent",
-            &["(geluid aan|geluid weer aan|niet meer dempen)( @room|)", "zet het geluid (weer |)aan( @room|)"],
+            &[
+                "(geluid aan|geluid weer aan|niet meer dempen)( @room|)",
+                "zet het geluid (weer |)aan( @room|)",
+                "zet het geluid {all} (weer |)aan",
+            ],
         ),
         (
             "ShufflePlayerIntent",
@@ -191,6 +234,8 @@ pub(super) const DUTCH: Language = Language {
                 "(slaaptimer|sleep timer) (op |van |){time}( @room|)",
                 "zet de muziek (@room |)over {time} uit",
                 "om over {time} te stoppen( @room|)",
+                "stop( de muziek|) {all} over {time}",
+                "zet (het|{all}) over {time} uit",
             ],
         ),
         (
@@ -238,6 +283,8 @@ pub(super) const DUTCH: Language = Language {
                 "(groepeer|koppel|verbind) @de{player} (met|en|aan) (de |het |){other}",
                 "(speel|draai) (dit|de muziek) ook @at",
                 "voeg (de|het) {player} toe aan de groep",
+                "(speel|draai) (dit|de muziek) {all}",
+                "(groepeer|koppel) {all}",
             ],
         ),
         (
@@ -247,6 +294,7 @@ pub(super) const DUTCH: Language = Language {
                 "haal (de|het) {player} uit de groep",
                 "(speel|laat) (de|het) {player} alleen( spelen|)",
                 "(hef de groep op|ontkoppel de groep)",
+                "(ontkoppel|splits) {all}",
             ],
         ),
         (
@@ -275,6 +323,7 @@ pub(super) const DUTCH: Language = Language {
         ("AMAZON.LoopOnIntent", &["herhaal alles", "alles herhalen"]),
         ("AMAZON.LoopOffIntent", &["zet herhalen uit", "stop met herhalen"]),
     ],
+    pronouns: &["het", "hem", "dit"],
     kinds: &[
         (MediaKind::Track, "nummer|liedje|lied|song"),
         (MediaKind::Album, "album|plaat"),
@@ -285,6 +334,13 @@ pub(super) const DUTCH: Language = Language {
         (MediaKind::Podcast, "podcast|programma"),
     ],
     types: &[
+        (
+            "ALL_PLAYERS",
+            &[
+                "overal|in het hele huis|in alle kamers|op alle speakers|op alle spelers",
+                "alles|alle|allemaal|alle spelers|alle speakers|alle luidsprekers|alle kamers|het hele huis|hele huis",
+            ],
+        ),
         (
             "MEDIA",
             &[

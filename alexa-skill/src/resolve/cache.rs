@@ -15,7 +15,7 @@ pub(super) type Hash = [u8; 32];
 pub(super) struct Cache {
     state: Mutex<State>,
     most: usize,
-    longest_unwatched_ms: u64,
+    longest_unanswered_ms: u64,
 }
 
 struct State {
@@ -40,20 +40,27 @@ enum Watched {
 }
 
 impl Cache {
-    pub(super) fn new(most: usize, longest_unwatched: Duration) -> Self {
+    pub(super) fn new(most: usize, longest_unanswered: Duration) -> Self {
         let state = State { entries: HashMap::new(), generation: 0, watched: Watched::NotSince(0) };
-        Self { state: Mutex::new(state), most, longest_unwatched_ms: longest_unwatched.as_millis() as u64 }
+        Self { state: Mutex::new(state), most, longest_unanswered_ms: longest_unanswered.as_millis() as u64 }
     }
 
+    /// What holds now. Nothing while nobody would tell what does not hold any more.
     pub(super) fn find(&self, hash: &Hash, now: u64) -> Option<Arc<Access>> {
         let state = self.state();
         let entry = state.entries.get(hash).filter(|entry| now < entry.until)?;
-        // Unwatched: trusted for seconds after the loss, or after the answer where that came later.
-        let trusted = match state.watched {
+        matches!(state.watched, Watched::Yes).then(|| Arc::clone(&entry.access))
+    }
+
+    /// What held when somebody last answered, if that is not long ago.
+    pub(super) fn last_known(&self, hash: &Hash, now: u64) -> Option<Arc<Access>> {
+        let state = self.state();
+        let entry = state.entries.get(hash).filter(|entry| now < entry.until)?;
+        let serves = match state.watched {
             Watched::Yes => true,
-            Watched::NotSince(lost) => now < lost.max(entry.kept_at).saturating_add(self.longest_unwatched_ms),
+            Watched::NotSince(lost) => now < lost.max(entry.kept_at).saturating_add(self.longest_unanswered_ms),
         };
-        trusted.then(|| Arc::clone(&entry.access))
+        serves.then(|| Arc::clone(&entry.access))
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -90,6 +97,11 @@ impl Cache {
 
     pub(super) fn is_watched(&self) -> bool {
         matches!(self.state().watched, Watched::Yes)
+    }
+
+    /// The token turned out not to be good any more.
+    pub(super) fn forget_token(&self, hash: &Hash) {
+        self.state().entries.remove(hash);
     }
 
     pub(super) fn forget_grant(&self, grant: &GrantId) {
@@ -140,7 +152,7 @@ mod tests {
     const MINUTES: Duration = Duration::from_secs(300);
 
     fn cache(most: usize) -> Cache {
-        Cache::new(most, Duration::from_secs(3))
+        Cache::new(most, Duration::from_secs(30))
     }
 
     fn access() -> Arc<Access> {
@@ -149,20 +161,24 @@ mod tests {
     }
 
     #[test]
-    fn unwatched_answers_are_trusted_for_seconds_only() {
+    fn unwatched_answers_hold_no_more_and_serve_a_little_longer_where_nobody_answers() {
         let cache = cache(9);
         cache.watched();
         cache.keep([1; 32], &access(), cache.generation(), 0, MINUTES);
         assert!(cache.find(&[1; 32], 200_000).is_some());
         cache.unwatched(200_000);
         cache.unwatched(202_000);
-        assert!(cache.find(&[1; 32], 202_999).is_some());
-        assert!(cache.find(&[1; 32], 203_000).is_none());
-        cache.keep([1; 32], &access(), cache.generation(), 210_000, MINUTES);
-        assert!(cache.find(&[1; 32], 212_999).is_some());
-        assert!(cache.find(&[1; 32], 213_000).is_none());
+        assert!(cache.find(&[1; 32], 200_001).is_none(), "it may have been revoked");
+        assert!(cache.last_known(&[1; 32], 229_999).is_some());
+        assert!(cache.last_known(&[1; 32], 230_000).is_none());
+        cache.keep([1; 32], &access(), cache.generation(), 240_000, MINUTES);
+        assert!(cache.last_known(&[1; 32], 269_999).is_some());
+        assert!(cache.last_known(&[1; 32], 270_000).is_none());
         cache.watched();
-        assert!(cache.find(&[1; 32], 210_001).is_none(), "what was missed meanwhile is not known");
+        assert!(cache.last_known(&[1; 32], 240_001).is_none(), "what was missed meanwhile is not known");
+        cache.keep([1; 32], &access(), cache.generation(), 240_000, MINUTES);
+        cache.forget_token(&[1; 32]);
+        assert!(cache.last_known(&[1; 32], 240_001).is_none());
     }
 
     #[test]

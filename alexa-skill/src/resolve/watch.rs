@@ -38,7 +38,7 @@ impl Resolver {
         self.cache.is_watched()
     }
 
-    /// Follow changes until `stop`. Nothing else makes cached answers trusted for longer than seconds.
+    /// Follow changes until `stop`. Nothing else makes cached answers hold.
     pub async fn watch(&self, homes: &dyn HomesForgotten, stop: &Stop) {
         let mut since = 0;
         let mut pause = FIRST_PAUSE;

@@ -14,8 +14,8 @@ pub enum Turn {
     Do {
         /// Where.
         target: Target,
-        /// What.
-        action: Action,
+        /// What. `None`: nothing yet, as it was not said what to play; but there must be such a player.
+        action: Option<Action>,
     },
     /// Only something to say.
     Say(Say),
@@ -43,14 +43,15 @@ pub fn turn(ask: Ask, open: Option<Open>) -> (Turn, Option<Open>) {
 fn meaning(intent: Intent) -> Turn {
     match intent {
         Intent::Play(Wish { media, artist, player, kind, placement, sure }) => match query(media, artist, kind, sure) {
-            Some(media) => Turn::Do { target: target(player), action: Action::Play { media, placement } },
+            Some(media) => Turn::Do { target: target(player), action: Some(Action::Play { media, placement }) },
+            None if player.is_some() => Turn::Do { target: target(player), action: None },
             None => Turn::Say(Say::WhatToPlay),
         },
-        Intent::Act(action, player) => Turn::Do { target: target(player), action },
+        Intent::Act(action, player) => Turn::Do { target: target(player), action: Some(action) },
         Intent::NoSuchVolume => Turn::Say(Say::Failed(Failure::OutOfRange { minimum: 0, maximum: 100 })),
         Intent::NoSuchTime => Turn::Say(Say::NoSuchTime),
-        Intent::Help => Turn::Say(Say::Help),
-        Intent::StopOrLeave => Turn::Do { target: Target::Unnamed, action: Action::Transport(Transport::Stop) },
+        Intent::Help => Turn::Say(Say::Help(Vec::new())),
+        Intent::StopOrLeave => Turn::Do { target: Target::Unnamed, action: Some(Action::Transport(Transport::Stop)) },
         Intent::Leave => Turn::Say(Say::Goodbye),
         // Answers have become wishes before.
         Intent::AnswerMedia(_) | Intent::AnswerPlayer(_) | Intent::Yes | Intent::No | Intent::Fallback => {
@@ -83,11 +84,13 @@ mod tests {
     fn an_artist_alone_is_what_to_find() {
         let said = Wish { artist: Some("nina simone".into()), ..Wish::default() };
         let media = MediaQuery { text: "nina simone".into(), artist: None, kind: Some(MediaKind::Artist), sure: false };
-        let play = Turn::Do { target: Target::Unnamed, action: Action::Play { media, placement: Placement::Replace } };
+        let action = Some(Action::Play { media, placement: Placement::Replace });
+        let play = Turn::Do { target: Target::Unnamed, action };
         assert_eq!(turn(Ask::Intent(Intent::Play(said)), None).0, play);
         let nothing = Intent::Play(Wish { player: Some("kitchen".into()), ..Wish::default() });
         let (turn, open) = turn(Ask::Intent(nothing.clone()), None);
-        assert_eq!((turn, open), (Turn::Say(Say::WhatToPlay), Open::of(&nothing)));
+        let there = Turn::Do { target: Target::Named("kitchen".into()), action: None };
+        assert_eq!((turn, open), (there, Open::of(&nothing)));
     }
 
     #[test]

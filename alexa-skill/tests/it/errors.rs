@@ -40,10 +40,12 @@ fn expected(failure: &Failure) -> &'static str {
         | Failure::HomePaused
         | Failure::NotSent(N::Paused)
         | Failure::Refused(R::NotGranted | R::Stopped | R::QuietHours) => "INSUFFICIENT_PERMISSIONS",
-        Failure::NoSuchEndpoint | Failure::Refused(R::UnknownPlayer | R::NoPlayerNamed(_) | R::WhichPlayer(_)) => {
-            "NO_SUCH_ENDPOINT"
-        }
+        Failure::NoSuchEndpoint
+        | Failure::SameName(_)
+        | Failure::Refused(R::UnknownPlayer | R::NoPlayerNamed(_) | R::WhichPlayer(_)) => "NO_SUCH_ENDPOINT",
         Failure::NoHome
+        | Failure::AccountsAway
+        | Failure::BusAway
         | Failure::TimeUp
         | Failure::HomeUntrusted
         | Failure::SessionBroken
@@ -60,9 +62,7 @@ fn expected(failure: &Failure) -> &'static str {
         }
         Failure::Refused(R::NothingToPlay | R::NothingPlays) => "NOT_IN_OPERATION",
         Failure::Refused(R::UnknownCommand) => "FIRMWARE_OUT_OF_DATE",
-        Failure::AccountsAway
-        | Failure::BusAway
-        | Failure::UnexpectedReply
+        Failure::UnexpectedReply
         | Failure::GrantNotAccepted
         | Failure::NotSent(N::Cancelled | N::Invalid | N::Unspecified)
         | Failure::Refused(R::MusicAssistantFailed | R::Internal) => "INTERNAL_ERROR",
@@ -91,7 +91,8 @@ fn after(failure: Option<&Failure>) -> Option<Failure> {
         Some(F::HomeUntrusted) => F::SessionBroken,
         Some(F::SessionBroken) => F::UnexpectedReply,
         Some(F::UnexpectedReply) => F::GrantNotAccepted,
-        Some(F::GrantNotAccepted) => F::NotSent(not_sent::Reason::Unspecified),
+        Some(F::GrantNotAccepted) => F::SameName("Kitchen".into()),
+        Some(F::SameName(_)) => F::NotSent(not_sent::Reason::Unspecified),
         Some(F::NotSent(reason)) => match not_sent::Reason::try_from(*reason as i32 + 1) {
             Ok(reason) => F::NotSent(reason),
             Err(_) => F::Unknown(unknown::Reason::Unspecified),

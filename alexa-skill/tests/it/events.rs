@@ -420,7 +420,7 @@ async fn nobody_is_told_who_does_not_want_it_any_more() {
 }
 
 /// What Alexa tells of the skill, about somebody.
-async fn skill_event(alexa: &Alexa, kind: &str, customer: &str, token: Option<&str>) {
+async fn skill_event(alexa: &Alexa, kind: &str, customer: &str, token: Option<&str>) -> StatusCode {
     let mut request = signing::request(&format!("AlexaSkillEvent.{kind}"), Value::Null);
     request.as_object_mut().unwrap().remove("session");
     request["context"]["System"]["user"] = json!({"userId": customer});
@@ -428,8 +428,7 @@ async fn skill_event(alexa: &Alexa, kind: &str, customer: &str, token: Option<&s
         request["request"]["body"] = json!({"accessToken": token});
     }
     let body = request.to_string().into_bytes();
-    let (status, _) = alexa.world.call(signing::post(signing::CERT_URL, &signing::sign(&body), &body)).await;
-    assert_eq!(status, StatusCode::OK);
+    alexa.world.call(signing::post(signing::CERT_URL, &signing::sign(&body), &body)).await.0
 }
 
 #[tokio::test]
@@ -448,7 +447,19 @@ async fn who_disables_the_skill_is_told_nothing_any_more() {
     assert!(left().is_empty(), "somebody else");
     skill_event(&alexa, "SkillDisabled", "amzn1.ask.account.A", None).await;
     assert_eq!(left().len(), 1, "what is kept is kept by the account service, for every process");
-    assert!(forgotten().is_empty(), "which also knows whether the account has another customer");
     skill_event(&alexa, "SkillDisabled", "amzn1.ask.account.C", Some(TOKEN)).await;
-    assert_eq!(forgotten(), ["NA", "EU", "FE"], "the token says whose it is");
+    assert_eq!(left().len(), 2, "the token says whose it is");
+    assert!(forgotten().is_empty(), "the account service knows whether the account has another customer");
+}
+
+#[tokio::test]
+async fn who_disables_the_skill_while_the_account_service_is_away_is_told_to_say_it_again() {
+    let authority = signing::Authority::new().await;
+    let alexa = Alexa::linked_with(authority.config()).await;
+    let disabled = || skill_event(&alexa, "SkillDisabled", "amzn1.ask.account.A", Some(TOKEN));
+    alexa.world.accounts.lose_grants();
+    assert_eq!(disabled().await, StatusCode::SERVICE_UNAVAILABLE);
+    alexa.world.accounts.find_grants();
+    assert_eq!(disabled().await, StatusCode::OK);
+    assert_eq!(alexa.world.accounts.left().len(), 1);
 }

@@ -44,7 +44,7 @@ async fn beyond_a_number_of_look_ups_at_once_further_tokens_are_not_looked_up() 
             until(|| world.accounts.look_ups() == 3).await;
             world.send(&report()).await
         });
-    let refused = events.iter().filter(|event| error_type(event) == "INTERNAL_ERROR").count();
+    let refused = events.iter().filter(|event| error_type(event) == "BRIDGE_UNREACHABLE").count();
     assert_eq!((world.accounts.look_ups(), refused), (3, 18), "never taken for a bad token");
     assert_eq!(error_type(&known), "none", "who is remembered is not in the way of it");
     world.accounts.delay(Duration::ZERO);
@@ -115,7 +115,7 @@ async fn nothing_is_remembered_past_five_minutes_or_the_tokens_life() {
 }
 
 #[tokio::test]
-async fn while_no_changes_can_be_pushed_answers_are_trusted_for_seconds() {
+async fn while_no_changes_can_be_pushed_every_directive_asks_anew() {
     let world = World::new().await;
     world.send(&report()).await;
     // Cut off, and followed again: what was missed in between is not known.
@@ -123,15 +123,34 @@ async fn while_no_changes_can_be_pushed_answers_are_trusted_for_seconds() {
     until(|| world.accounts.watches() > 1 && world.skill.follows_changes()).await;
     world.send(&report()).await;
     assert_eq!(world.accounts.look_ups(), 2, "after a gap nothing older is trusted");
-    // Cut off for good.
+    // Cut off for good, with the account service there to be asked.
     world.accounts.refuse_watches();
     world.accounts.break_watches();
     until(|| !world.skill.follows_changes()).await;
-    for (millis, look_ups) in [(0, 2), (2900, 2), (200, 3), (2900, 3), (200, 4)] {
-        world.clock.advance(Duration::from_millis(millis));
-        world.send(&report()).await;
-        assert_eq!(world.accounts.look_ups(), look_ups, "trusted for three seconds, then for three after each answer");
+    for look_ups in 3..6 {
+        world.clock.advance(Duration::from_secs(60));
+        assert_eq!(error_type(&world.send(&report()).await), "none");
+        assert_eq!(world.accounts.look_ups(), look_ups);
     }
+    world.accounts.deny(TOKEN, Status::Invalid);
+    assert_eq!(error_type(&world.send(&report()).await), "INVALID_AUTHORIZATION_CREDENTIAL", "at once");
+    world.accounts.fail(u64::MAX);
+    assert_eq!(error_type(&world.send(&report()).await), "BRIDGE_UNREACHABLE", "what was revoked is not remembered");
+}
+
+#[tokio::test]
+async fn a_restart_of_the_account_service_is_not_heard_and_a_longer_absence_is_a_passing_error() {
+    let world = World::new().await;
+    world.send(&report()).await;
+    world.accounts.refuse_watches();
+    world.accounts.break_watches();
+    world.accounts.fail(u64::MAX);
+    until(|| !world.skill.follows_changes()).await;
+    for (seconds, expected) in [(0, "none"), (29, "none"), (2, "BRIDGE_UNREACHABLE")] {
+        world.clock.advance(Duration::from_secs(seconds));
+        assert_eq!(error_type(&world.send(&report()).await), expected, "{seconds}");
+    }
+    assert_eq!(error_type(&world.send(&report_with(&some_token(7))).await), "BRIDGE_UNREACHABLE", "never seen");
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,7 +176,7 @@ async fn each_status_of_a_token_has_its_error() {
         (Status::Expired, "EXPIRED_AUTHORIZATION_CREDENTIAL"),
         (Status::Invalid, "INVALID_AUTHORIZATION_CREDENTIAL"),
         (Status::Suspended, "INSUFFICIENT_PERMISSIONS"),
-        (Status::Unspecified, "INTERNAL_ERROR"),
+        (Status::Unspecified, "BRIDGE_UNREACHABLE"),
     ];
     for (status, expected) in cases {
         world.accounts.deny(TOKEN, status);
@@ -172,10 +191,10 @@ async fn a_fault_of_the_account_service_is_never_an_authentication_error() {
     assert_eq!(error_type(&world.send(&report()).await), "none", "asked once more");
     world.clock.advance(Duration::from_secs(301));
     world.accounts.fail(u64::MAX);
-    assert_eq!(error_type(&world.send(&report()).await), "INTERNAL_ERROR");
+    assert_eq!(error_type(&world.send(&report()).await), "BRIDGE_UNREACHABLE");
     world.accounts.fail(0);
     world.accounts.delay(Duration::from_secs(60));
-    assert_eq!(error_type(&world.send(&report()).await), "INTERNAL_ERROR");
+    assert_eq!(error_type(&world.send(&report()).await), "BRIDGE_UNREACHABLE");
 }
 
 #[tokio::test]

@@ -9,12 +9,14 @@ use axum::routing::post as on_post;
 use macloud_alexa_skill::SkillConfig;
 use macloud_e2ee::keys::SkillSigner;
 use macloud_e2ee::vocabulary::{
-    Action, Command, DeviceKey, Item, MediaKind, MediaQuery, Placement, Playback, Refusal, Reply, Target, Transport,
+    Action, Command, DeviceKey, Item, MediaKind, MediaQuery, Percent, Placement, Playback, Refusal, Reply, Target,
+    Transport,
 };
 use macloud_proto::accounts::v1::resolve_access_answer::Status;
+use macloud_proto::ids::PlayerKey;
 use serde_json::{Value, json};
 
-use super::support::home::SKILL_SEED;
+use super::support::home::{SKILL_SEED, some_player};
 use super::support::schemas::custom_response;
 use super::support::signing::{Authority, CERT_URL, intent, post, request, sign};
 use super::support::{TOKEN, World, accounts, instance, player};
@@ -588,4 +590,124 @@ async fn what_takes_long_is_said_to_take_long_and_delays_nothing() {
         }
     });
     assert_eq!(heard, [("Bearer secret".to_owned(), directive)]);
+}
+
+/// A kitchen that plays, a bathroom that is paused, and a bedroom that is silent; the first two can play together.
+async fn three_rooms() -> Voice {
+    let voice = Voice::new().await;
+    voice.world.home().change_players(|players| {
+        players.push(some_player(player(1, 3), "Bedroom"));
+        players[0].state.playback = Playback::Playing;
+        players[1].state.playback = Playback::Paused;
+        for player in &mut players[..2] {
+            player.can.group = true;
+        }
+    });
+    voice
+}
+
+/// What was changed, and on which player of the first home.
+fn changed(voice: &Voice) -> Vec<(u8, Action)> {
+    let number = |key: &PlayerKey| (1..9).find(|number| *key == player(1, *number)).unwrap();
+    let on_player = |command| match command {
+        Command::OnPlayer { target: Target::Key(key), action, device: None } if action.is_control() => {
+            Some((number(&key), action))
+        }
+        _ => None,
+    };
+    voice.world.home().carried_out().into_iter().filter_map(on_player).collect()
+}
+
+#[tokio::test]
+async fn everything_is_paused_by_one_word() {
+    let voice = three_rooms().await;
+    assert_eq!(voice.say("PausePlayerIntent", &[("all", "everything")]).await, "Paused everywhere.");
+    assert_eq!(changed(&voice), [(1, Action::Transport(Transport::Pause))], "the others do not play");
+    assert_eq!(voice.say("StopPlayerIntent", &[("player", "everywhere")]).await, "Stopped everywhere.");
+    assert_eq!(changed(&voice).len(), 3, "both were paused");
+    let said = voice.say("StopPlayerIntent", &[("all", "everywhere")]).await;
+    assert_eq!(said, "Nothing is playing there. Start some music first.");
+    let said = voice.say("SetVolumeIntent", &[("all", "everywhere"), ("level", "20")]).await;
+    assert_eq!(said, "The volume is 20 everywhere.");
+    assert!((1..=3).all(|number| voice.world.home().player(number).state.volume == Percent::new(20)));
+    assert_eq!(
+        voice.say("SkipPlayerIntent", &[("player", "everywhere")]).await.split(':').next().unwrap(),
+        "That goes for one player at a time"
+    );
+}
+
+#[tokio::test]
+async fn music_everywhere_is_played_by_one_and_joined_by_those_who_can() {
+    let voice = three_rooms().await;
+    let said = voice.say("PlayMediaIntent", &[("media", "homogenic"), ("all", "everywhere")]).await;
+    assert_eq!(
+        said,
+        "Playing homogenic everywhere. But not on Bedroom: That player can't play together with that one. Only players \
+         of the same kind can."
+    );
+    let joined = changed(&voice).pop();
+    assert_eq!(joined, Some((2, Action::JoinTo(Target::Key(player(1, 1))))));
+    voice.world.home().change_players(|players| players.truncate(2));
+    assert_eq!(voice.say("JoinPlayersIntent", &[("all", "everywhere")]).await, "Playing homogenic everywhere.");
+    voice.world.home().change_players(|players| players.truncate(1));
+    let said = voice.say("PlayMediaIntent", &[("media", "homogenic"), ("all", "everywhere")]).await;
+    assert_eq!(said, "Playing homogenic on Kitchen.");
+}
+
+#[tokio::test]
+async fn a_player_that_is_called_everywhere_is_meant_by_its_name() {
+    let voice = three_rooms().await;
+    voice.world.home().change_players(|players| players[2].name = "Everywhere".into());
+    let said = voice.say("PlayMediaIntent", &[("media", "homogenic"), ("all", "everywhere")]).await;
+    assert_eq!(said, "Playing homogenic on Everywhere.");
+    assert_eq!(changed(&voice).len(), 1);
+}
+
+#[tokio::test]
+async fn everywhere_is_one_home_of_several() {
+    let voice = three_rooms().await;
+    let cottage = voice.world.add_home(2, "Cottage");
+    cottage.change_players(|players| players[0].state.playback = Playback::Paused);
+    assert_eq!(voice.say("StopPlayerIntent", &[("all", "everywhere")]).await, "Stopped everywhere.");
+    assert!(cottage.changes().is_empty(), "music plays in the other one");
+    assert_eq!(voice.say("StopPlayerIntent", &[("player", "everything in the cottage")]).await, "Stopped everywhere.");
+    assert_eq!(cottage.changes(), [Action::Transport(Transport::Stop)]);
+}
+
+#[tokio::test]
+async fn a_wrong_players_name_is_said_at_once_and_not_kept() {
+    let voice = Voice::new().await;
+    for wrong in
+        [intent("AnswerPlayerIntent", &[("player", "banana")]), intent("PlayMediaIntent", &[("player", "banana")])]
+    {
+        let said = voice.ask(&wrong).await;
+        assert_eq!(text(&said), "There is no player with that name. You have Kitchen and Bathroom.");
+        assert_eq!((&said["response"]["shouldEndSession"], said.get("sessionAttributes")), (&json!(true), None));
+    }
+    let kitchen = voice.ask(&intent("AnswerPlayerIntent", &[("player", "kitchen")])).await;
+    let done = voice.answer(&kitchen, "PlayMediaIntent", &[("media", "homogenic")]).await;
+    assert_eq!(text(&done), "Playing homogenic on Kitchen.");
+}
+
+#[tokio::test]
+async fn two_players_of_one_name_are_not_asked_about() {
+    let voice = Voice::new().await;
+    voice.world.home().refuse_next(Refusal::WhichPlayer(vec!["Küche".into(), "küche".into()]));
+    let said = voice.ask(&intent("PausePlayerIntent", &[("player", "küche")])).await;
+    assert!(
+        text(&said).starts_with("Several players are called Küche. Give each a name of its own"),
+        "{}",
+        text(&said)
+    );
+    assert_eq!(said["response"]["shouldEndSession"], true);
+}
+
+#[tokio::test]
+async fn help_names_players_that_there_are() {
+    let voice = Voice::new().await;
+    let help = text(&voice.ask(&intent("AMAZON.HelpIntent", &[])).await);
+    assert!(help.contains("on Kitchen") && help.contains("to Bathroom") && !help.contains("bedroom"), "{help}");
+    voice.world.relay.disconnect(&instance(1));
+    let help = text(&voice.ask(&intent("AMAZON.HelpIntent", &[])).await);
+    assert!(!help.contains("Kitchen"), "{help}");
 }

@@ -5,24 +5,19 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
-use super::{Heard, Say, Spoken, Units, after, asking, list, saying};
+use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
 use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
 pub(super) fn speak(say: &Say) -> Spoken {
     match say {
         Say::Welcome => asking("Music Assistant ist bereit.", "Was möchtest du hören?"),
-        Say::Help => asking(
-            "Du kannst sagen: spiele Kind of Blue in der Küche, verschiebe die Musik ins Schlafzimmer, stoppe in 20 Minuten, \
-             merk dir dieses Lied, oder: was läuft.",
-            "Was möchtest du hören?",
-        ),
+        Say::Help(players) => asking(&help(players), "Was möchtest du hören?"),
         Say::Goodbye => saying("Bis bald."),
         Say::OneMoment => saying("Einen Moment, ich warte noch auf dein Zuhause."),
-        Say::NotUnderstood => asking(
-            "Das habe ich nicht verstanden. Sag zum Beispiel: spiele Kind of Blue in der Küche.",
-            "Was möchtest du hören?",
-        ),
+        Say::NotUnderstood => {
+            asking("Das habe ich nicht verstanden. Sag zum Beispiel: spiele Kind of Blue.", "Was möchtest du hören?")
+        }
         Say::WhatToPlay => asking(
             "",
             "Was möchtest du hören? Sag: spiele, und dann den Namen eines Albums, Künstlers, Liedes oder einer Playlist.",
@@ -83,6 +78,14 @@ pub(super) fn speak(say: &Say) -> Spoken {
             speak(said),
             &format!("Ab jetzt nehme ich hier {}. Wenn das falsch ist, sag: vergiss den Player hier.", Heard(player)),
         ),
+        Say::Everywhere(deed) => saying(everywhere(deed)),
+        Say::Except(said, players, failure) => {
+            let except = format!("Aber nicht auf {}: {}", list(players, "und"), failed(failure).text);
+            after(speak(said), &except)
+        }
+        Say::NotEverywhere => saying(
+            "Das geht nur mit einem Player: sag seinen Namen. Alle zugleich können pausieren, aufhören, lauter oder leiser werden, oder dasselbe spielen.",
+        ),
         Say::Failed(failure) => failed(failure),
     }
 }
@@ -102,6 +105,38 @@ const DATIVE: Units = Units {
     second: ("einer Sekunde", "Sekunden"),
     and: "und",
 };
+
+/// With players that there are.
+fn help(players: &[String]) -> String {
+    let play = players.first().map_or_else(
+        || "spiele Kind of Blue, ".to_owned(),
+        |first| format!("spiele Kind of Blue auf {}, ", Heard(first)),
+    );
+    let go_on = players.get(1).map_or_else(String::new, |other| format!("verschiebe die Musik auf {}, ", Heard(other)));
+    format!(
+        "Du kannst sagen: {play}{go_on}pausiere alles, stoppe in 20 Minuten, merk dir dieses Lied, oder: was läuft."
+    )
+}
+
+fn everywhere(deed: &Everywhere) -> String {
+    match deed {
+        Everywhere::Paused => "Überall ist Pause.".to_owned(),
+        Everywhere::Stopped => "Überall ist gestoppt.".to_owned(),
+        Everywhere::Resumed => "Überall geht es weiter.".to_owned(),
+        Everywhere::Volume(Some(level)) => format!("Die Lautstärke ist überall {}.", level.value()),
+        Everywhere::Volume(None) => "Die Lautstärke ist überall geändert.".to_owned(),
+        Everywhere::Muted(true) => "Überall ist der Ton aus.".to_owned(),
+        Everywhere::Muted(false) => "Überall ist der Ton wieder an.".to_owned(),
+        Everywhere::SleepTimer(Some(minutes)) => {
+            format!("In {} hört die Musik überall auf.", DATIVE.say(u32::from(*minutes) * 60))
+        }
+        Everywhere::SleepTimer(None) => "Alle Einschlaftimer sind aus.".to_owned(),
+        Everywhere::Plays(Some(item)) => format!("Ich spiele {} überall.", title(item)),
+        Everywhere::Plays(None) => "Es läuft überall.".to_owned(),
+        Everywhere::Alone => "Alle Player spielen wieder allein.".to_owned(),
+        Everywhere::Ordered => "Überall erledigt.".to_owned(),
+    }
+}
 
 fn title(item: &Item) -> String {
     super::title(item, "von")
@@ -186,6 +221,10 @@ fn failed(failure: &Failure) -> Spoken {
             "Die sichere Verbindung zu dir nach Hause kam nicht zustande. Versuche es noch einmal. Bleibt es so, aktualisiere \
              den Connector.",
         ),
+        Failure::SameName(name) => saying(format!(
+            "Mehrere Player heißen {}. Gib jedem einen eigenen Namen, in Music Assistant oder am Connector, und sag dann den.",
+            Heard(name)
+        )),
         Failure::Refused(refusal) => refused(refusal),
     }
 }

@@ -5,22 +5,18 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
-use super::{Heard, Say, Spoken, Units, after, asking, list, saying};
+use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
 use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
 pub(super) fn speak(say: &Say) -> Spoken {
     match say {
         Say::Welcome => asking("Music Assistant is ready.", "What would you like to hear?"),
-        Say::Help => asking(
-            "You can say: play Kind of Blue in the kitchen, move the music to the bedroom, stop in 20 minutes, save this \
-             song, or what's playing.",
-            "What would you like to hear?",
-        ),
+        Say::Help(players) => asking(&help(players), "What would you like to hear?"),
         Say::Goodbye => saying("Goodbye."),
         Say::OneMoment => saying("One moment, I am waiting for your home."),
         Say::NotUnderstood => {
-            asking("Sorry, I did not get that. Try: play Kind of Blue in the kitchen.", "What would you like to hear?")
+            asking("Sorry, I did not get that. Try: play Kind of Blue.", "What would you like to hear?")
         }
         Say::WhatToPlay => asking(
             "",
@@ -79,6 +75,14 @@ pub(super) fn speak(say: &Say) -> Spoken {
             speak(said),
             &format!("From now on I use {} here. If that is wrong, say: forget the player here.", Heard(player)),
         ),
+        Say::Everywhere(deed) => saying(everywhere(deed)),
+        Say::Except(said, players, failure) => {
+            let except = format!("But not on {}: {}", list(players, "and"), failed(failure).text);
+            after(speak(said), &except)
+        }
+        Say::NotEverywhere => saying(
+            "That goes for one player at a time: say its name. All players at once can be paused, stopped, made louder or quieter, or play the same.",
+        ),
         Say::Failed(failure) => failed(failure),
     }
 }
@@ -89,6 +93,35 @@ const UNITS: Units = Units {
     second: ("one second", "seconds"),
     and: "and",
 };
+
+/// With players that there are.
+fn help(players: &[String]) -> String {
+    let play = players
+        .first()
+        .map_or_else(|| "play Kind of Blue, ".to_owned(), |first| format!("play Kind of Blue on {}, ", Heard(first)));
+    let go_on = players.get(1).map_or_else(String::new, |other| format!("move the music to {}, ", Heard(other)));
+    format!("You can say: {play}{go_on}pause everything, stop in 20 minutes, save this song, or what's playing.")
+}
+
+fn everywhere(deed: &Everywhere) -> String {
+    match deed {
+        Everywhere::Paused => "Paused everywhere.".to_owned(),
+        Everywhere::Stopped => "Stopped everywhere.".to_owned(),
+        Everywhere::Resumed => "Resuming everywhere.".to_owned(),
+        Everywhere::Volume(Some(level)) => format!("The volume is {} everywhere.", level.value()),
+        Everywhere::Volume(None) => "Changed the volume everywhere.".to_owned(),
+        Everywhere::Muted(true) => "Muted everywhere.".to_owned(),
+        Everywhere::Muted(false) => "No longer muted anywhere.".to_owned(),
+        Everywhere::SleepTimer(Some(minutes)) => {
+            format!("The music stops everywhere in {}.", UNITS.say(u32::from(*minutes) * 60))
+        }
+        Everywhere::SleepTimer(None) => "All sleep timers are off.".to_owned(),
+        Everywhere::Plays(Some(item)) => format!("Playing {} everywhere.", title(item)),
+        Everywhere::Plays(None) => "Playing everywhere.".to_owned(),
+        Everywhere::Alone => "All players play alone again.".to_owned(),
+        Everywhere::Ordered => "Done everywhere.".to_owned(),
+    }
+}
 
 fn title(item: &Item) -> String {
     super::title(item, "by")
@@ -167,6 +200,10 @@ fn failed(failure: &Failure) -> Spoken {
             "I could not set up a secure connection to your home. Please try again. If it stays like this, update the \
              connector.",
         ),
+        Failure::SameName(name) => saying(format!(
+            "Several players are called {}. Give each a name of its own, in Music Assistant or at the connector, and say that.",
+            Heard(name)
+        )),
         Failure::Refused(refusal) => refused(refusal),
     }
 }

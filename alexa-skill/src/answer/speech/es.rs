@@ -5,24 +5,19 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
-use super::{Heard, Say, Spoken, Units, after, asking, list, saying};
+use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
 use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
 pub(super) fn speak(say: &Say) -> Spoken {
     match say {
         Say::Welcome => asking("Music Assistant está listo.", "¿Qué quieres escuchar?"),
-        Say::Help => asking(
-            "Puedes decir: pon Kind of Blue en la cocina, pasa la música al dormitorio, para en 20 minutos, guarda esta \
-             canción, o: qué suena.",
-            "¿Qué quieres escuchar?",
-        ),
+        Say::Help(players) => asking(&help(players), "¿Qué quieres escuchar?"),
         Say::Goodbye => saying("Hasta luego."),
         Say::OneMoment => saying("Un momento, espero la respuesta de tu casa."),
-        Say::NotUnderstood => asking(
-            "Perdona, no te he entendido. Di, por ejemplo: pon Kind of Blue en la cocina.",
-            "¿Qué quieres escuchar?",
-        ),
+        Say::NotUnderstood => {
+            asking("Perdona, no te he entendido. Di, por ejemplo: pon Kind of Blue.", "¿Qué quieres escuchar?")
+        }
         Say::WhatToPlay => asking(
             "",
             "¿Qué quieres escuchar? Di: pon, y luego el nombre de un disco, un artista, una canción o una lista.",
@@ -82,6 +77,14 @@ pub(super) fn speak(say: &Say) -> Spoken {
             speak(said),
             &format!("A partir de ahora uso {} aquí. Si no es así, di: olvida el reproductor de aquí.", Heard(player)),
         ),
+        Say::Everywhere(deed) => saying(everywhere(deed)),
+        Say::Except(said, players, failure) => {
+            let except = format!("Pero no en {}: {}", list(players, "y"), failed(failure).text);
+            after(speak(said), &except)
+        }
+        Say::NotEverywhere => saying(
+            "Eso se hace con un solo reproductor: di su nombre. Todos a la vez se pueden pausar, parar, subir o bajar, o poner con la misma música.",
+        ),
         Say::Failed(failure) => failed(failure),
     }
 }
@@ -92,6 +95,35 @@ const UNITS: Units = Units {
     second: ("un segundo", "segundos"),
     and: "y",
 };
+
+/// With players that there are.
+fn help(players: &[String]) -> String {
+    let play = players
+        .first()
+        .map_or_else(|| "pon Kind of Blue, ".to_owned(), |first| format!("pon Kind of Blue en {}, ", Heard(first)));
+    let go_on = players.get(1).map_or_else(String::new, |other| format!("pasa la música a {}, ", Heard(other)));
+    format!("Puedes decir: {play}{go_on}para todo, para en 20 minutos, guarda esta canción, o: qué suena.")
+}
+
+fn everywhere(deed: &Everywhere) -> String {
+    match deed {
+        Everywhere::Paused => "Todo está en pausa.".to_owned(),
+        Everywhere::Stopped => "Todo está parado.".to_owned(),
+        Everywhere::Resumed => "La música sigue en todas partes.".to_owned(),
+        Everywhere::Volume(Some(level)) => format!("El volumen está en {} en todas partes.", level.value()),
+        Everywhere::Volume(None) => "He cambiado el volumen en todas partes.".to_owned(),
+        Everywhere::Muted(true) => "Todo está en silencio.".to_owned(),
+        Everywhere::Muted(false) => "Vuelve a haber sonido en todas partes.".to_owned(),
+        Everywhere::SleepTimer(Some(minutes)) => {
+            format!("La música se parará en todas partes en {}.", UNITS.say(u32::from(*minutes) * 60))
+        }
+        Everywhere::SleepTimer(None) => "He quitado todos los temporizadores.".to_owned(),
+        Everywhere::Plays(Some(item)) => format!("Pongo {} en todas partes.", title(item)),
+        Everywhere::Plays(None) => "Ya suena en todas partes.".to_owned(),
+        Everywhere::Alone => "Todos vuelven a sonar por separado.".to_owned(),
+        Everywhere::Ordered => "Hecho en todas partes.".to_owned(),
+    }
+}
 
 fn title(item: &Item) -> String {
     super::title(item, "de")
@@ -176,6 +208,10 @@ fn failed(failure: &Failure) -> Spoken {
         Failure::SessionBroken | Failure::UnexpectedReply | Failure::GrantNotAccepted => saying(
             "No he podido establecer una conexión segura con tu casa. Inténtalo otra vez. Si sigue así, actualiza el conector.",
         ),
+        Failure::SameName(name) => saying(format!(
+            "Varios reproductores se llaman {}. Dale a cada uno su propio nombre, en Music Assistant o en el conector, y dilo.",
+            Heard(name)
+        )),
         Failure::Refused(refusal) => refused(refusal),
     }
 }

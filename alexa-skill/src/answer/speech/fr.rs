@@ -5,24 +5,19 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
-use super::{Heard, Say, Spoken, Units, after, asking, list, saying};
+use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
 use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
 pub(super) fn speak(say: &Say) -> Spoken {
     match say {
         Say::Welcome => asking("Music Assistant est prêt.", "Que voulez-vous écouter ?"),
-        Say::Help => asking(
-            "Vous pouvez dire : joue Kind of Blue dans la cuisine, transfère la musique vers la chambre, arrête dans 20 \
-             minutes, enregistre cette chanson, ou : qu'est-ce qui passe.",
-            "Que voulez-vous écouter ?",
-        ),
+        Say::Help(players) => asking(&help(players), "Que voulez-vous écouter ?"),
         Say::Goodbye => saying("À bientôt."),
         Say::OneMoment => saying("Un instant, j'attends la réponse de votre maison."),
-        Say::NotUnderstood => asking(
-            "Désolée, je n'ai pas compris. Dites par exemple : joue Kind of Blue dans la cuisine.",
-            "Que voulez-vous écouter ?",
-        ),
+        Say::NotUnderstood => {
+            asking("Désolée, je n'ai pas compris. Dites par exemple : joue Kind of Blue.", "Que voulez-vous écouter ?")
+        }
         Say::WhatToPlay => asking(
             "",
             "Que voulez-vous écouter ? Dites : joue, puis le nom d'un album, d'un artiste, d'une chanson ou d'une playlist.",
@@ -83,6 +78,14 @@ pub(super) fn speak(say: &Say) -> Spoken {
             speak(said),
             &format!("Désormais, j'utilise {} ici. Si c'est une erreur, dites : oublie le lecteur ici.", Heard(player)),
         ),
+        Say::Everywhere(deed) => saying(everywhere(deed)),
+        Say::Except(said, players, failure) => {
+            let except = format!("Mais pas sur {} : {}", list(players, "et"), failed(failure).text);
+            after(speak(said), &except)
+        }
+        Say::NotEverywhere => saying(
+            "Cela se fait sur un lecteur à la fois : dites son nom. Tous ensemble peuvent se mettre en pause, s'arrêter, changer de volume ou jouer la même musique.",
+        ),
         Say::Failed(failure) => failed(failure),
     }
 }
@@ -97,6 +100,38 @@ const UNITS: Units = Units {
 /// "D'une minute", "de 30 secondes".
 fn of(time: &str) -> String {
     if time.starts_with('u') { format!("d'{time}") } else { format!("de {time}") }
+}
+
+/// With players that there are.
+fn help(players: &[String]) -> String {
+    let play = players
+        .first()
+        .map_or_else(|| "joue Kind of Blue, ".to_owned(), |first| format!("joue Kind of Blue sur {}, ", Heard(first)));
+    let go_on =
+        players.get(1).map_or_else(String::new, |other| format!("transfère la musique vers {}, ", Heard(other)));
+    format!(
+        "Vous pouvez dire : {play}{go_on}arrête tout, arrête dans 20 minutes, enregistre cette chanson, ou : qu'est-ce qui passe."
+    )
+}
+
+fn everywhere(deed: &Everywhere) -> String {
+    match deed {
+        Everywhere::Paused => "C'est en pause partout.".to_owned(),
+        Everywhere::Stopped => "C'est arrêté partout.".to_owned(),
+        Everywhere::Resumed => "La musique reprend partout.".to_owned(),
+        Everywhere::Volume(Some(level)) => format!("Le volume est à {} partout.", level.value()),
+        Everywhere::Volume(None) => "Le volume est changé partout.".to_owned(),
+        Everywhere::Muted(true) => "Le son est coupé partout.".to_owned(),
+        Everywhere::Muted(false) => "Le son est rétabli partout.".to_owned(),
+        Everywhere::SleepTimer(Some(minutes)) => {
+            format!("La musique s'arrêtera partout dans {}.", UNITS.say(u32::from(*minutes) * 60))
+        }
+        Everywhere::SleepTimer(None) => "Tous les arrêts automatiques sont annulés.".to_owned(),
+        Everywhere::Plays(Some(item)) => format!("Voici {} partout.", title(item)),
+        Everywhere::Plays(None) => "C'est parti partout.".to_owned(),
+        Everywhere::Alone => "Tous les lecteurs jouent de nouveau seuls.".to_owned(),
+        Everywhere::Ordered => "C'est fait partout.".to_owned(),
+    }
 }
 
 fn title(item: &Item) -> String {
@@ -182,6 +217,10 @@ fn failed(failure: &Failure) -> Spoken {
             "Je n'ai pas pu établir une connexion sûre avec votre maison. Réessayez. Si cela continue, mettez le connecteur à \
              jour.",
         ),
+        Failure::SameName(name) => saying(format!(
+            "Plusieurs lecteurs s'appellent {}. Donnez à chacun son propre nom, dans Music Assistant ou au connecteur, puis dites-le.",
+            Heard(name)
+        )),
         Failure::Refused(refusal) => refused(refusal),
     }
 }

@@ -5,22 +5,18 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
-use super::{Heard, Say, Spoken, Units, after, asking, list, saying};
+use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
 use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
 pub(super) fn speak(say: &Say) -> Spoken {
     match say {
         Say::Welcome => asking("Music Assistant è pronto.", "Cosa vuoi ascoltare?"),
-        Say::Help => asking(
-            "Puoi dire: metti Kind of Blue in cucina, sposta la musica in camera, fermati tra 20 minuti, salva questa canzone, \
-             oppure: cosa sta suonando.",
-            "Cosa vuoi ascoltare?",
-        ),
+        Say::Help(players) => asking(&help(players), "Cosa vuoi ascoltare?"),
         Say::Goodbye => saying("A presto."),
         Say::OneMoment => saying("Un momento, aspetto la risposta da casa tua."),
         Say::NotUnderstood => {
-            asking("Scusa, non ho capito. Di' per esempio: metti Kind of Blue in cucina.", "Cosa vuoi ascoltare?")
+            asking("Scusa, non ho capito. Di' per esempio: metti Kind of Blue.", "Cosa vuoi ascoltare?")
         }
         Say::WhatToPlay => asking(
             "",
@@ -80,12 +76,51 @@ pub(super) fn speak(say: &Say) -> Spoken {
             speak(said),
             &format!("D'ora in poi qui uso {}. Se è sbagliato, di': dimentica il lettore qui.", Heard(player)),
         ),
+        Say::Everywhere(deed) => saying(everywhere(deed)),
+        Say::Except(said, players, failure) => {
+            let except = format!("Ma non su {}: {}", list(players, "e"), failed(failure).text);
+            after(speak(said), &except)
+        }
+        Say::NotEverywhere => saying(
+            "Questo si fa con un lettore alla volta: di' il suo nome. Tutti insieme si possono mettere in pausa, fermare, alzare o abbassare, o far suonare la stessa musica.",
+        ),
         Say::Failed(failure) => failed(failure),
     }
 }
 
 const UNITS: Units =
     Units { hour: ("un'ora", "ore"), minute: ("un minuto", "minuti"), second: ("un secondo", "secondi"), and: "e" };
+
+/// With players that there are.
+fn help(players: &[String]) -> String {
+    let play = players
+        .first()
+        .map_or_else(|| "metti Kind of Blue, ".to_owned(), |first| format!("metti Kind of Blue su {}, ", Heard(first)));
+    let go_on = players.get(1).map_or_else(String::new, |other| format!("sposta la musica su {}, ", Heard(other)));
+    format!(
+        "Puoi dire: {play}{go_on}ferma tutto, fermati tra 20 minuti, salva questa canzone, oppure: cosa sta suonando."
+    )
+}
+
+fn everywhere(deed: &Everywhere) -> String {
+    match deed {
+        Everywhere::Paused => "Tutto è in pausa.".to_owned(),
+        Everywhere::Stopped => "Tutto è fermo.".to_owned(),
+        Everywhere::Resumed => "La musica riprende dappertutto.".to_owned(),
+        Everywhere::Volume(Some(level)) => format!("Il volume è a {} dappertutto.", level.value()),
+        Everywhere::Volume(None) => "Ho cambiato il volume dappertutto.".to_owned(),
+        Everywhere::Muted(true) => "Audio disattivato dappertutto.".to_owned(),
+        Everywhere::Muted(false) => "Audio riattivato dappertutto.".to_owned(),
+        Everywhere::SleepTimer(Some(minutes)) => {
+            format!("La musica si fermerà dappertutto tra {}.", UNITS.say(u32::from(*minutes) * 60))
+        }
+        Everywhere::SleepTimer(None) => "Ho tolto tutti i timer.".to_owned(),
+        Everywhere::Plays(Some(item)) => format!("Ecco {} dappertutto.", title(item)),
+        Everywhere::Plays(None) => "Ecco, suona dappertutto.".to_owned(),
+        Everywhere::Alone => "Tutti suonano di nuovo da soli.".to_owned(),
+        Everywhere::Ordered => "Fatto dappertutto.".to_owned(),
+    }
+}
 
 fn title(item: &Item) -> String {
     super::title(item, "di")
@@ -171,6 +206,10 @@ fn failed(failure: &Failure) -> Spoken {
         Failure::SessionBroken | Failure::UnexpectedReply | Failure::GrantNotAccepted => saying(
             "Non sono riuscita a creare una connessione sicura con casa tua. Riprova. Se continua così, aggiorna il connettore.",
         ),
+        Failure::SameName(name) => saying(format!(
+            "Più lettori si chiamano {}. Dai a ciascuno un nome suo, in Music Assistant o nel connettore, e di' quello.",
+            Heard(name)
+        )),
         Failure::Refused(refusal) => refused(refusal),
     }
 }

@@ -5,24 +5,19 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
-use super::{Heard, Say, Spoken, Units, after, asking, list, saying};
+use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
 use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
 pub(super) fn speak(say: &Say) -> Spoken {
     match say {
         Say::Welcome => asking("Music Assistant staat klaar.", "Wat wil je horen?"),
-        Say::Help => asking(
-            "Je kunt zeggen: speel Kind of Blue in de keuken, verplaats de muziek naar de slaapkamer, stop over 20 minuten, \
-             bewaar dit nummer, of: wat speelt er.",
-            "Wat wil je horen?",
-        ),
+        Say::Help(players) => asking(&help(players), "Wat wil je horen?"),
         Say::Goodbye => saying("Tot ziens."),
         Say::OneMoment => saying("Een ogenblik, ik wacht nog op je huis."),
-        Say::NotUnderstood => asking(
-            "Sorry, dat heb ik niet verstaan. Zeg bijvoorbeeld: speel Kind of Blue in de keuken.",
-            "Wat wil je horen?",
-        ),
+        Say::NotUnderstood => {
+            asking("Sorry, dat heb ik niet verstaan. Zeg bijvoorbeeld: speel Kind of Blue.", "Wat wil je horen?")
+        }
         Say::WhatToPlay => {
             asking("", "Wat wil je horen? Zeg: speel, en dan de naam van een album, artiest, nummer of playlist.")
         }
@@ -84,6 +79,14 @@ pub(super) fn speak(say: &Say) -> Spoken {
             speak(said),
             &format!("Vanaf nu gebruik ik hier {}. Klopt dat niet, zeg dan: vergeet de speler hier.", Heard(player)),
         ),
+        Say::Everywhere(deed) => saying(everywhere(deed)),
+        Say::Except(said, players, failure) => {
+            let except = format!("Maar niet op {}: {}", list(players, "en"), failed(failure).text);
+            after(speak(said), &except)
+        }
+        Say::NotEverywhere => saying(
+            "Dat kan met één speler tegelijk: zeg zijn naam. Allemaal tegelijk kunnen ze op pauze, stoppen, harder of zachter, of hetzelfde spelen.",
+        ),
         Say::Failed(failure) => failed(failure),
     }
 }
@@ -94,6 +97,35 @@ const UNITS: Units = Units {
     second: ("één seconde", "seconden"),
     and: "en",
 };
+
+/// With players that there are.
+fn help(players: &[String]) -> String {
+    let play = players
+        .first()
+        .map_or_else(|| "speel Kind of Blue, ".to_owned(), |first| format!("speel Kind of Blue op {}, ", Heard(first)));
+    let go_on = players.get(1).map_or_else(String::new, |other| format!("verplaats de muziek naar {}, ", Heard(other)));
+    format!("Je kunt zeggen: {play}{go_on}stop alles, stop over 20 minuten, bewaar dit nummer, of: wat speelt er.")
+}
+
+fn everywhere(deed: &Everywhere) -> String {
+    match deed {
+        Everywhere::Paused => "Alles staat op pauze.".to_owned(),
+        Everywhere::Stopped => "Alles is gestopt.".to_owned(),
+        Everywhere::Resumed => "Overal speelt de muziek verder.".to_owned(),
+        Everywhere::Volume(Some(level)) => format!("Het volume staat overal op {}.", level.value()),
+        Everywhere::Volume(None) => "Het volume is overal aangepast.".to_owned(),
+        Everywhere::Muted(true) => "Alles is gedempt.".to_owned(),
+        Everywhere::Muted(false) => "Niets is meer gedempt.".to_owned(),
+        Everywhere::SleepTimer(Some(minutes)) => {
+            format!("Overal stopt de muziek over {}.", UNITS.say(u32::from(*minutes) * 60))
+        }
+        Everywhere::SleepTimer(None) => "Alle slaaptimers staan uit.".to_owned(),
+        Everywhere::Plays(Some(item)) => format!("Ik speel {} overal.", title(item)),
+        Everywhere::Plays(None) => "Het speelt overal.".to_owned(),
+        Everywhere::Alone => "Alle spelers spelen weer alleen.".to_owned(),
+        Everywhere::Ordered => "Overal gedaan.".to_owned(),
+    }
+}
 
 fn title(item: &Item) -> String {
     super::title(item, "van")
@@ -178,6 +210,10 @@ fn failed(failure: &Failure) -> Spoken {
             "Het lukte niet om een veilige verbinding met je huis te maken. Probeer het opnieuw. Blijft het zo, werk dan de \
              connector bij.",
         ),
+        Failure::SameName(name) => saying(format!(
+            "Meerdere spelers heten {}. Geef ze elk een eigen naam, in Music Assistant of bij de connector, en zeg die.",
+            Heard(name)
+        )),
         Failure::Refused(refusal) => refused(refusal),
     }
 }

@@ -166,6 +166,10 @@ impl FakeAccounts {
         self.0.loses_grants.store(true, Ordering::SeqCst);
     }
 
+    pub fn find_grants(&self) {
+        self.0.loses_grants.store(false, Ordering::SeqCst);
+    }
+
     pub fn break_watches(&self) {
         self.0.watchers.lock().unwrap().clear();
     }
@@ -248,6 +252,9 @@ impl Accounts for FakeAccounts {
         &self,
         request: Request<NoteCustomerRequest>,
     ) -> Result<Response<NoteCustomerAnswer>, Status> {
+        if self.0.loses_grants.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("the database is away"));
+        }
         let NoteCustomerRequest { customer, account_id } = request.into_inner();
         self.0.customers.lock().unwrap().insert(customer.to_vec(), account_id);
         Ok(Response::new(NoteCustomerAnswer {}))
@@ -257,6 +264,9 @@ impl Accounts for FakeAccounts {
         &self,
         request: Request<CustomerLeftRequest>,
     ) -> Result<Response<CustomerLeftAnswer>, Status> {
+        if self.0.loses_grants.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("the database is away"));
+        }
         let customer = request.into_inner().customer.to_vec();
         let account_id = self.0.customers.lock().unwrap().remove(&customer).unwrap_or_default();
         self.0.left.lock().unwrap().extend((!account_id.is_empty()).then(|| account_id.clone()));
