@@ -145,11 +145,23 @@ pub fn parse_in(locale: &str, text: &str, players: &[&str]) -> Result<Utterance,
     }
     match by_model {
         // What the grammar above does not know.
-        Some(Utterance::Custom { intent, slots }) if !KNOWN_TO_THE_GRAMMAR.contains(&intent) => {
+        Some(Utterance::Custom { intent, slots })
+            if !KNOWN_TO_THE_GRAMMAR.contains(&intent) || slots.iter().any(|(slot, _)| *slot == "all") =>
+        {
             Ok(Utterance::Custom { intent, slots })
         }
-        other => parse_for(text, players).or_else(|error| other.ok_or(error)),
+        other => match parse_for(text, players) {
+            // Alexa knows devices by name. Which one is used here, or all of them, the skill knows.
+            Ok(Utterance::SmartHome { player, .. }) if is_no_name(&player) => {
+                other.ok_or_else(|| not_understood(format!("Alexa knows no device called “{player}”.")))
+            }
+            heard => heard.or_else(|error| other.ok_or(error)),
+        },
     }
+}
+
+fn is_no_name(player: &str) -> bool {
+    package::means_it(player) || package::means_all(player)
 }
 
 /// The sentence of the model that has most of the words itself.
@@ -169,26 +181,31 @@ fn by_model(locale: &str, text: &str) -> Option<Utterance> {
     let heard = sentences.iter().filter_map(|(intent, sentence)| {
         let sentence: Vec<&str> = sentence.split(' ').collect();
         let slots = fill(&sentence, asked)?;
-        // A sentence that is all slot would fit anything.
-        let literal = sentence.len() - slots.len();
+        // A sentence that is all slot would fit anything. The words for all players are as fixed as the sentence's own.
+        let all: usize =
+            slots.iter().filter(|(slot, _)| *slot == "all").map(|(_, words)| words.split(' ').count()).sum();
+        let literal = sentence.len() - slots.len() + all;
         (literal > 0).then_some((literal, std::cmp::Reverse(slots.len()), *intent, slots))
     });
     let (_, _, intent, slots) = heard.max_by_key(|(literal, slots, ..)| (*literal, *slots))?;
     Some(Utterance::Custom { intent, slots })
 }
 
-/// What stands in the slots of `sentence` if `said` is one like it. The first slots take as much as they can.
+/// What stands in the slots of `sentence` if `said` is one like it. The first slots take as much as they can, but for what may be
+/// words for all players.
 fn fill(sentence: &[&str], said: Said<'_>) -> Option<Vec<(&'static str, String)>> {
     let Some((first, rest)) = sentence.split_first() else { return said.words.is_empty().then(Vec::new) };
     let Some(slot) = package::slots(first).next() else { return fill(rest, said.after(first)?) };
     let slot = SLOTS.into_iter().find(|known| *known == slot)?;
-    (1..=said.words.len()).rev().find_map(|taken| {
+    let taking = |taken| {
         let (value, after) = said.words.split_at(taken);
         let value = slot_value(slot, Said { words: value })?;
         let mut slots = vec![(slot, value)];
         slots.extend(fill(rest, Said { words: after })?);
         Some(slots)
-    })
+    };
+    let mut lengths = 1..=said.words.len();
+    if rest.first() == Some(&"{all}") { lengths.find_map(taking) } else { lengths.rev().find_map(taking) }
 }
 
 /// Alexa gives numbers in digits and times as ISO 8601 has them.
@@ -198,6 +215,7 @@ fn slot_value(slot: &str, said: Said<'_>) -> Option<String> {
             said.number().filter(|(_, rest)| rest.words.is_empty()).map(|(number, _)| number.to_string())
         }
         "AMAZON.DURATION" => duration(said),
+        "ALL_PLAYERS" => Some(said.typed()).filter(|typed| package::means_all(typed)),
         _ => Some(said.typed()),
     }
 }
@@ -218,8 +236,8 @@ fn duration(said: Said<'_>) -> Option<String> {
 const UNITS: [(&[&str], char); 3] =
     [(&["hour", "stunde", "heure", "hora", "or", "uur"], 'H'), (&["min"], 'M'), (&["sec", "sek", "seg"], 'S')];
 
-const SLOTS: [&str; 10] =
-    ["media", "artist", "player", "other", "home", "genre", "mediaType", "level", "time", "query"];
+const SLOTS: [&str; 11] =
+    ["media", "artist", "player", "other", "home", "genre", "mediaType", "level", "time", "query", "all"];
 
 /// What the models leave to Alexa.
 const SHORT_ANSWERS: [(&[&str], &str); 6] = [
@@ -824,6 +842,45 @@ mod tests {
                 Err(error) => assert!(error.to_string().contains("set kitchen volume to 30"), "{text}: {error}"),
                 Ok(heard) => assert!(text == "pause pause by", "{text}: {heard:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn it_and_everything_are_no_devices_of_alexas() {
+        for (locale, text, intent, slots) in [
+            ("en-US", "turn it down", "VolumeDownIntent", ""),
+            ("en-US", "turn it off", "StopPlayerIntent", ""),
+            ("en-US", "pause it", "PausePlayerIntent", ""),
+            ("en-US", "mute it", "MuteIntent", ""),
+            ("en-US", "pause everything", "PausePlayerIntent", "all=everything"),
+            ("en-US", "stop everywhere", "StopPlayerIntent", "all=everywhere"),
+            ("en-US", "turn everything off", "StopPlayerIntent", "all=everything"),
+            ("en-US", "turn it up everywhere", "VolumeUpIntent", "all=everywhere"),
+            ("en-US", "set the volume everywhere to 20", "SetVolumeIntent", "all=everywhere; level=20"),
+            ("en-GB", "play Homogenic everywhere", "PlayMediaIntent", "media=Homogenic; all=everywhere"),
+            (
+                "en-US",
+                "play Homogenic in the whole house",
+                "PlayMediaIntent",
+                "media=Homogenic; all=in the whole house",
+            ),
+            ("de-DE", "spiele Homogenic überall", "PlayMediaIntent", "media=Homogenic; all=überall"),
+            ("de-DE", "pausiere alles", "PausePlayerIntent", "all=alles"),
+            ("de-DE", "mach es aus", "StopPlayerIntent", ""),
+            ("fr-FR", "joue Homogenic partout", "PlayMediaIntent", "media=Homogenic; all=partout"),
+            ("fr-FR", "arrête tout", "StopPlayerIntent", "all=tout"),
+            ("es-ES", "pon Homogenic en todas partes", "PlayMediaIntent", "media=Homogenic; all=en todas partes"),
+            ("es-ES", "apaga todo", "StopPlayerIntent", "all=todo"),
+            ("es-ES", "bájalo", "VolumeDownIntent", ""),
+            ("it-IT", "metti Homogenic dappertutto", "PlayMediaIntent", "media=Homogenic; all=dappertutto"),
+            ("it-IT", "spegni tutto", "StopPlayerIntent", "all=tutto"),
+            ("nl-NL", "speel Homogenic overal", "PlayMediaIntent", "media=Homogenic; all=overal"),
+            ("nl-NL", "zet het uit", "StopPlayerIntent", ""),
+        ] {
+            let heard = parse_in(locale, text, &["Kitchen"]);
+            let Ok(Utterance::Custom { intent: heard, slots: filled }) = heard else { panic!("{text}: {heard:?}") };
+            let filled: Vec<String> = filled.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            assert_eq!((heard, filled.join("; ").as_str()), (intent, slots), "{text}");
         }
     }
 

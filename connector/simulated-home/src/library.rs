@@ -329,7 +329,7 @@ mod tests {
         let albums: Vec<&Album> = library.artists.iter().flat_map(|artist| &artist.albums).collect();
         let tracks: usize = albums.iter().map(|album| album.tracks.len()).sum();
         assert!(library.artists.len() >= 8 && albums.len() >= 12 && tracks >= 60, "{} {}", albums.len(), tracks);
-        assert_eq!((library.playlists.len(), library.radios.len()), (4, 3));
+        assert_eq!((library.playlists.len(), library.radios.len()), (5, 3));
         assert!(library.playlists.iter().any(|playlist| playlist.repeat_to > Some(500)));
     }
 

@@ -23,7 +23,7 @@ use macloud_service_kit::clock::{self, SharedClock};
 use macloud_service_kit::http::Server;
 use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
-use macloud_simulated_home::{HomeConfig, Playback, RunningHome, SimulatedHome, Timing};
+use macloud_simulated_home::{HomeConfig, Playback, Quirks, RunningHome, SimulatedHome, Timing};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use url::Url;
@@ -49,10 +49,12 @@ pub enum Music {
 }
 
 impl Music {
-    /// A simulated home that answers at once and whose players move as slowly as real ones.
+    /// A simulated home that answers at once and whose players move as slowly as real ones. It finds similar music, as those do
+    /// that have a streaming service.
     #[must_use]
     pub fn simulated() -> Self {
-        Self::Simulated(Box::new(HomeConfig { timing: Timing::prompt(), ..HomeConfig::default() }))
+        let quirks = Quirks { similar_tracks: true, ..Quirks::default() };
+        Self::Simulated(Box::new(HomeConfig { timing: Timing::prompt(), quirks, ..HomeConfig::default() }))
     }
 }
 
