@@ -8,6 +8,7 @@ mod discovery;
 mod errors;
 mod events;
 mod grants;
+mod mutations;
 mod package;
 mod properties;
 mod report;

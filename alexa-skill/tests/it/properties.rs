@@ -140,9 +140,8 @@ fn post(path: &str, body: Vec<u8>) -> (StatusCode, Value) {
     runtime.block_on(world.post(path, body))
 }
 
+// 256 cases each, or as many as `PROPTEST_CASES` says.
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn any_bytes_are_a_directive_or_not(body in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = directive::parse(&body);

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod home;
+pub mod mutate;
 pub mod relay;
 pub mod schemas;
 pub mod signing;

@@ -1,7 +1,7 @@
 //! Signed requests as Alexa makes them, with a certification authority of our own.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -191,17 +191,24 @@ pub fn sign(body: &[u8]) -> String {
 }
 
 pub fn sign_with(encoding: &'static dyn RsaEncoding, body: &[u8]) -> String {
-    let der = rustls_pki_types::PrivatePkcs8KeyDer::from(pem_body(RSA_KEY));
-    let key = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap();
+    let key = signing_key();
     let mut signature = vec![0; key.public().modulus_len()];
     key.sign(encoding, &SystemRandom::new(), body, &mut signature).unwrap();
     STANDARD.encode(signature)
 }
 
+/// Read once: that takes longer than signing.
+fn signing_key() -> &'static RsaKeyPair {
+    static KEY: LazyLock<RsaKeyPair> = LazyLock::new(|| {
+        let der = rustls_pki_types::PrivatePkcs8KeyDer::from(pem_body(RSA_KEY));
+        RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap()
+    });
+    &KEY
+}
+
 /// The public half, as its own structure.
 pub fn public_key() -> Vec<u8> {
-    let der = rustls_pki_types::PrivatePkcs8KeyDer::from(pem_body(RSA_KEY));
-    RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap().public().as_ref().to_vec()
+    signing_key().public().as_ref().to_vec()
 }
 
 fn pem_body(pem: &str) -> Vec<u8> {
