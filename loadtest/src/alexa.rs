@@ -2,16 +2,20 @@
 //!
 //! Sets the whole chain up on loopback, with a simulated home of many players and tracks that itself takes no time, and asks one
 //! thing after the other: all devices, music that is searched for and played, a level, and the same of a home whose connector is
-//! gone, or hangs. Each answer is checked for being right.
+//! gone, or hangs. Each answer is checked for being right. What may not take longer than it should has a gate; `--gates` fails where
+//! one is missed.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use macloud_alexa_skill::answer::discovery::MAX_BYTES;
+use macloud_alexa_skill::trace::HopTrace;
 use macloud_loadtest::latencies::Latencies;
 use macloud_simulated_home::library::{Album, Artist, Library, Track};
 use macloud_simulated_home::{HomeConfig, PlayerConfig};
 use macloud_standalone::cli::HomeTiming;
-use macloud_standalone::demo::gate::{Gate, Mood};
+use macloud_standalone::demo::gate::{Gate as Cable, Mood};
+use macloud_standalone::demo::hops::hops;
 use macloud_standalone::demo::stage::{Music, Stage, StageConfig};
 use macloud_standalone::demo::tour::speech;
 use serde_json::{Value, json};
@@ -34,7 +38,7 @@ pub(crate) struct Args {
     /// How many levels are set.
     #[arg(long, default_value_t = 2000, value_name = "COUNT")]
     commands: u32,
-    /// How often a home is asked that is not there; one that hangs is asked three times.
+    /// How often a home is asked that is not there, by a directive and by a spoken request; one that hangs is asked three times.
     #[arg(long, default_value_t = 50, value_name = "COUNT")]
     in_vain: u32,
     /// How long things take in the simulated home; `fast` leaves only what MA Cloud itself costs.
@@ -43,6 +47,9 @@ pub(crate) struct Args {
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
+    /// Fail when a gate is missed.
+    #[arg(long)]
+    gates: bool,
 }
 
 /// What was asked for, and how long that took.
@@ -51,26 +58,59 @@ struct Row {
     times: Latencies,
     /// What else is worth knowing.
     note: String,
+    gates: Vec<Gate>,
+}
+
+/// What a figure may be at most.
+#[derive(Debug, serde::Serialize)]
+struct Gate {
+    name: &'static str,
+    unit: &'static str,
+    found: f64,
+    most: f64,
+}
+
+impl Row {
+    fn of(what: &'static str, times: Latencies, note: impl Into<String>) -> Self {
+        Self { what, times, note: note.into(), gates: Vec::new() }
+    }
+
+    /// The time that this share does not exceed may be `most` milliseconds.
+    fn within(mut self, name: &'static str, quantile: f64, most: f64) -> Self {
+        let found = self.times.millis_at(quantile);
+        self.gates.push(Gate { name, unit: "ms", found, most });
+        self
+    }
+
+    /// A line for each gate that is missed.
+    fn missed(&self) -> impl Iterator<Item = String> {
+        let missed = self.gates.iter().filter(|gate| gate.found > gate.most);
+        missed.map(|Gate { name, unit, found, most }| {
+            format!("{}: {name} is {found:.1} {unit}, and may be {most} {unit}", self.what)
+        })
+    }
 }
 
 /// Measure, and print.
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
-    let gate = Gate::open().await?;
+    let cable = Cable::open().await?;
     let players = (1..=args.players).map(|n| PlayerConfig::new(format!("up{n:012}"), room(n))).collect();
     let library = library(args.tracks);
     let home = HomeConfig { timing: args.timing.into(), library, players, ..HomeConfig::default() };
     let config =
-        StageConfig { music: Music::Simulated(Box::new(home)), gate: Some(gate.clone()), ..StageConfig::default() };
+        StageConfig { music: Music::Simulated(Box::new(home)), gate: Some(cable.clone()), ..StageConfig::default() };
     let mut stage = Stage::set(config, |_| {}).await?;
-    let rows = vec![
+    let mut rows = vec![
         discovery(&mut stage, args).await.context("discovery")?,
         wishes(&stage, args).await.context("search and play")?,
         levels(&stage, args).await.context("levels")?,
-        hanging(&mut stage, &gate).await.context("a home that hangs")?,
-        gone(&mut stage, args).await.context("a home that is not there")?,
     ];
+    rows.extend(hanging(&mut stage, &cable).await.context("a home that hangs")?);
+    rows.extend(gone(&mut stage, args).await.context("a home that is not there")?);
     stage.strike().await;
     print(&rows, args.json);
+    let missed: Vec<String> = rows.iter().flat_map(Row::missed).collect();
+    ensure!(!args.gates || missed.is_empty(), "gates are missed:\n  {}", missed.join("\n  "));
     Ok(())
 }
 
@@ -90,7 +130,10 @@ async fn discovery(stage: &mut Stage, args: &Args) -> anyhow::Result<Row> {
         ensure!(endpoints >= args.players as usize, "{endpoints} endpoints");
         bytes = event.to_string().len();
     }
-    Ok(Row { what: "all devices", times, note: format!("{} endpoints, {bytes} bytes", stage.endpoints.len()) })
+    let note = format!("{} endpoints, {bytes} bytes", stage.endpoints.len());
+    let mut row = Row::of("all devices", times, note).within("p95", 0.95, 500.0);
+    row.gates.push(Gate { name: "length", unit: "bytes", found: bytes as f64, most: MAX_BYTES as f64 });
+    Ok(row)
 }
 
 async fn wishes(stage: &Stage, args: &Args) -> anyhow::Result<Row> {
@@ -110,7 +153,7 @@ async fn wishes(stage: &Stage, args: &Args) -> anyhow::Result<Row> {
     }
     ensure!(right == args.wishes, "of {} wishes {right} were heard", args.wishes);
     let note = format!("{} tracks, known after {:.1} s", args.tracks, known_after.as_secs_f64());
-    Ok(Row { what: "search and play", times, note })
+    Ok(Row::of("search and play", times, note).within("p95", 0.95, 400.0))
 }
 
 async fn is_played(stage: &Stage, number: u32) -> anyhow::Result<bool> {
@@ -124,50 +167,108 @@ async fn is_played(stage: &Stage, number: u32) -> anyhow::Result<bool> {
 async fn levels(stage: &Stage, args: &Args) -> anyhow::Result<Row> {
     let mut times = Latencies::default();
     let endpoint = stage.endpoint(&room(1))?;
-    for n in 0..args.commands + args.commands / 5 {
+    let warm_up = args.commands / 5;
+    let mut longest = (Duration::ZERO, String::new());
+    let _ = stage.hops.take_all();
+    for n in 0..warm_up + args.commands {
         let directive = stage.alexa.control("Alexa.Speaker", "SetVolume", endpoint, json!({"volume": 20 + n % 50}));
         let sent = Instant::now();
         let event = stage.alexa.send_directive(&directive).await?;
-        // The first ones warm up.
-        if n >= args.commands / 5 {
-            times.record(sent.elapsed());
-        }
+        let took = sent.elapsed();
         ensure!(event["event"]["header"]["name"] == "Response", "the directive failed: {event}");
+        let trace = stage.hops.take_latest().context("no trace was reported")?;
+        if n < warm_up {
+            continue;
+        }
+        times.record(took);
+        if took > longest.0 {
+            longest = (took, format!("warm; the longest one is no. {}: {}", n - warm_up, where_time_went(&trace)));
+        }
     }
-    Ok(Row { what: "directive in, event out", times, note: "warm".into() })
+    Ok(Row::of("directive in, event out", times, longest.1).within("p99", 0.99, 20.0))
+}
+
+fn where_time_went(trace: &HopTrace) -> String {
+    let millis = trace.total.as_secs_f64() * 1000.0;
+    let most = hops(trace).into_iter().max_by_key(|hop| hop.micros);
+    let most = most.map(|hop| format!(", of these {:.1} in “{}”", hop.micros as f64 / 1000.0, hop.step));
+    format!("{millis:.1} ms in the skill{}", most.unwrap_or_default())
+}
+
+/// How Alexa asks.
+#[derive(Debug, Clone, Copy)]
+enum Front {
+    SmartHome,
+    Custom,
 }
 
 /// Its connection is up, and nothing comes of it.
-async fn hanging(stage: &mut Stage, gate: &Gate) -> anyhow::Result<Row> {
-    let mut times = Latencies::default();
+async fn hanging(stage: &mut Stage, cable: &Cable) -> anyhow::Result<[Row; 2]> {
+    let mut times = [Latencies::default(), Latencies::default()];
+    let mut said = String::new();
     for _ in 0..3 {
-        gate.set(Mood::Silent);
-        times.record(in_vain(stage).await?);
-        gate.set(Mood::Cut);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        gate.set(Mood::Open);
-        stage.until_online().await?;
+        for (times, front) in times.iter_mut().zip([Front::SmartHome, Front::Custom]) {
+            cable.set(Mood::Silent);
+            let (took, told) = in_vain(stage, front).await?;
+            times.record(took);
+            said = told;
+            cable.set(Mood::Cut);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            cable.set(Mood::Open);
+            stage.until_online().await?;
+        }
     }
-    Ok(Row { what: "a home that hangs", times, note: String::new() })
+    Ok(unreachable_rows(["a home that hangs", "a home that hangs, spoken"], times, &said))
 }
 
-async fn gone(stage: &mut Stage, args: &Args) -> anyhow::Result<Row> {
-    let mut times = Latencies::default();
+async fn gone(stage: &mut Stage, args: &Args) -> anyhow::Result<[Row; 2]> {
+    let mut times = [Latencies::default(), Latencies::default()];
+    let mut said = String::new();
     stage.stop_connector().await;
     for _ in 0..args.in_vain {
-        times.record(in_vain(stage).await?);
+        for (times, front) in times.iter_mut().zip([Front::SmartHome, Front::Custom]) {
+            let (took, told) = in_vain(stage, front).await?;
+            times.record(took);
+            said = told;
+        }
     }
-    Ok(Row { what: "a home that is not there", times, note: String::new() })
+    Ok(unreachable_rows(["a home that is not there", "a home not there, spoken"], times, &said))
 }
 
-async fn in_vain(stage: &Stage) -> anyhow::Result<Duration> {
-    let directive = stage.alexa.control("Alexa.PlaybackController", "Pause", stage.endpoint(&room(1))?, json!({}));
+/// Whoever speaks to a home that does not answer must hear why within three seconds, each time.
+fn unreachable_rows(names: [&'static str; 2], times: [Latencies; 2], said: &str) -> [Row; 2] {
+    let ([event, spoken], [event_times, spoken_times]) = (names, times);
+    [Row::of(event, event_times, "BRIDGE_UNREACHABLE"), Row::of(spoken, spoken_times, format!("“{said}”"))]
+        .map(|row| row.within("max", 1.0, 3000.0))
+}
+
+/// How long it took to be told that the home does not answer, and what was told last.
+async fn in_vain(stage: &Stage, front: Front) -> anyhow::Result<(Duration, String)> {
     let sent = Instant::now();
-    let event = stage.alexa.send_directive(&directive).await?;
-    let took = sent.elapsed();
-    let told = &event["event"]["payload"]["type"];
-    ensure!(told == "BRIDGE_UNREACHABLE", "Alexa was told {told}");
-    Ok(took)
+    let (took, told) = match front {
+        Front::SmartHome => {
+            let endpoint = stage.endpoint(&room(1))?;
+            let directive = stage.alexa.control("Alexa.PlaybackController", "Pause", endpoint, json!({}));
+            let event = stage.alexa.send_directive(&directive).await?;
+            let took = sent.elapsed();
+            let told = &event["event"]["payload"]["type"];
+            ensure!(told == "BRIDGE_UNREACHABLE", "Alexa was told {told}");
+            (took, "BRIDGE_UNREACHABLE".to_owned())
+        }
+        Front::Custom => {
+            let request = stage.alexa.intent("PausePlayerIntent", &[("player", "room one")]);
+            let response = stage.alexa.send_custom(&request).await?;
+            (sent.elapsed(), speech(&response).context("the skill said nothing")?)
+        }
+    };
+    let trace = stage.hops.take_latest().context("no trace was reported")?;
+    ensure!(is_unreachable(trace.result), "the home was there: {}, {told:?}", trace.result);
+    Ok((took, told))
+}
+
+/// The results of a home that does not answer: the relay knows it, or it did not reply in time.
+fn is_unreachable(result: &str) -> bool {
+    matches!(result, "not_sent_not_connected" | "not_sent_link_lost" | "not_sent_deadline" | "unknown" | "time_up")
 }
 
 fn room(number: u32) -> String {
@@ -220,7 +321,10 @@ fn print(rows: &[Row], as_json: bool) {
     if as_json {
         let row = |row: &Row| -> Value {
             let [p50, p95, p99, max] = figures(row);
-            json!({"what": row.what, "count": row.times.count(), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": max, "note": row.note})
+            json!({
+                "what": row.what, "count": row.times.count(), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": max,
+                "note": row.note, "gates": row.gates
+            })
         };
         println!("{}", json!({"rows": rows.iter().map(row).collect::<Vec<_>>()}));
         return;
@@ -228,12 +332,12 @@ fn print(rows: &[Row], as_json: bool) {
     println!("{:<28} {:>7} {:>9} {:>9} {:>9} {:>9}", "ms, as Alexa sees it", "count", "p50", "p95", "p99", "max");
     for row in rows {
         let [p50, p95, p99, max] = figures(row);
-        println!(
-            "{:<28} {:>7} {p50:>9.2} {p95:>9.2} {p99:>9.2} {max:>9.2}   {}",
-            row.what,
-            row.times.count(),
-            row.note
-        );
+        let (what, count, note) = (row.what, row.times.count(), &row.note);
+        println!("{what:<28} {count:>7} {p50:>9.2} {p95:>9.2} {p99:>9.2} {max:>9.2}   {note}");
+    }
+    for (row, gate) in rows.iter().flat_map(|row| row.gates.iter().map(move |gate| (row, gate))) {
+        let verdict = if gate.found > gate.most { "MISSED" } else { "held" };
+        println!("gate {verdict}: {}, {} {:.1} of {} {}", row.what, gate.name, gate.found, gate.most, gate.unit);
     }
 }
 
@@ -245,6 +349,17 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn a_gate_is_missed_by_what_exceeds_it_only() {
+        let mut times = Latencies::default();
+        (0..99).for_each(|_| times.record(Duration::from_millis(10)));
+        times.record(Duration::from_millis(900));
+        let row = Row::of("x", times, "").within("p95", 0.95, 11.0).within("p99", 0.99, 11.0);
+        assert_eq!(row.missed().count(), 0);
+        let missed: Vec<String> = row.within("max", 1.0, 500.0).missed().collect();
+        assert!(missed.len() == 1 && missed[0].starts_with("x: max is 9"), "{missed:?}");
+    }
 
     #[test]
     fn every_track_and_artist_has_a_name_of_its_own() {
