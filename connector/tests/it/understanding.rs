@@ -72,6 +72,7 @@ fn among_many_tracks() {
 
 struct Case {
     class: String,
+    language: String,
     query: MediaQuery,
     meant: Vec<(String, String, Option<String>)>,
 }
@@ -80,7 +81,7 @@ fn cases(text: &str) -> Vec<Case> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|line| {
-            let [class, _, text, artist, kind, meant] = line.split('|').collect::<Vec<_>>()[..] else {
+            let [class, language, text, artist, kind, meant] = line.split('|').collect::<Vec<_>>()[..] else {
                 panic!("{line}")
             };
             let given = |text: &str| (text != "-").then(|| text.to_owned());
@@ -91,7 +92,7 @@ fn cases(text: &str) -> Vec<Case> {
                 sure: false,
             };
             let meant = given(meant).into_iter().flat_map(|meant| meant.split(" or ").map(item).collect::<Vec<_>>());
-            Case { class: class.into(), query, meant: meant.collect() }
+            Case { class: class.into(), language: language.into(), query, meant: meant.collect() }
         })
         .collect()
 }
@@ -126,6 +127,8 @@ fn is_meant(media: &Media, (kind, title, artist): &(String, String, Option<Strin
 #[derive(Default)]
 struct Tally {
     classes: BTreeMap<String, Class>,
+    /// Of what the library has.
+    languages: BTreeMap<String, Class>,
     misses: Vec<String>,
 }
 
@@ -138,6 +141,15 @@ struct Class {
     asked: usize,
     /// Another one would be played.
     wrong: usize,
+}
+
+impl Class {
+    fn count(&mut self, right: bool, verdict: Verdict) {
+        self.all += 1;
+        self.right += usize::from(right);
+        self.asked += usize::from(right && verdict == Verdict::Unsure);
+        self.wrong += usize::from(!right && verdict == Verdict::Sure);
+    }
 }
 
 impl Tally {
@@ -154,8 +166,11 @@ impl Tally {
         for miss in &self.misses {
             eprintln!("{miss}");
         }
-        let lines = self.classes.iter().map(|(name, class)| (name.as_str(), *class));
-        for (class, Class { all, right, asked, wrong }) in lines.chain([("all", self.in_all(|_| true))]) {
+        let named = |part: &BTreeMap<String, Class>| part.clone().into_iter();
+        let sums =
+            [("owned".to_owned(), self.in_all(|class| class != "absent")), ("all".to_owned(), self.in_all(|_| true))];
+        let lines = named(&self.classes).chain(named(&self.languages)).chain(sums);
+        for (class, Class { all, right, asked, wrong }) in lines {
             let part = 100.0 * right as f64 / all as f64;
             eprintln!("{name}, {class}: {right} of {all} right ({part:.1} %), {asked} of them asked, {wrong} wrong");
         }
@@ -171,17 +186,16 @@ impl Tally {
 
 fn hear(library: &Library, pairs: &str) -> Tally {
     let mut tally = Tally::default();
-    for Case { class, query, meant } in cases(pairs) {
+    for Case { class, language, query, meant } in cases(pairs) {
         let ranked = in_library(library, &Wanted::readings(&query));
         let verdict = judge(&ranked);
         let first = ranked.first().map(|(_, found)| &found.media);
         let is_right = first.is_some_and(|media| meant.iter().any(|item| is_meant(media, item)));
-        let entry = tally.classes.entry(class.clone()).or_default();
-        entry.all += 1;
         let right = if meant.is_empty() { verdict != Verdict::Sure } else { is_right };
-        entry.right += usize::from(right);
-        entry.asked += usize::from(right && verdict == Verdict::Unsure);
-        entry.wrong += usize::from(!right && verdict == Verdict::Sure);
+        tally.classes.entry(class.clone()).or_default().count(right, verdict);
+        if !meant.is_empty() {
+            tally.languages.entry(language).or_default().count(right, verdict);
+        }
         if !right {
             let best: Vec<String> = ranked
                 .iter()
