@@ -85,8 +85,9 @@ pub(crate) fn library_items(catalog: &Catalog, kind: Kind, args: &Args<'_>) -> V
 fn order(catalog: &Catalog, items: &mut [Item], order_by: &str) {
     let (field, descending) = order_by.strip_suffix("_desc").map_or((order_by, false), |field| (field, true));
     match field {
-        "name" => items.sort_by_key(|item| catalog.name(*item).to_lowercase()),
-        "sort_name" => items.sort_by_key(|item| fold(catalog.name(*item))),
+        // Keys are made once each: made anew for each comparison, every page of 50,000 tracks kept a core for tens of milliseconds.
+        "name" => items.sort_by_cached_key(|item| catalog.name(*item).to_lowercase()),
+        "sort_name" => items.sort_by_cached_key(|item| fold(catalog.name(*item))),
         "year" => items.sort_by_key(|item| catalog.year(*item)),
         _ => {}
     }
@@ -100,14 +101,14 @@ fn matching(catalog: &Catalog, kind: Kind, query: &str) -> impl Iterator<Item = 
     let wanted = condensed_query(query);
     let (mut by_name, mut by_artist) = (Vec::new(), Vec::new());
     for item in catalog.items(kind) {
-        if condensed(catalog.name(item)).contains(&wanted) {
+        if wanted.is_empty() || condensed(catalog.name(item)).contains(&wanted) {
             by_name.push(item);
         } else if catalog.artist_name(item).is_some_and(|artist| condensed(artist).contains(&wanted)) {
             by_artist.push(item);
         }
     }
-    by_name.sort_by_key(|item| fold(catalog.name(*item)));
-    by_artist.sort_by_key(|item| fold(catalog.name(*item)));
+    by_name.sort_by_cached_key(|item| fold(catalog.name(*item)));
+    by_artist.sort_by_cached_key(|item| fold(catalog.name(*item)));
     by_name.into_iter().chain(by_artist)
 }
 
