@@ -321,7 +321,6 @@ fn home(reached: members::Reached) -> Home {
 }
 
 /// A customer's name at Amazon, hashed.
-#[allow(clippy::result_large_err, reason = "tonic's type")]
 fn hash_of(customer: &[u8]) -> Result<&[u8], Status> {
     if customer.len() == 32 { Ok(customer) } else { Err(Status::invalid_argument("customer must have 32 bytes")) }
 }
