@@ -1,5 +1,7 @@
 //! When certificates end: the one date in them that wants somebody's attention in time.
 
+use std::ops::Range;
+
 use opentelemetry::KeyValue;
 use rustls_pki_types::CertificateDer;
 
@@ -30,8 +32,18 @@ pub(crate) fn of_chain(chain: &[CertificateDer<'_>]) -> Option<u64> {
     ends?.into_iter().min()
 }
 
-/// `notAfter` of a certificate (RFC 5280 section 4.1). Everything before it is stepped over.
+/// From when on the first of these is good, until the first of them ends, in seconds since 1970.
+pub(crate) fn validity(chain: &[CertificateDer<'_>]) -> Option<Range<u64>> {
+    let (begins, _) = dates(chain.first()?)?;
+    Some(begins..of_chain(chain)?)
+}
+
 fn ends_at(certificate: &[u8]) -> Option<u64> {
+    dates(certificate).map(|(_, ends)| ends)
+}
+
+/// `notBefore` and `notAfter` of a certificate (RFC 5280 section 4.1). Everything before them is stepped over.
+fn dates(certificate: &[u8]) -> Option<(u64, u64)> {
     let certificate = Element::first(certificate)?;
     let mut rest = Element::first(certificate.content)?.content;
     if rest.first() == Some(&VERSION) {
@@ -42,7 +54,8 @@ fn ends_at(certificate: &[u8]) -> Option<u64> {
     }
     let not_before = Element::first(Element::first(rest)?.content)?;
     let not_after = Element::first(not_before.rest)?;
-    time(not_after.tag, std::str::from_utf8(not_after.content).ok()?)
+    let seconds = |date: Element<'_>| time(date.tag, std::str::from_utf8(date.content).ok()?);
+    Some((seconds(not_before)?, seconds(not_after)?))
 }
 
 /// A value in DER, and what comes after it.
@@ -129,7 +142,10 @@ mod tests {
         }
         let chain = [ending(2040, 1, 1), ending(2030, 1, 1)];
         assert_eq!(of_chain(&chain), Some(1_893_456_000));
+        // rcgen's usual beginning, the first of January 1975.
+        assert_eq!(validity(&chain), Some(157_766_400..1_893_456_000));
         assert_eq!(of_chain(&[]), None);
+        assert_eq!(validity(&[]), None);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use opentelemetry::metrics::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
@@ -184,7 +184,7 @@ impl Server {
         let handshakes = Arc::new(Semaphore::new(self.limits.handshakes));
         let (waiting, open) = (Arc::new(Places::default()), Arc::new(Places::default()));
         let ticket_keys = self.ticket_keys;
-        let tls = self.certificate.map(|certificate| server_config(certificate, ticket_keys));
+        let tls = self.certificate.map(|certificate| Tls::of(certificate, ticket_keys));
         let shed = Shed::new();
         let tasks = TaskTracker::new();
         loop {
@@ -268,8 +268,22 @@ impl Shed {
     }
 }
 
+/// How handshakes are made.
+#[derive(Clone)]
+struct Tls {
+    certificate: Arc<Certificate>,
+    usual: Arc<rustls::ServerConfig>,
+}
+
+impl Tls {
+    fn of(certificate: Arc<Certificate>, ticket_keys: Option<Arc<TicketKeys>>) -> Self {
+        let usual = server_config(certificate.clone(), ticket_keys);
+        Self { certificate, usual }
+    }
+}
+
 impl Connection {
-    async fn run(self, stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>, handshakes: Arc<Semaphore>) {
+    async fn run(self, stream: TcpStream, tls: Option<Tls>, handshakes: Arc<Semaphore>) {
         // Frames and headers are small; waiting to fill a packet adds 40 ms.
         let _ = stream.set_nodelay(true);
         let _ = socket::set_user_timeout(&stream, self.limits.user_timeout);
@@ -292,8 +306,11 @@ impl Connection {
             self.shed.count("handshake_turn");
             return tracing::debug!("too many make TLS handshakes");
         };
+        if let Some(answer) = tls.certificate.challenges().answer(&hello.client_hello()) {
+            return self.prove(hello, answer).await;
+        }
         hello.io.cork();
-        let handshake = hello.into_stream(tls).into_fallible();
+        let handshake = hello.into_stream(tls.usual).into_fallible();
         let handshake = tokio::time::timeout(self.limits.handshake_timeout, handshake).await;
         drop(permit);
         match handshake {
@@ -315,6 +332,18 @@ impl Connection {
                 self.shed.count("handshake_slow");
                 tracing::debug!("TLS handshake timed out");
             }
+        }
+    }
+
+    /// An authority asks whether this is the machine of a name: the handshake is the whole answer (RFC 8737, section 3).
+    async fn prove(&self, hello: StartHandshake<Corked<TcpStream>>, answer: Arc<rustls::ServerConfig>) {
+        let proof = async { hello.into_stream(answer).await?.shutdown().await };
+        match tokio::time::timeout(self.limits.handshake_timeout, proof).await {
+            Ok(Ok(())) => {
+                tracing::info!("a certificate authority looked at this machine's proof that the name is its own");
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "a certificate authority left before it saw the proof"),
+            Err(_) => tracing::debug!("a certificate authority did not finish its TLS handshake in time"),
         }
     }
 

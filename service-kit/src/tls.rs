@@ -7,11 +7,16 @@ pub fn install_provider() {
 }
 
 #[cfg(feature = "server")]
+mod challenge;
+#[cfg(feature = "server")]
+pub use challenge::Answering;
+#[cfg(feature = "server")]
 pub use server::{Certificate, TlsError, connect, reload_on_hangup, server_config};
 
 #[cfg(feature = "server")]
 mod server {
     use std::io;
+    use std::ops::Range;
     use std::path::{Path, PathBuf};
     use std::sync::{Arc, RwLock};
 
@@ -22,6 +27,7 @@ mod server {
     use tokio::io::{AsyncRead, AsyncWrite};
     use tokio::signal::unix::{SignalKind, signal};
 
+    use super::challenge::{Answering, Challenges};
     use crate::clock::SharedClock;
     use crate::expiry;
     use crate::tickets::TicketKeys;
@@ -56,12 +62,14 @@ mod server {
         }
     }
 
-    /// A certificate chain and key from two PEM files, re-read on [`Certificate::reload`].
+    /// A certificate chain and key from two PEM files, re-read on [`Certificate::reload`]. Both may be in one file.
     #[derive(Debug)]
     pub struct Certificate {
         chain: PathBuf,
         key: PathBuf,
-        current: RwLock<Arc<CertifiedKey>>,
+        /// None while it is awaited.
+        current: RwLock<Option<Arc<CertifiedKey>>>,
+        challenges: Challenges,
     }
 
     impl Certificate {
@@ -70,8 +78,17 @@ mod server {
         /// # Errors
         /// When one cannot be read, or they do not belong together.
         pub fn load(chain: &Path, key: &Path) -> Result<Arc<Self>, TlsError> {
-            let current = RwLock::new(Arc::new(read(chain, key)?));
-            Ok(Arc::new(Self { chain: chain.into(), key: key.into(), current }))
+            let certificate = Self::awaited(chain, key);
+            certificate.reload()?;
+            Ok(certificate)
+        }
+
+        /// These files, which need not be there yet. Until [`Certificate::reload`] reads them, every handshake ends with an alert,
+        /// but those that validate a name: see [`Certificate::answer_challenge`].
+        #[must_use]
+        pub fn awaited(chain: &Path, key: &Path) -> Arc<Self> {
+            let (current, challenges) = (RwLock::default(), Challenges::default());
+            Arc::new(Self { chain: chain.into(), key: key.into(), current, challenges })
         }
 
         /// Read the files again; new handshakes use them at once. On error the old certificate stays.
@@ -80,20 +97,47 @@ mod server {
         /// As [`Certificate::load`].
         pub fn reload(&self) -> Result<(), TlsError> {
             let fresh = Arc::new(read(&self.chain, &self.key)?);
-            *self.current.write().expect("no code panics while holding this lock") = fresh;
+            *self.current.write().expect("no code panics while holding this lock") = Some(fresh);
             Ok(())
+        }
+
+        /// When the first certificate of the chain begins to be good and when the first of any of them ends, in seconds since 1970.
+        /// None while it is awaited, or where a date cannot be read.
+        #[must_use]
+        pub fn validity(&self) -> Option<Range<u64>> {
+            expiry::validity(&self.current()?.cert)
+        }
+
+        /// Until the answer is dropped, whoever validates this name with TLS-ALPN-01 (RFC 8737) is shown this certificate, made
+        /// for just that, in a handshake that leads nowhere else. All other handshakes are what they were.
+        ///
+        /// # Errors
+        /// When the key's kind is not supported.
+        pub fn answer_challenge(
+            self: &Arc<Self>,
+            name: &str,
+            shown: CertificateDer<'static>,
+            key: &PrivateKeyDer<'_>,
+        ) -> Result<Answering, TlsError> {
+            let signing = rustls::crypto::ring::sign::any_supported_type(key)?;
+            self.challenges.begin(name, CertifiedKey::new(vec![shown], signing));
+            Ok(Answering::new(self.clone(), name))
+        }
+
+        pub(crate) const fn challenges(&self) -> &Challenges {
+            &self.challenges
         }
 
         /// Report how long it is still good, as the certificate of this listener, whenever metrics are read.
         pub fn observe_expiry(self: &Arc<Self>, listener: &'static str, clock: SharedClock) {
             let certificate = Arc::downgrade(self);
             expiry::observe(listener, clock, move || {
-                let current = certificate.upgrade()?.current();
+                let current = certificate.upgrade()?.current()?;
                 expiry::of_chain(&current.cert)
             });
         }
 
-        fn current(&self) -> Arc<CertifiedKey> {
+        fn current(&self) -> Option<Arc<CertifiedKey>> {
             self.current.read().expect("no code panics while holding this lock").clone()
         }
     }
@@ -145,7 +189,7 @@ mod server {
 
     impl ResolvesServerCert for Certificate {
         fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-            Some(self.current())
+            self.current()
         }
     }
 
