@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+
 /// A client whose requests take at most `timeout`, connecting included.
 ///
 /// # Panics
@@ -18,7 +20,16 @@ pub fn client(timeout: Duration) -> reqwest::Client {
 /// # Panics
 /// Never: the configuration is fixed.
 pub fn builder(timeout: Duration) -> reqwest::ClientBuilder {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    builder_trusting(timeout, &[])
+}
+
+/// The same for whoever also trusts these roots. One that is no certificate is left out.
+///
+/// # Panics
+/// Never: the configuration is fixed.
+pub fn builder_trusting(timeout: Duration, more: &[CertificateDer<'static>]) -> reqwest::ClientBuilder {
+    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    roots.add_parsable_certificates(more.iter().cloned());
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the ring provider supports rustls's default versions")

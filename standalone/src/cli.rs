@@ -1,6 +1,7 @@
 //! The command line of `ma-cloud`. Every flag is also an environment variable (`MACLOUD_…`) and a line of the TOML file
 //! that `--config` names.
 
+mod acme;
 mod admin;
 mod canary;
 
@@ -13,6 +14,7 @@ use macloud_connector::connector::ma_url;
 use macloud_service_kit::telemetry::TelemetryArgs;
 use url::Url;
 
+pub use self::acme::AcmeArgs;
 pub use self::admin::{
     AdminArgs, AdminSubject, AuditArgs, BackupVerb, ClientSettings, ClientVerb, HomeVerb, KeysVerb, MailVerb, PlanVerb,
     SkillKeysVerb, UserVerb, Who,
@@ -82,13 +84,17 @@ pub struct ServeArgs {
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
 
-    /// Certificate chain (PEM) to serve TLS with, read again on SIGHUP. Without it, put a TLS proxy in front or stay on loopback.
+    /// Certificate chain (PEM) to serve TLS with, read again on SIGHUP. Without it, say --acme, put a TLS proxy in front or stay on loopback.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
 
     /// Private key (PEM) of the certificate.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+
+    /// How to get a certificate by itself.
+    #[command(flatten)]
+    pub acme: AcmeArgs,
 
     /// A proxy in front of this program ends TLS: listen on plain HTTP although the address is not loopback.
     #[arg(long)]

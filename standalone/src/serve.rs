@@ -1,5 +1,7 @@
 //! `ma-cloud serve`: the cloud on one address, until it is told to stop.
 
+pub mod acme;
+
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,6 +21,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::json;
 
+use self::acme::Keeper;
 use crate::cli::{AlexaArgs, Region, ServeArgs};
 use crate::cloud::{Cloud, CloudConfig, lock_data_dir, prepare_data_dir};
 
@@ -35,12 +38,14 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     check_scheme(&args)?;
     let metrics = Metrics::install("ma-cloud")?;
-    let certificate = match (&args.tls_cert, &args.tls_key) {
+    let keeper = args.acme_settings()?.map(|settings| Keeper::open(settings, &args.data.data_dir, clock::system()));
+    let from_files = match (&args.tls_cert, &args.tls_key) {
         (Some(chain), Some(key)) => {
             Some(Certificate::load(chain, key).context("--tls-cert and --tls-key cannot be used")?)
         }
         _ => None,
     };
+    let certificate = keeper.as_ref().map(Keeper::certificate).or_else(|| from_files.clone());
     let open_files = raise_open_file_limit();
     let bound = Server::bind(args.listen, certificate.clone()).await;
     let mut listener = bound.map_err(|error| {
@@ -71,7 +76,7 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let stop = stop_on_signals()?;
     let alexa = args.alexa.clone();
     // There is no other node to move to: what is in flight gets its answer, then the homes wait for the restart.
-    let directly = RelayConfig::is_dialled_directly(args.tls_cert.is_some(), &[&public_url]);
+    let directly = RelayConfig::is_dialled_directly(args.ends_tls(), &[&public_url]);
     let relay = relay_config(open_files, args.limits.client_address_header.clone(), directly);
     let config = CloudConfig {
         data_dir: args.data.data_dir,
@@ -99,8 +104,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         "public_url": public_url,
         "admin_address": admin.local_addr()?.to_string(),
     }));
-    tell_people(&public_url);
-    tls::reload_on_hangup([certificate, admin_certificate].into_iter().flatten().collect())?;
+    tell_people(&public_url, keeper.as_ref());
+    tls::reload_on_hangup([from_files, admin_certificate].into_iter().flatten().collect())?;
+    let keeping = keeper.map(|keeper| tokio::spawn(keeper.run(cloud.health().clone(), stop.clone())));
     let operators = metrics.router().merge(cloud.health().router()).merge(cloud.operator_router());
     let hardening = stop.clone();
     tokio::spawn(async move {
@@ -112,12 +118,18 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     // Nobody is served any more: whoever still waits on the in-process gRPC waits for nothing.
     stop.stop_hard();
     cloud.ended().await;
-    Ok(())
+    match keeping {
+        Some(keeping) => keeping.await?.context("nobody kept the certificate fresh"),
+        None => Ok(()),
+    }
 }
 
 /// For whoever started it by hand; programs read the line on standard output.
 #[expect(clippy::print_stderr, reason = "a word to the person at the terminal; logging may be filtered out")]
-fn tell_people(public_url: &str) {
+fn tell_people(public_url: &str, keeper: Option<&Keeper>) {
+    if keeper.is_some_and(|keeper| !keeper.is_good()) {
+        eprintln!("MA Cloud gets its certificate now, and says so below; nobody can connect before.");
+    }
     eprintln!("MA Cloud is running: open {public_url} in a browser. Ctrl-C stops it.");
 }
 
@@ -132,20 +144,21 @@ fn relay_config(open_files: u64, client_address_header: Option<String>, directly
 /// Where TLS ends here, nothing answers to plain HTTP.
 fn check_scheme(args: &ServeArgs) -> anyhow::Result<()> {
     let plain = args.public_url.as_deref().and_then(|url| url.strip_prefix("http://"));
-    if let (Some(rest), Some(_)) = (plain, &args.tls_cert) {
+    if let (Some(rest), true) = (plain, args.ends_tls()) {
+        let flag = if args.acme.acme { "--acme" } else { "--tls-cert" };
         bail!(
-            "--public-url http://{rest} does not go with --tls-cert, with which only https is answered: give https://{rest}"
+            "--public-url http://{rest} does not go with {flag}, with which only https is answered: give https://{rest}"
         );
     }
     Ok(())
 }
 
 fn public_url(args: &ServeArgs, address: SocketAddr) -> anyhow::Result<String> {
-    let tls = args.tls_cert.is_some();
+    let tls = args.ends_tls();
     if !tls && !args.behind_proxy && !address.ip().is_loopback() {
         bail!(
-            "refusing to serve plain HTTP on {address}: give --tls-cert and --tls-key, or say --behind-proxy if a proxy \
-             in front ends TLS, or listen on 127.0.0.1"
+            "refusing to serve plain HTTP on {address}: say --acme to get a certificate, or give --tls-cert and --tls-key, or say \
+             --behind-proxy if a proxy in front ends TLS, or listen on 127.0.0.1"
         );
     }
     ensure!(

@@ -1,11 +1,13 @@
 //! Whole-system tests: the real parts over loopback, with a pretend Alexa in front and a simulated home behind.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, reason = "tests may fail loudly")]
 
+mod acme;
 mod authorities;
 mod backups;
 mod bad_input;
 mod canary;
 mod canary_processes;
+mod certificate_authority;
 mod chain;
 mod cluster;
 mod drills;

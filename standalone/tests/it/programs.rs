@@ -103,6 +103,13 @@ fn mistakes_on_the_command_line_are_named() {
             &["serve", "--tls-cert", "c.pem", "--tls-key", "k.pem", "--public-url", "http://localhost:9443"],
             "give https://localhost:9443",
         ),
+        (&["serve", "--acme", "--public-url", "https://music.example.org"], "--acme needs --acme-terms-agreed"),
+        (&["serve", "--acme", "--acme-terms-agreed"], "--acme needs --public-url https://NAME"),
+        (&["serve", "--acme", "--acme-terms-agreed", "--public-url", "https://192.0.2.1"], "not for an address"),
+        (&["serve", "--acme", "--acme-terms-agreed", "--public-url", "https://localhost"], "no authority can reach"),
+        (&["serve", "--acme", "--public-url", "http://music.example.org"], "give https://music.example.org"),
+        (&["serve", "--acme", "--behind-proxy"], "--acme does not go with --behind-proxy"),
+        (&["serve", "--acme", "--tls-cert", "c.pem", "--tls-key", "k.pem"], "leave one of them out"),
         (
             &["admin", "mail", "test", "--to", "ann@example.org", "--data-dir", "nowhere"],
             "there is no MA Cloud database",
