@@ -39,6 +39,8 @@ pub struct CanaryHome {
 pub struct Told {
     /// It is connected with a relay.
     pub online: bool,
+    /// Its owner has paused it.
+    pub paused: bool,
     /// Why not, in its words.
     pub why_offline: String,
     /// What is the matter with Music Assistant, if anything.
@@ -146,12 +148,12 @@ impl Told {
     fn hear(&mut self, event: &Event) {
         match event {
             Event::Online { paused: true, .. } => {
-                self.online = false;
+                (self.online, self.paused) = (false, true);
                 self.why_offline = "It is paused on the cloud's web page.".into();
             }
-            Event::Online { .. } => self.online = true,
+            Event::Online { .. } => (self.online, self.paused) = (true, false),
             Event::Offline { explanation, .. } => {
-                self.online = false;
+                (self.online, self.paused) = (false, false);
                 self.why_offline.clone_from(explanation);
             }
             Event::MusicAssistant { state, explanation, .. } => {

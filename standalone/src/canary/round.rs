@@ -252,7 +252,7 @@ impl Canary {
         let CanarySettings { cloud, email, password, .. } = &self.settings;
         let furnished = self.home.furnish(cloud, email, password).await;
         furnished.map_err(|error| Hop::AccountService.is_to_blame(&error))?;
-        self.home.until_online().await.map_err(|error| Hop::Relay.is_to_blame(&error))?;
+        self.home.until_online().await.map_err(|error| keeps_offline(&self.home.told()).is_to_blame(&error))?;
         Ok(Pace::AsItTakes)
     }
 
@@ -392,7 +392,7 @@ fn blame(kind: &str, message: &str, home: &Told) -> Trouble {
         "EXPIRED_AUTHORIZATION_CREDENTIAL" | "INVALID_AUTHORIZATION_CREDENTIAL" => (Hop::AccountService, None),
         _ if said(Failure::AccountsAway) => (Hop::AccountService, None),
         _ if said(Failure::BusAway) => (Hop::Relay, None),
-        "BRIDGE_UNREACHABLE" if !home.online => (Hop::Relay, Some(home.why_offline.clone())),
+        "BRIDGE_UNREACHABLE" if !home.online => (keeps_offline(home), Some(home.why_offline.clone())),
         "BRIDGE_UNREACHABLE" if home.music_trouble.is_some() => (Hop::Home, home.music_trouble.clone()),
         "BRIDGE_UNREACHABLE" | "ENDPOINT_BUSY" | "RATE_LIMIT_EXCEEDED" => (Hop::Relay, None),
         "INTERNAL_ERROR" => (Hop::Skill, None),
@@ -400,6 +400,11 @@ fn blame(kind: &str, message: &str, home: &Told) -> Trouble {
     };
     let more = more.map(|more| format!(" The home says: {more}")).unwrap_or_default();
     Trouble { hop, problem: format!("{kind}: {message}{more}") }
+}
+
+/// What keeps a home offline: nobody but its owner pauses it.
+const fn keeps_offline(home: &Told) -> Hop {
+    if home.paused { Hop::Home } else { Hop::Relay }
 }
 
 /// The first favourite that a discovered endpoint can play.
@@ -439,6 +444,8 @@ mod tests {
         let cut = blame("BRIDGE_UNREACHABLE", "The home is not connected.", &offline);
         assert_eq!(cut.hop, Hop::Relay);
         assert_eq!(cut.problem, "BRIDGE_UNREACHABLE: The home is not connected. The home says: no answer");
+        let paused = Told { paused: true, ..offline };
+        assert_eq!(blame("BRIDGE_UNREACHABLE", "x", &paused).hop, Hop::Home, "its owner wants it so");
         assert_eq!(blame("BRIDGE_UNREACHABLE", "x", &ill).hop, Hop::Home);
         assert_eq!(blame("BRIDGE_UNREACHABLE", "x", &online).hop, Hop::Relay);
         assert_eq!(blame("NOT_IN_OPERATION", "x", &online).hop, Hop::Home);
