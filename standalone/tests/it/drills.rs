@@ -275,7 +275,12 @@ async fn what_fails_is_heard_as_the_document_says_and_no_link_is_lost() {
         .await;
 
     let not_drilled: Vec<_> = drills.documented.keys().filter(|name| !drills.drilled.contains(*name)).collect();
-    assert_eq!(not_drilled, ["the disk of the database is full"], "which has a test of its own");
+    let elsewhere = [
+        "PostgreSQL has no room for its log, and stops",
+        "the disk of PostgreSQL is full",
+        "the disk of the database is full",
+    ];
+    assert_eq!(not_drilled, elsewhere, "the last has a test of its own, and infra/drills.d has the others");
 }
 
 /// A disk that only the process sees, and that another one fills.
