@@ -12,12 +12,17 @@ fn main() {
     names.sort();
     let mut list = String::from("[\n");
     for name in names {
-        let (en, de) = (locales.join("en").join(&name), locales.join("de").join(&name));
-        let area = PathBuf::from(name).with_extension("");
-        writeln!(list, "    Area {{ name: {area:?}, en: include_str!({en:?}), de: include_str!({de:?}) }},")
-            .expect("writing to a String works");
+        let name = name.into_string().expect("the names in locales/en are UTF-8");
+        let area = name.strip_suffix(".ftl").expect("locales/en holds .ftl files only");
+        let (en, de) = (included("en", &name), included("de", &name));
+        writeln!(list, "    Area {{ name: {area:?}, en: {en}, de: {de} }},").expect("writing to a String works");
     }
     list.push_str("]\n");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
     std::fs::write(out.join("areas.rs"), list).expect("OUT_DIR can be written");
+}
+
+/// Relative to where the package is when it is compiled: a checkout that is moved with its `target` still builds.
+fn included(language: &str, name: &str) -> String {
+    format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/locales/{language}/{name}\"))")
 }
