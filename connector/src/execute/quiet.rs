@@ -79,6 +79,11 @@ impl Quiet {
         });
     }
 
+    /// Player `id` was told something else, after which it may play.
+    pub(super) fn told_otherwise(&self, id: &str) {
+        self.next_word(id);
+    }
+
     fn next_word(&self, id: &str) -> Option<Told> {
         let mut all = lock(&self.told);
         let told = all.get_mut(id)?;
@@ -87,8 +92,10 @@ impl Quiet {
     }
 }
 
+/// Whether player `id` plays what is its own. Who plays along with another is not the one to be told: the pause would end the
+/// other's music.
 fn plays(directory: &Directory, id: &str) -> bool {
-    directory.player(id).is_some_and(|player| player.activity == Activity::Playing)
+    directory.leader_of(id).is_some_and(|leader| leader.id == id && leader.activity == Activity::Playing)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

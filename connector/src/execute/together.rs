@@ -77,6 +77,7 @@ impl Executor {
             return Err(Refusal::CannotGroup(self.called(other)));
         }
         let deadline = Instant::now() + limit;
+        self.quiet.told_otherwise(&player.id);
         let args = json!({ "player_id": player.id, "target_player": lead.id });
         self.send(player, "players/cmd/group", args, limit).await?;
         let joined = |directory: &Directory| {

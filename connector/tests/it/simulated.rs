@@ -225,6 +225,24 @@ async fn a_pause_between_a_skip_and_its_new_stream_stays_one() {
 }
 
 #[tokio::test]
+async fn who_was_stopped_and_then_plays_along_does_not_stop_the_others() {
+    let simulated = Simulated::start().await;
+    let plays = |d: &Directory, name: &str| d.exposed().any(|p| p.name == name && p.activity == Activity::Playing);
+    simulated.done("bedroom", play("homogenic", None, None)).await;
+    assert!(simulated.ma.wait_until(PATIENCE, |d| plays(d, "Bedroom")).await);
+    simulated.done("bedroom", Action::Transport(Transport::Stop)).await;
+    assert!(simulated.ma.wait_until(PATIENCE, |d| !plays(d, "Bedroom")).await);
+    simulated.done("kitchen", play("kind of blue", None, None)).await;
+    assert!(simulated.ma.wait_until(PATIENCE, |d| plays(d, "Kitchen")).await);
+    simulated.done("bedroom", Action::JoinTo(Target::Named("kitchen".into()))).await;
+    assert!(simulated.ma.wait_until(PATIENCE, |d| plays(d, "Bedroom")).await);
+    simulated.ma.call("info", serde_json::json!({}), PATIENCE).await.unwrap();
+    let home = simulated.home.state();
+    assert_eq!(count(&home, "players/cmd/stop"), 1);
+    assert_eq!(home.named("Kitchen").unwrap().state, Playback::Playing);
+}
+
+#[tokio::test]
 async fn from_the_beginning_right_after_next_is_tried_until_there_is_something_to_begin() {
     let simulated = Simulated::timed(Timing { settle: HOUR, ..Timing::fast() }).await;
     simulated.done("kitchen", play("kind of blue", None, None)).await;
