@@ -1,4 +1,4 @@
-//! The two routes that Alexa calls, with bounds on what a stranger can send.
+//! The two routes that Alexa calls, and one for homes, with bounds on what a stranger can send.
 //!
 //! A directive is always answered with HTTP 200 and an event, also when it fails; other statuses are for what is no
 //! directive. On the custom route, whatever is not believed is answered with 400 and nothing else; what is believed
@@ -16,12 +16,14 @@ use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use macloud_proto::trial::MAX_STATEMENT_LEN;
 use ring::hmac;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::Inner;
 use crate::journey::Unanswered;
+use crate::trial::{BETWEEN, NotTried};
 use crate::verify;
 
 /// Alexa's own limit for a message.
@@ -40,6 +42,8 @@ pub(crate) fn router(skill: Arc<Inner>) -> Router {
     Router::new()
         .route("/alexa/v1/smart-home", post(smart_home).fallback(only_post))
         .route("/alexa/v1/custom", post(custom).fallback(only_post))
+        // Under the same prefix, so that whatever stands in front of the skill brings it here, too.
+        .route("/alexa/v1/trial", post(trial).fallback(only_post))
         .with_state(skill)
 }
 
@@ -84,6 +88,42 @@ async fn custom(State(skill): State<Arc<Inner>>, request: Request) -> Response {
             problem(StatusCode::SERVICE_UNAVAILABLE, "not_kept", "Tell this again in a minute.")
         }
     }
+}
+
+async fn trial(State(skill): State<Arc<Inner>>, request: Request) -> Response {
+    let _token = skill.working.token();
+    let Ok(_room) = skill.room.try_acquire() else { return overloaded() };
+    let statement = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX_STATEMENT_LEN)).await;
+    let tried = match statement.as_ref().map(|read| read.as_deref().map(std::str::from_utf8)) {
+        Ok(Ok(Ok(statement))) => skill.trials.run(&skill.steps.carrier, statement).await,
+        _ => Err(NotTried::Refused),
+    };
+    match tried {
+        Ok(outcome) => {
+            ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], axum::Json(outcome)).into_response()
+        }
+        Err(not_tried) => untried(not_tried),
+    }
+}
+
+fn untried(why: NotTried) -> Response {
+    let (status, error, description) = match why {
+        NotTried::Refused => {
+            (StatusCode::UNAUTHORIZED, "refused", "Only a home of this cloud can have itself tried, and says so now.")
+        }
+        NotTried::TooSoon => (StatusCode::TOO_MANY_REQUESTS, "too_soon", "This home was tried a moment ago."),
+        NotTried::Busy => return overloaded(),
+        NotTried::AccountsAway => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "accounts_away",
+            "Nobody says whose statement it is. Try again in a minute.",
+        ),
+    };
+    let mut response = problem(status, error, description);
+    if why == NotTried::TooSoon {
+        response.headers_mut().insert(header::RETRY_AFTER, BETWEEN.as_secs().into());
+    }
+    response
 }
 
 /// The forwarder makes an event of it; Alexa itself says that the skill has a problem.

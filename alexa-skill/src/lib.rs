@@ -31,6 +31,7 @@ pub mod seal;
 pub mod token;
 pub mod trace;
 pub mod translate;
+mod trial;
 pub mod verify;
 
 use std::sync::Arc;
@@ -55,6 +56,7 @@ use progress::Progress;
 use report::Reports;
 use resolve::Resolver;
 use seal::Sessions;
+use trial::Trials;
 use verify::Verifier;
 
 /// A skill backend. Cheap to clone.
@@ -65,6 +67,7 @@ pub(crate) struct Inner {
     steps: Steps,
     /// While state reports are on.
     events: Option<Events>,
+    trials: Trials,
     /// Directives and requests that are being answered.
     working: TaskTracker,
     /// For so many of them.
@@ -98,6 +101,7 @@ impl Skill {
             .events
             .clone()
             .map(|events| Events::new(events, bus.0.clone(), accounts.clone(), Arc::clone(&signer), clock.clone()));
+        let trials = Trials::new(accounts.clone(), clock.clone());
         let carrier = Carrier {
             sessions: Arc::new(Sessions::new(Arc::clone(&signer), config.most_sessions, clock.clone())),
             bus: Bus::new(bus, config.bus),
@@ -118,12 +122,12 @@ impl Skill {
             deadline: config.deadline,
         };
         let room = Semaphore::new(config.most_requests);
-        let skill = Self(Arc::new(Inner { steps, events, working: TaskTracker::new(), room, forwarder_keys }));
+        let skill = Self(Arc::new(Inner { steps, events, trials, working: TaskTracker::new(), room, forwarder_keys }));
         skill.observe();
         Ok(skill)
     }
 
-    /// `/alexa/v1/smart-home` and `/alexa/v1/custom`.
+    /// `/alexa/v1/smart-home` and `/alexa/v1/custom`, and for homes `/alexa/v1/trial`.
     pub fn router(&self) -> axum::Router {
         http::router(Arc::clone(&self.0))
     }

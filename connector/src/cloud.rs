@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use macloud_proto::dpop;
 use macloud_proto::ids::InstanceId;
 use macloud_proto::jose::{Header, SigningKey};
+use macloud_proto::trial::{self, Outcome};
 use macloud_service_kit::clock::SharedClock;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
@@ -91,6 +92,9 @@ pub struct Metadata {
     /// Where a home takes leave. Older services have none.
     #[serde(default, with = "crate::url_text::option")]
     pub leave_endpoint: Option<Url>,
+    /// Where a home asks for a command that does nothing. Older services have none.
+    #[serde(default, with = "crate::url_text::option")]
+    pub trial_endpoint: Option<Url>,
 }
 
 /// An answer that begins a pairing.
@@ -304,7 +308,8 @@ impl Cloud {
         let metadata: Metadata = serde_json::from_slice(&body(response).await?)
             .map_err(|_| CloudError::NotCloud("its description of its services is not understood"))?;
         let endpoints = [&metadata.token_endpoint, &metadata.device_authorization_endpoint];
-        let newer = metadata.home_assistant_endpoint.iter().chain(&metadata.leave_endpoint);
+        let newer = [&metadata.home_assistant_endpoint, &metadata.leave_endpoint, &metadata.trial_endpoint];
+        let newer = newer.into_iter().flatten();
         for endpoint in endpoints.into_iter().chain(newer) {
             self.dialer.check(endpoint).map_err(|_| CloudError::NotCloud("it names endpoints without encryption"))?;
         }
@@ -394,6 +399,25 @@ impl Cloud {
             (StatusCode::OK, _) => Ok(()),
             _ if answer.home == "moved" => Err(CloudError::Moved),
             (StatusCode::UNAUTHORIZED, _) | (_, "invalid_client") => Err(CloudError::Unauthorized),
+            _ => Err(answer.refusal()),
+        }
+    }
+
+    /// Ask for a sealed command that does nothing, and wait for what came of it. None where the cloud sends no such commands.
+    ///
+    /// # Errors
+    /// [`CloudError::RetryAfter`] when this home was tried a moment ago; [`CloudError::Unauthorized`] when it is unlinked, or this
+    /// machine's clock is wrong and [`Cloud::instance_token`] was not called to follow the cloud's.
+    pub async fn try_home(&self, key: &SigningKey, instance: &InstanceId) -> Result<Option<Outcome>, CloudError> {
+        let Some(endpoint) = self.metadata().await?.trial_endpoint else { return Ok(None) };
+        let statement = trial::ask(key, instance, self.unix_seconds());
+        let request = self.http.post(endpoint).header("content-type", trial::STATEMENT_TYPE).body(statement);
+        let answer = Answer::read(request.send().await.map_err(no_answer)?).await?;
+        match answer.status {
+            StatusCode::OK => answer.parse("its answer to a trial is not understood").map(Some),
+            // Where the skill has another address, nobody answers at this one.
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
+            StatusCode::UNAUTHORIZED => Err(CloudError::Unauthorized),
             _ => Err(answer.refusal()),
         }
     }

@@ -5,6 +5,7 @@
 //! long, and all of it takes at most 20 seconds.
 
 mod certificate;
+mod trial;
 mod way;
 
 use std::time::Duration;
@@ -423,7 +424,7 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
         Ok(identity) => identity,
         Err(error) => return checks.push(Check::bad(TOKEN, error.to_string(), "See the message.")),
     };
-    match cloud.instance_token(&identity, &pairing.instance_id).await {
+    let paused = match cloud.instance_token(&identity, &pairing.instance_id).await {
         Ok(token) => {
             checks.push(Check::good(TOKEN, "This home is accepted."));
             checks.extend(token.key_set_bytes().map(|signed| keys_check(state, &signed)));
@@ -431,6 +432,7 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
                 let fix = "Open the cloud's web page under Homes and resume this home.";
                 checks.push(Check::bad("pause in the cloud", "Paused on the cloud's web page: no commands come.", fix));
             }
+            token.paused
         }
         Err(CloudError::Unauthorized) => {
             let fix = "Open the cloud's web page under Homes and see whether this home is still there; if it is gone, run ma-connector pair again. The account may also be suspended.";
@@ -449,13 +451,18 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
             return checks.push(Check::bad(TOKEN, sentence(&error), fix));
         }
         Err(error) => return checks.push(Check::failed(TOKEN, &error)),
-    }
-    let relay = if state.is_in_use() {
+    };
+    if state.is_in_use() {
         let now = options.clock.unix_seconds();
         // A session of its own would push the running one off. A connection that asks for nothing does not.
         let way = way::go(&pairing.relay_url, &options.dialer, now, false).await;
+        let relay = running_link(state, way.round_trip).await;
+        let commands_come = relay.ok && !paused;
+        checks.push(relay);
+        if commands_come {
+            checks.extend(trial::run(&cloud, &identity, &pairing.instance_id).await);
+        }
         checks.extend(last_command(state, now));
-        running_link(state, way.round_trip).await
     } else {
         let admission = Admission::new(
             cloud,
@@ -465,9 +472,8 @@ async fn cloud_checks(state: &StateDir, pairing: &Pairing, options: &ConnectorOp
             pairing.relay_url.clone(),
             Box::new(|_| true),
         );
-        trial_link(&admission).await
-    };
-    checks.push(relay);
+        checks.push(trial_link(&admission).await);
+    }
 }
 
 /// How far this machine's clock is from the cloud's, which is `ahead` by so many seconds.
@@ -499,7 +505,7 @@ fn keys_check(state: &StateDir, signed: &[u8]) -> Check {
     }
 }
 
-/// When a command last came the whole way. Nothing but Alexa makes the cloud send one.
+/// When a command last came the whole way.
 fn last_command(state: &StateDir, now: u64) -> Option<Check> {
     let counts = state.status::<Status>().ok().flatten()?.commands;
     let detail = match counts.last_at {

@@ -506,6 +506,10 @@ pub struct Scopes {
 }
 
 impl Scopes {
+    /// None: nothing may be carried out. So a command is sealed that is only to come to the home and be answered; see
+    /// [`macloud_proto::trial`].
+    pub const NONE: Self = Self { read: false, control: false };
+
     /// Whether `command` is covered.
     #[must_use]
     pub const fn cover(self, command: &Command) -> bool {

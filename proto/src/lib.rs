@@ -24,6 +24,7 @@ pub mod nodes;
 pub mod random;
 pub mod secret_form;
 pub mod time;
+pub mod trial;
 
 /// The largest WebSocket message of the link protocol, in bytes. A longer one closes the link.
 pub const MAX_FRAME_BYTES: usize = 64 * 1024;

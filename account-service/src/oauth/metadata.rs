@@ -32,6 +32,8 @@ pub(super) async fn document(State(shared): State<Arc<Shared>>) -> Response {
         "home_assistant_endpoint": shared.url(super::home_assistant::PATH),
         // And where they take leave.
         "leave_endpoint": shared.url(super::leave::PATH),
+        // And where they ask for a command that does nothing. The skill answers, whose paths are all of this origin.
+        "trial_endpoint": shared.url("/alexa/v1/trial"),
         "require_pushed_authorization_requests": false,
         "account_management_uri": shared.url("/apps"),
         "scopes_supported": scopes::known(),

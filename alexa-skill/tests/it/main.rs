@@ -18,4 +18,5 @@ mod sessions;
 mod snapshots;
 mod spoken;
 mod support;
+mod trial;
 mod verification;

@@ -388,6 +388,7 @@ fn asked(kind: &str, t: Language) -> &'static str {
         "sleep" => ("Sleep timer", "Schlafzeit"),
         "move" => ("Music to another player", "Musik auf anderen Player"),
         "group" => ("Play together", "Zusammen spielen"),
+        "trial" => ("Trial of the whole way", "Probe des ganzen Weges"),
         "device" => ("Player of a voice device", "Player eines Sprachgeräts"),
         _ => ("Something newer than this connector", "Etwas Neueres als dieser Connector"),
     };

@@ -78,6 +78,9 @@ fn serve_admin_home_pair_run_status_and_doctor_work_together() {
     assert_eq!(json(&status)["instance_id"], paired["instance_id"]);
     let doctor = run(ma_connector().args(["doctor", "--json", "--state-dir"]).arg(&state), "");
     assert!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stdout));
+    let whole_way =
+        json(&doctor)["checks"].as_array().unwrap().iter().find(|check| check["name"] == "end to end").cloned();
+    assert!(whole_way.is_some_and(|check| check["detail"].as_str().unwrap().contains("its answer went back")));
 
     assert!(connector.terminate().success());
     assert!(cloud.terminate().success());

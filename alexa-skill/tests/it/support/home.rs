@@ -11,6 +11,7 @@ use macloud_proto::bus::v1::HomeEvent;
 use macloud_proto::ids::{CommandId, InstanceId, PlayerKey, PresetKey};
 use macloud_proto::jose::SigningKey;
 use macloud_proto::time::Millis;
+use macloud_proto::trial;
 use macloud_service_kit::random;
 
 use super::player;
@@ -34,6 +35,8 @@ struct State {
     refusals: VecDeque<Refusal>,
     replies: VecDeque<Reply>,
     carried_out: Vec<(Command, Scopes)>,
+    /// Commands that granted nothing.
+    trials: u32,
     now: u64,
 }
 
@@ -49,6 +52,7 @@ impl FakeHome {
             refusals: VecDeque::new(),
             replies: VecDeque::new(),
             carried_out: Vec::new(),
+            trials: 0,
             now: 1,
         };
         Arc::new(Self { instance, number, identity: Mutex::new(identity), state: Mutex::new(state) })
@@ -64,6 +68,16 @@ impl FakeHome {
         state.home.signed_pre_key(now, &mut |out: &mut [u8]| random::fill(out))
     }
 
+    /// The statement that this home wants to be tried.
+    pub fn asks_for_a_trial(&self, unix_seconds: u64) -> String {
+        trial::ask(&self.identity.lock().unwrap(), &self.instance, unix_seconds)
+    }
+
+    /// How often it was.
+    pub fn trials(&self) -> u32 {
+        self.state.lock().unwrap().trials
+    }
+
     /// What a connector does with a command. `None` where it answers nothing.
     pub fn receive(&self, command_id: CommandId, sealed: &[u8]) -> Option<Vec<u8>> {
         let mut state = self.state.lock().unwrap();
@@ -77,8 +91,13 @@ impl FakeHome {
             Err(failure) => return failure.answer,
         };
         let command = opened.command.unwrap();
-        assert!(opened.scopes.cover(&command), "the skill sends nothing that was not granted");
         assert!(!opened.remaining.is_zero(), "the skill sends nothing late");
+        if opened.scopes == Scopes::NONE {
+            state.trials += 1;
+            let refusal = state.refusals.pop_front().unwrap_or(Refusal::NotGranted);
+            return Some(opened.reply.seal(&Reply::Refused(refusal), now));
+        }
+        assert!(opened.scopes.cover(&command), "the skill sends nothing that was not granted");
         let reply = state.answer(&command);
         state.carried_out.push((command, opened.scopes));
         let sealed = opened.reply.seal(&reply, now);
