@@ -263,7 +263,7 @@ fn ended(failure: &Failure) -> Ended {
 
 fn refused(refusal: &Refusal) -> Ended {
     match refusal {
-        Refusal::VolumeLimited(_) | Refusal::QuietHours | Refusal::Stopped | Refusal::NotGranted => Ended::Refused,
+        Refusal::VolumeLimited(_) | Refusal::QuietHours(_) | Refusal::Stopped | Refusal::NotGranted => Ended::Refused,
         Refusal::Late | Refusal::OutcomeUnknown => Ended::TimedOut,
         Refusal::Internal => Ended::Failed,
         Refusal::UnknownPlayer

@@ -183,8 +183,10 @@ impl Executor {
         if let Some(other) = &other {
             self.reachable(other)?;
         }
-        if self.house.is_quiet_time() && self.would_be_heard(&player, &action, other.as_ref()) {
-            return Err(Refusal::QuietHours);
+        if let Some(quiet) = self.house.quiet_hours_now()
+            && self.would_be_heard(&player, &action, other.as_ref())
+        {
+            return Err(Refusal::QuietHours(quiet.end()));
         }
         let (lane, most) = match &action {
             Action::Play { .. } | Action::PlayPreset(_) | Action::PlaySimilar | Action::SaveCurrent => {

@@ -11,7 +11,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use macloud_e2ee::vocabulary::clean_text;
+use macloud_e2ee::vocabulary::{MinuteOfDay, clean_text};
 use macloud_service_kit::clock::{self, SharedClock};
 use serde::{Deserialize, Serialize};
 
@@ -264,6 +264,12 @@ impl QuietHours {
         let (from, to) = (self.from, self.to);
         if from < to { from <= now && now < to } else { from <= now || now < to }
     }
+
+    /// When the home need not be quiet any more, if that ever is.
+    #[must_use]
+    pub fn end(self) -> Option<MinuteOfDay> {
+        if self.from == self.to { None } else { MinuteOfDay::new(self.to.0) }
+    }
 }
 
 impl HouseRules {
@@ -290,10 +296,10 @@ impl HouseRules {
         *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
     }
 
-    /// Whether the home is to be quiet now.
+    /// The quiet hours, while they are.
     #[must_use]
-    pub fn is_quiet_time(&self) -> bool {
-        self.current().quiet_hours.is_some_and(|hours| hours.contain(self.time_of_day()))
+    pub fn quiet_hours_now(&self) -> Option<QuietHours> {
+        self.current().quiet_hours.filter(|hours| hours.contain(self.time_of_day()))
     }
 
     /// The time by the clock at home, in seconds since 1970.
@@ -456,6 +462,7 @@ mod tests {
             assert_eq!([night.contain(at(time)), noon.contain(at(time))], quiet, "{time}");
             assert!(always.contain(at(time)));
         }
+        assert_eq!([night, noon, always].map(QuietHours::end), [MinuteOfDay::new(420), MinuteOfDay::new(870), None]);
     }
 
     #[test]

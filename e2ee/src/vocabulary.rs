@@ -265,6 +265,30 @@ impl Percent {
     }
 }
 
+/// A minute of the day, by the clock of the home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MinuteOfDay(u16);
+
+impl MinuteOfDay {
+    /// So many minutes after midnight, if that is less than a day.
+    #[must_use]
+    pub const fn new(minutes: u16) -> Option<Self> {
+        if minutes < 24 * 60 { Some(Self(minutes)) } else { None }
+    }
+
+    /// Since midnight.
+    #[must_use]
+    pub const fn minutes(self) -> u16 {
+        self.0
+    }
+
+    /// 0 to 23, and 0 to 59.
+    #[must_use]
+    pub const fn hour_and_minute(self) -> (u16, u16) {
+        (self.0 / 60, self.0 % 60)
+    }
+}
+
 /// What a home answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "made once per command and taken apart at once; never kept in numbers")]
@@ -483,8 +507,9 @@ pub enum Refusal {
     OutcomeUnknown,
     /// The owner lets nobody make the player louder than this.
     VolumeLimited(Percent),
-    /// The owner wants it quiet at this time: nothing is started or made louder.
-    QuietHours,
+    /// The owner wants it quiet until then: nothing is started or made louder. `None` where it never ends, or an older home does
+    /// not say when.
+    QuietHours(Option<MinuteOfDay>),
     /// Only this was found, and it may not be what was meant; nothing was done. Said yes to, it is asked for by its title, artist
     /// and kind, [surely](MediaQuery::sure).
     DidYouMean(Item),

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 use crate::padding::{MAX_BODY, MAX_EVENT_BODY};
 use crate::vocabulary::{
     Action, Capabilities, Command, DeviceKey, Item, MAX_GONE, MAX_PLAYERS, MAX_PRESETS, MAX_SLEEP_MINUTES, MediaKind,
-    MediaQuery, News, Percent, Placement, Playback, Player, PlayerKind, PlayerState, Preset, Refusal, Repeat, Reply,
-    Scopes, Target, Transport, UnknownCommand, clean_text,
+    MediaQuery, MinuteOfDay, News, Percent, Placement, Playback, Player, PlayerKind, PlayerState, Preset, Refusal,
+    Repeat, Reply, Scopes, Target, Transport, UnknownCommand, clean_text,
 };
 
 /// Messages of `macloud.home.v1`.
@@ -493,7 +493,7 @@ fn refusal_to_wire(refusal: &Refusal) -> v1::Refused {
         Refusal::Internal => (Reason::Internal, vec![]),
         Refusal::OutcomeUnknown => (Reason::OutcomeUnknown, vec![]),
         Refusal::VolumeLimited(_) => (Reason::VolumeLimited, vec![]),
-        Refusal::QuietHours => (Reason::QuietHours, vec![]),
+        Refusal::QuietHours(_) => (Reason::QuietHours, vec![]),
         Refusal::DidYouMean(_) => (Reason::DidYouMean, vec![]),
         Refusal::CannotGroup(name) => (Reason::CannotGroup, vec![clean_text(name)]),
         Refusal::UnknownPreset => (Reason::UnknownPreset, vec![]),
@@ -507,7 +507,11 @@ fn refusal_to_wire(refusal: &Refusal) -> v1::Refused {
         Refusal::DidYouMean(item) => Some(item_to_wire(item)),
         _ => None,
     };
-    v1::Refused { reason: reason.into(), names, volume, item }
+    let quiet_until = match refusal {
+        Refusal::QuietHours(until) => until.map(|until| until.minutes().into()),
+        _ => None,
+    };
+    v1::Refused { reason: reason.into(), names, volume, item, quiet_until }
 }
 
 fn refusal_from_wire(refused: v1::Refused) -> Refusal {
@@ -535,7 +539,10 @@ fn refusal_from_wire(refused: v1::Refused) -> Refusal {
         Reason::UnknownCommand => Refusal::UnknownCommand,
         Reason::OutcomeUnknown => Refusal::OutcomeUnknown,
         Reason::VolumeLimited => Refusal::VolumeLimited(Percent::clamped(refused.volume.unwrap_or(100).into())),
-        Reason::QuietHours => Refusal::QuietHours,
+        Reason::QuietHours => {
+            let until = refused.quiet_until.and_then(|minutes| u16::try_from(minutes).ok());
+            Refusal::QuietHours(until.and_then(MinuteOfDay::new))
+        }
         Reason::DidYouMean => {
             refused.item.map_or(Refusal::MediaNotFound, |item| Refusal::DidYouMean(item_from_wire(item)))
         }

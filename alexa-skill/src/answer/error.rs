@@ -141,7 +141,7 @@ fn refused(refusal: &Refusal) -> AlexaError {
         Refusal::UnknownCommand => error("FIRMWARE_OUT_OF_DATE", "The connector at home is too old for this."),
         Refusal::Internal => error("INTERNAL_ERROR", "The connector at home failed."),
         Refusal::VolumeLimited(_) => error("VALUE_OUT_OF_RANGE", "The owner limits this player's volume."),
-        Refusal::QuietHours => error("INSUFFICIENT_PERMISSIONS", "It is a quiet hour at home."),
+        Refusal::QuietHours(_) => error("INSUFFICIENT_PERMISSIONS", "It is a quiet hour at home."),
         Refusal::OutcomeUnknown => {
             error("ENDPOINT_UNREACHABLE", "Music Assistant has not answered; it may still do it.")
         }

@@ -376,7 +376,7 @@ mod tests {
 
     use super::*;
     use crate::dispatch::UsedUp;
-    use macloud_e2ee::vocabulary::MediaKind;
+    use macloud_e2ee::vocabulary::{MediaKind, MinuteOfDay};
 
     #[test]
     fn linking_again_is_asked_for_where_it_helps_and_not_for_what_passes() {
@@ -388,6 +388,28 @@ mod tests {
         for failure in [Failure::Token(TokenFault::Expired), Failure::AccountsAway, Failure::Refused(Refusal::Stopped)]
         {
             assert!(!Say::Failed(failure.clone()).asks_to_link(), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_quiet_hours_is_said_as_a_person_would() {
+        let hours = [0, 60, 7 * 60, 12 * 60, 19 * 60 + 5];
+        for (locale, wanted) in [
+            (Locale::English, ["until midnight:", "until 1 AM:", "until 7 AM:", "until noon:", "until 7:05 PM:"]),
+            (Locale::German, ["bis Mitternacht:", "bis ein Uhr:", "bis 7 Uhr:", "bis 12 Uhr:", "bis 19:05 Uhr:"]),
+            (Locale::French, ["à minuit :", "à une heure :", "à 7 heures :", "à midi :", "à 19 heures 5 :"]),
+            (Locale::Spanish, ["la medianoche:", "hasta la una:", "hasta las 7:", "hasta las 12:", "hasta las 19:05:"]),
+            (
+                Locale::Italian,
+                ["fino a mezzanotte:", "fino all'una:", "fino alle 7:", "fino alle 12:", "fino alle 19:05:"],
+            ),
+            (Locale::Dutch, ["tot middernacht:", "tot 1 uur:", "tot 7 uur:", "tot 12 uur:", "tot 19:05 uur:"]),
+        ] {
+            for (minutes, wanted) in hours.into_iter().zip(wanted) {
+                let failure = Failure::Refused(Refusal::QuietHours(MinuteOfDay::new(minutes)));
+                let text = locale.speak(&Say::Failed(failure)).text;
+                assert!(text.contains(wanted), "{wanted:?} in {text:?}");
+            }
         }
     }
 
@@ -563,7 +585,8 @@ mod tests {
             Refusal::Internal,
             Refusal::OutcomeUnknown,
             Refusal::VolumeLimited(Percent::clamped(40)),
-            Refusal::QuietHours,
+            Refusal::QuietHours(None),
+            Refusal::QuietHours(MinuteOfDay::new(7 * 60 + 30)),
             Refusal::DidYouMean(found),
             Refusal::CannotGroup(String::new()),
             Refusal::CannotGroup("Q7".into()),

@@ -39,7 +39,7 @@ fn expected(failure: &Failure) -> &'static str {
         | Failure::ScopeMissing
         | Failure::HomePaused
         | Failure::NotSent(N::Paused)
-        | Failure::Refused(R::NotGranted | R::Stopped | R::QuietHours) => "INSUFFICIENT_PERMISSIONS",
+        | Failure::Refused(R::NotGranted | R::Stopped | R::QuietHours(_)) => "INSUFFICIENT_PERMISSIONS",
         Failure::NoSuchEndpoint
         | Failure::SameName(_)
         | Failure::Refused(R::UnknownPlayer | R::NoPlayerNamed(_) | R::WhichPlayer(_)) => "NO_SUCH_ENDPOINT",
@@ -122,8 +122,8 @@ fn refusal_after(refusal: &Refusal) -> Option<Refusal> {
         R::MusicAssistantRefusesToken => R::MusicAssistantFailed,
         R::MusicAssistantFailed => R::OutcomeUnknown,
         R::OutcomeUnknown => R::VolumeLimited(Percent::clamped(60)),
-        R::VolumeLimited(_) => R::QuietHours,
-        R::QuietHours => R::Late,
+        R::VolumeLimited(_) => R::QuietHours(None),
+        R::QuietHours(_) => R::Late,
         R::Late => R::NotGranted,
         R::NotGranted => R::Stopped,
         R::Stopped => R::Busy,

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use axum::http::StatusCode;
 use macloud_alexa_skill::{SkillConfig, package};
-use macloud_e2ee::vocabulary::{Item, Percent, Refusal};
+use macloud_e2ee::vocabulary::{Item, MinuteOfDay, Percent, Refusal};
 use macloud_proto::bus::v1::{not_sent, unknown};
 use serde_json::{Value, json};
 
@@ -178,7 +178,7 @@ fn some_refusal(dice: &mut Dice) -> Refusal {
         6 => Refusal::NotSupported,
         7 => Refusal::MusicAssistantAway,
         8 => Refusal::MusicAssistantRefusesToken,
-        9 => Refusal::QuietHours,
+        9 => Refusal::QuietHours(MinuteOfDay::new(60)),
         10 => Refusal::VolumeLimited(Percent::clamped(40)),
         11 => Refusal::CannotGroup("&".into()),
         12 => Refusal::OutcomeUnknown,

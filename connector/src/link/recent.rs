@@ -163,7 +163,7 @@ pub(super) const fn refused(reply: &Reply) -> Option<&'static str> {
         Refusal::UnknownCommand => "unknown_command",
         Refusal::OutcomeUnknown => "outcome_unknown",
         Refusal::VolumeLimited(_) => "volume_limited",
-        Refusal::QuietHours => "quiet_hours",
+        Refusal::QuietHours(_) => "quiet_hours",
         Refusal::DidYouMean(_) => "asked_back",
     })
 }

@@ -7,8 +7,8 @@ use macloud_connector::music_assistant::model::Activity;
 use macloud_connector::rules::HouseRules;
 use macloud_connector::rules::local_time::Zone;
 use macloud_e2ee::vocabulary::{
-    Action, Command, Item, MediaKind, MediaQuery, Percent, Placement, Playback, Player, Refusal, Repeat, Reply, Target,
-    Transport,
+    Action, Command, Item, MediaKind, MediaQuery, MinuteOfDay, Percent, Placement, Playback, Player, Refusal, Repeat,
+    Reply, Target, Transport,
 };
 use macloud_service_kit::clock::ManualClock;
 use serde_json::{Value, json};
@@ -709,6 +709,10 @@ async fn no_member_is_made_louder_by_a_group_with_its_own_volume() {
     assert_eq!(home.server.calls("players/cmd/volume_set"), [json!({"player_id": "g", "volume_level": 40})]);
 }
 
+pub fn quiet_until_seven() -> Refusal {
+    Refusal::QuietHours(MinuteOfDay::new(7 * 60))
+}
+
 #[tokio::test]
 async fn in_quiet_hours_nothing_is_started_or_turned_up() {
     let home = Home::ruled(json!({"quiet_hours": {"from": "21:30", "to": "07:00"}})).await;
@@ -723,7 +727,7 @@ async fn in_quiet_hours_nothing_is_started_or_turned_up() {
         ("kitchen", Action::AdjustVolume(1)),
         ("kitchen", Action::SetMute(false)),
     ] {
-        assert_eq!(home.refused(player, action.clone()).await, Refusal::QuietHours, "{action:?}");
+        assert_eq!(home.refused(player, action.clone()).await, quiet_until_seven(), "{action:?}");
     }
     assert!(home.commands().is_empty(), "{:?}", home.commands());
     for action in [

@@ -20,7 +20,7 @@ use macloud_simulated_home::{HomeConfig, Playback as Heard, Quirks, Timing};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::execution::{Home, percent};
+use crate::execution::{Home, percent, quiet_until_seven};
 use crate::music_assistant::tempdir;
 use crate::scripted::{Answer, PATIENCE, player, queue};
 use crate::simulated::{Simulated, count, play};
@@ -364,9 +364,9 @@ async fn music_is_taken_along_by_a_device_and_never_to_a_hidden_player() {
     for action in
         [Action::MoveTo(named("bath")), Action::PlaySimilar, Action::PlayPreset(PresetKey::from_bytes(&[1; 15]))]
     {
-        assert_eq!(home.refused("kitchen", action.clone()).await, Refusal::QuietHours, "{action:?}");
+        assert_eq!(home.refused("kitchen", action.clone()).await, quiet_until_seven(), "{action:?}");
     }
-    assert_eq!(home.refused("bath", Action::JoinTo(named("kitchen"))).await, Refusal::QuietHours);
+    assert_eq!(home.refused("bath", Action::JoinTo(named("kitchen"))).await, quiet_until_seven());
     assert_eq!(home.server.calls("player_queues/transfer").len(), 1);
 }
 
@@ -538,7 +538,7 @@ async fn in_quiet_hours_the_level_that_was_asked_for_last_counts() {
     let home = Home::ruled(json!({"quiet_hours": {"from": "21:30", "to": "07:00"}})).await;
     home.done("kitchen", Action::SetVolume(percent(20))).await;
     // Music Assistant has not said so yet: it still tells 40.
-    assert_eq!(home.refused("kitchen", Action::SetVolume(percent(30))).await, Refusal::QuietHours);
+    assert_eq!(home.refused("kitchen", Action::SetVolume(percent(30))).await, quiet_until_seven());
     home.done("kitchen", Action::SetVolume(percent(15))).await;
 
     let near = json!({"group_members": ["up1", "up2"], "volume_control": "g", "volume_level": 30});
@@ -548,7 +548,7 @@ async fn in_quiet_hours_the_level_that_was_asked_for_last_counts() {
     home.executor = Executor::new(home.client.ma.clone(), night);
     assert_eq!(
         home.refused("house", Action::SetVolume(Percent::clamped(25))).await,
-        Refusal::QuietHours,
+        quiet_until_seven(),
         "one is at 20"
     );
     home.done("house", Action::SetVolume(Percent::clamped(20))).await;

@@ -3,8 +3,8 @@
 use macloud_e2ee::skill::Answer;
 use macloud_e2ee::vocabulary::{
     Action, Capabilities, Command, DeviceKey, Item, MAX_PLAYERS, MAX_PRESETS, MAX_SLEEP_MINUTES, MAX_TEXT_CHARS,
-    MediaKind, MediaQuery, Percent, Placement, Playback, Player, PlayerKind, PlayerState, Preset, Refusal, Repeat,
-    Reply, Scopes, Target, Transport, clean_text,
+    MediaKind, MediaQuery, MinuteOfDay, Percent, Placement, Playback, Player, PlayerKind, PlayerState, Preset, Refusal,
+    Repeat, Reply, Scopes, Target, Transport, clean_text,
 };
 use macloud_proto::MAX_SEALED_BYTES;
 use macloud_proto::ids::{PlayerKey, PresetKey};
@@ -162,7 +162,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
     let plain = vec![
         Refusal::UnknownPlayer,
         Refusal::OutcomeUnknown,
-        Refusal::QuietHours,
+        Refusal::QuietHours(None),
         Refusal::MediaNotFound,
         Refusal::NothingToPlay,
         Refusal::NotSupported,
@@ -186,6 +186,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         1 => names().prop_map(Refusal::WhichPlayer),
         1 => text().prop_map(Refusal::PlayerUnavailable),
         1 => percent().prop_map(Refusal::VolumeLimited),
+        1 => (0..1440_u16).prop_map(|minutes| Refusal::QuietHours(MinuteOfDay::new(minutes))),
         1 => item().prop_map(Refusal::DidYouMean),
         1 => text().prop_map(Refusal::CannotGroup),
     ]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
+use macloud_e2ee::vocabulary::{Item, MinuteOfDay, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
 use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
@@ -328,7 +328,11 @@ fn refused(refusal: &Refusal) -> Spoken {
             "Lauter als {} Prozent darf dieser Player nicht sein. So steht es in den Regeln des Connectors bei dir zu Hause.",
             most.value()
         )),
-        Refusal::QuietHours => saying(
+        Refusal::QuietHours(Some(end)) => saying(format!(
+            "Bei dir zu Hause ist Ruhezeit bis {}: Jetzt wird nichts gestartet oder lauter gestellt.",
+            clock(*end)
+        )),
+        Refusal::QuietHours(None) => saying(
             "Bei dir zu Hause ist Ruhezeit: Jetzt wird nichts gestartet oder lauter gestellt. Bis wann, steht dort in den \
              Regeln des Connectors.",
         ),
@@ -388,4 +392,13 @@ fn slow() -> Spoken {
 
 fn busy() -> Spoken {
     saying("Dein Zuhause hat gerade zu viel zu tun. Versuche es in ein paar Sekunden noch einmal.")
+}
+
+fn clock(at: MinuteOfDay) -> String {
+    match at.hour_and_minute() {
+        (0, 0) => "Mitternacht".into(),
+        (1, 0) => "ein Uhr".into(),
+        (hour, 0) => format!("{hour} Uhr"),
+        (hour, minute) => format!("{hour}:{minute:02} Uhr"),
+    }
 }

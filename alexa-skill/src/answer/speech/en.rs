@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
+use macloud_e2ee::vocabulary::{Item, MinuteOfDay, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
 use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
@@ -300,7 +300,10 @@ fn refused(refusal: &Refusal) -> Spoken {
             "This player may not be louder than {} percent. The rules of the connector in your home say so.",
             most.value()
         )),
-        Refusal::QuietHours => saying(
+        Refusal::QuietHours(Some(end)) => {
+            saying(format!("It is quiet time in your home until {}: nothing is started or turned up now.", clock(*end)))
+        }
+        Refusal::QuietHours(None) => saying(
             "It is quiet time in your home: nothing is started or turned up now. The rules of the connector there say \
              until when.",
         ),
@@ -357,4 +360,17 @@ fn slow() -> Spoken {
 
 fn busy() -> Spoken {
     saying("Your home has too much to do at the moment. Please try again in a few seconds.")
+}
+
+/// By a clock of twelve hours, which both kinds of English understand.
+fn clock(at: MinuteOfDay) -> String {
+    let (hour, minute) = at.hour_and_minute();
+    let half = if hour < 12 { "AM" } else { "PM" };
+    let shown = (hour + 11) % 12 + 1;
+    match (hour, minute) {
+        (0, 0) => "midnight".into(),
+        (12, 0) => "noon".into(),
+        (_, 0) => format!("{shown} {half}"),
+        _ => format!("{shown}:{minute:02} {half}"),
+    }
 }

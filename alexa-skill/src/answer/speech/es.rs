@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
+use macloud_e2ee::vocabulary::{Item, MinuteOfDay, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
 use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
@@ -308,7 +308,10 @@ fn refused(refusal: &Refusal) -> Spoken {
             "Este reproductor no puede pasar del {} por ciento. Así lo dicen las reglas del conector de tu casa.",
             most.value()
         )),
-        Refusal::QuietHours => saying(
+        Refusal::QuietHours(Some(end)) => {
+            saying(format!("En tu casa es hora de silencio hasta {}: ahora no se pone ni se sube nada.", clock(*end)))
+        }
+        Refusal::QuietHours(None) => saying(
             "En tu casa es hora de silencio: ahora no se pone ni se sube nada. Las reglas del conector dicen hasta cuándo.",
         ),
         Refusal::OutcomeUnknown => saying(
@@ -368,4 +371,14 @@ fn slow() -> Spoken {
 
 fn busy() -> Spoken {
     saying("Tu casa tiene demasiado que hacer en este momento. Inténtalo dentro de unos segundos.")
+}
+
+fn clock(at: MinuteOfDay) -> String {
+    match at.hour_and_minute() {
+        (0, 0) => "la medianoche".into(),
+        (1, 0) => "la una".into(),
+        (1, minute) => format!("la 1:{minute:02}"),
+        (hour, 0) => format!("las {hour}"),
+        (hour, minute) => format!("las {hour}:{minute:02}"),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
+use macloud_e2ee::vocabulary::{Item, MinuteOfDay, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
 use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
@@ -321,7 +321,11 @@ fn refused(refusal: &Refusal) -> Spoken {
             "Ce lecteur ne peut pas dépasser {} pour cent. Ce sont les règles du connecteur de votre maison.",
             most.value()
         )),
-        Refusal::QuietHours => saying(
+        Refusal::QuietHours(Some(end)) => saying(format!(
+            "C'est l'heure du calme chez vous jusqu'à {} : rien n'est lancé ni monté maintenant.",
+            clock(*end)
+        )),
+        Refusal::QuietHours(None) => saying(
             "C'est l'heure du calme chez vous : rien n'est lancé ni monté maintenant. Les règles du connecteur disent jusqu'à \
              quand.",
         ),
@@ -382,4 +386,15 @@ fn slow() -> Spoken {
 
 fn busy() -> Spoken {
     saying("Votre maison a trop à faire en ce moment. Réessayez dans quelques secondes.")
+}
+
+fn clock(at: MinuteOfDay) -> String {
+    let (hour, minute) = at.hour_and_minute();
+    let said = match hour {
+        0 => "minuit".into(),
+        1 => "une heure".into(),
+        12 => "midi".into(),
+        hour => format!("{hour} heures"),
+    };
+    if minute == 0 { said } else { format!("{said} {minute}") }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
+use macloud_e2ee::vocabulary::{Item, MinuteOfDay, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
 use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
@@ -304,7 +304,11 @@ fn refused(refusal: &Refusal) -> Spoken {
             "Questo lettore non può superare il {} per cento. Lo dicono le regole del connettore di casa tua.",
             most.value()
         )),
-        Refusal::QuietHours => saying(
+        Refusal::QuietHours(Some(end)) => saying(format!(
+            "A casa tua è l'ora del silenzio fino {}: adesso non si avvia e non si alza niente.",
+            clock(*end)
+        )),
+        Refusal::QuietHours(None) => saying(
             "A casa tua è l'ora del silenzio: adesso non si avvia e non si alza niente. Le regole del connettore dicono fino a \
              quando.",
         ),
@@ -363,4 +367,15 @@ fn slow() -> Spoken {
 
 fn busy() -> Spoken {
     saying("Casa tua ha troppo da fare in questo momento. Riprova tra qualche secondo.")
+}
+
+/// With the preposition, which melts into the article.
+fn clock(at: MinuteOfDay) -> String {
+    match at.hour_and_minute() {
+        (0, 0) => "a mezzanotte".into(),
+        (1, 0) => "all'una".into(),
+        (1, minute) => format!("all'1:{minute:02}"),
+        (hour, 0) => format!("alle {hour}"),
+        (hour, minute) => format!("alle {hour}:{minute:02}"),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use macloud_e2ee::vocabulary::{Item, Placement, Playback, Refusal, Repeat, Transport};
+use macloud_e2ee::vocabulary::{Item, MinuteOfDay, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
 use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
@@ -314,7 +314,11 @@ fn refused(refusal: &Refusal) -> Spoken {
             "Deze speler mag niet harder dan {} procent. Dat staat in de regels van de connector bij jou thuis.",
             most.value()
         )),
-        Refusal::QuietHours => saying(
+        Refusal::QuietHours(Some(end)) => saying(format!(
+            "Bij jou thuis is het stiltetijd tot {}: er wordt nu niets gestart of harder gezet.",
+            clock(*end)
+        )),
+        Refusal::QuietHours(None) => saying(
             "Bij jou thuis is het stiltetijd: er wordt nu niets gestart of harder gezet. Tot hoe laat staat in de regels van de \
              connector.",
         ),
@@ -375,4 +379,12 @@ fn slow() -> Spoken {
 
 fn busy() -> Spoken {
     saying("Je huis heeft het op dit moment te druk. Probeer het over een paar seconden opnieuw.")
+}
+
+fn clock(at: MinuteOfDay) -> String {
+    match at.hour_and_minute() {
+        (0, 0) => "middernacht".into(),
+        (hour, 0) => format!("{hour} uur"),
+        (hour, minute) => format!("{hour}:{minute:02} uur"),
+    }
 }
