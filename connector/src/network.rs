@@ -12,13 +12,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use http::{Request, Response};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
@@ -31,6 +33,9 @@ pub const USER_AGENT: &str = concat!("ma-connector/", env!("CARGO_PKG_VERSION"))
 
 /// Per address of a name; a name may have several, some of them unreachable.
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+
+/// Before the next address of a name is tried, too: RFC 8305 recommends it.
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// From the first byte of TLS to the end of the WebSocket handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -91,7 +96,13 @@ impl Dialer {
     /// When the file cannot be read or holds no certificate.
     pub fn new(extra_authorities: Option<&Path>, allow_plain: bool) -> io::Result<Self> {
         let trusts_more = extra_authorities.is_some();
-        Ok(Self { tls: Arc::new(client_config(extra_authorities)?), allow_plain, trusts_more, within: None })
+        Ok(Self {
+            tls: Arc::new(client_config(extra_authorities)?),
+            allow_plain,
+            trusts_more,
+            within: None,
+            hold: None,
+        })
     }
 
     /// Whether other authorities are trusted than those that browsers trust.
@@ -256,19 +267,45 @@ pub(crate) fn cause<'e, T: std::error::Error + 'static>(error: &'e (dyn std::err
 }
 
 async fn tcp(url: &Url) -> Result<TcpStream, DialError> {
-    let addresses = url_addresses(url).await?;
+    let stream = race(url_addresses(url).await?, TcpStream::connect).await?;
+    tune(&stream);
+    Ok(stream)
+}
+
+/// The connection to whichever of `addresses` answers first (RFC 8305): a home's IPv6 may lead nowhere and its IPv4 work, or the
+/// other way round, and nobody says so. An address is tried when the one before it has failed or has had its [`HEAD_START`].
+async fn race<S, C>(addresses: Vec<SocketAddr>, connect: impl Fn(SocketAddr) -> C) -> Result<S, DialError>
+where
+    C: Future<Output = io::Result<S>>,
+{
+    let mut untried = by_turns(addresses).into_iter();
+    let mut tried = FuturesUnordered::new();
     let mut last = DialError::Address("the host name has no address");
-    for address in addresses {
-        match timeout(CONNECT_LIMIT, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                tune(&stream);
-                return Ok(stream);
-            }
-            Ok(Err(error)) => last = DialError::Connect(error),
-            Err(_) => last = DialError::TimedOut,
+    loop {
+        match untried.next() {
+            Some(address) => tried.push(timeout(CONNECT_LIMIT, connect(address))),
+            None if tried.is_empty() => return Err(last),
+            None => {}
+        }
+        tokio::select! {
+            biased;
+            Some(ended) = tried.next() => match ended {
+                Ok(Ok(connected)) => return Ok(connected),
+                Ok(Err(error)) => last = DialError::Connect(error),
+                Err(_) => last = DialError::TimedOut,
+            },
+            () = sleep(HEAD_START), if untried.len() > 0 => {}
         }
     }
-    Err(last)
+}
+
+/// The two families by turns, each in its order, beginning with the one that the system puts first.
+fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
+    let (ones, others): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv4() == first_is_v4);
+    let (mut ones, mut others) = (ones.into_iter(), others.into_iter());
+    let pairs = std::iter::from_fn(|| Some([ones.next(), others.next()]).filter(|pair| *pair != [None, None]));
+    pairs.flatten().flatten().collect()
 }
 
 async fn url_addresses(url: &Url) -> Result<Vec<SocketAddr>, DialError> {
@@ -378,6 +415,45 @@ mod tests {
             assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
             assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
         }
+    }
+
+    /// Of these, an address that ends in 1 answers, in 2 refuses, and in 3 says nothing.
+    async fn raced(addresses: &[&str]) -> (Result<SocketAddr, DialError>, Duration) {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        let begun = tokio::time::Instant::now();
+        let connect = |address: SocketAddr| async move {
+            match address.ip().to_string().chars().next_back() {
+                Some('1') => Ok(address),
+                Some('2') => Err(io::ErrorKind::ConnectionRefused.into()),
+                _ => std::future::pending().await,
+            }
+        };
+        (race(addresses, connect).await, begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_family_that_leads_nowhere_costs_a_moment_and_no_timeout() {
+        let (v4, v6) = ("192.0.2.1:443", "[2001:db8::1]:443");
+        for (addresses, winner, took) in [
+            (&[v6, v4][..], v6, 0),
+            (&["[2001:db8::3]:443", "[2001:db8::13]:443", v4], v4, 250),
+            (&["192.0.2.3:443", v6], v6, 250),
+            (&["[2001:db8::2]:443", v4], v4, 0),
+            (&["192.0.2.3:443", "[2001:db8::3]:443", v4], v4, 500),
+        ] {
+            let (won, after) = raced(addresses).await;
+            assert_eq!((won.unwrap(), after), (winner.parse().unwrap(), Duration::from_millis(took)), "{addresses:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nobody_answers_the_last_reason_is_told() {
+        assert!(matches!(raced(&[]).await.0, Err(DialError::Address(_))));
+        let (refused, after) = raced(&["192.0.2.2:443", "[2001:db8::2]:443"]).await;
+        assert!(matches!(refused, Err(DialError::Connect(_))) && after.is_zero(), "{refused:?}");
+        let (silent, after) = raced(&["192.0.2.3:443", "[2001:db8::3]:443"]).await;
+        assert!(matches!(silent, Err(DialError::TimedOut)), "{silent:?}");
+        assert_eq!(after, CONNECT_LIMIT + HEAD_START, "side by side, not one after the other");
     }
 
     #[test]
