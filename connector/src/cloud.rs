@@ -15,7 +15,7 @@ use macloud_proto::ids::InstanceId;
 use macloud_proto::jose::{Header, SigningKey};
 use macloud_proto::trial::{self, Outcome};
 use macloud_service_kit::clock::SharedClock;
-use reqwest::{Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
@@ -293,6 +293,7 @@ impl Cloud {
         let mut url = self.base.clone();
         let path = format!("{}/.well-known/openid-configuration", url.path().trim_end_matches('/'));
         url.set_path(&path);
+        let _held = self.dialer.hold();
         let response = self.http.get(url).send().await.map_err(no_answer)?;
         if let Some(busy) = asks_to_wait(&response) {
             return Err(busy);
@@ -334,8 +335,7 @@ impl Cloud {
         ];
         form.extend(name.map(|name| ("instance_name", name.to_owned())));
         let request = self.http.post(metadata.device_authorization_endpoint.clone()).form(&form);
-        let response = request.send().await.map_err(no_answer)?;
-        let answer = Answer::read(response).await?;
+        let answer = self.answer_to(request).await?;
         match answer.status {
             StatusCode::OK => answer.parse("its answer to pairing is not understood"),
             _ => Err(answer.refusal()),
@@ -412,7 +412,7 @@ impl Cloud {
         let Some(endpoint) = self.metadata().await?.trial_endpoint else { return Ok(None) };
         let statement = trial::ask(key, instance, self.unix_seconds());
         let request = self.http.post(endpoint).header("content-type", trial::STATEMENT_TYPE).body(statement);
-        let answer = Answer::read(request.send().await.map_err(no_answer)?).await?;
+        let answer = self.answer_to(request).await?;
         match answer.status {
             StatusCode::OK => answer.parse("its answer to a trial is not understood").map(Some),
             // Where the skill has another address, nobody answers at this one.
@@ -538,8 +538,7 @@ impl Cloud {
             let request = dpop::Request { method: "POST", url, access_token: None };
             let proof = dpop::prove(key, request, nonce.as_deref(), &random_id(), self.unix_seconds());
             let request = self.http.post(endpoint.clone()).header("DPoP", proof).form(&form(&metadata));
-            let response = request.send().await.map_err(no_answer)?;
-            let answer = Answer::read(response).await?;
+            let answer = self.answer_to(request).await?;
             if answer.status == StatusCode::NOT_FOUND {
                 // The service may have moved its endpoints. The next request asks where they are.
                 *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -557,6 +556,11 @@ impl Cloud {
             }
             attempt += 1;
         }
+    }
+
+    async fn answer_to(&self, request: RequestBuilder) -> Result<Answer, CloudError> {
+        let _held = self.dialer.hold();
+        Answer::read(request.send().await.map_err(no_answer)?).await
     }
 
     fn ahead_of_here(&self, date: i64) -> i64 {

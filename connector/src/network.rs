@@ -4,6 +4,7 @@
 //! Plain connections go to this machine only, unless the configuration allows more. WebSockets can also be led to something
 //! within this process.
 
+use std::any::Any;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -81,10 +82,17 @@ pub struct Dialer {
     allow_plain: bool,
     trusts_more: bool,
     within: Option<Arc<Within>>,
+    hold: Option<Arc<Hold>>,
 }
 
 /// Opens a connection to something within this process.
 type Within = dyn Fn(&Url) -> io::Result<DuplexStream> + Send + Sync;
+
+/// Makes what is held while an HTTP request is under way.
+type Hold = dyn Fn() -> Held + Send + Sync;
+
+/// Dropped when an HTTP request is over.
+pub type Held = Box<dyn Any + Send>;
 
 /// An open WebSocket.
 pub type WebSocket = WebSocketStream<Stream>;
@@ -116,6 +124,19 @@ impl Dialer {
     pub fn within(mut self, open: impl Fn(&Url) -> io::Result<DuplexStream> + Send + Sync + 'static) -> Self {
         self.within = Some(Arc::new(open));
         self
+    }
+
+    /// The same, but what `hold` makes lives for as long as an HTTP request is under way, which takes a real socket everywhere:
+    /// time that is not real must stand still meanwhile, or a request lasts as long as this machine is busy.
+    #[must_use]
+    pub fn holding(mut self, hold: impl Fn() -> Held + Send + Sync + 'static) -> Self {
+        self.hold = Some(Arc::new(hold));
+        self
+    }
+
+    /// To be kept while an HTTP request is under way.
+    pub(crate) fn hold(&self) -> Option<Held> {
+        self.hold.as_ref().map(|hold| hold())
     }
 
     /// Whether `url` may be used under these rules.

@@ -2,8 +2,8 @@
 //!
 //! Music Assistant is the simulated home, the cloud is [`world`], and between them and the connector are pipes within the
 //! process that can fall silent, die and lead elsewhere. Only the account service is on a real socket, for the sake of its HTTP
-//! client: while such a socket is waited for, paused time runs on to the next timer, which makes it a service that takes a
-//! second or so, even with time made finer for it.
+//! client: paused time would run on to the next timer while such a socket is waited for, so that a busy machine made a service of
+//! many seconds of it. It is held still meanwhile.
 //!
 //! What happens is drawn from a seed, which is printed. `MACONNECTOR_HOURS` and `MACONNECTOR_SEED` make the day longer and
 //! another one; the connector's own jitter is random in any case.
@@ -77,13 +77,13 @@ pub struct Install {
 
 impl Install {
     pub fn start(world: &Arc<World>, state_dir: &Path) -> Self {
-        let (to_relay, to_ma) = (Arc::clone(world), Arc::clone(world));
+        let (to_relay, to_ma, asking) = (Arc::clone(world), Arc::clone(world), Arc::clone(world));
         let dialer = || Dialer::new(None, false).unwrap();
         let options = ConnectorOptions {
             state_dir: state_dir.to_owned(),
             ma_url: None,
             ma_token_file: Some(world.token_file()),
-            dialer: dialer().within(move |_| to_relay.dial_relay()),
+            dialer: dialer().within(move |_| to_relay.dial_relay()).holding(move || asking.hold_time()),
             ma_dialer: dialer().within(move |_| to_ma.dial_music_assistant()),
             timing: macloud_connector::music_assistant::Timing::default(),
             redial: RedialSettings::default(),

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
+use macloud_connector::network::Held;
 use macloud_e2ee::keys::{KeySetRoot, SkillSigner};
 use macloud_proto::dpop;
 use macloud_proto::ids::CommandId;
@@ -104,6 +105,8 @@ pub struct World {
     total: Mutex<Counts>,
     leapt: Mutex<Instant>,
     disturbed: Mutex<(usize, Instant)>,
+    /// How many requests to the account service are under way, and what holds the time meanwhile.
+    asking: Mutex<(usize, Option<StillTime>)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -165,6 +168,7 @@ impl World {
             total: Mutex::default(),
             leapt: Mutex::new(Instant::now()),
             disturbed: Mutex::new((0, Instant::now())),
+            asking: Mutex::default(),
         });
         world.hand_out_token();
         let serving = Arc::clone(&world);
@@ -177,6 +181,16 @@ impl World {
     }
 
     // Clocks.
+
+    /// Time stands still until what this returns is dropped, or the network turns out to be cut.
+    pub fn hold_time(self: &Arc<Self>) -> Held {
+        let mut asking = self.asking.lock().unwrap();
+        if asking.0 == 0 {
+            asking.1 = Some(StillTime::begin());
+        }
+        asking.0 += 1;
+        Box::new(Asking(Arc::clone(self)))
+    }
 
     pub fn home_clock(self: &Arc<Self>) -> SharedClock {
         Arc::new(HomeClock(Arc::clone(self)))
@@ -481,18 +495,38 @@ async fn carry(network: watch::Receiver<Network>, outside: bool, one: DuplexStre
     }
 }
 
-/// For a while, paused time does not run on by more than this at once.
-async fn fine_time() {
-    for _ in 0..400 {
-        sleep(Duration::from_millis(5)).await;
+/// While this lives, paused time stands still: tokio does not let it run on while something blocks.
+struct StillTime {
+    _until_dropped: std::sync::mpsc::Sender<()>,
+}
+
+impl StillTime {
+    fn begin() -> Self {
+        let (until_dropped, dropped) = std::sync::mpsc::channel();
+        tokio::task::spawn_blocking(move || dropped.recv());
+        Self { _until_dropped: until_dropped }
+    }
+}
+
+/// A request to the account service that is under way.
+struct Asking(Arc<World>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let mut asking = self.0.asking.lock().unwrap();
+        asking.0 -= 1;
+        if asking.0 == 0 {
+            asking.1 = None;
+        }
     }
 }
 
 async fn account_service(world: Arc<World>, mut stream: TcpStream) {
-    tokio::spawn(fine_time());
-    let Ok(Some((head, body))) = timeout(Duration::from_secs(60), read_request(&mut stream)).await else { return };
+    let Some((head, body)) = read_request(&mut stream).await else { return };
     let network = *world.network.borrow();
     if network.cut {
+        // Who asked waits for time to pass.
+        world.asking.lock().unwrap().1 = None;
         sleep(Duration::from_secs(60)).await;
         return;
     }
