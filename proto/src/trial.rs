@@ -102,6 +102,7 @@ pub struct Outcome {
     /// [`OK`], [`STOPPED`], or the word for what went wrong.
     pub result: String,
     /// How long each hop took. Where the trial ended early, hops that it did not come to took no time.
+    #[serde(default)]
     pub micros: Hops,
 }
 

@@ -1,6 +1,6 @@
 //! An account service and a relay that do what the test says, on one real socket, and the skill that seals commands.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use macloud_proto::jose::Unverified;
 use macloud_proto::link::frame::{self, FromConnector, FromRelay, Welcome};
 use macloud_proto::link::resumption::{self, Credential};
 use macloud_proto::time::Millis;
+use macloud_proto::trial::Statement;
 use macloud_service_kit::clock::{Clock as _, SystemClock};
 use macloud_service_kit::random;
 use serde_json::{Value, json};
@@ -76,6 +77,8 @@ pub struct CloudScript {
     pub moved: bool,
     /// So many homes took leave.
     pub left: u32,
+    /// What is answered to homes that ask to be tried, one after the other; none are tried when there is nothing.
+    pub trials: VecDeque<(u16, Value)>,
 }
 
 pub struct Cloud {
@@ -121,6 +124,7 @@ impl Cloud {
             upgrades: 0,
             moved: false,
             left: 0,
+            trials: VecDeque::new(),
         }));
         let (opened, sessions) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
@@ -390,19 +394,22 @@ fn respond(script: &mut CloudScript, base: &url::Url, head: &str, body: &str) ->
             200,
             json!({"issuer": base.as_str().trim_end_matches('/'), "token_endpoint": base.join("oauth/token").unwrap().as_str(),
                 "device_authorization_endpoint": base.join("oauth/device_authorization").unwrap().as_str(),
-                "leave_endpoint": base.join("oauth/leave").unwrap().as_str()}),
+                "leave_endpoint": base.join("oauth/leave").unwrap().as_str(),
+                "trial_endpoint": base.join("alexa/v1/trial").unwrap().as_str()}),
             None,
         ),
         "/oauth/device_authorization" => device_authorization(script, base, &form),
         "/oauth/token" => token(script, base, head, &form),
         "/oauth/leave" => leave(script, base, head, &form),
+        "/alexa/v1/trial" => trial(script, body),
         _ => (404, json!({}), None),
     };
     let date = http_date(SystemClock.unix_seconds().saturating_add_signed(script.ahead));
     let nonce = nonce.map_or_else(String::new, |nonce| format!("DPoP-Nonce: {nonce}\r\n"));
+    let wait = if status == 429 { "Retry-After: 0\r\n" } else { "" };
     let body = value.to_string();
     format!(
-        "HTTP/1.1 {status} X\r\nDate: {date}\r\n{nonce}Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status} X\r\nDate: {date}\r\n{nonce}{wait}Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
 }
@@ -467,6 +474,17 @@ fn leave(script: &mut CloudScript, base: &url::Url, head: &str, form: &HashMap<S
     script.left += 1;
     script.revoked = true;
     (200, json!({"left": true}), None)
+}
+
+fn trial(script: &mut CloudScript, body: &str) -> Answered {
+    let now = SystemClock.unix_seconds().saturating_add_signed(script.ahead);
+    let home = Statement::parse(body, now).and_then(|statement| statement.verify(&script.identity.unwrap()));
+    match home {
+        Ok(home) => assert_eq!(home, instance()),
+        Err(_) => return error(401, "refused"),
+    }
+    let (status, answer) = script.trials.pop_front().unwrap_or((404, json!({})));
+    (status, answer, None)
 }
 
 fn token(script: &mut CloudScript, base: &url::Url, head: &str, form: &HashMap<String, String>) -> Answered {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use macloud_connector::state::{Pairing, StateDir};
+use macloud_connector::status::Event;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
@@ -127,6 +128,32 @@ async fn each_step_of_the_way_is_told() {
     home.cloud.edit(|script| script.ahead = 0);
     home.ma.edit(|script| script.players.clear());
     says(&doctor(&home, &[]).await, "players", false, "None can be used");
+}
+
+#[tokio::test]
+async fn the_whole_way_is_tried_while_the_connector_runs() {
+    let home = Home::paired().await;
+    let answer = |status: u16, answer: Value| home.cloud.edit(|script| script.trials.push_back((status, answer)));
+    answer(200, json!({"result": "ok"}));
+    assert!(find(&doctor(&home, &[]).await, "end to end").is_none(), "there is nobody who could answer");
+    home.cloud.edit(|script| script.trials.clear());
+    // Its look at the relay.
+    drop(home.cloud.next_socket().await);
+
+    let mut running = home.run();
+    let _relay = home.cloud.next_session(1).await;
+    running.heard("online", |event| matches!(event, Event::Online { .. })).await;
+    answer(429, json!({"error": "too_soon"}));
+    answer(200, json!({"result": "ok", "micros": {"home": 400}}));
+    says(&doctor(&home, &[]).await, "end to end", true, "here 0.4");
+    answer(200, json!({"result": "not_sent_not_connected"}));
+    says(&doctor(&home, &[]).await, "end to end", false, "not_sent_not_connected");
+    // Whose clock is wrong goes by the cloud's.
+    home.cloud.edit(|script| script.ahead = 7200);
+    answer(200, json!({"result": "ok"}));
+    says(&doctor(&home, &[]).await, "end to end", true, "its answer went back");
+    let untried = doctor(&home, &[]).await;
+    assert!(find(&untried, "end to end").is_none(), "a cloud that tries no homes is no trouble: {untried}");
 }
 
 #[tokio::test]
