@@ -192,16 +192,21 @@ impl Accounts {
         Some(Caller { user: user.clone(), token_id: token.id.clone() })
     }
 
-    pub(crate) fn sign_in(&mut self, args: &Args<'_>, now: f64) -> Result<(String, User), Failure> {
-        let credentials = args.get("credentials");
-        let part = |name: &str| {
-            let nested = credentials.and_then(|credentials| credentials.get(name)).and_then(Value::as_str);
-            nested.map(str::to_owned).or_else(|| args.optional_string(name)).unwrap_or_default()
+    /// Name and password are side by side in `credentials`: the arguments of the command `auth/login`, or the object of that name in
+    /// `POST /auth/login`.
+    pub(crate) fn sign_in(
+        &mut self,
+        credentials: &Args<'_>,
+        device: Option<String>,
+        now: f64,
+    ) -> Result<(String, User), Failure> {
+        let part = |name: &str| credentials.optional_string(name).filter(|text| !text.is_empty());
+        let (Some(name), Some(password)) = (part("username"), part("password")) else {
+            return Err(Failure::new(code::AUTHENTICATION_FAILED, "Username and password required"));
         };
-        let (name, password) = (part("username"), part("password"));
         let found = self.users.iter().find(|user| user.name == name && user.password == password).cloned();
         let user = found.ok_or_else(|| Failure::new(code::AUTHENTICATION_FAILED, "Invalid username or password"))?;
-        let device = args.optional_string("device_name").unwrap_or_else(|| "WebSocket".to_owned());
+        let device = device.unwrap_or_else(|| "WebSocket".to_owned());
         Ok((self.issue(&user, &device, false, now)?, user))
     }
 

@@ -147,7 +147,10 @@ fn bearer(home: &Home, headers: &HeaderMap) -> Option<Caller> {
 
 async fn login(State(home): State<Arc<Home>>, body: Bytes) -> Response {
     let args = serde_json::from_slice::<Map<String, Value>>(&body).unwrap_or_default();
-    match home.accounts().sign_in(&Args::new(&args), home.clock.now()) {
+    let nothing = Map::new();
+    let credentials = args.get("credentials").and_then(Value::as_object).unwrap_or(&nothing);
+    let device = Args::new(&args).optional_string("device_name");
+    match home.accounts().sign_in(&Args::new(credentials), device, home.clock.now()) {
         Ok((token, user)) => Json(json!({"success": true, "token": token, "user": user.render()})).into_response(),
         Err(failure) => {
             (StatusCode::UNAUTHORIZED, Json(json!({"success": false, "error": failure.details}))).into_response()

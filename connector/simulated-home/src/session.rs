@@ -126,7 +126,8 @@ impl Session {
                 self.answer(&request, outcome.map(Answer::Value));
             }
             "auth/login" => {
-                let signed_in = self.home.accounts().sign_in(&args, self.home.clock.now());
+                let device = args.optional_string("device_name");
+                let signed_in = self.home.accounts().sign_in(&args, device, self.home.clock.now());
                 let outcome = match signed_in {
                     Ok((token, user)) => json!({"success": true, "access_token": token, "user": user.render()}),
                     Err(failure) => json!({"success": false, "error": failure.details}),

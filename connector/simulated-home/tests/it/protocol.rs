@@ -63,8 +63,10 @@ async fn before_auth_nothing_works_and_after_a_failure_one_may_try_again() {
 async fn a_password_buys_a_long_lived_token_and_revoking_it_closes_the_socket() {
     let home = start(HomeConfig { login: ("ada".to_owned(), "analytical".to_owned()), ..fast() }).await;
     let mut client = Client::connect(&home).await;
-    let credentials =
-        |password: &str| json!({"provider_id": "builtin", "credentials": {"username": "ada", "password": password}});
+    let credentials = |password: &str| json!({"provider_id": "builtin", "username": "ada", "password": password});
+    let nested = json!({"provider_id": "builtin", "credentials": credentials("analytical")});
+    let asked_again = json!({"success": false, "error": "Username and password required"});
+    assert_eq!(client.result("auth/login", nested).await, asked_again, "that is for HTTP");
     let refused = client.result("auth/login", credentials("wrong")).await;
     assert_eq!(refused, json!({"success": false, "error": "Invalid username or password"}));
     let signed_in = client.result("auth/login", credentials("analytical")).await;
@@ -235,8 +237,9 @@ async fn the_http_api_gives_bare_results_and_swallows_codes() {
     let failed = (500, "Internal server error".to_owned());
     assert_eq!(post(token, r#"{"command": "players/get", "args": {}}"#).await, failed);
     assert_eq!(http(&url, "GET /auth/me", token, "").await.0, 200);
-    let wrong = r#"{"provider_id": "builtin", "credentials": {"username": "admin", "password": "wrong"}}"#;
-    assert_eq!(http(&url, "POST /auth/login", None, wrong).await.0, 401);
+    let sign_in = |password: &str| json!({"credentials": {"username": "admin", "password": password}}).to_string();
+    assert_eq!(http(&url, "POST /auth/login", None, &sign_in("wrong")).await.0, 401);
+    assert_eq!(http(&url, "POST /auth/login", None, &sign_in("simulated-home")).await.0, 200);
 }
 
 #[tokio::test]
