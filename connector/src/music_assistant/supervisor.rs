@@ -228,7 +228,10 @@ async fn authenticate(shared: &Shared, session: &Session, hello: &Hello, token: 
             }
             Err(CallError::Refused(code)) if code.refuses_token() => {
                 if attempt < TOKEN_ATTEMPTS {
-                    shared.set_condition(Condition::TokenDoubted);
+                    // One that was refused for good stays so in the owner's eyes while it is tried now and then.
+                    if *shared.condition.borrow() != Condition::TokenRefused {
+                        shared.set_condition(Condition::TokenDoubted);
+                    }
                     let wait = shared.settings.timing.token_retry;
                     if new_token(&shared.settings.token, Some(token.clone()), wait).await {
                         return Err(Failure::unreachable("the connection ended"));

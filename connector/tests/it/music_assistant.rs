@@ -50,6 +50,18 @@ async fn a_refused_token_is_tried_again_and_then_given_up() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_lasts_is_not_doubted_again() {
+    let server = Scripted::start().await;
+    server.edit(|script| script.token = "another".into());
+    let client = server.client();
+    client.condition(|condition| *condition == Condition::TokenRefused).await;
+    let mut conditions = client.ma.conditions();
+    conditions.mark_unchanged();
+    server.called("auth", 10).await;
+    assert!(!conditions.has_changed().unwrap(), "it is tried again: {:?}", client.ma.condition());
+}
+
+#[tokio::test]
 async fn a_token_refused_right_after_a_restart_is_not_given_up() {
     let server = Scripted::start().await;
     server.edit(|script| script.token = "another".into());
