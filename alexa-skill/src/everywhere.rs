@@ -226,9 +226,9 @@ fn deed(action: &Action) -> Option<Everywhere> {
 /// Whom `action` concerns.
 fn tasks<'p>(action: &Action, players: &'p [Player]) -> Vec<Task<'p>> {
     let has_speakers = players.iter().any(|player| player.kind != PlayerKind::Group);
-    // A step on a group is a step on its members, who are told themselves.
-    let left_to_members =
-        |player: &Player| has_speakers && player.kind == PlayerKind::Group && matches!(action, Action::AdjustVolume(_));
+    // A group's level is made of its members', who are told themselves: told to both, one undoes the other.
+    let is_level = matches!(action, Action::SetVolume(_) | Action::AdjustVolume(_) | Action::SetMute(_));
+    let left_to_members = |player: &Player| has_speakers && player.kind == PlayerKind::Group && is_level;
     // Who is not there is silent anyway.
     let told = players.iter().filter(|player| player.state.available && !left_to_members(player));
     let concerned = told.filter(|player| concerns(action, player));
@@ -329,8 +329,9 @@ mod tests {
         assert_eq!(told(&Action::Transport(Transport::Pause)), ["Kitchen", "Downstairs"]);
         assert_eq!(told(&Action::Transport(Transport::Stop)), ["Kitchen", "Bath", "Downstairs"]);
         assert_eq!(told(&Action::Transport(Transport::Play)), ["Bath"]);
-        assert_eq!(told(&Action::SetVolume(Percent::ZERO)), ["Kitchen", "Bath", "Radio", "Downstairs"]);
-        assert_eq!(told(&Action::AdjustVolume(10)), ["Kitchen", "Bath", "Radio"], "members would be told twice");
+        for action in [Action::SetVolume(Percent::ZERO), Action::AdjustVolume(10), Action::SetMute(true)] {
+            assert_eq!(told(&action), ["Kitchen", "Bath", "Radio"], "members would be told twice: {action:?}");
+        }
         assert_eq!(told(&Action::SetSleepTimer(Some(20))), ["Kitchen", "Downstairs"]);
         assert!(told(&Action::SetSleepTimer(None)).is_empty());
     }
