@@ -101,7 +101,10 @@ fn permit(world: &World, user: &User, id: &str) -> Result<(), Failure> {
 
 fn player_command(world: &mut World, user: &User, command: &str, args: &Args<'_>) -> Option<Outcome> {
     if command == "ungroup_many" {
-        let ids = args.strings("player_ids").unwrap_or_default();
+        let mut ids = args.strings("player_ids").unwrap_or_default();
+        if world.quirks.forgets_to_part && ids.len() > 1 {
+            ids.pop();
+        }
         let parted = ids.iter().try_for_each(|id| {
             permit(world, user, id)?;
             steer(world, id, "ungroup", args).unwrap_or(Ok(()))

@@ -145,8 +145,10 @@ pub(crate) struct Player {
     pub(crate) orders: u64,
     /// Number of the stream that was started last.
     pub(crate) streams: u64,
-    /// Until then the next track is being loaded: the first attempt to move within it fails.
-    pub(crate) loading_until: f64,
+    /// Until then a track is being loaded.
+    loading_until: f64,
+    /// So many attempts to move within it fail meanwhile: one after "next", two, half a second apart, where the music began.
+    loading_refusals: u8,
     /// Until then it plays without saying what: the queue's current item goes missing while a stream starts.
     pub(crate) untold_until: f64,
     /// It has just come (back) and does not know its volume yet.
@@ -179,6 +181,7 @@ impl Player {
             orders: 0,
             streams: 0,
             loading_until: 0.0,
+            loading_refusals: 0,
             untold_until: 0.0,
             volume_forgotten: false,
             free_at: 0.0,
@@ -195,6 +198,17 @@ impl Player {
         self.role == Role::Speaker
     }
 
+    pub(crate) fn load_until(&mut self, until: f64, refusals: u8) {
+        (self.loading_until, self.loading_refusals) = (until, refusals);
+    }
+
+    /// Whether it refuses to move within what it plays because that is being loaded. Each time counts.
+    pub(crate) fn refuses_while_loading(&mut self, now: f64) -> bool {
+        let refuses = now < self.loading_until && self.loading_refusals > 0;
+        self.loading_refusals -= u8::from(refuses);
+        refuses
+    }
+
     /// Whether it says what it plays.
     pub(crate) fn tells(&self, now: f64) -> bool {
         self.playback != Playback::Playing || now >= self.untold_until
@@ -203,6 +217,18 @@ impl Player {
     /// What it says its volume is.
     pub(crate) fn shown_volume(&self) -> i64 {
         if self.volume_forgotten { Timing::FORGOTTEN_VOLUME } else { self.volume }
+    }
+
+    fn members(&self) -> &[String] {
+        if self.is_speaker() { &self.group_members } else { self.static_members() }
+    }
+
+    /// Those of a permanent group.
+    fn static_members(&self) -> &[String] {
+        match &self.role {
+            Role::Speaker => &[],
+            Role::SyncGroup { members } => members,
+        }
     }
 
     fn mac(&self) -> String {
@@ -215,7 +241,8 @@ impl Player {
 
     fn features(&self) -> Vec<&'static str> {
         if !self.is_speaker() {
-            return vec!["play_media"];
+            let of_leader = self.is_active_group().then_some(["volume_set", "gapless_playback", "enqueue"]);
+            return of_leader.into_iter().flatten().chain(["play_media"]).collect();
         }
         if !self.works() {
             return Vec::new();
@@ -266,6 +293,15 @@ impl Player {
     fn control(&self, present: bool) -> Value {
         if present && self.works() && self.is_speaker() { json!(self.mac()) } else { json!("none") }
     }
+
+    /// A permanent group that plays has its leader's features and volume control, and still no level of its own.
+    fn volume_control(&self) -> Value {
+        if self.is_active_group() { json!("native") } else { self.control(true) }
+    }
+
+    fn is_active_group(&self) -> bool {
+        !self.is_speaker() && self.playback != Playback::Idle
+    }
 }
 
 /// What a player's object also shows of others: its leader, its followers, its permanent group.
@@ -299,8 +335,8 @@ pub(crate) fn render(player: &Player, around: &Surroundings<'_>, catalog: &Catal
         "powered": player.powered,
         "volume_level": shows_volume.then_some(player.shown_volume()),
         "volume_muted": (shows_volume && player.has_mute).then_some(player.muted),
-        "group_members": player.group_members,
-        "static_group_members": [],
+        "group_members": player.members(),
+        "static_group_members": player.static_members(),
         "can_group_with": around.can_group_with,
         "synced_to": player.synced_to,
         "active_sound_mode": null,
@@ -333,13 +369,13 @@ fn extend(value: &mut Value, player: &Player, around: &Surroundings<'_>, state: 
         "group_volume": around.group_volume,
         "extra_attributes": {},
         "power_control": if player.has_power && player.works() { "native" } else { "none" },
-        "volume_control": player.control(true),
+        "volume_control": player.volume_control(),
         "mute_control": player.control(player.has_mute),
         "output_protocols": player.output_protocols(),
         "active_output_protocol": (player.output_used && speaker).then(|| player.mac()),
         "display_name": player.name,
         "state": state,
-        "group_childs": player.group_members,
+        "group_childs": player.members(),
         "extra_data": {},
         "hide_player_in_ui": ["when_unavailable", "when_synced", "when_group_active"],
     });

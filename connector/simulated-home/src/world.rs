@@ -65,6 +65,8 @@ pub struct Quirks {
     pub cyclic_groups: bool,
     /// Players stop where they are told to pause, as those do that cannot pause.
     pub pause_stops: bool,
+    /// Of several players that are to part at once, the last one is forgotten, as happens where they have joined just before.
+    pub forgets_to_part: bool,
     /// A provider offers similar tracks, so `radio_mode` works instead of failing with error 9.
     pub similar_tracks: bool,
 }

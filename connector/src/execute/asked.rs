@@ -10,8 +10,9 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Playback, PlayerState};
 use tokio::time::Instant;
 
-/// An event that confirms a change has come by then, or the change did not happen. Slow outputs take half of it.
-const CONFIRMED_WITHIN: Duration = Duration::from_secs(1);
+/// An event that confirms a change has come by then, or the change did not happen. Slow outputs take a quarter of it, and a group,
+/// which tells of itself after its leader and its members have, more than half.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
 
 /// The latest state that each player was asked for.
 #[derive(Default)]

@@ -11,6 +11,9 @@ use tokio::time::Instant;
 use super::{CHANGING, Executor, not_announcing, playing};
 use crate::music_assistant::model::Player;
 
+/// A queue that has just begun to play says for up to a second that nothing is loaded.
+const TRIES: usize = 3;
+
 /// Where to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -65,12 +68,17 @@ impl Executor {
         limit: Duration,
     ) -> Result<(), Refusal> {
         let deadline = Instant::now() + limit;
-        let sent = self.send(player, command, args.clone(), limit).await;
-        if sent == Err(Refusal::MusicAssistantFailed) && Instant::now() + 2 * CHANGING < deadline {
-            // While the next item is being loaded there is none to move within, and the server says "failed".
+        for _ in 1..TRIES {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let sent = self.send(player, command, args.clone(), left).await;
+            let is_refused = matches!(sent, Err(Refusal::MusicAssistantFailed | Refusal::NotSupported));
+            if !is_refused || Instant::now() + 2 * CHANGING > deadline {
+                return sent;
+            }
+            // While an item is being loaded there is none to move within: the server says "failed", and of its queues that it is no
+            // command for them.
             tokio::time::sleep(CHANGING).await;
-            return self.send(player, command, args, deadline - Instant::now()).await;
         }
-        sent
+        self.send(player, command, args, deadline.saturating_duration_since(Instant::now())).await
     }
 }

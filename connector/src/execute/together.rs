@@ -1,7 +1,7 @@
 //! Music that goes from one player to another, and players that play together.
 //!
-//! Music Assistant leaves out whom it cannot group, and says "success". So whether it can is looked up first, and whether it did
-//! afterwards.
+//! Music Assistant leaves out whom it cannot group, and of several that are to part now and then one, and says "success". So
+//! whether it can is looked up first, and whether it did afterwards.
 
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use crate::music_assistant::model::{Activity, Player, PlayerType};
 
 /// Players are together, or apart, within this time: it is a third of a second, and more where they speak different protocols.
 const TOGETHER_LIMIT: Duration = Duration::from_secs(2);
+
+/// Who has not parted by then was forgotten, and is told again: the others have within a third of this.
+const FORGOTTEN_AFTER: Duration = Duration::from_millis(900);
 
 impl Executor {
     /// Let what is heard on `player` go on at `other`, and stop here.
@@ -101,7 +104,6 @@ impl Executor {
         if player.kind == PlayerType::Group {
             return Err(Refusal::NotSupported);
         }
-        let deadline = Instant::now() + limit;
         let (follows, followers) = {
             let directory = self.ma.directory();
             let rules = self.house.current();
@@ -113,20 +115,37 @@ impl Executor {
             }
             (directory.leader_of(&player.id).is_some_and(|leader| leader.id != player.id), followers)
         };
-        if follows {
-            self.send(player, "players/cmd/ungroup", json!({ "player_id": player.id }), limit).await?;
-            let apart =
-                |directory: &Directory| directory.leader_of(&player.id).is_none_or(|leader| leader.id == player.id);
-            self.confirmed(deadline, apart).await?;
-        } else if !followers.is_empty() {
-            self.send(player, "players/cmd/ungroup_many", json!({ "player_ids": followers }), limit).await?;
-            self.confirmed(deadline, |directory| directory.followers(&player.id).next().is_none()).await?;
+        let parting = if follows { vec![player.id.clone()] } else { followers };
+        if !parting.is_empty() {
+            self.part(player, parting, Instant::now() + limit).await?;
         }
         self.done(&player.id, |_| {})
+    }
+
+    /// Take these players out of the group that `player` plays in. Those that are forgotten are told a second time.
+    async fn part(&self, player: &Player, ids: Vec<String>, deadline: Instant) -> Result<(), Refusal> {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        self.send(player, "players/cmd/ungroup_many", json!({ "player_ids": ids }), left()).await?;
+        let apart = |directory: &Directory| ids.iter().all(|id| is_alone(directory, id));
+        if self.ma.wait_until(FORGOTTEN_AFTER.min(left()), apart).await {
+            return Ok(());
+        }
+        let forgotten: Vec<&String> = {
+            let directory = self.ma.directory();
+            ids.iter().filter(|id| !is_alone(&directory, id)).collect()
+        };
+        self.send(player, "players/cmd/ungroup_many", json!({ "player_ids": forgotten }), left()).await?;
+        self.confirmed(deadline, apart).await
     }
 
     async fn confirmed(&self, deadline: Instant, done: impl FnMut(&Directory) -> bool) -> Result<(), Refusal> {
         let limit = TOGETHER_LIMIT.min(deadline.saturating_duration_since(Instant::now()));
         if self.ma.wait_until(limit, done).await { Ok(()) } else { Err(Refusal::OutcomeUnknown) }
     }
+}
+
+/// Whether player `id` follows nobody, and nobody says that it does.
+fn is_alone(directory: &Directory, id: &str) -> bool {
+    let leads_itself = directory.leader_of(id).is_none_or(|leader| leader.id == id);
+    leads_itself && !directory.is_member(id)
 }

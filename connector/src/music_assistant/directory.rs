@@ -192,6 +192,13 @@ impl Directory {
         })
     }
 
+    /// Whether another player, that is no permanent group, counts player `id` among those that follow it.
+    #[must_use]
+    pub fn is_member(&self, id: &str) -> bool {
+        let mut leaders = self.players.values().filter(|player| player.id != id && player.kind != PlayerType::Group);
+        leaders.any(|leader| leader.members.iter().any(|member| member == id))
+    }
+
     /// All players that people may speak to, in a stable order.
     pub fn exposed(&self) -> impl Iterator<Item = &Player> {
         self.players.values().filter(|player| player.is_exposed())
@@ -217,7 +224,7 @@ impl Directory {
         let asked = self.players.get(id)?;
         let mut seen = vec![asked];
         let mut at = asked;
-        while let Some(next) = at.synced_to.as_ref().or(at.active_group.as_ref()).filter(|next| **next != at.id) {
+        while let Some(next) = self.next_to_leader(at) {
             if let Some(start) = seen.iter().position(|player| player.id == *next) {
                 let circle = &seen[start..];
                 let queued = |player: &&&Player| self.queue(&player.id).is_some_and(|queue| queue.items > 0);
@@ -231,6 +238,18 @@ impl Directory {
             at = player;
         }
         Some(at)
+    }
+
+    /// Whom `player` follows or plays for. Within the first second or two of a group's music its members do not say yet that they
+    /// play for it: its queue is their source, and their own refuse all commands.
+    fn next_to_leader<'a>(&'a self, player: &'a Player) -> Option<&'a String> {
+        let takes_from = |source: &&String| {
+            player.activity != Activity::Idle
+                && self.players.get(*source).is_some_and(|group| group.members.contains(&player.id))
+        };
+        let source = player.active_source.as_ref().filter(takes_from);
+        let next = player.synced_to.as_ref().or(player.active_group.as_ref()).or(source)?;
+        (*next != player.id).then_some(next)
     }
 
     /// Who belongs to a permanent group: those that it plays on, or, while it is idle, those that ever did. Empty when nobody
@@ -487,6 +506,19 @@ mod tests {
         directory.apply("player_updated", Some("a"), &player("a", json!({"can_group_with": []})), false);
         directory.apply("player_updated", Some("b"), &player("b", json!({"synced_to": "a"})), false);
         assert!(directory.is_sociable("a") && directory.is_sociable("b"));
+    }
+
+    #[test]
+    fn a_group_that_has_just_begun_to_play_is_known_by_its_members_source() {
+        let member = |state: &str, source: &str| player("a", json!({"playback_state": state, "active_source": source}));
+        let leader_of = |member: Value, members: Value| {
+            let group = player("g", json!({"type": "group", "group_members": members}));
+            directory(vec![member, group], vec![]).leader_of("a").unwrap().id.clone()
+        };
+        assert_eq!(leader_of(member("playing", "g"), json!(["a", "b"])), "g");
+        assert_eq!(leader_of(member("idle", "g"), json!(["a", "b"])), "a", "what it played last");
+        assert_eq!(leader_of(member("playing", "g"), json!(["b"])), "a", "it is no member any more");
+        assert_eq!(leader_of(member("playing", "line-in"), json!(["a"])), "a", "an input of its own");
     }
 
     #[test]

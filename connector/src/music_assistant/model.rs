@@ -150,10 +150,11 @@ impl Player {
         self.can_group_with.iter().any(|with| *with == other.id || Some(with) == other.provider.as_ref())
     }
 
-    /// Whether its volume is that of its members together.
+    /// Whether its volume is that of its members together. A group that plays has the control of its leader, without a level of
+    /// its own.
     #[must_use]
     pub fn has_group_volume(&self) -> bool {
-        self.kind == PlayerType::Group && !self.volume_control
+        self.kind == PlayerType::Group && (!self.volume_control || self.volume.is_none())
     }
 
     /// Its level, or that of its members together.
@@ -308,6 +309,18 @@ mod tests {
         let old = Player::read(&json!({"player_id": "a", "state": "playing", "group_childs": ["a", "b"]})).unwrap();
         let new = Player::read(&json!({"player_id": "a", "playback_state": "playing", "group_members": ["a", "b"]}));
         assert_eq!(Some(old), new);
+    }
+
+    #[test]
+    fn the_level_of_a_group_without_one_of_its_own_is_that_of_its_members() {
+        let level = |control: &str, own: Option<u8>| {
+            let group = json!({"player_id": "g", "type": "group", "volume_control": control, "volume_level": own,
+                "group_volume": 40});
+            Player::read(&group).unwrap().level()
+        };
+        assert_eq!(level("none", None), Some(40), "idle");
+        assert_eq!(level("native", None), Some(40), "it plays, and the control is its leader's");
+        assert_eq!(level("native", Some(25)), Some(25), "a group of the speakers' maker");
     }
 
     #[test]

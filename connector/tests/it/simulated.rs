@@ -6,7 +6,7 @@ use macloud_connector::execute::Executor;
 use macloud_connector::music_assistant::directory::Directory;
 use macloud_connector::music_assistant::model::Activity;
 use macloud_connector::music_assistant::token::Token;
-use macloud_connector::music_assistant::{self, MusicAssistant, Settings, TokenSource};
+use macloud_connector::music_assistant::{self, MusicAssistant, READ_LIMIT, Settings, TokenSource};
 use macloud_connector::network::Dialer;
 use macloud_connector::rules::HouseRules;
 use macloud_e2ee::vocabulary::{
@@ -19,6 +19,7 @@ use macloud_simulated_home::{
     Faults, HomeConfig, HomeState, Library, Playback, PlayerChange, Quirks, RestartPlan, RunningHome, SimulatedHome,
     Timing, TrackName,
 };
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -58,6 +59,10 @@ impl Simulated {
         let this = Self { home, executor: Executor::new(ma.clone(), HouseRules::none()), ma, _task: task };
         this.ready(true).await;
         this
+    }
+
+    fn id(&self, name: &str) -> String {
+        self.home.state().named(name).unwrap().player_id.clone()
     }
 
     async fn ready(&self, ready: bool) {
@@ -125,6 +130,43 @@ async fn volume_and_transport_reach_the_player() {
     simulated.truly("next", |home| home.named("Kitchen").unwrap().queue.current_index == Some(1)).await;
     simulated.done("kitchen", Action::Transport(Transport::Pause)).await;
     simulated.truly("quiet", |home| format!("{:?}", home.named("Kitchen").unwrap().state) != "Playing").await;
+}
+
+#[tokio::test]
+async fn a_group_that_plays_is_as_loud_as_its_members() {
+    let simulated = Simulated::start().await;
+    let members: Vec<String> = ["Kitchen", "Bedroom"].map(|name| simulated.id(name)).into();
+    let group = json!({ "provider": "sync_group", "name": "Downstairs", "members": members });
+    simulated.ma.call("players/create_group_player", group, READ_LIMIT).await.unwrap();
+    assert!(simulated.ma.wait_until(PATIENCE, |d| d.exposed().any(|p| p.name == "Downstairs")).await);
+    simulated.done("downstairs", play("kind of blue", None, None)).await;
+    let plays = |d: &Directory| d.exposed().any(|p| p.name == "Downstairs" && p.activity == Activity::Playing);
+    assert!(simulated.ma.wait_until(PATIENCE, plays).await);
+    simulated.done("downstairs", Action::SetVolume(Percent::clamped(40))).await;
+    simulated.done("downstairs", Action::AdjustVolume(5)).await;
+    simulated
+        .truly("45", |home| ["Kitchen", "Bedroom"].iter().all(|name| home.named(name).unwrap().volume == 45))
+        .await;
+    assert!(
+        simulated.ma.wait_until(PATIENCE, |d| members.iter().all(|id| d.player(id).unwrap().volume == Some(45))).await
+    );
+    let Reply::Done { player, .. } = simulated.on("downstairs", Action::Read).await else { panic!() };
+    assert_eq!((player.state.volume, player.state.muted), (Percent::new(45), Some(false)));
+}
+
+#[tokio::test]
+async fn who_is_forgotten_when_several_part_is_told_again() {
+    let quirks = Quirks { forgets_to_part: true, ..Quirks::default() };
+    let config = HomeConfig { quirks, timing: Timing::fast(), ..HomeConfig::default() };
+    let simulated = Simulated::start_with(config, quick()).await;
+    simulated.done("kitchen", play("kind of blue", None, None)).await;
+    for follower in ["bedroom", "living room"] {
+        simulated.done(follower, Action::JoinTo(Target::Named("kitchen".into()))).await;
+    }
+    simulated.done("kitchen", Action::Unjoin).await;
+    let state = simulated.home.state();
+    assert!(state.players.iter().all(|player| player.synced_to.is_none()), "{:?}", state.players);
+    assert_eq!(state.named("Kitchen").unwrap().state, Playback::Playing, "who led goes on");
 }
 
 #[tokio::test]
@@ -251,6 +293,14 @@ async fn from_the_beginning_right_after_next_is_tried_until_there_is_something_t
     let home = simulated.home.state();
     assert_eq!(count(&home, "players/cmd/seek"), 2);
     assert_eq!(home.named("Kitchen").unwrap().queue.current_index, Some(1));
+}
+
+#[tokio::test]
+async fn from_the_beginning_of_what_has_only_just_begun_is_tried_until_it_is_loaded() {
+    let simulated = Simulated::timed(Timing { settle: HOUR, ..Timing::fast() }).await;
+    simulated.done("kitchen", play("kind of blue", None, None)).await;
+    simulated.done("kitchen", Action::Transport(Transport::StartOver)).await;
+    assert_eq!(count(&simulated.home.state(), "players/cmd/seek"), 3);
 }
 
 #[tokio::test]

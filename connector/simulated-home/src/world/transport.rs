@@ -114,7 +114,7 @@ impl World {
         let target = if forward { queue.next_index(true) } else { Some(current.saturating_sub(1)) };
         if let Some(target) = target {
             self.play_index(index, target, 0.0);
-            self.players[index].loading_until = self.now + self.timing.settle.as_secs_f64();
+            self.players[index].load_until(self.now + self.timing.settle.as_secs_f64(), 1);
         }
     }
 
@@ -130,8 +130,9 @@ impl World {
         if second > i64::from(duration) {
             return refuse("Can not seek outside of duration range.");
         }
-        if self.now < std::mem::take(&mut self.players[index].loading_until) {
-            return Err(Failure::player_command("Queue has no current item to seek in."));
+        if self.players[index].refuses_while_loading(self.now) {
+            let name = &self.players[index].name;
+            return Err(Failure::invalid_command(format!("Queue {name} has no item(s) loaded.")));
         }
         self.play_index(index, at, second.max(0) as f64);
         self.restart_stream(index);
@@ -178,9 +179,10 @@ impl World {
         };
         let player = &mut self.players[index];
         player.streams += 1;
-        player.loading_until = 0.0;
+        player.load_until(0.0, 0);
         if player.playback != Playback::Playing {
             player.untold_until = now + (starts_in + self.timing.settle).as_secs_f64();
+            player.load_until(player.untold_until, 2);
         }
         player.queue.current = Some(at);
         player.queue.set_position(position, now);
@@ -265,11 +267,15 @@ impl World {
         }
     }
 
-    /// `players/cmd/volume_set`: not clamped, and beyond 100 the provider stumbles, as recorded.
+    /// `players/cmd/volume_set`: not clamped, and beyond 100 the provider stumbles, as recorded. A group's is that of its members.
     pub(crate) fn set_volume(&mut self, id: &str, level: i64) -> Result<(), Failure> {
         let Some(index) = self.index(id).filter(|index| self.players[*index].available) else { return Ok(()) };
         let player = &self.players[index];
-        if player.degraded || !player.is_speaker() {
+        if !player.is_speaker() {
+            self.set_group_volume(id, level);
+            return Ok(());
+        }
+        if player.degraded {
             return Err(Failure::player_command(format!("Player {} does not support volume control", player.name)));
         }
         if level > 100 {

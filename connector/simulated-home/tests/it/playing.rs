@@ -306,10 +306,13 @@ async fn a_new_stream_plays_on_over_a_pause() {
 }
 
 #[tokio::test]
-async fn while_the_next_track_loads_there_is_nothing_to_seek_in() {
+async fn while_a_track_loads_there_is_nothing_to_seek_in() {
     let timing = Timing { settle: Duration::from_secs(3600), ..Timing::fast() };
     let (home, mut client) = kitchen_plays_kind_of_blue(HomeConfig { timing, ..fast() }).await;
     let seek = json!({"player_id": KITCHEN, "position": 60});
+    assert_eq!(client.failure("players/cmd/seek", seek.clone()).await.0, 11, "it has only just begun");
+    let skip = json!({"queue_id": KITCHEN, "seconds": 60});
+    assert_eq!(client.failure("player_queues/skip", skip).await.0, 12, "of the queue");
     client.result("players/cmd/seek", seek.clone()).await;
     client.result("players/cmd/next", json!({"player_id": KITCHEN})).await;
     assert_eq!(client.failure("players/cmd/seek", seek.clone()).await.0, 11);
