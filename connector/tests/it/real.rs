@@ -6,13 +6,15 @@
 use std::time::{Duration, Instant};
 
 use macloud_connector::execute::Executor;
+use macloud_connector::music_assistant::directory::Directory;
 use macloud_connector::music_assistant::fields::Fields;
 use macloud_connector::music_assistant::token::Token;
 use macloud_connector::music_assistant::{MusicAssistant, READ_LIMIT, Settings, Timing, TokenSource};
 use macloud_connector::network::Dialer;
 use macloud_connector::rules::HouseRules;
 use macloud_e2ee::vocabulary::{
-    Action, Command, MediaKind, MediaQuery, Percent, Placement, Playback, Player, Refusal, Reply, Target, Transport,
+    Action, Command, MediaKind, MediaQuery, Percent, Placement, Playback, Player, PlayerKind, Preset, Refusal, Reply,
+    Target, Transport,
 };
 use macloud_service_kit::clock;
 use macloud_service_kit::stop::Stop;
@@ -45,7 +47,7 @@ impl Real {
         let mut conditions = ma.conditions();
         let ready = conditions.wait_for(macloud_connector::music_assistant::Condition::is_ready);
         timeout(PATIENCE, ready).await.unwrap_or_else(|_| panic!("{:?}", ma.condition())).unwrap();
-        let there = |directory: &macloud_connector::music_assistant::directory::Directory| {
+        let there = |directory: &Directory| {
             directory.exposed().next().is_some() && directory.exposed().all(|player| player.available)
         };
         assert!(ma.wait_until(PATIENCE, there).await, "not all players are there");
@@ -68,6 +70,14 @@ impl Real {
             }
             (other, took) => panic!("{what} after {took:?}: {other:?}"),
         }
+    }
+
+    /// All players but permanent groups, and the favourites.
+    async fn speakers(&self) -> (Vec<Player>, Vec<Preset>) {
+        let reply = self.executor.execute(Command::ListPlayers, AMPLE).await;
+        let Reply::Players { mut players, presets, .. } = reply else { panic!("{reply:?}") };
+        players.retain(|player| player.kind != PlayerKind::Group);
+        (players, presets)
     }
 
     /// Wait until the player is seen to do this.
@@ -108,7 +118,7 @@ fn play(text: &str, artist: Option<&str>, kind: Option<MediaKind>) -> Action {
 #[ignore = "needs a real Music Assistant, named in the environment"]
 async fn a_real_music_assistant_does_what_is_asked() {
     let real = Real::connect().await;
-    let Reply::Players { players, .. } = real.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let (players, _) = real.speakers().await;
     let kitchen = players.iter().find(|player| player.can.volume).expect("a player with volume");
     eprintln!("on {} of {} players", kitchen.name, players.len());
 
@@ -162,7 +172,9 @@ async fn a_real_music_assistant_does_what_is_asked() {
     real.done(kitchen, Action::SetPower(false)).await;
     real.seen(kitchen, Playback::Stopped).await;
     real.done(kitchen, Action::SetPower(true)).await;
-    real.seen(kitchen, Playback::Playing).await;
+    if !kitchen.can.power {
+        real.seen(kitchen, Playback::Playing).await;
+    }
     real.done(kitchen, Action::Transport(Transport::Stop)).await;
     real.seen(kitchen, Playback::Stopped).await;
 }
@@ -172,7 +184,7 @@ async fn a_real_music_assistant_does_what_is_asked() {
 #[ignore = "needs a real Music Assistant, named in the environment"]
 async fn a_real_pause_keeps_what_was_playing() {
     let real = Real::connect().await;
-    let Reply::Players { players, .. } = real.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let (players, _) = real.speakers().await;
     let player = players.iter().find(|player| player.can.volume).expect("a player with volume");
     let albums = real.ma.call("music/albums/library_items", json!({ "limit": 1 }), READ_LIMIT).await.unwrap();
     let title = Fields(&albums[0]).text(&["name"]).unwrap();
@@ -215,9 +227,7 @@ async fn a_real_restart_is_survived_without_losing_a_player() {
             break;
         }
     }
-    let there = |directory: &macloud_connector::music_assistant::directory::Directory| {
-        directory.exposed().all(|player| player.available)
-    };
+    let there = |directory: &Directory| directory.exposed().all(|player| player.available);
     assert!(real.ma.wait_until(PATIENCE, there).await);
     eprintln!("{:?}: all players are there", began.elapsed());
     restarting.await.unwrap();
@@ -227,13 +237,13 @@ async fn a_real_restart_is_survived_without_losing_a_player() {
 #[ignore = "needs a real Music Assistant, named in the environment, with two players that can be grouped"]
 async fn a_real_follower_is_played_through_its_leader() {
     let real = Real::connect().await;
-    let Reply::Players { players, .. } = real.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let (players, _) = real.speakers().await;
     let [leader, follower] = [&players[players.len() - 2], &players[players.len() - 1]];
     let id = |player: &Player| real.ma.directory().by_key(&player.key).unwrap().id.clone();
     let (leader_id, follower_id) = (id(leader), id(follower));
     let group = json!({ "player_id": follower_id, "target_player": leader_id });
     real.ma.call("players/cmd/group", group, PATIENCE).await.unwrap();
-    let follows = |directory: &macloud_connector::music_assistant::directory::Directory| {
+    let follows = |directory: &Directory| {
         directory.leader_of(&follower_id).is_some_and(|found| found.id == leader_id) && leader_id != follower_id
     };
     assert!(real.ma.wait_until(Duration::from_secs(10), follows).await, "it does not follow");
@@ -252,9 +262,7 @@ async fn a_real_follower_is_played_through_its_leader() {
 #[ignore = "needs a real Music Assistant, named in the environment"]
 async fn a_real_music_assistant_does_what_came_later() {
     let real = Real::connect().await;
-    let Reply::Players { players, presets, .. } = real.executor.execute(Command::ListPlayers, AMPLE).await else {
-        panic!()
-    };
+    let (players, presets) = real.speakers().await;
     eprintln!("favourites: {presets:?}");
     let [first, second, third] = &players[..] else { panic!("{} players", players.len()) };
     let told = async |player: &Player, action: Action| {
@@ -298,7 +306,8 @@ async fn a_real_music_assistant_does_what_came_later() {
     real.seen(second, Playback::Playing).await;
     told(first, Action::JoinTo(there.clone())).await;
     told(third, Action::JoinTo(there)).await;
-    told(second, Action::Unjoin).await;
+    // At once: a server that is still busy with the joining forgets to part one of them.
+    assert!(matches!(told(second, Action::Unjoin).await, Reply::Done { .. }));
     real.seen_quiet(first).await;
     real.seen(second, Playback::Playing).await;
     told(second, Action::JoinTo(Target::Key(second.key.clone()))).await;
@@ -321,4 +330,47 @@ async fn a_real_music_assistant_does_what_came_later() {
     for player in &players {
         told(player, Action::Transport(Transport::Stop)).await;
     }
+}
+
+/// Needs a token that may make groups, and two players that can play together.
+#[tokio::test]
+#[ignore = "needs a real Music Assistant, named in the environment"]
+async fn a_real_group_is_as_loud_as_its_members() {
+    let real = Real::connect().await;
+    let (players, _) = real.speakers().await;
+    let ids: Vec<String> =
+        players.iter().take(2).map(|player| real.ma.directory().by_key(&player.key).unwrap().id.clone()).collect();
+    let group = json!({ "provider": "sync_group", "name": "For a test", "members": ids, "dynamic": false });
+    let group = real.ma.call("players/create_group_player", group, PATIENCE).await.unwrap();
+    let id = Fields(&group).text(&["player_id"]).unwrap();
+    assert!(real.ma.wait_until(PATIENCE, |directory| directory.player(&id).is_some()).await);
+    let Reply::Players { players, .. } = real.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+    let group = players.iter().find(|player| player.name == "For a test").unwrap();
+    let level = async |wanted: u8| {
+        let is_so = |directory: &Directory| {
+            ids.iter().chain([&id]).all(|id| directory.player(id).unwrap().level() == Some(wanted))
+        };
+        assert!(real.ma.wait_until(Duration::from_secs(5), is_so).await, "never {wanted}");
+        assert_eq!(real.done_quietly(group).await.state.volume, Percent::new(wanted));
+    };
+    for id in &ids {
+        let same = json!({ "player_id": id, "volume_level": 20 });
+        real.ma.call("players/cmd/volume_set", same, PATIENCE).await.unwrap();
+    }
+    level(20).await;
+    let albums = real.ma.call("music/albums/library_items", json!({ "limit": 1 }), READ_LIMIT).await.unwrap();
+    let title = Fields(&albums[0]).text(&["name"]).unwrap();
+    real.done(group, play(&title, None, Some(MediaKind::Album))).await;
+    real.seen(group, Playback::Playing).await;
+    level(20).await;
+    real.done(group, Action::AdjustVolume(10)).await;
+    level(30).await;
+    real.done(group, Action::SetMute(true)).await;
+    level(0).await;
+    real.done(group, Action::SetMute(false)).await;
+    level(30).await;
+    real.done(group, Action::Transport(Transport::Pause)).await;
+    assert_ne!(real.done_quietly(group).await.state.playback, Playback::Playing, "a group tells of itself last");
+    real.done(group, Action::Transport(Transport::Stop)).await;
+    real.ma.call("players/remove_group_player", json!({ "player_id": id }), PATIENCE).await.unwrap();
 }
