@@ -6,6 +6,8 @@
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
+use crate::secret::Secret;
+
 /// Bytes that sealing adds.
 pub(crate) const TAG: usize = 16;
 
@@ -28,8 +30,8 @@ impl DirectionKey {
     }
 
     /// Decrypt `sealed`, or nothing if it, `aad` or `sequence` is not what was sealed.
-    pub(crate) fn open(&self, sequence: u64, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let mut buffer = Zeroizing::new(sealed.to_vec());
+    pub(crate) fn open(&self, sequence: u64, aad: &[u8], sealed: &[u8]) -> Option<Secret> {
+        let mut buffer = Secret::new(sealed.to_vec());
         let length = self.expand().open_in_place(nonce(sequence), Aad::from(aad), &mut buffer).ok()?.len();
         buffer.truncate(length);
         Some(buffer)

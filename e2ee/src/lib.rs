@@ -25,6 +25,7 @@ mod envelope;
 mod event_sealer;
 mod padding;
 mod pre_key;
+mod secret;
 mod setup;
 mod window;
 mod wire;

@@ -25,8 +25,8 @@ pub const MAX_SLEEP_MINUTES: u16 = 720;
 /// neither forge a line in a log nor dress up as another.
 #[must_use]
 pub fn clean_text(text: &str) -> String {
-    // Nearly all of them are: they are taken as they are.
-    if text.len() <= MAX_TEXT_CHARS && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    // Nearly all of them are: they are taken as they are. Without a way out of the middle, many bytes are looked at together.
+    if text.len() <= MAX_TEXT_CHARS && text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~')) {
         return text.to_owned();
     }
     text.chars().filter(|c| !is_unwelcome(*c)).take(MAX_TEXT_CHARS).collect()

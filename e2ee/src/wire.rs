@@ -6,9 +6,9 @@
 use macloud_proto::ids::{PlayerKey, PresetKey};
 use macloud_proto::time::Millis;
 use prost::Message as _;
-use zeroize::Zeroizing;
 
 use crate::padding::{MAX_BODY, MAX_EVENT_BODY};
+use crate::secret::Secret;
 use crate::vocabulary::{
     Action, Capabilities, Command, DeviceKey, Item, MAX_GONE, MAX_PLAYERS, MAX_PRESETS, MAX_SLEEP_MINUTES, MediaKind,
     MediaQuery, MinuteOfDay, News, Percent, Placement, Playback, Player, PlayerKind, PlayerState, Preset, Refusal,
@@ -22,7 +22,7 @@ pub(crate) mod v1 {
 }
 
 /// The body of a sealed command.
-pub(crate) fn encode_command(command: &Command, scopes: Scopes) -> Zeroizing<Vec<u8>> {
+pub(crate) fn encode_command(command: &Command, scopes: Scopes) -> Secret {
     let command = match command {
         Command::ListPlayers => v1::command_body::Command::ListPlayers(v1::ListPlayers {}),
         Command::OnPlayer { target, action, device } => v1::command_body::Command::OnPlayer(v1::OnPlayer {
@@ -32,7 +32,7 @@ pub(crate) fn encode_command(command: &Command, scopes: Scopes) -> Zeroizing<Vec
         }),
     };
     let body = v1::CommandBody { may_read: scopes.read, may_control: scopes.control, command: Some(command) };
-    Zeroizing::new(body.encode_to_vec())
+    Secret::new(body.encode_to_vec())
 }
 
 /// What an authentic body of a sealed command says. A body that is not even protobuf grants nothing.
@@ -50,7 +50,7 @@ pub(crate) fn decode_command(body: &[u8]) -> (Scopes, Result<Command, UnknownCom
 }
 
 /// The body of a sealed reply. What is too long for one frame is shortened: see [`fit`].
-pub(crate) fn encode_reply(reply: &Reply, home_clock: Millis) -> Zeroizing<Vec<u8>> {
+pub(crate) fn encode_reply(reply: &Reply, home_clock: Millis) -> Secret {
     let reply = match reply {
         Reply::Players { players, presets, locale } => v1::reply_body::Reply::Players(v1::Players {
             players: players.iter().take(MAX_PLAYERS).map(player_to_wire).collect(),
@@ -68,7 +68,7 @@ pub(crate) fn encode_reply(reply: &Reply, home_clock: Millis) -> Zeroizing<Vec<u
     };
     let mut body = v1::ReplyBody { home_clock_ms: home_clock.0, reply: Some(reply) };
     fit(&mut body);
-    Zeroizing::new(body.encode_to_vec())
+    Secret::new(body.encode_to_vec())
 }
 
 /// What an authentic body of a sealed reply says, and the home's clock when it was sealed. Nothing if it is not protobuf.
@@ -98,7 +98,7 @@ pub(crate) fn decode_reply(body: &[u8]) -> Option<(Millis, Reply)> {
 
 /// The body of a sealed event. Of a player nothing is told but what it can do and how it is: neither names nor what it plays
 /// and how far that has come.
-pub(crate) fn encode_news(news: &News, told_at: u64) -> Zeroizing<Vec<u8>> {
+pub(crate) fn encode_news(news: &News, told_at: u64) -> Secret {
     let news = match news {
         News::Player { key, can, state } => {
             let player = Player {
@@ -127,7 +127,7 @@ pub(crate) fn encode_news(news: &News, told_at: u64) -> Zeroizing<Vec<u8>> {
     };
     let mut body = v1::EventBody { told_at_ms: told_at, news: Some(news) };
     fit_event(&mut body);
-    Zeroizing::new(body.encode_to_vec())
+    Secret::new(body.encode_to_vec())
 }
 
 fn player_news_to_wire(player: &Player) -> v1::Player {
