@@ -160,6 +160,10 @@ impl Rounds {
         self.0.iter().find(of).map(|(_, found)| &found.sample).filter(|sample| sample.void.is_none())
     }
 
+    fn server_micros(&self, round: u32, subject: &str) -> Option<f64> {
+        Some(self.sample(round, subject, Load::Closed(64))?.server_micros())
+    }
+
     fn p50(&self, round: u32, subject: &str) -> Option<f64> {
         Some(self.sample(round, subject, Load::Closed(1))?.latency.micros_at(0.5))
     }
@@ -167,52 +171,76 @@ impl Rounds {
     /// What is promised, with the gate that must be reached and the goal that is aimed at; where it was measured.
     fn ratios(&self, rounds: u32) -> Vec<Ratio> {
         let mut ratios = Vec::new();
-        let mut add = |name: &str, better, gate, goal, figure: &dyn Fn(u32) -> Option<f64>| {
+        let mut add = |name: &str, better, gate, goal, figure: &Figure<'_>| {
             let values: Vec<f64> = (1..=rounds).filter_map(figure).collect();
             if !values.is_empty() {
-                ratios.push(Ratio::of(name.into(), better, Some(gate), goal, values));
+                ratios.push(Ratio::of(name.into(), better, gate, goal, values));
             }
         };
-        let lower = Better::Lower;
-        add("p50, relay ÷ (gRPC unary + WebSocket over TLS)", lower, 1.25, Some(0.65), &|round| {
-            Some(self.p50(round, "relay")? / (self.p50(round, "grpc-unary")? + self.p50(round, "websocket")?))
-        });
-        add("p50, crossing ÷ one node", lower, 1.8, Some(1.4), &|round| {
-            Some(self.p50(round, "relay-crossing")? / self.p50(round, "relay")?)
-        });
-        add("relay's processor time for a command, 64 in flight, µs", lower, 35.0, Some(22.0), &|round| {
-            Some(self.sample(round, "relay", Load::Closed(64))?.server_micros())
-        });
-        for (quantile, name, gate, goal) in [(0.5, "p50", 0.5, 0.2), (0.99, "p99", 2.0, 1.0)] {
-            let name = format!("relay's {name} in an open loop at 30 % of capacity, ms");
-            add(&name, lower, gate, Some(goal), &|round| {
-                Some(self.sample(round, "relay", Load::Third)?.latency.millis_at(quantile))
-            });
-        }
-        // Their callers and homes seal nothing, and on one machine these cost more than what is between them: the relay without
-        // what its ends seal is compared. What sealing costs is in the same table.
+        self.add_own(&mut add);
         for peer in ["iroh-relay", "iroh-relay-tls", "nats", "mosquitto"] {
-            add(&format!("commands/s at 64 in flight, unsealed relay ÷ {peer}"), Better::Higher, 1.0, None, &|round| {
-                Some(self.capacity(round, "relay-unsealed")? / self.capacity(round, peer)?)
-            });
+            self.add_beside(peer, &mut add);
         }
         for peer in ["iroh-relay", "iroh-relay-tls"] {
-            add(&format!("p50, unsealed relay ÷ {peer}"), lower, 1.0, None, &|round| {
+            add(&format!("p50, unsealed relay ÷ {peer}"), Better::Lower, Some(1.0), None, &|round| {
                 Some(self.p50(round, "relay-unsealed")? / self.p50(round, peer)?)
             });
         }
         ratios
     }
+
+    fn add_own(&self, add: &mut Add<'_>) {
+        let lower = Better::Lower;
+        add("p50, relay ÷ (gRPC unary + WebSocket over TLS)", lower, Some(1.25), Some(0.65), &|round| {
+            Some(self.p50(round, "relay")? / (self.p50(round, "grpc-unary")? + self.p50(round, "websocket")?))
+        });
+        add("p50, crossing ÷ one node", lower, Some(1.8), Some(1.4), &|round| {
+            Some(self.p50(round, "relay-crossing")? / self.p50(round, "relay")?)
+        });
+        add("relay's processor time for a command, 64 in flight, µs", lower, Some(35.0), Some(22.0), &|round| {
+            self.server_micros(round, "relay")
+        });
+        for (quantile, name, gate, goal) in [(0.5, "p50", 0.5, 0.2), (0.99, "p99", 2.0, 1.0)] {
+            let name = format!("relay's {name} in an open loop at 30 % of capacity, ms");
+            add(&name, lower, Some(gate), Some(goal), &|round| {
+                Some(self.sample(round, "relay", Load::Third)?.latency.millis_at(quantile))
+            });
+        }
+    }
+
+    /// Its callers and homes seal nothing. On one machine the ends cost more than what is between them, so like is compared with
+    /// like: the whole way of the relay whose ends seal nothing either, and what the servers alone take for a command. What is left
+    /// of the lead when our ends seal on the same processors is told, and judged by nobody.
+    fn add_beside(&self, peer: &str, add: &mut Add<'_>) {
+        let (more, gate) = (Better::Higher, Some(1.0));
+        add(&format!("commands/s at 64 in flight, unsealed relay ÷ {peer}"), more, gate, None, &|round| {
+            Some(self.capacity(round, "relay-unsealed")? / self.capacity(round, peer)?)
+        });
+        add(&format!("server's processor time at 64 in flight, relay ÷ {peer}"), Better::Lower, gate, None, &|round| {
+            Some(self.server_micros(round, "relay")? / self.server_micros(round, peer)?)
+        });
+        add(&format!("commands/s at 64 in flight, relay with ends that seal ÷ {peer}"), more, None, gate, &|round| {
+            Some(self.capacity(round, "relay")? / self.capacity(round, peer)?)
+        });
+    }
 }
+
+/// What a ratio is in a round.
+type Figure<'a> = dyn Fn(u32) -> Option<f64> + 'a;
+/// Takes a ratio: its name, which way is better, gate, goal, and figure.
+type Add<'a> = dyn FnMut(&str, Better, Option<f64>, Option<f64>, &Figure<'_>) + 'a;
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use macloud_loadtest::sample::Cost;
+
     use super::*;
 
     fn sample(millis: u64) -> Sample {
-        let mut sample = Sample { seconds: 1.0, ..Sample::default() };
+        let server = Cost { name: "server".into(), cpu_ms: 500.0, resident_kib: 0 };
+        let mut sample = Sample { seconds: 1.0, servers: vec![server], ..Sample::default() };
         sample.outcomes.done = 1000 / millis;
         sample.latency.record(Duration::from_millis(millis));
         sample
@@ -230,8 +258,9 @@ mod tests {
             add(number, "websocket", Load::Closed(1), websocket);
         }
         add(3, "relay", Load::Closed(1), 1);
-        add(1, "relay-unsealed", Load::Closed(64), 1);
-        add(1, "nats", Load::Closed(64), 2);
+        for (subject, millis) in [("relay-unsealed", 1), ("relay", 4), ("nats", 2)] {
+            add(1, subject, Load::Closed(64), millis);
+        }
         let ratios = rounds.ratios(3);
         let found =
             |name: &str| ratios.iter().find(|ratio| ratio.name.starts_with(name)).map(|ratio| ratio.values.clone());
@@ -240,6 +269,8 @@ mod tests {
         };
         assert!(near(found("p50, relay ÷ (gRPC").unwrap(), &[1.0, 2.0]));
         assert!(near(found("commands/s at 64 in flight, unsealed relay ÷ nats").unwrap(), &[2.0]));
+        assert!(near(found("commands/s at 64 in flight, relay with ends that seal ÷ nats").unwrap(), &[0.5]));
+        assert!(near(found("server's processor time at 64 in flight, relay ÷ nats").unwrap(), &[2.0]));
         assert_eq!(found("p50, crossing"), None);
     }
 

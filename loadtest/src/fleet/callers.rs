@@ -29,6 +29,8 @@ pub(crate) struct Callers {
     sealed: bool,
     started: Instant,
     next: AtomicU64,
+    /// This run's, in each command's id.
+    run: [u8; 8],
     /// The longest that a command may take.
     budget: Duration,
     /// What became of each command, if that is kept.
@@ -57,6 +59,7 @@ impl Callers {
             sealed,
             started: Instant::now(),
             next: AtomicU64::new(1),
+            run: random::bytes(),
             budget: BusConfig::default().budget,
             ledger: Mutex::default(),
             keeps_ledger: AtomicBool::new(false),
@@ -99,7 +102,7 @@ impl Callers {
     /// One command, and its answer within the time that a caller has.
     pub(crate) async fn call(&self, home: usize, payload: Bytes) -> Outcome {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let id = command_id(number);
+        let id = self.command_id(number);
         let callee = &self.homes[home];
         let outcome = if self.sealed {
             self.sealed_call(callee, id, number, payload.len()).await
@@ -180,6 +183,14 @@ impl Callers {
         }
     }
 
+    /// Unlike those of any other run.
+    fn command_id(&self, number: u64) -> CommandId {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        id[8..].copy_from_slice(&self.run);
+        CommandId::from_bytes(id)
+    }
+
     fn now(&self) -> Millis {
         Millis(self.started.elapsed().as_millis() as u64)
     }
@@ -191,14 +202,6 @@ fn told(outcome: dispatch::Outcome) -> Outcome {
         dispatch::Outcome::Unknown(reason) => Outcome::Unknown(reason.as_str_name().to_ascii_lowercase()),
         other => Outcome::Wrong(format!("{other:?}")),
     }
-}
-
-fn command_id(number: u64) -> CommandId {
-    // Unlike those of any other run.
-    let mut id = [0; 16];
-    id[..8].copy_from_slice(&number.to_be_bytes());
-    id[8..].copy_from_slice(&std::process::id().to_be_bytes().repeat(2));
-    CommandId::from_bytes(id)
 }
 
 /// "Play …" on the player of that name, of about that many bytes before it is padded.
