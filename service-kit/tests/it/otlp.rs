@@ -1,9 +1,10 @@
 //! What an OpenTelemetry collector gets, and what becomes of a program whose collector is away. Telemetry is the process's, so each
-//! test needs one of its own, as nextest gives it.
+//! test has one of its own.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -26,8 +27,12 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use tokio::net::TcpListener;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn spans_counts_and_lines_arrive_and_belong_together() {
+#[test]
+fn spans_counts_and_lines_arrive_and_belong_together() {
+    alone("otlp::spans_counts_and_lines_arrive_and_belong_together", spans_counts_and_lines());
+}
+
+async fn spans_counts_and_lines() {
     let stop = Stop::new();
     let collector = Collector::start(&stop).await;
     let telemetry = sending_to(&collector.url, "info");
@@ -65,8 +70,12 @@ async fn spans_counts_and_lines_arrive_and_belong_together() {
     stop.stop_hard();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_the_sending_is_sent() {
+#[test]
+fn nothing_of_the_sending_is_sent() {
+    alone("otlp::nothing_of_the_sending_is_sent", nothing_of_the_sending());
+}
+
+async fn nothing_of_the_sending() {
     let stop = Stop::new();
     let collector = Collector::start(&stop).await;
     let telemetry = sending_to(&collector.url, "trace");
@@ -86,18 +95,41 @@ async fn nothing_of_the_sending_is_sent() {
     stop.stop_hard();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_hangs_slows_nothing_and_stops_no_end() {
+#[test]
+fn a_collector_that_hangs_slows_nothing_and_stops_no_end() {
+    alone("otlp::a_collector_that_hangs_slows_nothing_and_stops_no_end", a_collector_that_hangs());
+}
+
+async fn a_collector_that_hangs() {
     // The system accepts its connections; it never answers.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     does_not_wait_for(&format!("http://{}", silent.local_addr().unwrap()));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_is_away_slows_nothing_and_stops_no_end() {
+#[test]
+fn a_collector_that_is_away_slows_nothing_and_stops_no_end() {
+    alone("otlp::a_collector_that_is_away_slows_nothing_and_stops_no_end", a_collector_that_is_away());
+}
+
+async fn a_collector_that_is_away() {
     let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
     does_not_wait_for(&format!("http://{gone}"));
 }
+
+/// Runs `test`, which is that of this name, in a process of its own: here if nextest has made one for it, else in another one.
+fn alone(name: &str, test: impl Future<Output = ()>) {
+    let is_alone = std::env::var("NEXTEST_EXECUTION_MODE").is_ok_and(|mode| mode == "process-per-test");
+    if is_alone || std::env::var_os(ALONE).is_some() {
+        return tokio::runtime::Runtime::new().unwrap().block_on(test);
+    }
+    let own = std::env::current_exe().unwrap();
+    let ran = Command::new(own).args(["--exact", name, "--nocapture"]).env(ALONE, "").output().unwrap();
+    let [said, complained] = [ran.stdout, ran.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    // No test at all passes, too, where the name is wrong.
+    assert!(ran.status.success() && said.contains("1 passed"), "{said}{complained}");
+}
+
+const ALONE: &str = "MACLOUD_TEST_ALONE";
 
 /// Tells far more than the queues hold.
 fn does_not_wait_for(url: &str) {
