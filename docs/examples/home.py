@@ -5,12 +5,11 @@
   ./home.py pair http://localhost:8080      # prints a link: open it, compare the fingerprint, allow
   ./home.py run                             # then: "Alexa, discover devices", "Alexa, pause the example"
 
-The player is a variable in memory, and prints what it does. What is signed and sealed is in sealed.py; section numbers are those of
-docs/PROTOCOL.md. What a home should do and this one does not: send events (2.11), and follow the cloud's clock where its own is wrong
-(3.3). Python 3.11 or newer.
+Here is the link (section 1). account.py asks the account service and dials in (3, 1.1), sealed.py signs and seals (2), and player.py is
+a player that only says what it does. What a home should do and this one does not: send events (2.11), and follow the cloud's clock where
+its own is wrong (3.3). Python 3.11 or newer.
 """
 
-import hashlib
 import json
 import os
 import pathlib
@@ -18,117 +17,15 @@ import random
 import sys
 import time
 
-import grpc
-import requests
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
-from sealed import KeyUnknown, Refused, Sealed, b64, base32, fingerprint, jws, public_of, unb64
+from account import Account
+from contracts import link, words
+from player import Player
+from sealed import KeyUnknown, Refused, Sealed, b64, unb64
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path += [str(ROOT / "proto/proto"), str(ROOT / "e2ee/proto")]
-link, words = grpc.protos("macloud/link/v1/link.proto"), grpc.protos("macloud/home/v1/home.proto")
 STATE = pathlib.Path(os.environ.get("HOME_STATE", "home.json"))
-
-
-# --- the account service (3) ---------------------------------------------------------------------------------------
-
-
-class Account:
-    """What a home asks of the account service."""
-
-    def __init__(self, url, key):
-        self.key, self.nonce = key, None
-        self.at = requests.get(f"{url}/.well-known/openid-configuration", timeout=10).json()
-
-    def proof(self, method, url, token=None):
-        claims = {"htm": method, "htu": url, "iat": int(time.time()), **({"nonce": self.nonce} if self.nonce else {})}
-        if token:
-            claims["ath"] = b64(hashlib.sha256(token.encode()).digest())
-        return jws(self.key, "dpop+jwt", claims, jwk={"kty": "OKP", "crv": "Ed25519", "x": b64(public_of(self.key))})
-
-    def ask(self, form):
-        """A request to the token endpoint, once more if it wants a nonce."""
-        url = self.at["token_endpoint"]
-        for _ in range(2):
-            answer = requests.post(url, data=form, headers={"DPoP": self.proof("POST", url)}, timeout=10)
-            self.nonce = answer.headers.get("DPoP-Nonce", self.nonce)
-            if answer.json().get("error") != "use_dpop_nonce":
-                break
-        return answer.json()
-
-    def pair(self):
-        public = b64(public_of(self.key))
-        proof = jws(self.key, "macloud-pair+jwt", {"aud": self.at["issuer"], "key": public})
-        form = {"client_id": "ma-connector", "scope": "pair", "instance_name": "Example", "instance_key": public,
-                "instance_proof": proof}
-        begun = requests.post(self.at["device_authorization_endpoint"], data=form, timeout=10).json()
-        if begun["fingerprint"] != fingerprint(public_of(self.key)):
-            sys.exit("somebody is between this home and the cloud")
-        print(f"open {begun['verification_uri_complete']} and allow {fingerprint(public_of(self.key))}", flush=True)
-        poll = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "client_id": "ma-connector"}
-        wait = begun["interval"]
-        while True:
-            time.sleep(wait)
-            answer = self.ask({**poll, "device_code": begun["device_code"]})
-            if answer.get("error") == "slow_down":
-                wait += 5
-            elif answer.get("error") != "authorization_pending":
-                return answer
-
-    def token(self, instance):
-        now = int(time.time())
-        claims = {"iss": instance, "sub": instance, "aud": self.at["issuer"], "iat": now, "exp": now + 120}
-        return self.ask({
-            "grant_type": "client_credentials", "scope": "relay",
-            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            "client_assertion": jws(self.key, "client-authentication+jwt", claims),
-        })
-
-
-# --- the player ----------------------------------------------------------------------------------------------------
-
-
-class Player:
-    """One that only says what it does."""
-
-    def __init__(self, instance):
-        key = base32(hashlib.sha256(f"example {instance}".encode()).digest()[:15])
-        self.is_now = words.Player(key=key, name="Example", kind="PLAYER_KIND_SPEAKER", can_volume=True, available=True, powered=True,
-                                   volume=30, playback="PLAYBACK_STOPPED")
-
-    def obey(self, body, in_time):
-        """The reply to a command, as home.proto has it."""
-        refuse = lambda reason: words.ReplyBody(refused=words.Refused(reason=reason))
-        action = body.on_player.WhichOneof("action")
-        target = body.on_player.WhichOneof("target")
-        if body.WhichOneof("command") is None or (body.HasField("on_player") and not (action and target)):
-            return refuse("UNKNOWN_COMMAND")
-        if not in_time:
-            return refuse("LATE")
-        if not (body.may_read if action in (None, "read") else body.may_control):
-            return refuse("NOT_GRANTED")
-        if body.HasField("list_players"):
-            return words.ReplyBody(players=words.Players(players=[self.is_now]))
-        wanted = {"key": self.is_now.key, "named": self.is_now.name.lower(), "unnamed": words.Unnamed()}[target]
-        if (body.on_player.named.lower() if target == "named" else getattr(body.on_player, target)) != wanted:
-            return refuse("UNKNOWN_PLAYER")
-        value = getattr(body.on_player, action)
-        playback = {1: "PLAYBACK_PLAYING", 2: "PLAYBACK_PAUSED", 3: "PLAYBACK_STOPPED"}
-        if action == "set_volume" and value <= 100:
-            self.is_now.volume = value
-        elif action == "adjust_volume" and abs(value) <= 100:
-            self.is_now.volume = min(100, max(0, self.is_now.volume + value))
-        elif action == "transport" and value in playback:
-            self.is_now.playback = words.Playback.Value(playback[value])
-        elif action != "read":
-            return refuse("NOT_SUPPORTED")
-        print(f"{action}: {words.Playback.Name(self.is_now.playback)}, volume {self.is_now.volume}", flush=True)
-        return words.ReplyBody(done=words.Done(player=self.is_now))
-
-
-# --- the link (1) --------------------------------------------------------------------------------------------------
 
 
 class Home:
@@ -149,21 +46,9 @@ class Home:
         save({**self.state, "skill_key_set": answer["skill_key_set"]})
         return answer
 
-    def dial(self):
-        answer = self.renew()
-        url, token = answer["relay_url"], answer["access_token"]
-        for last in (False, True):
-            proof = self.account.proof("GET", "http" + url.removeprefix("ws"), token)
-            headers = {"Authorization": f"DPoP {token}", "DPoP": proof}
-            try:
-                return connect(url, subprotocols=["macloud.link.v1"], additional_headers=headers, compression=None, max_size=64 << 10)
-            except InvalidStatus as refused:
-                self.account.nonce = refused.response.headers.get("DPoP-Nonce", self.account.nonce)
-                if last or refused.response.status_code != 401:
-                    raise
-
     def session(self):
-        with self.dial() as socket:
+        answer = self.renew()
+        with self.account.dial(answer["relay_url"], answer["access_token"]) as socket:
             send = lambda **frame: socket.send(link.Frame(**frame).SerializeToString())
             install_id = unb64(self.state["install_id"])
             send(hello=link.Hello(version_min=1, version_max=1, install_id=install_id, software="example/1", credit=8))
