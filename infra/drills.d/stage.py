@@ -19,6 +19,7 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 INFRA = os.path.dirname(HERE)
+ROOT = os.path.dirname(INFRA)
 sys.path.insert(0, INFRA)
 from household import EMAIL, PASSWORD, Browser, Forms, free_port  # noqa: E402
 
@@ -125,9 +126,11 @@ class Home:
         self.connector = None
         self.start()
 
-    def ask(self, method, where):
+    def ask(self, method, where, said=None):
+        headers = {"Content-Type": "application/json"} if said else {}
+        request = urllib.request.Request(self.control + where, said and json.dumps(said).encode(), headers, method=method)
         try:
-            with urllib.request.urlopen(urllib.request.Request(self.control + where, method=method), timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=5) as answer:
                 return json.loads(answer.read() or b"{}")
         except urllib.error.URLError:
             return None
