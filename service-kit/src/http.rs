@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -22,7 +22,8 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::error::Elapsed;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -95,6 +96,9 @@ pub struct ServerLimits {
     /// For its turn to make the handshake. Connectors give up after ten seconds, and for whoever has waited nearly as long the
     /// work would be for nobody: a storm that is too much for the machine would otherwise be nothing but such work.
     pub turn_timeout: Duration,
+    /// Within a TLS handshake for the client's answer, before the handshake loses its place above and goes on without one. Places
+    /// are for work that is being done: whoever says hello and then nothing must not keep others waiting either.
+    pub answer_timeout: Duration,
     /// For the rest of a TLS handshake.
     pub handshake_timeout: Duration,
     /// For the head of each request, and from a connection's start to its first request.
@@ -120,6 +124,8 @@ impl Default for ServerLimits {
             waiting_per_network: 256,
             open_per_network: 1024,
             turn_timeout: Duration::from_secs(8),
+            // Longer than most round trips. One network's 256 that are silent from then on are through in 1.6 s.
+            answer_timeout: Duration::from_millis(200),
             handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(120),
@@ -302,17 +308,18 @@ impl Connection {
                 return tracing::debug!("connected, and said nothing");
             }
         };
-        let Ok(permit) = tokio::time::timeout(self.limits.turn_timeout, handshakes.acquire_owned()).await else {
+        let Ok(Ok(permit)) = tokio::time::timeout(self.limits.turn_timeout, handshakes.acquire_owned()).await else {
             self.shed.count("handshake_turn");
             return tracing::debug!("too many make TLS handshakes");
         };
         if let Some(answer) = tls.certificate.challenges().answer(&hello.client_hello()) {
-            return self.prove(hello, answer).await;
+            return self.prove(hello, answer, permit).await;
         }
         hello.io.cork();
-        let handshake = hello.into_stream(tls.usual).into_fallible();
-        let handshake = tokio::time::timeout(self.limits.handshake_timeout, handshake).await;
-        drop(permit);
+        let handshake = {
+            let handshake = pin!(hello.into_stream(tls.usual).into_fallible());
+            self.in_time(handshake, permit).await
+        };
         match handshake {
             Ok(Ok(mut stream)) => {
                 stream.get_mut().0.uncork();
@@ -336,15 +343,36 @@ impl Connection {
     }
 
     /// An authority asks whether this is the machine of a name: the handshake is the whole answer (RFC 8737, section 3).
-    async fn prove(&self, hello: StartHandshake<Corked<TcpStream>>, answer: Arc<rustls::ServerConfig>) {
-        let proof = async { hello.into_stream(answer).await?.shutdown().await };
-        match tokio::time::timeout(self.limits.handshake_timeout, proof).await {
+    async fn prove(
+        &self,
+        hello: StartHandshake<Corked<TcpStream>>,
+        answer: Arc<rustls::ServerConfig>,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let proof = pin!(async { hello.into_stream(answer).await?.shutdown().await });
+        match self.in_time(proof, permit).await {
             Ok(Ok(())) => {
                 tracing::info!("a certificate authority looked at this machine's proof that the name is its own");
             }
             Ok(Err(error)) => tracing::debug!(%error, "a certificate authority left before it saw the proof"),
             Err(_) => tracing::debug!("a certificate authority did not finish its TLS handshake in time"),
         }
+    }
+
+    /// What comes of `handshake`, which gives its place to others once the client is slow.
+    async fn in_time<F: Future>(
+        &self,
+        mut handshake: Pin<&mut F>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<F::Output, Elapsed> {
+        let limit = tokio::time::timeout(self.limits.handshake_timeout, async {
+            if let Ok(done) = tokio::time::timeout(self.limits.answer_timeout, handshake.as_mut()).await {
+                return done;
+            }
+            drop(permit);
+            handshake.await
+        });
+        limit.await
     }
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, security: Security) {
