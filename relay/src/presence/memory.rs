@@ -55,8 +55,9 @@ impl MemoryPresence {
         let now = self.clock.unix_millis();
         let mut state = self.lock();
         state.sweep(now);
-        // Epochs start at the time in milliseconds, so that they keep growing over restarts.
-        let epoch = now.max(state.last_epoch + 1).max(claim.above + 1);
+        // Epochs start at the time in milliseconds, so that they keep growing over restarts. What was restored may be ahead of that.
+        let known = state.homes.get(claim.instance).map_or(0, |home| home.epoch);
+        let epoch = now.max(state.last_epoch + 1).max(known + 1).max(claim.above + 1);
         state.last_epoch = epoch;
         let home = state.homes.entry(claim.instance.clone()).or_default();
         home.epoch = epoch;

@@ -102,6 +102,10 @@ async fn conforms(presence: &dyn Presence) {
     presence.renew_lease(&b).await.unwrap();
     assert_eq!(restore(presence, 2, "b", 78).await, Ok(newest(Some(a))), "whoever is believed to have it must be told");
     assert_eq!(presence.locate(&home(2)).await, Ok(Some(Location { node: b, epoch: 78 })));
+    // As a node's own clock makes it while the directory is away.
+    let ahead = epoch + 1_000_000;
+    assert_eq!(restore(presence, 3, "b", ahead).await, Ok(newest(None)));
+    assert!(claim(presence, 3, "a", 0).await.epoch > ahead, "newer than what was restored");
 }
 
 /// Two installations with one key, wherever they dial in.
