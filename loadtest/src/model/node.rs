@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use macloud_proto::ids::CommandId;
 use macloud_proto::time::Micros;
 use macloud_relay::route::Tries;
 
@@ -31,6 +32,7 @@ pub(super) struct Node {
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) call: usize,
+    pub(super) id: CommandId,
     pub(super) tries: Tries,
     /// Where it is, and in which process.
     pub(super) node: usize,

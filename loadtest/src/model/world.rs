@@ -24,6 +24,7 @@ use macloud_relay::route::{Directory, Heard, Tries, Way};
 use macloud_service_kit::clock::ManualClock;
 
 use super::node::{Answer, Crossed, From, Node, Outcome, Pending};
+use super::rule::Rule;
 
 /// How the commands ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,6 +120,8 @@ struct Link {
     pipes: [VecDeque<(Micros, Wire)>; 2],
     black_hole: bool,
     epoch: u64,
+    /// When the node knows that it has been replaced, at the latest.
+    let_go_by: Option<Micros>,
     /// The next time it is looked at, if that is planned.
     tick: Option<Micros>,
     relay_over: bool,
@@ -143,7 +146,10 @@ struct Call {
     least_epoch: u64,
     /// Nodes that were asked, the last one now.
     asked: Vec<usize>,
+    /// How many of them have answered.
+    heard: usize,
     answer: Option<Outcome>,
+    executions: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -185,18 +191,26 @@ pub(crate) struct World {
     open: usize,
     /// Where the caller believes each home to be.
     owners: HashMap<usize, (usize, u64)>,
-    executions: HashMap<CommandId, u32>,
+    /// Which call each command is of.
+    commands: HashMap<CommandId, usize>,
     /// The newest session of each home that the directory knows, and since when.
     newest: HashMap<usize, (u64, Micros)>,
     to_ask: u64,
     tally: Tally,
+    without: Option<Rule>,
     broken: Option<String>,
 }
 
 impl World {
-    /// Let so many commands be asked under mischief, and everything come to its end.
-    pub(crate) fn run(seed: u64, nodes: usize, homes: usize, commands: u64) -> Result<Tally, String> {
-        let mut world = Self::new(seed, nodes, homes, commands);
+    /// Let so many commands be asked under mischief, and everything come to its end. One rule may be broken on purpose.
+    pub(crate) fn run(
+        seed: u64,
+        nodes: usize,
+        homes: usize,
+        commands: u64,
+        without: Option<Rule>,
+    ) -> Result<Tally, String> {
+        let mut world = Self { without, ..Self::new(seed, nodes, homes, commands) };
         while world.broken.is_none() && (world.to_ask > 0 || world.open > 0) {
             let Some(((at, _), event)) = world.plan.pop_first() else { break };
             world.pass_to(at);
@@ -238,10 +252,11 @@ impl World {
             calls: Vec::new(),
             open: 0,
             owners: HashMap::new(),
-            executions: HashMap::new(),
+            commands: HashMap::new(),
             newest: HashMap::new(),
             to_ask: commands,
             tally: Tally::default(),
+            without: None,
             broken: None,
         };
         for node in 0..nodes {
@@ -260,7 +275,7 @@ impl World {
             return Err(broken);
         }
         for call in &self.calls {
-            let executions = self.executions.get(&call.id).copied().unwrap_or(0);
+            let executions = call.executions;
             match call.answer {
                 None => return Err(format!("{} was never answered", call.id)),
                 Some(answer) if answer.is_not_sent() && executions > 0 => {
@@ -274,6 +289,10 @@ impl World {
             }
         }
         Ok(self.tally)
+    }
+
+    fn breaks(&self, rule: Rule) -> bool {
+        self.without == Some(rule)
     }
 
     fn pass_to(&mut self, at: Micros) {
@@ -297,7 +316,9 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         if let Some(until) = self.frozen_until(&event) {
-            return self.plan_at(until, event);
+            // Who wakes up does not renew its lease before all else.
+            let asks = if matches!(event, Event::Renew { .. }) { self.random.millis(0, 50) } else { Duration::ZERO };
+            return self.plan_at(until.plus(asks), event);
         }
         match event {
             Event::Ask => self.ask(),
@@ -353,13 +374,18 @@ impl World {
         }
         let home = self.random.below(self.homes.len() as u64) as usize;
         let deadline = self.now.plus(self.random.millis(300, 6_000));
-        let (owner, least_epoch) = self.owners.get(&home).map_or((None, 0), |(node, epoch)| (Some(*node), *epoch));
+        // One of several processes, which may not have spoken with this home yet.
+        let known = self.owners.get(&home).copied().filter(|_| !self.random.one_in(4));
+        let (owner, least_epoch) = known.map_or((None, 0), |(node, epoch)| (Some(node), epoch));
         let call = self.calls.len();
         let id = CommandId::from_bytes(self.random.bytes());
-        self.calls.push(Call { id, home, deadline, least_epoch, asked: Vec::new(), answer: None });
+        self.commands.insert(id, call);
+        let (asked, heard, answer, executions) = (Vec::new(), 0, None, 0);
+        self.calls.push(Call { id, home, deadline, least_epoch, asked, heard, answer, executions });
         self.open += 1;
         self.tally.commands += 1;
-        self.plan_at(deadline.plus(GRACE), Event::GiveUp { call });
+        let grace = if self.breaks(Rule::CallersGiveUp) { GRACE * 2 } else { GRACE };
+        self.plan_at(deadline.plus(grace), Event::GiveUp { call });
         self.send_to(call, owner);
     }
 
@@ -372,7 +398,7 @@ impl World {
         let usable: Vec<usize> = (0..self.nodes.len()).filter(usable).collect();
         if usable.is_empty() {
             if self.calls[call].asked.is_empty() {
-                self.answered(call, Answer::of(Outcome::NotSent));
+                self.settle(call, Outcome::NotSent);
             }
             return false;
         }
@@ -406,12 +432,16 @@ impl World {
     }
 
     fn answered(&mut self, call: usize, answer: Answer) {
-        let Call { home, deadline, asked, answer: already, .. } = &self.calls[call];
-        let (home, asked) = (*home, asked.last().copied());
+        let Call { id, home, deadline, asked, heard, answer: already, .. } = &mut self.calls[call];
+        *heard += 1;
+        if *heard > asked.len() {
+            self.broken = Some(format!("{id} was answered twice by one node"));
+        }
         if already.is_some() {
             // It was given up; the caller has forgotten it.
             return;
         }
+        let (home, deadline, asked) = (*home, *deadline, asked.last().copied());
         match answer.owner {
             Some(node) if self.owners.get(&home).is_none_or(|(_, epoch)| *epoch <= answer.epoch) => {
                 self.owners.insert(home, (node, answer.epoch));
@@ -424,7 +454,7 @@ impl World {
             Outcome::LinkLost => answer.owner.is_some() && answer.owner != asked,
             _ => false,
         };
-        if elsewhere && self.now < *deadline && self.send_to(call, answer.owner) {
+        if elsewhere && self.now < deadline && self.send_to(call, answer.owner) {
             return;
         }
         self.settle(call, answer.outcome);
@@ -450,9 +480,10 @@ impl World {
             // Its streams have ended with it.
             return;
         }
-        let Call { deadline, least_epoch, .. } = self.calls[call];
-        let (tries, from) = (Tries::new(false, least_epoch), From::Caller);
-        self.dispatch(Pending { call, tries, node, generation, deadline, from, lost: None });
+        let Call { id, deadline, least_epoch, .. } = self.calls[call];
+        let heard_of = if self.breaks(Rule::CallersAreHeard) { 0 } else { least_epoch };
+        let (tries, from) = (Tries::new(false, heard_of), From::Caller);
+        self.dispatch(Pending { call, id, tries, node, generation, deadline, from, lost: None });
     }
 
     fn dispatch(&mut self, pending: Pending) {
@@ -460,7 +491,9 @@ impl World {
         let here = node.sessions.get(&self.calls[pending.call].home).copied();
         let may_use = here.is_some_and(|(epoch, _)| pending.tries.may_use(epoch));
         match here {
-            Some((epoch, link)) if may_use && node.vouches(self.now) => self.give_to(pending, epoch, link),
+            Some((epoch, link)) if may_use && (node.vouches(self.now) || self.breaks(Rule::LeasesEnd)) => {
+                self.give_to(pending, epoch, link)
+            }
             _ if pending.tries.crossed && !may_use => self.without_session(pending, Outcome::NotConnected),
             _ => {
                 let latency = self.directory_latency(pending.node);
@@ -490,6 +523,9 @@ impl World {
         } else {
             self.ask_directory(node, |p| p.locate(&instance))
         };
+        if matches!(located, Ok(None)) {
+            self.check_that_none_is_lost(home);
+        }
         let here = self.nodes[node].sessions.get(&home).copied();
         let at = |name: &str| name.parse::<usize>().unwrap_or(usize::MAX);
         let directory = match &located {
@@ -559,11 +595,19 @@ impl World {
 
     fn late(&mut self, node: usize, generation: u64, number: u64) {
         if self.is_up(node, generation)
-            && let Some(Crossed { pending, given, .. }) = self.nodes[node].crossed.remove(&number)
+            && let Some(Crossed { pending, given, .. }) = self.take_crossed(node, number)
         {
             let outcome = if given { Outcome::Unknown } else { Outcome::NotSent };
             self.settle_with(pending, Answer::of(outcome), Heard::Final);
         }
+    }
+
+    /// The call that has crossed over, which is about to be answered.
+    fn take_crossed(&mut self, node: usize, number: u64) -> Option<Crossed> {
+        let kept = if self.breaks(Rule::AnswersOnce) { self.nodes[node].crossed.get(&number).cloned() } else { None };
+        let taken = kept.or_else(|| self.nodes[node].crossed.remove(&number))?;
+        let given = taken.given && !self.breaks(Rule::LeftIsRemembered);
+        Some(Crossed { given, ..taken })
     }
 
     /// A node learns that its stream to another has ended.
@@ -572,7 +616,7 @@ impl World {
         let numbers: Vec<u64> =
             self.nodes[node].crossed.iter().filter(|(_, crossed)| gone(crossed)).map(|(number, _)| *number).collect();
         for number in numbers {
-            let Some(Crossed { pending, given, .. }) = self.nodes[node].crossed.remove(&number) else { continue };
+            let Some(Crossed { pending, given, .. }) = self.take_crossed(node, number) else { continue };
             let outcome = if given { Outcome::UnknownLost } else { Outcome::LinkLost };
             self.settle_with(pending, Answer::of(outcome), Heard::Lost { written: given });
         }
@@ -580,7 +624,10 @@ impl World {
 
     fn give_to(&mut self, mut pending: Pending, epoch: u64, link: usize) {
         pending.tries.go_to(epoch);
-        let known = pending.tries.least_epoch;
+        let known = match pending.from {
+            From::Caller => self.calls[pending.call].least_epoch,
+            From::Node { .. } => pending.tries.least_epoch,
+        };
         if epoch < known {
             // Right only when the newer one never came to the directory and is gone: that still names this one.
             let instance = self.homes[self.calls[pending.call].home].instance.clone();
@@ -589,10 +636,10 @@ impl World {
                 self.broken = Some(format!("session {epoch} was used for a caller who knew of {known}"));
             }
         }
-        self.check_that_it_is_not_stale(&pending, epoch);
-        let (call, deadline) = (&self.calls[pending.call], pending.deadline);
+        self.check_that_it_is_not_stale(&pending, epoch, link);
+        let (command_id, deadline) = (pending.id, pending.deadline);
         let submission = Submission {
-            command_id: call.id,
+            command_id,
             counts: true,
             sealed: Bytes::from_static(b"sealed"),
             traceparent: String::new(),
@@ -609,16 +656,39 @@ impl World {
 
     /// Whoever holds a home whose newer session has its place in the directory learns that while its lease lasts, or asks for
     /// each call from then on; unless it can ask nobody.
-    fn check_that_it_is_not_stale(&mut self, pending: &Pending, epoch: u64) {
+    fn check_that_it_is_not_stale(&mut self, pending: &Pending, epoch: u64, link: usize) {
         let home = self.calls[pending.call].home;
-        let Some((newest, since)) = self.newest.get(&home).copied() else { return };
         let instance = self.homes[home].instance.clone();
         let still = self.presence.locate(&instance).now_or_never().expect("memory answers at once");
-        let holds = matches!(still, Ok(Some(location)) if location.epoch == newest);
+        let newer = still.ok().flatten().map(|location| location.epoch).filter(|newer| epoch < *newer);
         let asks_nobody = self.now < self.nodes[pending.node].away_until;
-        if epoch < newest && holds && !asks_nobody && self.now > since.plus(LEASE + TOLD_WITHIN) {
-            self.broken = Some(format!("session {epoch} was used long after {newest} had taken its place"));
+        let Some(newer) = newer.filter(|_| !asks_nobody) else { return };
+        if self.links.get(&link).and_then(|link| link.let_go_by).is_some_and(|by| by < self.now) {
+            self.broken = Some(format!("session {epoch} was used by a node that had heard of {newer}"));
         }
+        let since = self.newest.get(&home).filter(|(newest, _)| *newest == newer).map(|(_, since)| *since);
+        if since.is_some_and(|since| self.now > since.plus(LEASE + TOLD_WITHIN)) {
+            self.broken = Some(format!("session {epoch} was used long after {newer} had taken its place"));
+        }
+    }
+
+    /// For as long as the newest session stands, at a node whose lease counts, the directory knows it.
+    fn check_that_none_is_lost(&mut self, home: usize) {
+        if let Some((newest, _)) = self.newest.get(&home).copied()
+            && self.stands(home, newest)
+        {
+            self.broken = Some(format!("the directory has lost session {newest}, which stands"));
+        }
+    }
+
+    /// Whether this session is open, at a process that is there and whose lease counts in the directory, too.
+    fn stands(&self, home: usize, epoch: u64) -> bool {
+        let open = |link: &&Link| link.home == home && link.epoch == epoch && !link.relay_over && link.relay.is_open();
+        self.links.values().find(open).is_some_and(|link| {
+            let held_until = self.nodes[link.node].held_until;
+            // The directory counts whole milliseconds.
+            self.is_up(link.node, link.generation) && self.now.plus(SHORTEST_TICK) < held_until
+        })
     }
 
     fn without_session(&mut self, pending: Pending, outcome: Outcome) {
@@ -637,13 +707,17 @@ impl World {
             if matches!(heard, Heard::Lost { .. }) {
                 pending.lost = Some(answer);
             }
+            if self.breaks(Rule::IdsStay) {
+                pending.id = CommandId::from_bytes(self.random.bytes());
+                self.commands.insert(pending.id, pending.call);
+            }
             return self.dispatch(pending);
         }
         self.give(&pending, answer);
     }
 
     fn give(&mut self, pending: &Pending, mut answer: Answer) {
-        if pending.tries.was_written() && answer.outcome.is_not_sent() {
+        if pending.tries.was_written() && answer.outcome.is_not_sent() && !self.breaks(Rule::WrittenIsRemembered) {
             answer.outcome = Outcome::UnknownLost;
         }
         let latency = self.random.micros(20, 2_000);
@@ -663,7 +737,7 @@ impl World {
                 if !self.is_up(node, generation) || self.are_parted(node, from) {
                     return;
                 }
-                let Some(Crossed { pending, .. }) = self.nodes[node].crossed.remove(&number) else { return };
+                let Some(Crossed { pending, .. }) = self.take_crossed(node, number) else { return };
                 let heard = match answer.outcome {
                     Outcome::NotConnected | Outcome::Unlocated => Heard::NotHere,
                     Outcome::LinkLost => Heard::Lost { written: false },

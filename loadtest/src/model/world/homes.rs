@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use macloud_proto::ids::CommandId;
+use macloud_proto::link::command_memory::CommandMemory;
 use macloud_proto::link::command_memory::Verdict;
 use macloud_proto::link::connector_side;
 use macloud_proto::link::connector_side::ConnectorEvent;
@@ -25,6 +26,7 @@ use super::super::node::Answer;
 use super::super::node::Node;
 use super::super::node::Outcome;
 use super::super::node::Pending;
+use super::super::rule::Rule;
 use super::{DRAIN, Event, Link, SHORTEST_TICK, Wire, World, to_wire};
 
 impl World {
@@ -64,6 +66,7 @@ impl World {
             pipes: Default::default(),
             black_hole: false,
             epoch: 0,
+            let_go_by: None,
             tick: None,
             relay_over: false,
             connector_over: false,
@@ -127,7 +130,9 @@ impl World {
     }
 
     pub(super) fn executed(&mut self, home: usize, id: CommandId) {
-        *self.executions.entry(id).or_default() += 1;
+        if let Some(call) = self.commands.get(&id) {
+            self.calls[*call].executions += 1;
+        }
         let reply = Bytes::copy_from_slice(id.as_bytes());
         let now = self.millis();
         if let Some(link) = self.homes[home].memory.finish(id, reply.clone(), now) {
@@ -312,6 +317,8 @@ impl World {
                 link.relay_over = true;
                 let (epoch, home, node) = (link.epoch, link.home, link.node);
                 let instance = self.homes[home].instance.clone();
+                let anybodys = self.newest.get(&home).filter(|_| self.breaks(Rule::GoodbyesCompare));
+                let epoch = anybodys.map_or(epoch, |(newest, _)| *newest);
                 if epoch > 0 {
                     let _ = self.ask_directory(node, |presence| presence.release(&instance, epoch));
                 }
@@ -325,7 +332,9 @@ impl World {
         match event {
             ConnectorEvent::Welcomed(welcome) => {
                 self.homes[home].redial.welcomed(welcome.reconnect_window, now);
-                if let Some(old) = self.homes[home].draining.take().filter(|old| *old != number) {
+                let left = self.homes[home].draining.take().filter(|old| *old != number);
+                // Now and then it forgets to leave, and its node must find out.
+                if let Some(old) = left.filter(|_| !self.random.one_in(4)) {
                     if let Some(link) = self.links.get_mut(&old) {
                         link.connector.retire(now.plus(Duration::from_secs(5)), now);
                     }
@@ -366,6 +375,9 @@ impl World {
 
     pub(super) fn take_command(&mut self, home: usize, number: usize, id: CommandId) {
         let now = self.millis();
+        if self.breaks(Rule::HomesRemember) {
+            self.homes[home].memory = CommandMemory::default();
+        }
         match self.homes[home].memory.begin(id, number, now) {
             Verdict::Execute => {
                 let takes =

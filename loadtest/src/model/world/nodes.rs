@@ -15,6 +15,7 @@ use macloud_relay::presence::Unavailable;
 use std::time::Duration;
 
 use super::super::node::Node;
+use super::super::rule::Rule;
 use super::{Event, Wire, World};
 
 impl World {
@@ -102,7 +103,11 @@ impl World {
                 let latency = self.random.micros(50, 5_000);
                 self.plan(latency, Event::Superseded { by: node, node: before, home, epoch });
             }
-            if matches!(restored, Restored::Outdated { .. }) {
+            let outdated = matches!(restored, Restored::Outdated { .. });
+            if outdated && self.breaks(Rule::PlacesCompare) {
+                self.is_newest(home, epoch);
+            }
+            if outdated && !self.breaks(Rule::ReplacedLetGo) {
                 self.nodes[node].sessions.remove(&home);
                 let (after, now) = (self.random.millis(0, 2_000), self.now);
                 if let Some(link) = self.links.get_mut(&link) {
@@ -117,9 +122,12 @@ impl World {
     /// It has its place in the directory from now on, unless it has had it.
     pub(super) fn is_newest(&mut self, home: usize, epoch: u64) {
         let now = self.now;
-        let newest = self.newest.entry(home).or_insert((epoch, now));
-        if newest.0 != epoch {
-            *newest = (epoch, now);
+        let before = self.newest.get(&home).map_or(0, |(before, _)| *before);
+        if epoch < before && self.stands(home, before) {
+            self.broken = Some(format!("session {epoch} has taken the place of {before}, although it stands"));
+        }
+        if before != epoch {
+            self.newest.insert(home, (epoch, now));
         }
     }
 
@@ -127,18 +135,33 @@ impl World {
     pub(super) fn supersede(&mut self, by: usize, node: usize, home: usize, epoch: u64) {
         let lost = !self.nodes[node].alive || self.are_parted(by, node) || self.random.one_in(4);
         if !lost {
+            self.must_let_go(node, home, epoch, Duration::ZERO);
             return self.superseded(node, home, epoch);
         }
         let (instance, node_id) = (self.homes[home].instance.clone(), node.to_string());
         let notice = Notice { instance, epoch, other_installation: false, contested: false };
         let left = self.ask_directory(by, |presence| presence.leave_notice(&node_id, &notice));
-        if left.is_err() && self.nodes[by].alive {
-            self.plan(Duration::from_secs(1), Event::Superseded { by, node, home, epoch });
+        match left {
+            Ok(()) => self.must_let_go(node, home, epoch, LEASE),
+            Err(Unavailable) if self.nodes[by].alive => {
+                self.plan(Duration::from_secs(1), Event::Superseded { by, node, home, epoch });
+            }
+            // Nobody tells it: it is found in the rounds in which nodes say who is there.
+            Err(Unavailable) => drop(self.newest.remove(&home)),
+        }
+    }
+
+    /// What the node holds of this home, older than this session, must not be used later than that.
+    fn must_let_go(&mut self, node: usize, home: usize, epoch: u64, within: Duration) {
+        let by = self.now.plus(within);
+        let older = self.nodes[node].sessions.get(&home).filter(|(older, _)| *older < epoch);
+        if let Some(link) = older.and_then(|(_, link)| self.links.get_mut(link)) {
+            link.let_go_by.get_or_insert(by);
         }
     }
 
     pub(super) fn superseded(&mut self, node: usize, home: usize, epoch: u64) {
-        let held = self.nodes[node].sessions.get(&home).copied();
+        let held = self.nodes[node].sessions.get(&home).copied().filter(|_| !self.breaks(Rule::ReplacedLetGo));
         if let Some((_, link)) = held.filter(|(older, _)| *older < epoch) {
             self.nodes[node].sessions.remove(&home);
             self.close(link);
