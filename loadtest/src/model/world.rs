@@ -492,7 +492,7 @@ impl World {
         let may_use = here.is_some_and(|(epoch, _)| pending.tries.may_use(epoch));
         match here {
             Some((epoch, link)) if may_use && (node.vouches(self.now) || self.breaks(Rule::LeasesEnd)) => {
-                self.give_to(pending, epoch, link)
+                self.give_to(pending, epoch, link);
             }
             _ if pending.tries.crossed && !may_use => self.without_session(pending, Outcome::NotConnected),
             _ => {
