@@ -132,7 +132,7 @@ impl Executor {
     async fn list_players(&self, remaining: Duration) -> Result<Reply, Refusal> {
         let presets = self.presets(remaining / 4).await.unwrap_or_default();
         let ready = self.ready();
-        let players = self.exposed_players();
+        let players = self.players_as_asked();
         // "No players" would make an assistant forget them all. Say so only when it is certain.
         if players.is_empty() {
             ready?;
@@ -145,11 +145,31 @@ impl Executor {
 
     /// All players that the cloud may know of, as they are now.
     pub(crate) fn exposed_players(&self) -> Vec<vocabulary::Player> {
+        self.exposed(|_, _, _| {})
+    }
+
+    /// Likewise, but one that was told to play does so, though nothing is heard of it yet: who then says "pause everything" means
+    /// this one above all.
+    fn players_as_asked(&self) -> Vec<vocabulary::Player> {
+        self.exposed(|directory, player, state| {
+            let leader = directory.leader_of(&player.id).unwrap_or(player);
+            if state.playback != Playback::Playing && self.quiet.is_starting(&leader.id) {
+                playing(state);
+            }
+        })
+    }
+
+    fn exposed(&self, as_asked: impl Fn(&Directory, &Player, &mut PlayerState)) -> Vec<vocabulary::Player> {
         let connected = self.ready().is_ok();
         let rules = self.house.current();
         let directory = self.ma.directory();
         let exposed = directory.exposed().filter(|player| rules.expose(player));
-        exposed.filter_map(|player| self.report(&directory, player, connected)).take(MAX_PLAYERS).collect()
+        let reported = exposed.filter_map(|player| {
+            let mut told = self.report(&directory, player, connected)?;
+            as_asked(&directory, player, &mut told.state);
+            Some(told)
+        });
+        reported.take(MAX_PLAYERS).collect()
     }
 
     async fn on_player(
@@ -339,6 +359,9 @@ impl Executor {
         if player.power_control {
             let args = json!({ "player_id": player.id, "powered": on });
             self.send(player, "players/cmd/power", args, limit).await?;
+            if !on {
+                self.quiet.told_otherwise(&player.id);
+            }
             return self.done(&player.id, |state| {
                 state.powered = on;
                 if !on {
@@ -591,8 +614,8 @@ impl Executor {
         args["queue_id"] = json!(leader.id);
         args["option"] = json!(option);
         let left = deadline.saturating_duration_since(Instant::now());
-        self.quiet.restarting(&leader.id);
         if placement == Placement::Replace {
+            self.quiet.restarting(&leader.id);
             self.paused.told_otherwise(&leader.id);
             self.started.forget(&leader.id);
         }

@@ -5,6 +5,9 @@
 //! after 0.15 s, paused at 0.5 s, playing again at 2 s), or has no effect at all (play, pause 0.3 s after the first sound). So a
 //! pause or stop that follows such a command is watched, and repeated if the player goes on, or starts again, without having been
 //! told to. Both may be repeated: twice quiet is quiet.
+//!
+//! In the other direction, a player that was told to play is silent for up to two seconds: it is [starting](Quiet::is_starting), and
+//! "pause everything" means it, too.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,15 +43,29 @@ struct Told {
     number: u64,
     /// When its stream was last told to start anew.
     restarted: Option<Instant>,
+    /// Whether that was its latest word.
+    is_to_play: bool,
 }
 
 impl Quiet {
     /// Player `id` was told something that starts its stream anew.
     pub(super) fn restarting(&self, id: &str) {
         let mut told = lock(&self.told);
-        let told = told.entry(id.into()).or_insert(Told { number: 0, restarted: None });
+        let told = told.entry(id.into()).or_insert(Told { number: 0, restarted: None, is_to_play: true });
         told.number += 1;
         told.restarted = Some(Instant::now());
+        told.is_to_play = true;
+    }
+
+    /// Player `id` was told something else: whether it plays or not from now on, that is not watched any more.
+    pub(super) fn told_otherwise(&self, id: &str) {
+        self.next_word(id);
+    }
+
+    /// Whether player `id` was told to play, and nothing else since, so recently that it may be silent still.
+    pub(super) fn is_starting(&self, id: &str) -> bool {
+        let told = lock(&self.told).get(id).copied();
+        told.is_some_and(|told| told.is_to_play && told.restarted.is_some_and(|at| at.elapsed() < RESTART))
     }
 
     /// Player `id` was told to be quiet, by this command. Watch it if a stream may still be starting.
@@ -79,15 +96,11 @@ impl Quiet {
         });
     }
 
-    /// Player `id` was told something else, after which it may play.
-    pub(super) fn told_otherwise(&self, id: &str) {
-        self.next_word(id);
-    }
-
     fn next_word(&self, id: &str) -> Option<Told> {
         let mut all = lock(&self.told);
         let told = all.get_mut(id)?;
         told.number += 1;
+        told.is_to_play = false;
         Some(*told)
     }
 }

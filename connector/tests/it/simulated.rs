@@ -81,6 +81,13 @@ impl Simulated {
         assert!(matches!(reply, Reply::Done { .. }), "{reply:?}");
     }
 
+    /// Who plays, as the cloud hears it that asks for all players.
+    async fn listed_as_playing(&self) -> Vec<String> {
+        let Reply::Players { players, .. } = self.executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
+        let playing = players.into_iter().filter(|player| player.state.playback == vocabulary::Playback::Playing);
+        playing.map(|player| player.name).collect()
+    }
+
     /// Wait until the home truly is so.
     pub async fn truly(&self, what: &str, wanted: impl Fn(&HomeState) -> bool) {
         if timeout(PATIENCE, self.home.until(wanted)).await.is_err() {
@@ -282,6 +289,24 @@ async fn who_was_stopped_and_then_plays_along_does_not_stop_the_others() {
     let home = simulated.home.state();
     assert_eq!(count(&home, "players/cmd/stop"), 1);
     assert_eq!(home.named("Kitchen").unwrap().state, Playback::Playing);
+}
+
+#[tokio::test]
+async fn a_player_that_is_to_play_is_listed_as_playing_before_it_does() {
+    let simulated = Simulated::timed(Timing { start_playing: HOUR, ..Timing::fast() }).await;
+    assert!(simulated.listed_as_playing().await.is_empty());
+    simulated.done("kitchen", play("kind of blue", None, None)).await;
+    assert_eq!(simulated.listed_as_playing().await, ["Kitchen"]);
+    simulated.done("kitchen", Action::Transport(Transport::Pause)).await;
+    assert!(simulated.listed_as_playing().await.is_empty(), "it is not to play any more");
+    for (turn_off, player) in [(Action::Transport(Transport::Stop), "kitchen"), (Action::SetPower(false), "bedroom")] {
+        simulated.done(player, play("homogenic", None, None)).await;
+        simulated.done(player, turn_off).await;
+        assert!(simulated.listed_as_playing().await.is_empty(), "nor is {player}");
+    }
+    let Action::Play { media, .. } = play("homogenic", None, None) else { panic!() };
+    simulated.done("kitchen", Action::Play { media, placement: Placement::Add }).await;
+    assert!(simulated.listed_as_playing().await.is_empty(), "what comes later starts nothing");
 }
 
 #[tokio::test]
