@@ -432,10 +432,11 @@ impl View {
     pub fn status(&self) -> Status {
         let condition = self.ma.condition();
         let rules = self.house.current();
-        let (players, namesakes) = {
+        let (players, namesakes, unspeakable) = {
             let directory = self.ma.directory();
             let players = directory.exposed().filter(|player| rules.expose(player)).count();
-            (players, rules.namesakes(directory.exposed_names()).len())
+            let namesakes = rules.namesakes(directory.exposed_names()).len();
+            (players, namesakes, rules.unspeakable(directory.exposed_names()).len())
         };
         Status {
             updated_at: self.clock.unix_seconds(),
@@ -456,6 +457,7 @@ impl View {
                 players,
                 players_current: condition.is_ready(),
                 namesakes,
+                unspeakable,
                 ..ma_state(&self.ma, &condition)
             },
         }
@@ -528,6 +530,7 @@ pub(crate) fn ma_state(ma: &MusicAssistant, condition: &Condition) -> MusicAssis
         players: 0,
         players_current: false,
         namesakes: 0,
+        unspeakable: 0,
         token_ends_in_days: ma.token_ending_soon().map(|left| left.as_secs() / 86_400),
         token_ends_on: ma.token_ends_on(),
     }

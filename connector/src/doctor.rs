@@ -259,7 +259,8 @@ async fn ma_checks(state: &StateDir, options: &ConnectorOptions, checks: &mut Ve
                 None if found.players == 0 => Check::bad(PLAYERS, "None can be used through the cloud.", NO_PLAYERS),
                 None => Check::good(PLAYERS, format!("{} can be used through the cloud.", found.players)),
             });
-            checks.push(names_check(seen.map_or(found.namesakes, |seen| seen.namesakes)));
+            let (namesakes, unspeakable) = (found.namesakes, found.unspeakable);
+            checks.push(seen.map_or_else(|| names_check(namesakes, unspeakable), |seen| seen.names_check()));
         }
         word if word == Condition::NoToken.word() => {
             checks.push(Check::bad(TOKEN, "There is none.", found.explanation));
@@ -282,13 +283,19 @@ async fn ma_checks(state: &StateDir, options: &ConnectorOptions, checks: &mut Ve
 
 const NO_PLAYERS: &str = "Look in Music Assistant whether there are players, and whether they are switched on there; what your own rules hide is shown by: ma-connector rules show";
 
-/// Whether each player can be told from the others by its name.
-fn names_check(namesakes: usize) -> Check {
+/// Whether each player can be said, and told from the others by its name.
+fn names_check(namesakes: usize, unspeakable: usize) -> Check {
     const NAME: &str = "names";
-    if namesakes == 0 {
-        return Check::good(NAME, "No two players have the same.");
+    if namesakes == 0 && unspeakable == 0 {
+        return Check::good(NAME, "Each player can be said, and no two are called the same.");
     }
-    let detail = format!("{namesakes} players share a name with another: who says it is asked which one, in vain.");
+    let share = format!("{namesakes} players share a name with another: who says it is asked which one, in vain.");
+    let silent = match unspeakable {
+        1 => "1 player has nothing in its name that can be said: Alexa is not told of it.".to_owned(),
+        _ => format!("{unspeakable} players have nothing in their names that can be said: Alexa is not told of them."),
+    };
+    let findings = [(namesakes, share), (unspeakable, silent)].into_iter().filter(|(count, _)| *count > 0);
+    let detail = findings.map(|(_, finding)| finding).collect::<Vec<_>>().join(" ");
     let fix = "See which, and their ids: ma-connector players. Call one something else: ma-connector rules call ID --as NAME; or hide it: ma-connector rules hide ID";
     Check::bad(NAME, detail, fix)
 }
@@ -305,6 +312,8 @@ struct Seen {
     hidden: usize,
     /// Exposed players that share a name with another.
     namesakes: usize,
+    /// Exposed players whose names cannot be said.
+    unspeakable: usize,
 }
 
 /// What Music Assistant lets the token's user do.
@@ -316,6 +325,10 @@ enum Rights {
 }
 
 impl Seen {
+    fn names_check(&self) -> Check {
+        names_check(self.namesakes, self.unspeakable)
+    }
+
     fn players_check(&self, name: &'static str) -> Check {
         let Self { exposed, away, hidden, .. } = *self;
         let hidden = if hidden == 0 { String::new() } else { format!(" Your rules hide {hidden} more.") };
@@ -344,7 +357,8 @@ async fn look_at_ma(ma: &MusicAssistant, rules: &Rules) -> (Condition, Option<Se
         let away = exposed.iter().filter(|player| !player.available).count();
         let (exposed, hidden) = (exposed.len(), hidden.len());
         let namesakes = rules.namesakes(directory.exposed_names()).len();
-        (condition, Some(Seen { schema: ma.schema(), rights, exposed, away, hidden, namesakes }))
+        let unspeakable = rules.unspeakable(directory.exposed_names()).len();
+        (condition, Some(Seen { schema: ma.schema(), rights, exposed, away, hidden, namesakes, unspeakable }))
     };
     tokio::select! {
         seen = look => seen,
@@ -605,8 +619,10 @@ mod tests {
 
     #[test]
     fn players_that_nobody_can_use_are_a_finding() {
-        let seen =
-            |exposed, away, hidden| Seen { schema: None, rights: Rights::All, exposed, away, hidden, namesakes: 0 };
+        let seen = |exposed, away, hidden| {
+            let rights = Rights::All;
+            Seen { schema: None, rights, exposed, away, hidden, namesakes: 0, unspeakable: 0 }
+        };
         let detail = |seen: Seen| {
             let check = seen.players_check("players");
             (check.ok, check.detail)
@@ -624,5 +640,13 @@ mod tests {
             (false, "None can be used through the cloud. Your rules hide 2 more.".into())
         );
         assert_eq!(detail(seen(2, 2, 0)), (false, "None of 2 can be reached by Music Assistant.".into()));
+    }
+
+    #[test]
+    fn names_that_lead_to_no_player_are_a_finding() {
+        assert!(names_check(0, 0).ok);
+        let (twins, signs) = (names_check(2, 0), names_check(2, 1));
+        assert!(!twins.ok && twins.detail.ends_with("in vain."), "{}", twins.detail);
+        assert!(!signs.ok && signs.detail.contains(" in vain. 1 player has nothing in its name"), "{}", signs.detail);
     }
 }

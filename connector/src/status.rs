@@ -112,6 +112,9 @@ pub struct MusicAssistantState {
     /// Those of them that share a name with another.
     #[serde(default)]
     pub namesakes: usize,
+    /// Those of them whose names cannot be said.
+    #[serde(default)]
+    pub unspeakable: usize,
     /// Whole days until the token ends, in its last month.
     pub token_ends_in_days: Option<u64>,
     /// The day on which it ends, in its last month.

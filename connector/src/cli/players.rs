@@ -17,6 +17,7 @@ pub(super) struct Listed {
     available: bool,
     exposed: bool,
     shares_name: bool,
+    unspeakable: bool,
     alias: Option<Alias>,
     max_volume: Option<Level>,
 }
@@ -43,6 +44,7 @@ pub(super) async fn listed(place: &Place) -> anyhow::Result<Vec<Listed>> {
     let ma = rules::music_assistant(&state, place).await.context("the players cannot be listed")?;
     let directory = ma.directory();
     let namesakes = rules.namesakes(directory.exposed_names());
+    let unspeakable = rules.unspeakable(directory.exposed_names());
     let listed = directory.exposed().map(|player| {
         let own = rules.players.get(&player.id);
         Listed {
@@ -51,6 +53,7 @@ pub(super) async fn listed(place: &Place) -> anyhow::Result<Vec<Listed>> {
             available: player.available,
             exposed: rules.expose(player),
             shares_name: namesakes.contains(player.id.as_str()),
+            unspeakable: unspeakable.contains(player.id.as_str()),
             alias: own.and_then(|own| own.alias.clone()),
             max_volume: own.and_then(|own| own.max_volume),
         }
@@ -62,8 +65,8 @@ impl Listed {
     pub(super) fn to_json(&self) -> Value {
         json!({
             "id": self.id, "name": self.name, "available": self.available, "exposed": self.exposed,
-            "shares_name": self.shares_name, "alias": self.alias.as_ref().map(Alias::as_str),
-            "max_volume": self.max_volume.map(Level::value),
+            "shares_name": self.shares_name, "unspeakable": self.unspeakable,
+            "alias": self.alias.as_ref().map(Alias::as_str), "max_volume": self.max_volume.map(Level::value),
         })
     }
 }
@@ -82,6 +85,9 @@ impl fmt::Display for Listed {
         }
         if self.shares_name {
             f.write_str(", shares a name with another")?;
+        }
+        if self.unspeakable {
+            f.write_str(", has a name that nobody can say")?;
         }
         if self.available { Ok(()) } else { f.write_str(", not reachable now") }
     }

@@ -287,6 +287,7 @@ struct PlayerRow {
     available: bool,
     is_group: bool,
     shares_name: bool,
+    unspeakable: bool,
 }
 
 struct RecentRow {
@@ -337,6 +338,7 @@ impl StatusPage {
 fn players(view: &View, rules: &Rules) -> Vec<PlayerRow> {
     let directory = view.music_assistant().directory();
     let namesakes = rules.namesakes(directory.exposed_names());
+    let unspeakable = rules.unspeakable(directory.exposed_names());
     let row = |(place, player): (usize, &crate::music_assistant::model::Player)| {
         let own = rules.players.get(&player.id);
         PlayerRow {
@@ -349,6 +351,7 @@ fn players(view: &View, rules: &Rules) -> Vec<PlayerRow> {
             available: player.available,
             is_group: player.kind == PlayerType::Group,
             shares_name: namesakes.contains(player.id.as_str()),
+            unspeakable: unspeakable.contains(player.id.as_str()),
         }
     };
     directory.exposed().enumerate().map(row).collect()

@@ -1,4 +1,5 @@
-//! Two players of one name. Who says it can only be asked which one is meant, and there is no answer to that.
+//! Names that lead to no player: one that two have, since who says it can only be asked which one is meant, and there is no answer
+//! to that; and one that cannot be said.
 //!
 //! A player is called what the owner calls it, and by its name in Music Assistant as well. Hidden ones are called nothing.
 
@@ -35,6 +36,15 @@ impl Rules {
             }
         }
         by_name.into_values().filter(|ids| ids.len() > 1).flatten().collect()
+    }
+
+    /// The ids of those of `players` in whose names nothing can be said: Alexa is not told of them.
+    #[must_use]
+    pub fn unspeakable<'p>(&self, players: impl IntoIterator<Item = Named<'p>>) -> BTreeSet<&'p str> {
+        let is_called = |id: &str| self.players.get(id).is_some_and(|rules| rules.alias.is_some());
+        let is_silent = |name: &str| !name.chars().any(char::is_alphanumeric);
+        let found = players.into_iter().filter(|(id, name)| is_silent(name) && !is_called(id) && !self.is_hidden(id));
+        found.map(|(id, _)| id).collect()
     }
 
     /// The players that have rules, by the names that they had then: all that is known without Music Assistant.
@@ -92,6 +102,15 @@ mod tests {
         assert_eq!(rules.namesake(PLAYERS, "up1", "kitchen"), None);
         rules.change("up2", "Living Room", |player| player.hidden = true);
         assert_eq!(rules.namesake(PLAYERS, "up1", "Living Room"), None);
+    }
+
+    #[test]
+    fn a_name_of_signs_alone_cannot_be_said() {
+        let names = [("up1", "***"), ("up2", "📻 !"), ("up3", "お風呂"), ("up4", "रसोई"), ("up5", "5")];
+        assert_eq!(Rules::default().unspeakable(names), BTreeSet::from(["up1", "up2"]));
+        let mut rules = called("up1", "Stars");
+        rules.change("up2", "", |player| player.hidden = true);
+        assert!(rules.unspeakable(names).is_empty(), "one has another name, and nobody is to say the other");
     }
 
     #[test]

@@ -356,6 +356,18 @@ async fn what_is_filled_in_wrongly_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_player_whose_name_cannot_be_said_is_shown_as_such_until_it_is_called_something() {
+    let home = Home::paired().await;
+    home.ma.edit(|script| script.players.push(player("up2", "***", json!({}))));
+    let page = Served::start(home.options()).await;
+    let _relay = home.cloud.next_session(1).await;
+    page.until("/", "name cannot be said").await;
+    page.done("/player", &[("id", "up2"), ("exposed", "on"), ("alias", "Stars")]).await;
+    assert!(!page.get("/").await.body.contains("name cannot be said"));
+    page.stop().await;
+}
+
+#[tokio::test]
 async fn a_new_token_and_a_new_pairing_need_no_restart() {
     let home = Home::paired().await;
     let page = Served::start(home.options()).await;
