@@ -446,14 +446,7 @@ impl Steps {
         if is_ours(result) {
             span.record("otel.status_code", "ERROR");
         }
-        tracing::debug!(
-            front = trace.front.label(),
-            directive.kind = kind,
-            result,
-            command.code = trace.code(),
-            total_ms = trace.total.as_millis() as u64,
-            "answered"
-        );
+        trace.log();
         self.metrics.answered(&trace);
         if let Some(observer) = &self.observer {
             observer(&trace);

@@ -138,6 +138,45 @@ impl HopTrace {
         self.passages.last().map(|passage| passage.command_id.to_string()[..CODE_CHARS].to_owned())
     }
 
+    /// A line with the time of every hop. Of what somebody was given the code of it is always there, since they may ask about it
+    /// tomorrow; of the rest for whoever looks for something now.
+    pub(crate) fn log(&self) {
+        let last = self.passages.last();
+        let relay = last.and_then(|passage| passage.relay);
+        let link = |relay: RelayTiming| relay.replied.saturating_sub(relay.home);
+        macro_rules! line {
+            ($level:ident, $said:literal) => {
+                tracing::$level!(
+                    front = self.front.label(),
+                    directive.kind = self.kind,
+                    result = self.result,
+                    command.code = self.code(),
+                    instance.id = last.map(|passage| tracing::field::display(&passage.instance)),
+                    relay.node = last.map(|passage| passage.node.as_str()),
+                    total_ms = millis(self.total),
+                    verify_ms = millis(self.verify),
+                    resolve_ms = millis(self.resolve),
+                    seal_ms = millis(self.seal),
+                    dispatch_ms = millis(self.dispatch),
+                    queue_wait_ms = relay.map(|relay| millis(relay.queued)),
+                    link_ms = relay.map(|relay| millis(link(relay))),
+                    home_ms = relay.map(|relay| millis(relay.home)),
+                    $said
+                )
+            };
+        }
+        if self.has_told_its_code() {
+            line!(info, "a request failed, and its code was told");
+        } else {
+            line!(debug, "answered");
+        }
+    }
+
+    /// Whether who asked was given the code: on the card of what failed.
+    fn has_told_its_code(&self) -> bool {
+        self.front == Front::Custom && self.result != "ok" && !self.passages.is_empty()
+    }
+
     /// A command has come back.
     pub(crate) fn passed(&mut self, passage: Passage) {
         self.seal = self.seal.max(passage.seal);
@@ -160,6 +199,10 @@ impl Passage {
             relay: None,
         }
     }
+}
+
+const fn millis(duration: Duration) -> u64 {
+    duration.as_millis() as u64
 }
 
 /// Of an id's 26: short enough to read aloud, and still one in a million million.

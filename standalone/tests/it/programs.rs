@@ -224,7 +224,8 @@ fn the_demo_says_what_is_wrong_with_a_music_assistant() {
 #[test]
 fn the_demo_does_what_a_script_says_and_tells_what_is_not_as_expected() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/every-language.jsonl");
-    let output = run(ma_cloud().args(["demo", "--json", "--script"]).arg(&script), "");
+    let logged = ["--log", "warn,macloud_alexa_skill=info", "--log-format", "json"];
+    let output = run(ma_cloud().args(["demo", "--json", "--script"]).arg(&script).args(logged), "");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let (end, lines) = lines.split_last().expect("something is told");
@@ -242,6 +243,7 @@ fn the_demo_does_what_a_script_says_and_tells_what_is_not_as_expected() {
     let played = lines.iter().find(|line| line["request"]["request"]["intent"]["name"] == "PlayMediaIntent").unwrap();
     assert!(played["hops"].as_array().unwrap().iter().any(|hop| hop["step"] == "open, execute"), "{played}");
     assert_eq!(played["players"].as_array().unwrap().len(), 3);
+    every_code_on_a_card_leads_to_the_hops(lines, &String::from_utf8_lossy(&output.stderr));
 
     let scratch = Scratch::new();
     let wrong = scratch.0.join("wrong.jsonl");
@@ -253,6 +255,20 @@ fn the_demo_does_what_a_script_says_and_tells_what_is_not_as_expected() {
     std::fs::write(&wrong, "{\"sya\": \"stop\"}").unwrap();
     let output = run(ma_cloud().args(["demo", "--script"]).arg(&wrong), "");
     assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("line 1"), "{output:?}");
+}
+
+/// Whoever is quoted what stands on a card finds what became of it in the skill's log.
+fn every_code_on_a_card_leads_to_the_hops(lines: &[Value], log: &str) {
+    let log: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let cards = lines.iter().filter_map(|line| line["response"]["response"]["card"]["content"].as_str());
+    let codes: Vec<&str> = cards.filter_map(|card| Some(card.split_once("\n\n")?.1.rsplit_once(": ")?.1)).collect();
+    assert!(codes.len() > 1, "some fail at home");
+    for code in codes {
+        let line = log.iter().find(|line| line["command.code"] == code).unwrap_or_else(|| panic!("{code}: {log:#?}"));
+        for hop in ["verify", "resolve", "seal", "dispatch", "queue_wait", "link", "home", "total"] {
+            assert!(line[format!("{hop}_ms")].is_u64(), "{hop}: {line:#}");
+        }
+    }
 }
 
 fn serve(data_dir: &Path) -> Command {
