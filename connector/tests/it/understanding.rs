@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use macloud_connector::execute::ranking::{Verdict, Wanted, in_library, judge};
 use macloud_connector::execute::words::normalized;
@@ -19,6 +19,9 @@ use serde_json::{Value, json};
 /// Enough to be in the way. What 50,000 change is measured below.
 const SOME: usize = 5_000;
 const MANY: usize = 50_000;
+
+/// What a query may add to the time that Music Assistant takes. Optimised only: unoptimised it takes ten times as long.
+const MATCHING: Duration = Duration::from_millis(150);
 
 #[test]
 fn what_was_heard_is_what_is_found() {
@@ -38,7 +41,8 @@ fn what_was_not_heard_before_is_found_as_well() {
     tally.must_be(0.85, 0.05);
 }
 
-/// As well as among few, in an index that leaves a small connector room. How long a query takes is printed only: here nothing is optimised.
+/// As well as among few, in an index that leaves a small connector room; and in no time, where it is optimised:
+/// `cargo test --release -p macloud-connector --test it understanding::among_many_tracks -- --nocapture`.
 #[test]
 fn among_many_tracks() {
     let before = resident_kib();
@@ -56,18 +60,21 @@ fn among_many_tracks() {
         tally.report(name);
         tally.must_be(right, wrong);
     }
-    let queries: Vec<MediaQuery> = cases(include_str!("corpus/heard.txt")).into_iter().map(|case| case.query).collect();
-    let mut times: Vec<_> = queries
-        .iter()
-        .map(|query| {
-            let began = Instant::now();
-            let _ = in_library(&library, &Wanted::readings(query));
-            began.elapsed()
-        })
-        .collect();
+    let pairs = [include_str!("corpus/heard.txt"), include_str!("corpus/held_out.txt")];
+    let queries: Vec<MediaQuery> = pairs.into_iter().flat_map(cases).map(|case| case.query).collect();
+    let mut times: Vec<Duration> = queries.iter().map(|query| time_of(&library, query)).collect();
     times.sort();
     let at = |part: usize| times[(times.len() - 1) * part / 100];
-    eprintln!("a query: median {:?}, 90 % {:?}, 99 % {:?}, longest {:?}", at(50), at(90), at(99), at(100));
+    let (median, most, longest) = (at(50), at(95), at(100));
+    eprintln!("{} queries: median {median:?}, 95 % {most:?}, longest {longest:?}", times.len());
+    assert!(cfg!(debug_assertions) || longest <= MATCHING, "{longest:?}");
+}
+
+/// From what was heard to what is played, or asked about.
+fn time_of(library: &Library, query: &MediaQuery) -> Duration {
+    let began = Instant::now();
+    let _ = judge(&in_library(library, &Wanted::readings(query)));
+    began.elapsed()
 }
 
 struct Case {
