@@ -10,6 +10,7 @@ mod canary_processes;
 mod certificate_authority;
 mod chain;
 mod cluster;
+mod corpus;
 mod drills;
 mod faults;
 mod home_assistant;
