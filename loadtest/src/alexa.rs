@@ -139,7 +139,10 @@ async fn discovery(stage: &mut Stage, args: &Args) -> anyhow::Result<Row> {
 async fn wishes(stage: &Stage, args: &Args) -> anyhow::Result<Row> {
     let mut times = Latencies::default();
     let begun = Instant::now();
-    while !is_played(stage, 0).await? {
+    // Music Assistant finds what is said rightly, and only the connector what is not: when it does, it knows the library, has stopped
+    // reading it, and stands in nobody's way.
+    let misheard = title(0).replacen('n', "m", 1);
+    while !is_played(stage, &misheard, 0).await? {
         ensure!(begun.elapsed() < PATIENCE, "the library is not known after {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -148,7 +151,7 @@ async fn wishes(stage: &Stage, args: &Args) -> anyhow::Result<Row> {
     // Far apart from each other, so that nothing is found because it was found before.
     for number in (0..args.wishes).map(|wish| wish * 7_919 % args.tracks) {
         let sent = Instant::now();
-        right += u32::from(is_played(stage, number).await?);
+        right += u32::from(is_played(stage, &title(number), number).await?);
         times.record(sent.elapsed());
     }
     ensure!(right == args.wishes, "of {} wishes {right} were heard", args.wishes);
@@ -156,9 +159,10 @@ async fn wishes(stage: &Stage, args: &Args) -> anyhow::Result<Row> {
     Ok(Row::of("search and play", times, note).within("p95", 0.95, 400.0))
 }
 
-async fn is_played(stage: &Stage, number: u32) -> anyhow::Result<bool> {
+/// Whether this track is what plays, or is asked about, when `heard` is asked for.
+async fn is_played(stage: &Stage, heard: &str, number: u32) -> anyhow::Result<bool> {
     let (title, artist) = (title(number), artist(number / TRACKS_OF_ARTIST));
-    let slots = [("media", title.as_str()), ("artist", artist.as_str()), ("player", "room one")];
+    let slots = [("media", heard), ("artist", artist.as_str()), ("player", "room one")];
     let response = stage.alexa.send_custom(&stage.alexa.intent("PlayMediaIntent", &slots)).await?;
     let _ = stage.hops.take_all();
     Ok(speech(&response).unwrap_or_default().contains(&title))
