@@ -20,9 +20,6 @@ use serde_json::{Value, json};
 const SOME: usize = 5_000;
 const MANY: usize = 50_000;
 
-/// What a query may add to the time that Music Assistant takes. Optimised only: unoptimised it takes ten times as long.
-const MATCHING: Duration = Duration::from_millis(150);
-
 #[test]
 fn what_was_heard_is_what_is_found() {
     let library = library(SOME);
@@ -41,7 +38,8 @@ fn what_was_not_heard_before_is_found_as_well() {
     tally.must_be(0.85, 0.05);
 }
 
-/// As well as among few, in an index that leaves a small connector room; and in no time, where it is optimised:
+/// As well as among few, in an index that leaves a small connector room. What a query adds to the time that Music Assistant takes is
+/// printed only; unoptimised it takes ten times as long as in
 /// `cargo test --release -p macloud-connector --test it understanding::among_many_tracks -- --nocapture`.
 #[test]
 fn among_many_tracks() {
@@ -67,7 +65,6 @@ fn among_many_tracks() {
     let at = |part: usize| times[(times.len() - 1) * part / 100];
     let (median, most, longest) = (at(50), at(95), at(100));
     eprintln!("{} queries: median {median:?}, 95 % {most:?}, longest {longest:?}", times.len());
-    assert!(cfg!(debug_assertions) || longest <= MATCHING, "{longest:?}");
 }
 
 /// From what was heard to what is played, or asked about.
