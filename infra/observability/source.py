@@ -69,7 +69,8 @@ def with_exemplars():
     return {name for _, text in sources() for name in noted.findall(text)}
 
 
-EVENT = re.compile(r"\b(?:tracing::)?(?:error|warn|info|debug|trace)!\(")
+# A macro of ours may leave the level open.
+EVENT = re.compile(r"(?:\b(?:tracing::)?(?:error|warn|info|debug|trace)|\btracing::\$level)!\(")
 SPAN = re.compile(r"\b(?:error|warn|info|debug|trace)_span!\(")
 
 
