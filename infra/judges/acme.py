@@ -160,8 +160,8 @@ with tempfile.TemporaryDirectory(prefix="macloud-acme.") as scratch:
 
     @statement("what it keeps is its owner's only")
     def _():
-        kept = glob.glob(os.path.join(machines[-1].data, "acme", "*"))
-        assert {os.path.basename(file): os.stat(file).st_mode & 0o777 for file in kept} == {
+        kept = glob.glob(os.path.join(machines[-1].data, "acme", "**", "*"), recursive=True)
+        assert {os.path.basename(file): os.stat(file).st_mode & 0o777 for file in kept if os.path.isfile(file)} == {
             "account.pem": 0o600, "certificate.pem": 0o600, "plan.json": 0o600}, kept
 
     @statement("after a restart, with the authority away, it serves with the certificate that it kept")

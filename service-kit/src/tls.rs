@@ -20,7 +20,8 @@ mod server {
     use std::path::{Path, PathBuf};
     use std::sync::{Arc, RwLock};
 
-    use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
+    use rustls::client::verify_server_name;
+    use rustls::server::{ClientHello, ParsedCertificate, ProducesTickets, ResolvesServerCert};
     use rustls::sign::CertifiedKey;
     use rustls_pki_types::pem::PemObject as _;
     use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -106,6 +107,14 @@ mod server {
         #[must_use]
         pub fn validity(&self) -> Option<Range<u64>> {
             expiry::validity(&self.current()?.cert)
+        }
+
+        /// Whether it is for this name, as clients see it (RFC 9525): not while it is awaited.
+        #[must_use]
+        pub fn is_for(&self, name: &str) -> bool {
+            let (Some(current), Ok(name)) = (self.current(), ServerName::try_from(name)) else { return false };
+            let parsed = current.cert.first().and_then(|own| ParsedCertificate::try_from(own).ok());
+            parsed.is_some_and(|own| verify_server_name(&own, &name).is_ok())
         }
 
         /// Until the answer is dropped, whoever validates this name with TLS-ALPN-01 (RFC 8737) is shown this certificate, made

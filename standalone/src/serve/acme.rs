@@ -50,19 +50,16 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// With the certificate in this data directory, if one is kept there that this authority issued for this name; else it is
-    /// awaited. Nothing is written yet.
+    /// With the certificate in this data directory, if one is kept there for this name and authority; else it is awaited.
+    /// Nothing is written yet.
     #[must_use]
     pub fn open(settings: Settings, data_dir: &Path, clock: SharedClock) -> Self {
-        let kept = Kept::within(data_dir);
-        let file = kept.certificate_file();
-        let certificate = Certificate::awaited(&file, &file);
-        let plan = kept.plan().filter(|plan| plan.is_for(&settings));
-        let is_kept = plan.is_some() && file.exists();
-        if is_kept && let Err(error) = certificate.reload() {
+        let kept = Kept::within(data_dir, &settings);
+        let certificate = Certificate::awaited(kept.certificate_file(), kept.certificate_file());
+        if let Err(error) = kept.load(&certificate) {
             tracing::warn!(%error, "the kept certificate cannot be used: another is ordered");
         }
-        let plan = plan.unwrap_or_else(|| Plan::new(&settings));
+        let plan = kept.plan().unwrap_or_default();
         Self { settings, kept, certificate, plan, last_failure: None, clock }
     }
 

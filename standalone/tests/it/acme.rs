@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,9 +45,19 @@ impl Machine {
 
     /// As after a start of the program.
     async fn restart(&mut self) {
+        self.restart_with(settings(&self.authority)).await;
+    }
+
+    async fn restart_with(&mut self, settings: Settings) {
         self.stop.stop_hard();
-        self.keeper = Keeper::open(settings(&self.authority), &self.scratch.0, self.clock.clone());
+        self.keeper = Keeper::open(settings, &self.scratch.0, self.clock.clone());
         self.serve().await;
+    }
+
+    /// What is kept under this file name.
+    fn kept(&self, name: &str) -> PathBuf {
+        let files = files_below(&self.scratch.0.join("acme"));
+        files.into_iter().find(|file| file.ends_with(name)).unwrap()
     }
 
     async fn serve(&mut self) {
@@ -88,6 +99,11 @@ fn settings(authority: &Authority) -> Settings {
     Settings { name: NAME.into(), directory: authority.directory(), email, roots }
 }
 
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
 async fn page(address: SocketAddr, path: &str, root: &CertificateDer<'static>) -> reqwest::Result<String> {
     let client = builder_trusting(Duration::from_secs(5), std::slice::from_ref(root)).resolve(NAME, address).build()?;
     client.get(format!("https://{NAME}:{}{path}", address.port())).send().await?.text().await
@@ -105,11 +121,14 @@ async fn a_certificate_is_ordered_once_proved_served_and_kept() {
     assert_eq!(machine.authority.contacts(), [json!(["mailto:ann@example.org"])]);
     machine.look().await;
     assert_eq!(machine.authority.orders(), 1);
-    for name in ["account.pem", "certificate.pem", "plan.json"] {
-        let mode = std::fs::metadata(machine.scratch.0.join("acme").join(name)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{name}");
+    let kept = files_below(&machine.scratch.0.join("acme"));
+    let mut names: Vec<_> = kept.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["account.pem", "certificate.pem", "plan.json"], "and nothing half-written");
+    for file in &kept {
+        let modes = [file, file.parent().unwrap()].map(|path| path.metadata().unwrap().permissions().mode() & 0o777);
+        assert_eq!(modes, [0o600, 0o700], "{}", file.display());
     }
-    assert_eq!(std::fs::read_dir(machine.scratch.0.join("acme")).unwrap().count(), 3, "and nothing half-written");
 
     machine.restart().await;
     let address = machine.authority.behaviour().dials.unwrap();
@@ -223,16 +242,59 @@ async fn what_cannot_be_served_does_not_replace_what_can() {
     machine.authority.behave(|behaviour| behaviour.for_another_key = true);
     machine.look().await;
     assert!(machine.keeper.last_failure().unwrap().contains("cannot be served"));
+    machine.authority.behave(|behaviour| (behaviour.for_another_key, behaviour.for_another_name) = (false, true));
+    machine.wait_and_look().await;
+    assert!(machine.keeper.last_failure().unwrap().contains("is not for music.example.org"));
     machine.restart().await;
     assert_eq!(machine.ends(), first);
+}
+
+#[tokio::test]
+async fn what_is_kept_is_served_whatever_became_of_the_plan() {
+    let mut machine = Machine::new().await;
+    machine.look().await;
+    let first = machine.ends();
+    for plan in ["", "{}", "rubbish"] {
+        std::fs::write(machine.kept("plan.json"), plan).unwrap();
+        machine.restart().await;
+        assert_eq!(machine.ends(), first, "{plan}");
+    }
+    std::fs::write(machine.kept("certificate.pem"), "rubbish").unwrap();
+    machine.restart().await;
+    assert_eq!(machine.ends(), None);
+    machine.look().await;
+    assert!(machine.keeper.is_good(), "another was ordered");
+}
+
+#[tokio::test]
+async fn an_account_key_that_is_none_is_not_replaced_by_itself() {
+    let mut machine = Machine::new().await;
+    machine.look().await;
+    std::fs::write(machine.kept("account.pem"), "rubbish").unwrap();
+    machine.clock.advance(61 * DAY);
+    machine.look().await;
+    let told = machine.keeper.last_failure().unwrap();
+    assert!(told.contains("account.pem holds no account key") && told.contains("move the file away"), "{told}");
+    std::fs::remove_file(machine.kept("account.pem")).unwrap();
+    machine.wait_and_look().await;
+    assert!(machine.keeper.is_good() && machine.keeper.last_failure().is_none());
+    assert_eq!(machine.authority.accounts(), 2);
 }
 
 #[tokio::test]
 async fn a_certificate_of_another_authority_or_name_is_not_served() {
     let mut machine = Machine::new().await;
     machine.look().await;
+    let first = machine.ends();
+    machine.authority.behave(|behaviour| behaviour.away = true);
     let other = Settings { name: "other.example.org".into(), ..settings(&machine.authority) };
-    assert!(!Keeper::open(other, &machine.scratch.0, machine.clock.clone()).is_good());
+    for start in ["the first", "the second"] {
+        machine.restart_with(other.clone()).await;
+        machine.look().await;
+        assert_eq!(machine.ends(), None, "{start}");
+    }
+    machine.restart().await;
+    assert_eq!(machine.ends(), first, "who goes back to the name has its certificate");
     // Bound, and let go: nobody listens there.
     let nobody = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let other = Settings { directory: format!("https://{nobody}/"), ..settings(&machine.authority) };

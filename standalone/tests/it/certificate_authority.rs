@@ -19,7 +19,7 @@ use macloud_service_kit::http::Server;
 use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
 use macloud_service_kit::tls::Certificate;
-use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair, SanType};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -39,6 +39,8 @@ pub(crate) struct Behaviour {
     pub(crate) rate_limited: Option<u64>,
     /// It issues for a key of its own.
     pub(crate) for_another_key: bool,
+    /// It issues for a name of its own.
+    pub(crate) for_another_name: bool,
     /// Only its front answers, and says that there is nobody behind it.
     pub(crate) away: bool,
     /// How long what it issues is good.
@@ -352,6 +354,9 @@ impl Inside {
         let behaviour = self.behaviour.lock().unwrap().clone();
         let mut request = CertificateSigningRequestParams::from_der(&decoded(&payload["csr"]).into()).unwrap();
         let now = OffsetDateTime::from_unix_timestamp(self.clock.unix_seconds() as i64).unwrap();
+        if behaviour.for_another_name {
+            request.params.subject_alt_names = vec![SanType::DnsName("other.example.org".try_into().unwrap())];
+        }
         request.params.not_before = now;
         request.params.not_after = now + Duration::from_secs(behaviour.days * 86_400);
         let chain = if behaviour.for_another_key {

@@ -67,7 +67,7 @@ impl Failure {
             Self::Authority(_) => {
                 "Can this machine reach --acme-directory over HTTPS, and is its clock right? An authority of your own wants --acme-root."
             }
-            Self::Keep(_) => "The data directory must be there, writable, and not full.",
+            Self::Keep(error) => error.remedy(),
             Self::ProofUnexplained | Self::Make(_) | Self::Use(_) | Self::NoDates => "",
         }
     }

@@ -1,5 +1,6 @@
-//! What outlives the process, in the directory `acme` within the data directory: the account's key, the certificate with its
-//! key, and the plan. Each file is its owner's only, and replaced as a whole or not at all.
+//! What outlives the process, in the directory `acme` within the data directory: the account's key and, in a directory for each name
+//! and authority, the certificate with its key, and the plan. So what is kept for a name is served for no other, and is there still when
+//! somebody goes back to it. Each file is its owner's only, and replaced as a whole or not at all.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -8,12 +9,19 @@ use std::path::{Path, PathBuf};
 
 use macloud_service_kit::tls::{Certificate, TlsError};
 use rcgen::KeyPair;
+use url::form_urlencoded::byte_serialize;
 
+use super::Settings;
 use super::schedule::Plan;
 
-/// The directory.
+/// What is kept for one name and authority.
 #[derive(Debug)]
-pub(super) struct Kept(PathBuf);
+pub(super) struct Kept {
+    name: String,
+    account: PathBuf,
+    certificate: PathBuf,
+    plan: PathBuf,
+}
 
 /// Why something cannot be kept, or is not what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -34,83 +42,121 @@ pub enum KeepError {
         /// What went wrong.
         source: rcgen::Error,
     },
-    /// What was issued cannot be served. What was kept before stays.
-    #[error("what was issued cannot be served: {0}")]
-    Issued(TlsError),
+    /// A certificate cannot be served. What was kept before stays.
+    #[error("the certificate cannot be served: {0}")]
+    Certificate(TlsError),
+    /// A certificate is for something else. What was kept before stays.
+    #[error("the certificate is not for {0}")]
+    OtherName(String),
+}
+
+impl KeepError {
+    /// What helps, as a sentence. Empty where nobody knows.
+    pub(super) const fn remedy(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "The data directory must be there, writable, and not full.",
+            Self::AccountKey { .. } => "Put the right one back, or move the file away: a new account is made then.",
+            Self::Certificate(_) | Self::OtherName(_) => "",
+        }
+    }
 }
 
 impl Kept {
-    pub(super) fn within(data_dir: &Path) -> Self {
-        Self(data_dir.join("acme"))
+    pub(super) fn within(data_dir: &Path, settings: &Settings) -> Self {
+        let all = data_dir.join("acme");
+        let authority: String = byte_serialize(settings.directory.as_bytes()).collect();
+        let own = all.join(&settings.name).join(authority);
+        Self {
+            name: settings.name.clone(),
+            account: all.join("account.pem"),
+            certificate: own.join("certificate.pem"),
+            plan: own.join("plan.json"),
+        }
     }
 
     /// Where the certificate and its key are, or will be: one PEM file, as two would not be replaced together.
-    pub(super) fn certificate_file(&self) -> PathBuf {
-        self.0.join("certificate.pem")
+    pub(super) fn certificate_file(&self) -> &Path {
+        &self.certificate
+    }
+
+    /// Have what is kept be served, if something is, and can be.
+    pub(super) fn load(&self, served: &Certificate) -> Result<(), KeepError> {
+        if !self.certificate.exists() {
+            return Ok(());
+        }
+        self.check(&self.certificate)?;
+        served.reload().map_err(KeepError::Certificate)
     }
 
     /// Replace the certificate and its key, if they can be served.
     pub(super) fn install(&self, pem: &str) -> Result<(), KeepError> {
-        let file = self.certificate_file();
-        let unfinished = self.write_beside(&file, pem)?;
-        if let Err(error) = Certificate::load(&unfinished, &unfinished) {
+        let unfinished = write_beside(&self.certificate, pem)?;
+        if let Err(error) = self.check(&unfinished) {
             let _ = std::fs::remove_file(&unfinished);
-            return Err(KeepError::Issued(error));
+            return Err(error);
         }
-        self.put_in_place(&unfinished, &file)
+        put_in_place(&unfinished, &self.certificate)
     }
 
-    /// The plan that was written last. None where there is none, or it cannot be read: then everything begins anew.
+    fn check(&self, file: &Path) -> Result<(), KeepError> {
+        let certificate = Certificate::load(file, file).map_err(KeepError::Certificate)?;
+        if certificate.is_for(&self.name) { Ok(()) } else { Err(KeepError::OtherName(self.name.clone())) }
+    }
+
+    /// The plan that was written last. None where there is none, or it cannot be read.
     pub(super) fn plan(&self) -> Option<Plan> {
-        serde_json::from_slice(&std::fs::read(self.plan_file()).ok()?).ok()
+        serde_json::from_slice(&std::fs::read(&self.plan).ok()?).ok()
     }
 
     pub(super) fn write_plan(&self, plan: &Plan) -> Result<(), KeepError> {
         let text = serde_json::to_string_pretty(plan).expect("a plan is text and numbers");
-        self.write(&self.plan_file(), &text)
+        write(&self.plan, &text)
     }
 
     /// The key that says who we are at the authority; made on first use.
     pub(super) fn account_key(&self) -> Result<KeyPair, KeepError> {
-        let path = self.0.join("account.pem");
-        match std::fs::read_to_string(&path) {
-            Ok(pem) => KeyPair::from_pem(&pem).map_err(|source| KeepError::AccountKey { path, source }),
+        let path = &self.account;
+        let unusable = |source| KeepError::AccountKey { path: path.clone(), source };
+        match std::fs::read_to_string(path) {
+            Ok(pem) => KeyPair::from_pem(&pem).map_err(unusable),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let made =
-                    KeyPair::generate().map_err(|source| KeepError::AccountKey { path: path.clone(), source })?;
-                self.write(&path, &made.serialize_pem())?;
+                let made = KeyPair::generate().map_err(unusable)?;
+                write(path, &made.serialize_pem())?;
                 Ok(made)
             }
-            Err(source) => Err(KeepError::File { path, source }),
+            Err(source) => Err(KeepError::File { path: path.clone(), source }),
         }
     }
+}
 
-    fn plan_file(&self) -> PathBuf {
-        self.0.join("plan.json")
-    }
+fn write(path: &Path, text: &str) -> Result<(), KeepError> {
+    let unfinished = write_beside(path, text)?;
+    put_in_place(&unfinished, path)
+}
 
-    fn write(&self, path: &Path, text: &str) -> Result<(), KeepError> {
-        let unfinished = self.write_beside(path, text)?;
-        self.put_in_place(&unfinished, path)
-    }
+fn write_beside(path: &Path, text: &str) -> Result<PathBuf, KeepError> {
+    let unfinished = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory_of(path))?;
+        // One that a crash left behind may be of any mode.
+        let _ = std::fs::remove_file(&unfinished);
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|source| KeepError::File { path: unfinished.clone(), source })?;
+    Ok(unfinished)
+}
 
-    fn write_beside(&self, path: &Path, text: &str) -> Result<PathBuf, KeepError> {
-        let unfinished = path.with_extension("new");
-        let write = || -> io::Result<()> {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
-            // One that a crash left behind may be of any mode.
-            let _ = std::fs::remove_file(&unfinished);
-            let mut file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        };
-        write().map_err(|source| KeepError::File { path: unfinished.clone(), source })?;
-        Ok(unfinished)
-    }
+fn put_in_place(unfinished: &Path, path: &Path) -> Result<(), KeepError> {
+    let put = || {
+        let directory = File::open(directory_of(path))?;
+        std::fs::rename(unfinished, path)?;
+        directory.sync_all()
+    };
+    put().map_err(|source| KeepError::File { path: path.into(), source })
+}
 
-    fn put_in_place(&self, unfinished: &Path, path: &Path) -> Result<(), KeepError> {
-        let put =
-            || File::open(&self.0).and_then(|dir| std::fs::rename(unfinished, path).and_then(|()| dir.sync_all()));
-        put().map_err(|source| KeepError::File { path: path.into(), source })
-    }
+fn directory_of(path: &Path) -> &Path {
+    path.parent().expect("each file lies in a directory of ours")
 }

@@ -6,13 +6,9 @@ use std::time::Duration;
 use macloud_service_kit::random;
 use serde::{Deserialize, Serialize};
 
-use super::Settings;
-
-/// What is planned for one name at one authority.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What is planned for one name at one authority. At first: at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Plan {
-    name: String,
-    directory: String,
     /// Before this, nothing is asked of the authority.
     pub(super) next_attempt: u64,
     /// Attempts that failed, one after the other.
@@ -22,17 +18,6 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// At once.
-    pub(super) fn new(settings: &Settings) -> Self {
-        let Settings { name, directory, .. } = settings.clone();
-        Self { name, directory, next_attempt: 0, failures: 0, named_by_authority: false }
-    }
-
-    /// Whether this is a plan for that certificate.
-    pub(super) fn is_for(&self, settings: &Settings) -> bool {
-        self.name == settings.name && self.directory == settings.directory
-    }
-
     /// When to order next, with a certificate that is good at these times, or with none. The plan's time counts, unless it lies
     /// so far ahead that a clock must have been wrong when it was made.
     pub(super) fn due_at(&self, now: u64, valid: Option<&Range<u64>>) -> u64 {
@@ -102,21 +87,11 @@ mod tests {
     const DAY: u64 = 86_400;
     const NOW: u64 = 1_800_000_000;
 
-    fn plan() -> Plan {
-        Plan {
-            name: "a.example".into(),
-            directory: "https://ca.example/".into(),
-            next_attempt: 0,
-            failures: 0,
-            named_by_authority: false,
-        }
-    }
-
     #[test]
     fn a_certificate_is_renewed_when_about_a_third_of_its_life_is_left() {
         for days in [6, 45, 90] {
             let valid = NOW..NOW + days * DAY;
-            let mut plan = plan();
+            let mut plan = Plan::default();
             plan.succeeded(NOW, &valid);
             let due = plan.due_at(NOW, Some(&valid));
             let (latest, spread) = (NOW + days * DAY * 2 / 3, days * DAY / 30);
@@ -128,7 +103,7 @@ mod tests {
     fn a_certificate_that_is_nearly_over_when_it_is_issued_is_not_ordered_over_and_over() {
         for (start, end) in [(NOW - 90 * DAY, NOW + 60), (NOW - 90 * DAY, NOW - 60), (NOW, NOW), (NOW + 60, NOW)] {
             let valid = Range { start, end };
-            let mut plan = plan();
+            let mut plan = Plan::default();
             plan.succeeded(NOW, &valid);
             assert_eq!(plan.due_at(NOW, Some(&valid)), NOW + 3600, "{valid:?}");
         }
@@ -136,7 +111,7 @@ mod tests {
 
     #[test]
     fn failures_are_followed_by_longer_and_longer_waits_and_never_by_more_than_the_authority_bears() {
-        let (mut plan, mut now, mut begun) = (plan(), NOW, Vec::new());
+        let (mut plan, mut now, mut begun) = (Plan::default(), NOW, Vec::new());
         for _ in 0..40 {
             begun.push(now);
             plan.begin(now);
@@ -153,7 +128,7 @@ mod tests {
 
     #[test]
     fn nobody_is_faster_than_the_authority_wants() {
-        let mut plan = plan();
+        let mut plan = Plan::default();
         plan.begin(NOW);
         plan.told_to_wait(NOW, Duration::from_secs(3 * DAY));
         plan.hurry(NOW + 60);
@@ -166,7 +141,7 @@ mod tests {
     }
 
     fn plan_that_failed() -> Plan {
-        let mut plan = plan();
+        let mut plan = Plan::default();
         plan.begin(NOW);
         plan
     }
@@ -186,7 +161,7 @@ mod tests {
     #[test]
     fn a_plan_that_was_made_with_a_wrong_clock_is_not_followed() {
         let (valid, wrong) = (NOW..NOW + 90 * DAY, NOW + 3000 * DAY);
-        let mut plan = plan();
+        let mut plan = Plan::default();
         plan.succeeded(wrong, &valid);
         assert_eq!(plan.due_at(NOW, Some(&valid)), NOW + 60 * DAY);
         plan.begin(wrong);
