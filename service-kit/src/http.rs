@@ -1,5 +1,6 @@
 //! Serving an [`axum::Router`] with bounds on everything that a stranger can hold open.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
@@ -82,7 +83,8 @@ pub enum Security {
 /// Bounds of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerLimits {
-    /// TLS handshakes in flight. More wait: in a storm of reconnects this brings the median home back sooner.
+    /// TLS handshakes whose hello is being answered, which is nearly all the work that there is in one. More wait. Who has the answer
+    /// takes no place any more: neither those who are far away nor those who never go on keep others waiting.
     pub handshakes: usize,
     /// For the first message of a TLS handshake to arrive, before it takes one of the places above: whoever connects and
     /// says nothing must not keep others waiting.
@@ -96,9 +98,6 @@ pub struct ServerLimits {
     /// For its turn to make the handshake. Connectors give up after ten seconds, and for whoever has waited nearly as long the
     /// work would be for nobody: a storm that is too much for the machine would otherwise be nothing but such work.
     pub turn_timeout: Duration,
-    /// Within a TLS handshake for the client's answer, before the handshake loses its place above and goes on without one. Places
-    /// are for work that is being done: whoever says hello and then nothing must not keep others waiting either.
-    pub answer_timeout: Duration,
     /// For the rest of a TLS handshake.
     pub handshake_timeout: Duration,
     /// For the head of each request, and from a connection's start to its first request.
@@ -124,8 +123,6 @@ impl Default for ServerLimits {
             waiting_per_network: 256,
             open_per_network: 1024,
             turn_timeout: Duration::from_secs(8),
-            // Longer than most round trips. One network's 256 that are silent from then on are through in 1.6 s.
-            answer_timeout: Duration::from_millis(200),
             handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(120),
@@ -359,18 +356,20 @@ impl Connection {
         }
     }
 
-    /// What comes of `handshake`, which gives its place to others once the client is slow.
+    /// What comes of `handshake`, which has its place until the client's hello is answered.
     async fn in_time<F: Future>(
         &self,
         mut handshake: Pin<&mut F>,
         permit: OwnedSemaphorePermit,
     ) -> Result<F::Output, Elapsed> {
         let limit = tokio::time::timeout(self.limits.handshake_timeout, async {
-            if let Ok(done) = tokio::time::timeout(self.limits.answer_timeout, handshake.as_mut()).await {
-                return done;
-            }
+            // The hello is here already, so one poll answers it, and then waits for the client.
+            let answered = poll_fn(|context| Poll::Ready(handshake.as_mut().poll(context))).await;
             drop(permit);
-            handshake.await
+            match answered {
+                Poll::Ready(done) => done,
+                Poll::Pending => handshake.await,
+            }
         });
         limit.await
     }

@@ -223,31 +223,27 @@ async fn whoever_is_let_go_is_counted() {
     }
 }
 
-/// One that says hello and goes no further, at a server that makes one handshake at a time; and somebody who makes a whole one.
-async fn stuck_and_then_whole(limits: ServerLimits) -> std::io::Result<()> {
-    let files = Files::new("stuck");
-    let root = files.renew();
-    let (address, _stop) = start(Some(files.load()), ServerLimits { handshakes: 1, ..limits }).await;
+/// A client that trusts this root, and what it says first.
+fn hello(root: Vec<u8>) -> (Arc<rustls::ClientConfig>, Vec<u8>) {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(rustls_pki_types::CertificateDer::from(root)).unwrap();
     let tls = Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth());
     let mut hello = Vec::new();
     rustls::ClientConnection::new(tls.clone(), "localhost".try_into().unwrap()).unwrap().write_tls(&mut hello).unwrap();
-    let mut stuck = TcpStream::connect(address).await.unwrap();
-    stuck.write_all(&hello).await.unwrap();
-    stuck.read_exact(&mut [0; 1]).await.unwrap();
-    let tcp = TcpStream::connect(address).await.unwrap();
-    let whole = tokio_rustls::TlsConnector::from(tls).connect("localhost".try_into().unwrap(), tcp).await;
-    whole.map(drop)
+    (tls, hello)
 }
 
 #[tokio::test]
 async fn whoever_waits_too_long_for_a_handshake_is_let_go() {
-    const LONG: Duration = Duration::from_secs(3600);
     let metrics = Metrics::install("test").unwrap();
-    let turn_timeout = Duration::from_millis(200);
-    let slow = ServerLimits { turn_timeout, answer_timeout: LONG, handshake_timeout: LONG, ..ServerLimits::default() };
-    assert!(stuck_and_then_whole(slow).await.is_err());
+    let files = Files::new("turn");
+    let (_, hello) = hello(files.renew());
+    // Nobody's turn ever comes.
+    let limits = ServerLimits { handshakes: 0, turn_timeout: Duration::from_millis(200), ..ServerLimits::default() };
+    let (address, _stop) = start(Some(files.load()), limits).await;
+    let mut refused = TcpStream::connect(address).await.unwrap();
+    refused.write_all(&hello).await.unwrap();
+    assert!(!matches!(refused.read(&mut [0; 1]).await, Ok(1..)), "closed without a word");
     let told = metrics.render().unwrap();
     assert!(told.contains("reason=\"handshake_turn\""), "{told}");
 }
@@ -255,8 +251,16 @@ async fn whoever_waits_too_long_for_a_handshake_is_let_go() {
 #[tokio::test]
 async fn whoever_says_hello_and_then_nothing_keeps_nobody_waiting() {
     const LONG: Duration = Duration::from_secs(3600);
-    let limits = ServerLimits { turn_timeout: LONG, handshake_timeout: LONG, ..ServerLimits::default() };
-    tokio::time::timeout(Duration::from_secs(30), stuck_and_then_whole(limits)).await.expect("its turn comes").unwrap();
+    let files = Files::new("stuck");
+    let (tls, hello) = hello(files.renew());
+    let limits = ServerLimits { handshakes: 1, turn_timeout: LONG, handshake_timeout: LONG, ..ServerLimits::default() };
+    let (address, _stop) = start(Some(files.load()), limits).await;
+    let mut stuck = TcpStream::connect(address).await.unwrap();
+    stuck.write_all(&hello).await.unwrap();
+    stuck.read_exact(&mut [0; 1]).await.unwrap();
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let whole = tokio_rustls::TlsConnector::from(tls).connect("localhost".try_into().unwrap(), tcp);
+    tokio::time::timeout(Duration::from_secs(30), whole).await.expect("its turn comes").unwrap();
 }
 
 #[tokio::test]
