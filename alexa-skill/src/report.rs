@@ -271,6 +271,7 @@ fn refused(refusal: &Refusal) -> Ended {
         | Refusal::WhichPlayer(_)
         | Refusal::PlayerUnavailable(_)
         | Refusal::MediaNotFound
+        | Refusal::MediaNotFoundYet
         | Refusal::NothingToPlay
         | Refusal::NotSupported
         | Refusal::PlayerBusy

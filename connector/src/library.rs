@@ -50,8 +50,19 @@ pub struct Library(Mutex<State>);
 struct State {
     server_id: Option<String>,
     catalogue: Catalogue,
-    /// Everything was read at least once since this server was met.
-    complete: bool,
+    extent: Extent,
+}
+
+/// How much of it was read since this server was met.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Extent {
+    /// Some, and more will follow.
+    #[default]
+    Part,
+    /// As much as is kept. There is more.
+    Full,
+    /// Everything, at least once.
+    Whole,
 }
 
 impl Library {
@@ -83,7 +94,14 @@ impl Library {
     /// Whether everything in it is known here. Until then Music Assistant has to be asked, too.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.lock().complete
+        self.lock().extent == Extent::Whole
+    }
+
+    /// Whether it has not been read to its end since this server was met: minutes, for a large one. What is not found meanwhile
+    /// may be found later.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.lock().extent == Extent::Part
     }
 
     /// How many items are known.

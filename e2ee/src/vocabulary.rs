@@ -476,6 +476,9 @@ pub enum Refusal {
     PlayerUnavailable(String),
     /// Nothing was found for the query.
     MediaNotFound,
+    /// Nothing was found for the query, but the home's library has not been read to its end: it may be found later. To callers
+    /// that are older than this it is [`Refusal::MediaNotFound`].
+    MediaNotFoundYet,
     /// There is nothing queued to play, or nothing that plays.
     NothingToPlay,
     /// The player cannot do that.

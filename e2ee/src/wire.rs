@@ -477,7 +477,7 @@ fn refusal_to_wire(refusal: &Refusal) -> v1::Refused {
         Refusal::NoPlayerNamed(names) => (Reason::NoPlayerNamed, several(names)),
         Refusal::WhichPlayer(names) => (Reason::WhichPlayer, several(names)),
         Refusal::PlayerUnavailable(name) => (Reason::PlayerUnavailable, vec![clean_text(name)]),
-        Refusal::MediaNotFound => (Reason::MediaNotFound, vec![]),
+        Refusal::MediaNotFound | Refusal::MediaNotFoundYet => (Reason::MediaNotFound, vec![]),
         Refusal::NothingToPlay => (Reason::NothingToPlay, vec![]),
         Refusal::NotSupported => (Reason::NotSupported, vec![]),
         Refusal::PlayerBusy => (Reason::PlayerBusy, vec![]),
@@ -511,7 +511,8 @@ fn refusal_to_wire(refusal: &Refusal) -> v1::Refused {
         Refusal::QuietHours(until) => until.map(|until| until.minutes().into()),
         _ => None,
     };
-    v1::Refused { reason: reason.into(), names, volume, item, quiet_until }
+    let library_unread = *refusal == Refusal::MediaNotFoundYet;
+    v1::Refused { reason: reason.into(), names, volume, item, quiet_until, library_unread }
 }
 
 fn refusal_from_wire(refused: v1::Refused) -> Refusal {
@@ -524,6 +525,7 @@ fn refusal_from_wire(refused: v1::Refused) -> Refusal {
         Reason::NoPlayerNamed => Refusal::NoPlayerNamed(names),
         Reason::WhichPlayer => Refusal::WhichPlayer(names),
         Reason::PlayerUnavailable => Refusal::PlayerUnavailable(names.into_iter().next().unwrap_or_default()),
+        Reason::MediaNotFound if refused.library_unread => Refusal::MediaNotFoundYet,
         Reason::MediaNotFound => Refusal::MediaNotFound,
         Reason::NothingToPlay => Refusal::NothingToPlay,
         Reason::NotSupported => Refusal::NotSupported,

@@ -139,10 +139,10 @@ async fn discovery(stage: &mut Stage, args: &Args) -> anyhow::Result<Row> {
 async fn wishes(stage: &Stage, args: &Args) -> anyhow::Result<Row> {
     let mut times = Latencies::default();
     let begun = Instant::now();
-    // Music Assistant finds what is said rightly, and only the connector what is not: when it does, it knows the library, has stopped
-    // reading it, and stands in nobody's way.
+    // Music Assistant finds what is said rightly, and only the connector what is not. Of a part of the library it asks whether that
+    // is meant: when it plays, it knows all of it, has stopped reading it, and stands in nobody's way.
     let misheard = title(0).replacen('n', "m", 1);
-    while !is_played(stage, &misheard, 0).await? {
+    while !is_played_unasked(stage, &misheard, 0).await? {
         ensure!(begun.elapsed() < PATIENCE, "the library is not known after {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -161,11 +161,25 @@ async fn wishes(stage: &Stage, args: &Args) -> anyhow::Result<Row> {
 
 /// Whether this track is what plays, or is asked about, when `heard` is asked for.
 async fn is_played(stage: &Stage, heard: &str, number: u32) -> anyhow::Result<bool> {
-    let (title, artist) = (title(number), artist(number / TRACKS_OF_ARTIST));
+    Ok(is_of(&ask_for(stage, heard, number).await?, number))
+}
+
+/// Whether this track is what plays when `heard` is asked for.
+async fn is_played_unasked(stage: &Stage, heard: &str, number: u32) -> anyhow::Result<bool> {
+    let response = ask_for(stage, heard, number).await?;
+    Ok(is_of(&response, number) && response["response"]["shouldEndSession"] == true)
+}
+
+async fn ask_for(stage: &Stage, heard: &str, number: u32) -> anyhow::Result<Value> {
+    let artist = artist(number / TRACKS_OF_ARTIST);
     let slots = [("media", heard), ("artist", artist.as_str()), ("player", "room one")];
     let response = stage.alexa.send_custom(&stage.alexa.intent("PlayMediaIntent", &slots)).await?;
     let _ = stage.hops.take_all();
-    Ok(speech(&response).unwrap_or_default().contains(&title))
+    Ok(response)
+}
+
+fn is_of(response: &Value, number: u32) -> bool {
+    speech(response).unwrap_or_default().contains(&title(number))
 }
 
 async fn levels(stage: &Stage, args: &Args) -> anyhow::Result<Row> {

@@ -119,7 +119,7 @@ fn refused(refusal: &Refusal) -> AlexaError {
         Refusal::NoPlayerNamed(_) => error("NO_SUCH_ENDPOINT", "No player has this name."),
         Refusal::WhichPlayer(_) => error("NO_SUCH_ENDPOINT", "Several players could be meant."),
         Refusal::PlayerUnavailable(_) => error("ENDPOINT_UNREACHABLE", "Music Assistant cannot reach the player."),
-        Refusal::MediaNotFound => error("INVALID_VALUE", "Nothing was found."),
+        Refusal::MediaNotFound | Refusal::MediaNotFoundYet => error("INVALID_VALUE", "Nothing was found."),
         Refusal::DidYouMean(_) => error("INVALID_VALUE", "Nothing was found for sure."),
         Refusal::UnknownPreset => error("INVALID_VALUE", "There is no such favourite any more."),
         Refusal::NothingToPlay => error("NOT_IN_OPERATION", "Nothing is queued or playing."),

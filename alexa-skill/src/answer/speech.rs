@@ -570,6 +570,7 @@ mod tests {
             Refusal::PlayerUnavailable(String::new()),
             Refusal::PlayerUnavailable("Q7".into()),
             Refusal::MediaNotFound,
+            Refusal::MediaNotFoundYet,
             Refusal::NothingToPlay,
             Refusal::NotSupported,
             Refusal::PlayerBusy,

@@ -57,7 +57,8 @@ fn expected(failure: &Failure) -> &'static str {
         Failure::NotSent(N::Busy) | Failure::Refused(R::PlayerBusy | R::Busy) => "ENDPOINT_BUSY",
         Failure::UsedUp(_) | Failure::NotSent(N::RateLimited | N::UsedUp) => "RATE_LIMIT_EXCEEDED",
         Failure::Refused(R::PlayerUnavailable(_) | R::OutcomeUnknown) => "ENDPOINT_UNREACHABLE",
-        Failure::NoSuchMode | Failure::Refused(R::MediaNotFound | R::DidYouMean(_) | R::UnknownPreset) => {
+        Failure::NoSuchMode
+        | Failure::Refused(R::MediaNotFound | R::MediaNotFoundYet | R::DidYouMean(_) | R::UnknownPreset) => {
             "INVALID_VALUE"
         }
         Failure::Refused(R::NothingToPlay | R::NothingPlays) => "NOT_IN_OPERATION",
@@ -113,7 +114,8 @@ fn refusal_after(refusal: &Refusal) -> Option<Refusal> {
         R::NoPlayerNamed(_) => R::WhichPlayer(names()),
         R::WhichPlayer(_) => R::PlayerUnavailable("Kitchen".into()),
         R::PlayerUnavailable(_) => R::MediaNotFound,
-        R::MediaNotFound => R::NothingToPlay,
+        R::MediaNotFound => R::MediaNotFoundYet,
+        R::MediaNotFoundYet => R::NothingToPlay,
         R::NothingToPlay => R::NotSupported,
         R::NotSupported => R::PlayerBusy,
         R::PlayerBusy => R::MusicAssistantAway,

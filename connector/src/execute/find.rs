@@ -1,7 +1,7 @@
 //! Finding what a person wants to hear: first in the home's own library, then everywhere.
 //!
 //! The library is known by name ([`crate::library`]), and what was heard is compared with all of it. Until it has been read,
-//! and for what it has not, Music Assistant is asked. Two quirks of it shape this. Its general search keeps results for ten
+//! and for what it has not, Music Assistant is asked: a part of it has what sounds like the thing that was meant, when that is in the rest. Two quirks of it shape this. Its general search keeps results for ten
 //! minutes, empty ones too, so the library is asked through its lists, which are always fresh. And `play_media` with
 //! "replace" empties the queue before it notices that the item does not exist, so nothing is played that was not just seen.
 
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use macloud_e2ee::vocabulary::{MediaKind, MediaQuery, Refusal};
 
-use super::ranking::{CERTAIN, Found, Ranked, Verdict, Wanted, in_library, judge, rank, ranked};
+use super::ranking::{CERTAIN, Found, Ranked, Verdict, Wanted, in_library, judge, of_a_part, rank, ranked};
 use super::words::normalized;
 use super::{refusal_of, report};
 use crate::library::{item, kind_word, list_name};
@@ -51,13 +51,14 @@ pub(super) async fn find(ma: &MusicAssistant, query: &MediaQuery, deadline: Inst
         return Err(Refusal::MediaNotFound);
     }
     let known = search.known();
-    if let Some(media) = search.certain(&known, &HashSet::new()).await {
-        return Ok(media);
-    }
     if ma.library().is_complete() && !known.is_empty() {
+        if let Some(media) = search.certain(&known, &HashSet::new()).await {
+            return Ok(media);
+        }
         let everywhere = search.everywhere().await;
         return search.decide(known, everywhere, &HashSet::new()).await;
     }
+    // Of a part of the library nothing is taken without asking Music Assistant for the rest.
     let mut listed = search.library().await?;
     let own = search.rank_with(&known, &listed);
     if let Some(media) = search.certain(&own, &uris_of(&listed)).await {
@@ -114,7 +115,7 @@ impl Search<'_> {
                 };
             }
         }
-        Err(Refusal::MediaNotFound)
+        Err(self.not_found())
     }
 
     /// Each reading's title in each kind's list, all at once.
@@ -215,12 +216,20 @@ impl Search<'_> {
         Ok(media_list(&self.ma.call(&command, args, self.limit(READ_LIMIT)).await?))
     }
 
+    /// What was listed just now, and of what was known before only what was not.
     fn rank_with(&self, known: &[(f32, Found)], listed: &[Media]) -> Ranked {
         let uris = uris_of(listed);
-        let known = known.iter().map(|(_, found)| found.clone());
-        let known = known.filter(|found| found.media.uri.as_ref().is_none_or(|uri| !uris.contains(uri)));
-        let listed = listed.iter().cloned().map(Found::from);
-        rank(&self.readings, known.chain(listed).collect())
+        let is_listed = |found: &Found| found.media.uri.as_ref().is_some_and(|uri| uris.contains(uri));
+        let known = known.iter().filter(|(_, found)| !is_listed(found)).cloned().collect();
+        let mut all = rank(&self.readings, listed.iter().cloned().map(Found::from).collect());
+        all.extend(of_a_part(&self.readings, known));
+        all.sort_by(|one, other| other.0.total_cmp(&one.0));
+        all
+    }
+
+    /// What is not in a part of the library may be in the rest.
+    fn not_found(&self) -> Refusal {
+        if self.ma.library().is_unread() { Refusal::MediaNotFoundYet } else { Refusal::MediaNotFound }
     }
 
     fn limit(&self, most: Duration) -> Duration {

@@ -26,7 +26,10 @@ pub const CERTAIN: f32 = 0.9;
 /// Not quite [`SURE`] is sure enough if nothing else comes near.
 const ALONE: f32 = 0.77;
 
-/// How much better than the next it then is.
+/// Below that, however alone: what comes near in a part of a library.
+const NEAR: f32 = 0.74;
+
+/// How much better than the next [`ALONE`] has to be.
 const LEAD: f32 = 0.1;
 
 /// Of two things with different names that fit about equally well, and not very well, neither is sure.
@@ -200,6 +203,20 @@ impl Wanted {
         let fit = found.names.iter().map(|called| self.fit(called, found) - called.less).fold(0.0, f32::max);
         let fit = fit - other_kind - self.other_recording(found);
         if fit < 0.4 { 0.0 } else { fit + self.preference(found) }
+    }
+
+    /// Whether `found` is called so, and is by whoever was named: but for accents, articles and the like, letter by letter.
+    fn is_of(&self, found: &Found) -> bool {
+        let is = |said: &Phrase, name: &Phrase| said.likeness(name) >= SAID_EXACTLY;
+        let by = |artist: &Phrase| found.artists.iter().any(|name| is(artist, name));
+        let together = |called: &Called| {
+            let of = |name: &Phrase| Phrase::of_normalized(format!("{} {}", called.phrase.text, name.text));
+            found.artists.iter().any(|name| is(&self.title, &of(name)))
+        };
+        found.names.iter().any(|called| match &self.artist {
+            Some(artist) => is(&self.title, &called.phrase) && by(artist),
+            None => is(&self.title, &called.phrase) || together(called),
+        })
     }
 
     fn fit(&self, called: &Called, found: &Found) -> f32 {
@@ -391,6 +408,14 @@ pub fn rank(readings: &[Wanted], found: Vec<Found>) -> Ranked {
     ranked.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.media.uri.cmp(&other.1.media.uri)));
     ranked.dedup_by(|later, earlier| later.1.media.uri == earlier.1.media.uri);
     ranked
+}
+
+/// Of a part of a library, what is like the thing that was named may not be that thing, which may be in the rest: at most it is
+/// worth a question, and whatever else fits comes first.
+#[must_use]
+pub fn of_a_part(readings: &[Wanted], found: Ranked) -> Ranked {
+    let is_named = |found: &Found| readings.iter().any(|wanted| wanted.is_of(found));
+    found.into_iter().map(|(score, found)| (if is_named(&found) { score } else { score.min(NEAR) }, found)).collect()
 }
 
 /// Judge the first one beside the others.

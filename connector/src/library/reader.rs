@@ -6,7 +6,7 @@ use macloud_service_kit::stop::Stop;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{KINDS, item, list_name};
+use super::{Extent, KINDS, item, list_name};
 use crate::music_assistant::{CallError, Condition, MusicAssistant};
 
 /// Waits of the reader. The defaults are for homes; tests are quicker.
@@ -112,7 +112,7 @@ async fn read_all(ma: &MusicAssistant, pace: Pace) -> Result<(), CallError> {
     }
     let mut state = library.lock();
     state.catalogue.end();
-    state.complete = !full;
+    state.extent = if full { Extent::Full } else { Extent::Whole };
     Ok(())
 }
 

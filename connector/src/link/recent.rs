@@ -149,7 +149,7 @@ pub(super) const fn refused(reply: &Reply) -> Option<&'static str> {
         Refusal::UnknownPlayer | Refusal::NoPlayerNamed(_) => "no_such_player",
         Refusal::WhichPlayer(_) => "which_player",
         Refusal::PlayerUnavailable(_) => "player_away",
-        Refusal::MediaNotFound | Refusal::UnknownPreset => "not_found",
+        Refusal::MediaNotFound | Refusal::MediaNotFoundYet | Refusal::UnknownPreset => "not_found",
         Refusal::NothingToPlay | Refusal::NothingPlays => "nothing_to_play",
         Refusal::NotSupported | Refusal::CannotGroup(_) => "not_supported",
         Refusal::PlayerBusy | Refusal::Busy => "busy",

@@ -450,7 +450,7 @@ async fn what_is_asked_for_is_found_and_played() {
 async fn what_plays_is_stopped_before_it_is_replaced_and_only_then() {
     let home = Home::kitchen(json!({"playback_state": "playing"})).await;
     library(&home);
-    assert_eq!(home.refused("kitchen", play("zzzz nothing")).await, Refusal::MediaNotFound);
+    assert_eq!(home.refused("kitchen", play("zzzz nothing")).await, Refusal::MediaNotFoundYet, "the library is unread");
     assert!(home.commands().is_empty(), "the music goes on");
     home.done("kitchen", play_with("jazz mix", None, None, Placement::Add)).await;
     home.done("kitchen", play("jazz mix")).await;
@@ -461,13 +461,15 @@ async fn what_plays_is_stopped_before_it_is_replaced_and_only_then() {
 async fn what_is_not_found_leaves_the_queue_alone() {
     let home = Home::kitchen(json!({})).await;
     library(&home);
-    for text in ["zzzz nothing", "", "!!!"] {
-        assert_eq!(home.refused("kitchen", play(text)).await, Refusal::MediaNotFound, "{text:?}");
+    for (text, refusal) in
+        [("zzzz nothing", Refusal::MediaNotFoundYet), ("", Refusal::MediaNotFound), ("!!!", Refusal::MediaNotFound)]
+    {
+        assert_eq!(home.refused("kitchen", play(text)).await, refusal, "{text:?}");
     }
     // The general search remembers something that was removed since: it is looked at once more.
     let gone = json!({"tracks": [media("track", 99, "Gone Song", None)], "radio": [], "new_kind": null});
     home.server.answer("music/search", Answer::Result(gone));
-    assert_eq!(home.refused("kitchen", play("gone song")).await, Refusal::MediaNotFound);
+    assert_eq!(home.refused("kitchen", play("gone song")).await, Refusal::MediaNotFoundYet);
     assert!(home.server.calls("player_queues/play_media").is_empty());
     assert!(
         home.server.calls("music/search").iter().all(|args| args["search_query"] != ""),

@@ -166,6 +166,10 @@ fn query(text: &str) -> MediaQuery {
     MediaQuery { text: text.into(), artist: None, kind: None, sure: false }
 }
 
+fn by_somebody(text: &str) -> MediaQuery {
+    MediaQuery { artist: Some("somebody".into()), ..query(text) }
+}
+
 #[tokio::test]
 async fn events_change_what_is_known() {
     let track = media("track", 7, "Old Name", Some("Somebody"));
@@ -187,12 +191,60 @@ async fn what_is_gone_or_something_else_by_now_is_not_played() {
     let track = media("track", 7, "Some Song", Some("Somebody"));
     let (server, _client, executor) = knowing(&track).await;
     // The script answers "not found" to the last look.
-    assert_eq!(on_kitchen(&executor, query("some song")).await, Reply::Refused(Refusal::MediaNotFound));
+    assert_eq!(on_kitchen(&executor, query("some song")).await, Reply::Refused(Refusal::MediaNotFoundYet));
     server.answer("music/item_by_uri", Answer::Result(media("track", 7, "Another Song", Some("Somebody"))));
-    assert_eq!(on_kitchen(&executor, query("some song")).await, Reply::Refused(Refusal::MediaNotFound));
+    assert_eq!(on_kitchen(&executor, query("some song")).await, Reply::Refused(Refusal::MediaNotFoundYet));
     assert!(server.calls("player_queues/play_media").is_empty());
     server.answer("music/item_by_uri", Answer::Result(track));
     assert_eq!(found(on_kitchen(&executor, query("some song")).await).title, "Some Song");
+}
+
+#[tokio::test]
+async fn while_a_part_is_known_what_comes_near_is_not_taken_for_what_is_meant() {
+    let near = media("track", 7, "Silver Spring", Some("Somebody"));
+    // Music Assistant finds the second one by its words only, and the third one not in the library.
+    for title in ["Silver Springs", "Silver-Springs", "Silver Springs!"] {
+        let (server, _client, executor) = knowing(&near).await;
+        let meant = media("track", 8, title, Some("Somebody"));
+        if title.ends_with('!') {
+            server.answer("music/search", Answer::Result(json!({ "tracks": [meant.clone()] })));
+            server.answer("music/item_by_uri", Answer::Result(meant));
+        } else {
+            server.edit(|script| drop(script.library.insert("tracks".into(), vec![near.clone(), meant])));
+        }
+        assert_eq!(found(on_kitchen(&executor, by_somebody("silver springs")).await).title, title);
+    }
+}
+
+#[tokio::test]
+async fn while_a_part_is_known_what_comes_near_is_asked_about_and_what_was_named_is_played() {
+    let near = media("track", 7, "Silver Spring", Some("Somebody"));
+    let (server, client, executor) = knowing(&near).await;
+    server.answer("music/item_by_uri", Answer::Result(near.clone()));
+    for said in [query("silver spring"), query("silver spring somebody"), by_somebody("the silver spring")] {
+        assert_eq!(found(on_kitchen(&executor, said).await).title, "Silver Spring");
+    }
+    let said = by_somebody("silver springs");
+    let reply = on_kitchen(&executor, said.clone()).await;
+    assert!(matches!(reply, Reply::Refused(Refusal::DidYouMean(_))), "{reply:?}");
+    server.edit(|script| drop(script.library.insert("tracks".into(), vec![near])));
+    let mut tasks = JoinSet::new();
+    let ma = client.ma.clone();
+    tasks.spawn(async move { library::keep(&ma, QUICK, Stop::new()).await });
+    until(&client.ma, library::Library::is_complete).await;
+    assert_eq!(found(on_kitchen(&executor, said).await).title, "Silver Spring", "there is no other");
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_part_that_is_known_may_be_found_later() {
+    let (_server, client, executor) = knowing(&media("track", 7, "Some Song", None)).await;
+    let asked = || on_kitchen(&executor, query("zzzz nothing"));
+    assert_eq!(asked().await, Reply::Refused(Refusal::MediaNotFoundYet));
+    let mut tasks = JoinSet::new();
+    let ma = client.ma.clone();
+    tasks.spawn(async move { library::keep(&ma, QUICK, Stop::new()).await });
+    until(&client.ma, library::Library::is_complete).await;
+    assert_eq!(asked().await, Reply::Refused(Refusal::MediaNotFound));
 }
 
 #[tokio::test]

@@ -143,7 +143,7 @@ async fn a_real_music_assistant_does_what_is_asked() {
     }
     let (reply, took) = real.on(kitchen, play("xyzzy plugh nothing", None, None)).await;
     eprintln!("nothing found: {took:?}");
-    assert_eq!(reply, Reply::Refused(Refusal::MediaNotFound));
+    assert_eq!(reply, Reply::Refused(Refusal::MediaNotFoundYet), "the library is unread");
     real.seen(kitchen, Playback::Playing).await;
 
     real.done(kitchen, Action::SetVolume(Percent::clamped(30))).await;

@@ -121,7 +121,7 @@ async fn what_is_said_is_what_is_heard() {
             .await;
     }
     let reply = simulated.on("kitchen", play("no such thing at all", None, None)).await;
-    assert_eq!(reply, Reply::Refused(Refusal::MediaNotFound));
+    assert_eq!(reply, Reply::Refused(Refusal::MediaNotFoundYet), "the library is unread");
     assert_eq!(format!("{:?}", simulated.home.state().named("Kitchen").unwrap().state), "Playing", "the music goes on");
 }
 

@@ -164,6 +164,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Refusal::OutcomeUnknown,
         Refusal::QuietHours(None),
         Refusal::MediaNotFound,
+        Refusal::MediaNotFoundYet,
         Refusal::NothingToPlay,
         Refusal::NotSupported,
         Refusal::PlayerBusy,

@@ -294,6 +294,9 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::MediaNotFound => saying(
             "Das habe ich in Music Assistant nicht gefunden. Versuche es mit dem Namen des Künstlers oder mit anderen Worten.",
         ),
+        Refusal::MediaNotFoundYet => saying(
+            "Das habe ich nicht gefunden, aber ich lese deine Musikbibliothek noch ein. Versuche es in ein paar Minuten noch einmal, oder nenne auch den Künstler.",
+        ),
         Refusal::NothingToPlay => saying("Dort ist nichts in der Warteschlange. Sag mir, was ich spielen soll."),
         Refusal::NotSupported => saying("Das kann dieser Player nicht."),
         Refusal::PlayerBusy => {

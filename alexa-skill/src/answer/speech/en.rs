@@ -271,6 +271,9 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::MediaNotFound => {
             saying("I could not find that in Music Assistant. Try it with the artist's name, or in other words.")
         }
+        Refusal::MediaNotFoundYet => saying(
+            "I could not find that, but I am still reading your music library. Try again in a few minutes, or name the artist as well.",
+        ),
         Refusal::NothingToPlay => saying("Nothing is queued there. Tell me what to play."),
         Refusal::NotSupported => saying("That player can't do that."),
         Refusal::PlayerBusy => saying("The player can't be interrupted at the moment. Try again in a few seconds."),

@@ -279,6 +279,9 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::MediaNotFound => {
             saying("No lo he encontrado en Music Assistant. Prueba con el nombre del artista, o con otras palabras.")
         }
+        Refusal::MediaNotFoundYet => saying(
+            "No lo he encontrado, pero todavía estoy leyendo tu biblioteca de música. Inténtalo de nuevo en unos minutos, o di también el artista.",
+        ),
         Refusal::NothingToPlay => saying("Ahí no hay nada en la cola. Dime qué quieres que ponga."),
         Refusal::NotSupported => saying("Ese reproductor no puede hacerlo."),
         Refusal::PlayerBusy => {

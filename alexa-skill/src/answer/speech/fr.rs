@@ -288,6 +288,9 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::MediaNotFound => saying(
             "Je ne l'ai pas trouvé dans Music Assistant. Essayez avec le nom de l'artiste, ou avec d'autres mots.",
         ),
+        Refusal::MediaNotFoundYet => saying(
+            "Je ne l'ai pas trouvé, mais je suis encore en train de lire votre bibliothèque musicale. Réessayez dans quelques minutes, ou ajoutez le nom de l'artiste.",
+        ),
         Refusal::NothingToPlay => saying("La file d'attente y est vide. Dites-moi quoi jouer."),
         Refusal::NotSupported => saying("Ce lecteur ne sait pas faire cela."),
         Refusal::PlayerBusy => {

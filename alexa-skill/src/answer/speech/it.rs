@@ -275,6 +275,9 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::MediaNotFound => {
             saying("Non l'ho trovato in Music Assistant. Prova con il nome dell'artista, o con altre parole.")
         }
+        Refusal::MediaNotFoundYet => saying(
+            "Non l'ho trovato, ma sto ancora leggendo la tua libreria musicale. Riprova tra qualche minuto, oppure di' anche l'artista.",
+        ),
         Refusal::NothingToPlay => saying("Lì la coda è vuota. Dimmi cosa mettere."),
         Refusal::NotSupported => saying("Quel lettore non può farlo."),
         Refusal::PlayerBusy => {

@@ -281,6 +281,9 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::MediaNotFound => saying(
             "Dat kon ik niet vinden in Music Assistant. Probeer het met de naam van de artiest, of met andere woorden.",
         ),
+        Refusal::MediaNotFoundYet => saying(
+            "Dat kon ik niet vinden, maar ik ben je muziekbibliotheek nog aan het lezen. Probeer het over een paar minuten opnieuw, of noem ook de artiest.",
+        ),
         Refusal::NothingToPlay => saying("Daar staat niets in de wachtrij. Zeg me wat ik moet spelen."),
         Refusal::NotSupported => saying("Dat kan die speler niet."),
         Refusal::PlayerBusy => {
