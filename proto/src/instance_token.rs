@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::InstanceId;
-use crate::jose::{Header, JoseError, Jwk, SigningKey, Unverified};
+use crate::jose::{Ed25519Key, Header, JoseError, Jwk, SigningKey, Unverified};
 
 /// The audience of instance tokens.
 pub const RELAY_AUDIENCE: &str = "urn:macloud:relay";
@@ -103,9 +103,10 @@ pub fn sign(key: &SigningKey, kid: &str, claims: &Claims) -> String {
     key.sign_jws(Header { typ: Some("at+jwt".into()), kid: Some(kid.into()), ..Header::default() }, claims)
 }
 
-/// The keys of a JWK Set (RFC 7517) that can sign instance tokens; others in the set are ignored.
+/// The keys of a JWK Set (RFC 7517) that can sign instance tokens; others in the set are ignored. They verify every token there is,
+/// so they are kept decoded.
 #[derive(Debug, Clone, Default)]
-pub struct KeySet(Vec<(String, [u8; 32])>);
+pub struct KeySet(Vec<(String, Ed25519Key)>);
 
 #[derive(Deserialize)]
 struct RawKeySet {
@@ -121,12 +122,12 @@ impl KeySet {
         let raw: RawKeySet = serde_json::from_str(jwk_set).map_err(|_| JoseError::Json)?;
         let keys = raw.keys.into_iter().filter_map(|value| {
             let jwk: Jwk = serde_json::from_value(value).ok()?;
-            Some((jwk.kid.clone()?, jwk.public_key().ok()?))
+            Some((jwk.kid.clone()?, Ed25519Key::new(&jwk.public_key().ok()?).ok()?))
         });
         Ok(Self(keys.collect()))
     }
 
-    fn find(&self, kid: &str) -> Option<&[u8; 32]> {
+    fn find(&self, kid: &str) -> Option<&Ed25519Key> {
         self.0.iter().find(|(id, _)| id == kid).map(|(_, key)| key)
     }
 }
@@ -141,8 +142,8 @@ pub fn verify(token: &str, keys: &KeySet, issuer: &str, now: u64) -> Result<Clai
         return Err(InstanceTokenError::NotOurs);
     }
     let kid = token.header().kid.as_deref().ok_or(InstanceTokenError::UnknownKey)?;
-    let key = *keys.find(kid).ok_or(InstanceTokenError::UnknownKey)?;
-    let claims: Claims = token.verify(&key)?;
+    let key = keys.find(kid).ok_or(InstanceTokenError::UnknownKey)?;
+    let claims: Claims = token.verify_with(key)?;
     if claims.aud != RELAY_AUDIENCE || claims.iss != issuer {
         return Err(InstanceTokenError::NotOurs);
     }

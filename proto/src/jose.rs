@@ -9,7 +9,7 @@ mod public_key;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::{Signature, SignatureError, Verifier as _, VerifyingKey};
 use ring::digest::{SHA256, digest};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde::{Deserialize, Serialize};
@@ -189,14 +189,66 @@ fn encode_json(value: &impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(value).expect("claims are plain structs, which always serialise"))
 }
 
-/// Verify raw bytes (RFC 8032). A key or an `R` of small order verifies nothing: with such, one signature fits many messages.
+/// An Ed25519 public key, decoded: whoever verifies much under one key decodes it once.
+#[derive(Debug, Clone, Copy)]
+pub struct Ed25519Key(VerifyingKey);
+
+impl Ed25519Key {
+    /// Decode it.
+    ///
+    /// # Errors
+    /// [`JoseError::Key`] when it is no point of the curve, or one of small order.
+    pub fn new(public: &[u8; 32]) -> Result<Self, JoseError> {
+        let key = VerifyingKey::from_bytes(public).ok().filter(|key| !key.is_weak());
+        key.map(Self).ok_or(JoseError::Key)
+    }
+
+    /// Verify raw bytes (RFC 8032). An `R` of small order verifies nothing: with such, one signature fits many messages.
+    ///
+    /// # Errors
+    /// [`JoseError::Signature`].
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
+        let verified = Signature::from_slice(signature).and_then(|signature| {
+            self.0.verify(message, &signature)?;
+            if is_of_small_order(signature.r_bytes()) { Err(SignatureError::new()) } else { Ok(()) }
+        });
+        verified.map_err(|_| JoseError::Signature)
+    }
+}
+
+/// Whether an `R` that has verified is a point of small order. Such an `R` is the one canonical encoding of its point, since it was
+/// compared with one that was computed; so it is known by its bytes, and need not be decoded. The last bit is a sign.
+fn is_of_small_order(r: &[u8; 32]) -> bool {
+    let mut y = *r;
+    y[31] &= 0x7f;
+    SMALL_ORDER_Y.contains(&y)
+}
+
+/// The `y` of the eight points whose order divides 8: those of order 1, 2 and 4, and the two of order 8.
+const SMALL_ORDER_Y: [[u8; 32]; 5] = [
+    hex32("0100000000000000000000000000000000000000000000000000000000000000"),
+    hex32("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+    hex32("0000000000000000000000000000000000000000000000000000000000000000"),
+    hex32("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+    hex32("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+];
+
+const fn hex32(text: &str) -> [u8; 32] {
+    let (digits, mut bytes, mut at) = (text.as_bytes(), [0; 32], 0);
+    while at < 64 {
+        let digit = digits[at];
+        bytes[at / 2] = bytes[at / 2] << 4 | if digit < b'a' { digit - b'0' } else { digit - b'a' + 10 };
+        at += 1;
+    }
+    bytes
+}
+
+/// Verify raw bytes (RFC 8032) under a key that is used this once. A key or an `R` of small order verifies nothing.
 ///
 /// # Errors
 /// [`JoseError::Signature`].
 pub fn verify(public: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
-    let verified =
-        VerifyingKey::from_bytes(public).and_then(|key| key.verify_strict(message, &Signature::from_slice(signature)?));
-    verified.map_err(|_| JoseError::Signature)
+    Ed25519Key::new(public).map_err(|_| JoseError::Signature)?.verify(message, signature)
 }
 
 /// A compact JWS, split and decoded but NOT yet verified: only its header may be looked at, to find the key.
@@ -262,6 +314,19 @@ impl<'a> Unverified<'a> {
         self.verify_of_client(&PublicKey::Ed25519(*public))
     }
 
+    /// Verify under a key that was decoded before, and hand out the claims.
+    ///
+    /// # Errors
+    /// [`JoseError::Algorithm`] when the token names another algorithm than EdDSA, [`JoseError::Signature`], or [`JoseError::Json`]
+    /// when the payload is not `T`.
+    pub fn verify_with<T: for<'de> Deserialize<'de>>(&self, key: &Ed25519Key) -> Result<T, JoseError> {
+        if !ALGORITHMS.contains(&self.header.alg.as_str()) {
+            return Err(JoseError::Algorithm);
+        }
+        key.verify(self.signed.as_bytes(), &self.signature)?;
+        self.peek()
+    }
+
     /// Verify under a client's key and hand out the claims.
     ///
     /// # Errors
@@ -325,6 +390,72 @@ mod tests {
         for alg in ["none", "HS256", "ES256", "eddsa", "Ed448", "ed25519"] {
             let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}"}}"#));
             assert_eq!(Unverified::parse(&format!("{header}.e30.AA")).unwrap_err(), JoseError::Algorithm);
+        }
+    }
+
+    /// A key with a part of order 8, and for each point of small order a text and the rest of a signature whose `R` is that point. They
+    /// satisfy the equation of RFC 8032, and were computed from it with Python's integers.
+    const OF_SMALL_ORDER: [(&str, &str, &str); 8] = [
+        (
+            "whatever 17",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "f7dbf29e65734eecfd7562d6efe68a342671c9312c5a6f8e5a9bbeeec3f0ca05",
+        ),
+        (
+            "whatever 2",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+            "a34b20239ce8cb9463021dbd78fda89e9002e7c127e41413e441ec3c4d11a00d",
+        ),
+        (
+            "whatever 4",
+            "0000000000000000000000000000000000000000000000000000000000000080",
+            "bfc713bdb30cacc9a9bd273389b8f17b727d4e35d41fb6dd9385aab2001ca604",
+        ),
+        (
+            "whatever 0",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "034013bb89cbd8a6dffbb1b6621af9bf850244aca7c279707a1c5f1d368dbe00",
+        ),
+        (
+            "whatever 8",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "d34abc64689c32da313e7fe131af0dc95f5da750144fbfa44c7d2abed33a6001",
+        ),
+        (
+            "whatever 3",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+            "bdcf1e8611bad7636f84d56d354bd018d17a8cacc1a07e6f0ee9f2152e46ca0b",
+        ),
+        (
+            "whatever 12",
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "b69b0134a829d1f6a7fc95758ecfd3826395d79f5f39742550a777e9f3ff520f",
+        ),
+        (
+            "whatever 3",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+            "944df5faa3280f29050d0aa89fb865a5b93636cd3d65fcd6d1593a02fded2402",
+        ),
+    ];
+
+    #[test]
+    fn an_r_of_small_order_verifies_nothing() {
+        let public = hex32("801815e70ffa607a3956a51f94ba587a587e203b36255974040c54d591c90949");
+        let key = VerifyingKey::from_bytes(&public).unwrap();
+        assert!(!key.is_weak());
+        for (text, r, s) in OF_SMALL_ORDER {
+            let signature = [hex32(r), hex32(s)].concat();
+            let decoded = Signature::from_slice(&signature).unwrap();
+            assert!(key.verify(text.as_bytes(), &decoded).is_ok(), "the equation holds: {r}");
+            assert!(key.verify_strict(text.as_bytes(), &decoded).is_err());
+            assert_eq!(verify(&public, text.as_bytes(), &signature), Err(JoseError::Signature), "{r}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_small_order_is_none() {
+        for (_, point, _) in OF_SMALL_ORDER {
+            assert_eq!(Ed25519Key::new(&hex32(point)).map(|_| ()), Err(JoseError::Key), "{point}");
         }
     }
 
