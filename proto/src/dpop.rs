@@ -82,7 +82,51 @@ pub struct Proof<K = [u8; 32]> {
     pub jti: String,
 }
 
-/// Check a proof against the request it came with. `nonce_is_current` says whether a nonce is one the server accepts now.
+/// A home's proof that was read and NOT verified: only its nonce may be looked at, since a stale one is cheaper to find than a wrong
+/// signature.
+#[must_use = "an unverified proof proves nothing"]
+#[derive(Debug)]
+pub struct UnverifiedProof<'a> {
+    token: Unverified<'a>,
+    claims: Claims,
+}
+
+impl<'a> UnverifiedProof<'a> {
+    /// Read it.
+    ///
+    /// # Errors
+    /// [`DpopError::Jose`] when it is not a JWS signed with Ed25519, or its claims are not those of a proof; [`DpopError::Header`] when it
+    /// does not say that it is one.
+    pub fn parse(proof: &'a str) -> Result<Self, DpopError> {
+        let token = Unverified::parse(proof)?;
+        let claims = claims_of(&token)?;
+        Ok(Self { token, claims })
+    }
+
+    /// For which nonce it was made, if for any.
+    #[must_use]
+    pub fn nonce(&self) -> Option<&str> {
+        self.claims.nonce.as_deref()
+    }
+
+    /// Check it against the request it came with. `nonce_is_current` says whether a nonce is one the server accepts now.
+    ///
+    /// # Errors
+    /// The first rule of RFC 9449 section 4.3 that does not hold.
+    pub fn verify(
+        &self,
+        request: Request<'_>,
+        nonce_is_current: impl FnOnce(&str) -> bool,
+    ) -> Result<Proof, DpopError> {
+        let proof = check(&self.token, self.claims.clone(), request, nonce_is_current)?;
+        match proof.key {
+            PublicKey::Ed25519(key) => Ok(Proof { key, thumbprint: proof.thumbprint, jti: proof.jti }),
+            PublicKey::P256 { .. } | PublicKey::Rsa { .. } => Err(JoseError::Key.into()),
+        }
+    }
+}
+
+/// Read a home's proof and check it: see [`UnverifiedProof::verify`].
 ///
 /// # Errors
 /// The first rule of RFC 9449 section 4.3 that does not hold.
@@ -91,12 +135,7 @@ pub fn verify(
     request: Request<'_>,
     nonce_is_current: impl FnOnce(&str) -> bool,
 ) -> Result<Proof, DpopError> {
-    let token = Unverified::parse(proof)?;
-    let proof = check(&token, request, nonce_is_current)?;
-    match proof.key {
-        PublicKey::Ed25519(key) => Ok(Proof { key, thumbprint: proof.thumbprint, jti: proof.jti }),
-        PublicKey::P256 { .. } | PublicKey::Rsa { .. } => Err(JoseError::Key.into()),
-    }
+    UnverifiedProof::parse(proof)?.verify(request, nonce_is_current)
 }
 
 /// The same for a proof that an OAuth client made: also with ES256, which is what most libraries have.
@@ -112,22 +151,28 @@ pub fn verify_of_client(
     if !CLIENT_ALGORITHMS.contains(&token.header().alg.as_str()) {
         return Err(JoseError::Algorithm.into());
     }
-    check(&token, request, nonce_is_current)
+    check(&token, claims_of(&token)?, request, nonce_is_current)
 }
 
 /// What clients may prove with. Not RSA: its keys and proofs are long, and come with every request.
 pub const CLIENT_ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "Ed25519"];
 
-fn check(
-    token: &Unverified<'_>,
-    request: Request<'_>,
-    nonce_is_current: impl FnOnce(&str) -> bool,
-) -> Result<Proof<PublicKey>, DpopError> {
+/// Unverified.
+fn claims_of(token: &Unverified<'_>) -> Result<Claims, DpopError> {
     if token.header().typ.as_deref() != Some("dpop+jwt") {
         return Err(DpopError::Header);
     }
+    Ok(token.peek()?)
+}
+
+fn check(
+    token: &Unverified<'_>,
+    claims: Claims,
+    request: Request<'_>,
+    nonce_is_current: impl FnOnce(&str) -> bool,
+) -> Result<Proof<PublicKey>, DpopError> {
     let key = PublicKey::from_jwk(token.header().jwk.as_ref().ok_or(DpopError::Header)?)?;
-    let claims: Claims = token.verify_of_client(&key)?;
+    token.verify_signature(&key)?;
     if claims.htm != request.method || without_query(&claims.htu) != without_query(request.url) {
         return Err(DpopError::Request);
     }

@@ -298,7 +298,8 @@ impl<'a> Unverified<'a> {
         &self.header
     }
 
-    /// The claims, unverified: only to choose a key by, as `iss` of a client assertion does.
+    /// The claims, unverified: to choose a key by, as `iss` of a client assertion does, or to
+    /// refuse what is not worth a verification.
     ///
     /// # Errors
     /// [`JoseError::Json`].
@@ -333,11 +334,19 @@ impl<'a> Unverified<'a> {
     /// [`JoseError::Algorithm`] when the token names another algorithm than the key's, [`JoseError::Signature`], or
     /// [`JoseError::Json`] when the payload is not `T`.
     pub fn verify_of_client<T: for<'de> Deserialize<'de>>(&self, key: &PublicKey) -> Result<T, JoseError> {
+        self.verify_signature(key)?;
+        self.peek()
+    }
+
+    /// Verify under a client's key, where the claims were [peeked](Self::peek) at before.
+    ///
+    /// # Errors
+    /// [`JoseError::Algorithm`] when the token names another algorithm than the key's, or [`JoseError::Signature`].
+    pub fn verify_signature(&self, key: &PublicKey) -> Result<(), JoseError> {
         if !key.accepts(&self.header.alg) {
             return Err(JoseError::Algorithm);
         }
-        key.verify(self.signed.as_bytes(), &self.signature)?;
-        self.peek()
+        key.verify(self.signed.as_bytes(), &self.signature)
     }
 }
 

@@ -4,9 +4,8 @@
 
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
-use macloud_proto::dpop;
+use macloud_proto::dpop::{self, UnverifiedProof};
 use macloud_proto::instance_token::{self, Claims, InstanceTokenError};
-use macloud_proto::jose::Unverified;
 use macloud_proto::link::resumption as credentials;
 
 pub(crate) mod dial_ins;
@@ -121,9 +120,11 @@ impl Admission {
     async fn check_token_and_proof(&self, headers: &HeaderMap, unix_seconds: u64) -> Result<Shown, Refusal> {
         let token = access_token(headers)?;
         let proof = single(headers, "dpop").ok_or(Refusal::Nonce)?;
-        let nonce_period = self.check_nonce(proof)?;
+        let proof = UnverifiedProof::parse(proof).map_err(|_| Refusal::Proof("not a DPoP proof"))?;
+        // Before any signature is verified.
+        let nonce_period = proof.nonce().and_then(|nonce| self.nonces.accepts(nonce)).ok_or(Refusal::Nonce)?;
         let claims = self.check_token(token, unix_seconds).await?;
-        let proof = self.check_proof(proof, token)?;
+        let proof = self.check_proof(&proof, token)?;
         if proof.thumbprint != claims.cnf.jkt {
             return Err(Refusal::Token("the token is bound to another key"));
         }
@@ -133,18 +134,6 @@ impl Admission {
             proof_id: proof.jti,
             nonce_period,
         })
-    }
-
-    /// Look at the nonce before any signature is verified. Its period.
-    fn check_nonce(&self, proof: &str) -> Result<u64, Refusal> {
-        #[derive(serde::Deserialize)]
-        struct Nonce {
-            #[serde(default)]
-            nonce: String,
-        }
-        let unverified = Unverified::parse(proof).map_err(|_| Refusal::Proof("not a DPoP proof"))?;
-        let Nonce { nonce } = unverified.peek().map_err(|_| Refusal::Proof("not a DPoP proof"))?;
-        self.nonces.accepts(&nonce).ok_or(Refusal::Nonce)
     }
 
     async fn check_token(&self, token: &str, unix_seconds: u64) -> Result<Claims, Refusal> {
@@ -165,10 +154,11 @@ impl Admission {
         })
     }
 
-    fn check_proof(&self, proof: &str, token: &str) -> Result<dpop::Proof, Refusal> {
+    /// The nonce is looked at again: it may have aged while keys were fetched.
+    fn check_proof(&self, proof: &UnverifiedProof<'_>, token: &str) -> Result<dpop::Proof, Refusal> {
         let verify = |url: &String| {
             let request = dpop::Request { method: "GET", url, access_token: Some(token) };
-            dpop::verify(proof, request, |nonce| self.nonces.accepts(nonce).is_some())
+            proof.verify(request, |nonce| self.nonces.accepts(nonce).is_some())
         };
         // Usually one URL; while a public name changes, two.
         let mut verdict = Err(dpop::DpopError::Request);
