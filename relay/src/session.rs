@@ -183,7 +183,7 @@ impl Registered {
         elsewhere::supersede(node, instance, claimed.epoch, claimed.before.clone(), Some(claimed));
         driver.machine.welcome(Registration {
             epoch,
-            dpop_nonce: node.admission.nonces.newest(),
+            dpop_nonce: node.admission.nonces.newest().to_string(),
             node_id: node.config.node_id.clone(),
             reconnect_window: drain::reconnect_window(node),
             contested,

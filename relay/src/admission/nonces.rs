@@ -1,6 +1,7 @@
 //! Nonces for proofs of possession, without remembering any: a keyed hash over the current period's number. Nodes behind
 //! one address share the key, so that a home may be given its nonce by one and show it to another.
 
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -16,6 +17,8 @@ pub(crate) struct Nonces {
     key: hmac::Key,
     clock: SharedClock,
     period_millis: u64,
+    /// Of the period in which one was asked for last.
+    current: RwLock<(u64, Arc<str>)>,
 }
 
 impl std::fmt::Debug for Nonces {
@@ -28,7 +31,9 @@ impl Nonces {
     /// With a `key` of its own (`None`), nonces live as long as the process: after a restart each home asks once more.
     pub(crate) fn new(clock: SharedClock, period: Duration, key: Option<NonceKey>) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &key.map_or_else(random::bytes, |NonceKey(key)| key));
-        Self { key, clock, period_millis: (period.as_millis() as u64).max(1) }
+        let period_millis = (period.as_millis() as u64).max(1);
+        let now = clock.unix_millis() / period_millis;
+        Self { current: RwLock::new((now, nonce(&key, now).into())), key, clock, period_millis }
     }
 
     /// The number of the current period, equal on all nodes but for the difference of their clocks.
@@ -36,7 +41,7 @@ impl Nonces {
         self.clock.unix_millis() / self.period_millis
     }
 
-    pub(crate) fn newest(&self) -> String {
+    pub(crate) fn newest(&self) -> Arc<str> {
         self.of(self.period())
     }
 
@@ -46,14 +51,28 @@ impl Nonces {
         let now = self.period();
         // Compared as text and not in constant time: whoever can learn a nonce by timing can simply ask for one.
         // Most are of this one.
-        [now, now.saturating_sub(1), now + 1].into_iter().find(|period| nonce == self.of(*period))
+        if nonce == &*self.of(now) {
+            return Some(now);
+        }
+        [now.saturating_sub(1), now + 1].into_iter().find(|period| nonce == self::nonce(&self.key, *period))
     }
 
-    fn of(&self, period: u64) -> String {
-        let mut text = LABEL.to_vec();
-        text.extend_from_slice(&period.to_be_bytes());
-        URL_SAFE_NO_PAD.encode(&hmac::sign(&self.key, &text).as_ref()[..18])
+    /// That of the current period, which every dial-in asks for more than once.
+    fn of(&self, now: u64) -> Arc<str> {
+        let current = self.current.read().expect("no code panics while holding this lock").clone();
+        if current.0 == now {
+            return current.1;
+        }
+        let made: Arc<str> = nonce(&self.key, now).into();
+        *self.current.write().expect("no code panics while holding this lock") = (now, made.clone());
+        made
     }
+}
+
+fn nonce(key: &hmac::Key, period: u64) -> String {
+    let mut text = LABEL.to_vec();
+    text.extend_from_slice(&period.to_be_bytes());
+    URL_SAFE_NO_PAD.encode(&hmac::sign(key, &text).as_ref()[..18])
 }
 
 const LABEL: &[u8] = b"macloud/relay/nonce/1\0";
