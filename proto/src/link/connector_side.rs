@@ -78,7 +78,8 @@ pub enum Ended {
 pub enum ConnectorEvent {
     /// The session is up.
     Welcomed(Welcome),
-    /// The relay has answered a ping after Welcome: the way there and back works. Once per session.
+    /// The relay has asked something of the home since Welcome, or whether it is there: it did not only take it in to let it go. Once
+    /// per session.
     Proven,
     /// A command has arrived and been confirmed. Ask the command memory what to do with it, and end with
     /// [`ConnectorSide::reply`] or [`ConnectorSide::release`].
@@ -284,15 +285,13 @@ impl ConnectorSide {
     /// A WebSocket ping arrived. The WebSocket layer answers it itself.
     pub fn handle_ping(&mut self, now: Millis) {
         self.heard(now);
+        self.prove();
     }
 
     /// A WebSocket pong arrived.
     pub fn handle_pong(&mut self, now: Millis) {
         self.heard(now);
-        if let Phase::Open { proven: proven @ false, .. } = &mut self.phase {
-            *proven = true;
-            self.reports.push_back(ConnectorEvent::Proven);
-        }
+        self.prove();
     }
 
     /// The socket is gone: end of stream, error, or the close frame has been answered.
@@ -365,6 +364,13 @@ impl ConnectorSide {
         self.pinged = None;
     }
 
+    fn prove(&mut self) {
+        if let Phase::Open { proven: proven @ false, .. } = &mut self.phase {
+            *proven = true;
+            self.reports.push_back(ConnectorEvent::Proven);
+        }
+    }
+
     /// A machine that has slept need not ask after twice the interval: the relay has let it go.
     fn silent_at(&self, ping_interval: Duration) -> Millis {
         let asleep = self.last_heard.plus(ping_interval * 2);
@@ -404,14 +410,19 @@ impl ConnectorSide {
         let Welcome { ping_interval, session_epoch: session, events: takes_events, paused, .. } = welcome;
         self.phase = Phase::Open { ping_interval, proven: false, session, takes_events };
         self.paused = paused;
-        self.control.push_back(Control::Ping);
         self.reports.push_back(ConnectorEvent::Welcomed(welcome));
     }
 
     fn handle_open_frame(&mut self, frame: FromRelay, now: Millis) {
         match frame {
-            FromRelay::Command(command) => self.take_command(command, now),
-            FromRelay::PreKeyRequest(id) => self.reports.push_back(ConnectorEvent::PreKeyRequested(id)),
+            FromRelay::Command(command) => {
+                self.prove();
+                self.take_command(command, now);
+            }
+            FromRelay::PreKeyRequest(id) => {
+                self.prove();
+                self.reports.push_back(ConnectorEvent::PreKeyRequested(id));
+            }
             FromRelay::Cancel(id) => self.reports.push_back(ConnectorEvent::Cancelled(id)),
             FromRelay::Drain(drain) => self.reports.push_back(ConnectorEvent::Draining(drain)),
             FromRelay::Standing(standing) => {

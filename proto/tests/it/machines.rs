@@ -595,12 +595,20 @@ fn command(relay: &mut RelaySide<u64>, token: u64) {
 }
 
 #[test]
-fn an_echo_after_welcome_proves_the_link_once() {
+fn what_a_relay_asks_after_welcome_proves_the_link_once() {
     let (mut home, _) = connector();
-    let proven = reports(&mut home).iter().filter(|event| **event == ConnectorEvent::Proven).count();
-    assert_eq!(proven, 1);
-    home.handle_pong(Millis(5));
+    assert_eq!(home.poll_transmit(Millis(0)), None, "nothing is sent but to prove it");
+    assert!(!reports(&mut home).contains(&ConnectorEvent::Proven), "nor does Welcome prove it");
+    home.handle_ping(Millis(5));
+    assert_eq!(reports(&mut home), [ConnectorEvent::Proven]);
+    home.handle_ping(Millis(6));
+    home.handle_pong(Millis(7));
     assert_eq!(reports(&mut home), []);
+    let (mut home, mut relay) = connector();
+    reports(&mut home);
+    command(&mut relay, 1);
+    exchange(&mut home, &mut relay, Millis(8));
+    assert_eq!(reports(&mut home)[0], ConnectorEvent::Proven);
 }
 
 #[test]
