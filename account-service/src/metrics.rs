@@ -18,6 +18,16 @@ use tracing::{Instrument as _, Span, info_span};
 
 use crate::shared::Shared;
 
+/// How tries to sign in end by themselves, by way. What goes wrong otherwise has other results.
+const SIGN_INS: [(&str, &[&str]); 4] = [
+    ("password", &["ok", "second_step", "wrong", "suspended"]),
+    ("passkey", &["ok", "wrong", "suspended"]),
+    ("provider", &["ok", "second_step", "refused"]),
+    ("second_step", &["ok", "wrong"]),
+];
+
+const PAIRINGS: [&str; 6] = ["begun", "refused", "allowed", "declined", "paired", "moved"];
+
 /// The instruments of this service. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -31,7 +41,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let meter = meter();
-        Self {
+        let metrics = Self {
             seconds: meter
                 .f64_histogram("macloud.accounts.duration")
                 .with_unit("s")
@@ -54,6 +64,20 @@ impl Metrics {
                 .i64_up_down_counter("macloud.accounts.followers")
                 .with_description("Parts of the cloud that follow the changes here")
                 .build(),
+        };
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// What happens a few times a day is counted from zero: of a counter that begins at one, no rate tells that it has risen.
+    fn begin_at_zero(&self) {
+        for (way, results) in SIGN_INS {
+            for result in results {
+                self.sign_ins.add(0, &[KeyValue::new("way", way), KeyValue::new("result", *result)]);
+            }
+        }
+        for result in PAIRINGS {
+            self.pairings.add(0, &[KeyValue::new("result", result)]);
         }
     }
 
