@@ -30,9 +30,9 @@ pub(crate) struct Args {
     /// Homes that begin anew in each second of `soak`, as after a power cut.
     #[arg(long, default_value_t = 2.0, value_name = "COUNT")]
     churn: f64,
-    /// Homes use the ticket of their last TLS session when they dial again.
+    /// Homes make a whole TLS handshake each time, as those do that were away for a day. Connectors resume their last session.
     #[arg(long)]
-    resume: bool,
+    full_handshakes: bool,
     /// Homes show token and proof each time, though the relay has given them a ticket that stands for both.
     #[arg(long)]
     full_credentials: bool,

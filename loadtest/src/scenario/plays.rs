@@ -37,7 +37,7 @@ fn config(args: &Args, nodes: &Nodes, sealed: bool) -> HomesConfig {
         // Long enough for some commands to be under way when the node is killed.
         delay: if args.play == Play::Kill { SLOW } else { Duration::ZERO },
         installation: 1,
-        resume: args.resume,
+        resume: !args.full_handshakes,
         credentials: !args.full_credentials,
         redial: RedialSettings::default(),
     }
@@ -54,7 +54,7 @@ fn settings(args: &Args, nodes: usize, homes: usize) -> BTreeMap<String, String>
             "dialling again",
             if args.full_credentials { "with token and proof" } else { "with the relay's ticket" }.into(),
         ),
-        ("TLS resumption", if args.resume { "yes" } else { "no" }.into()),
+        ("TLS resumption", if args.full_handshakes { "no" } else { "yes" }.into()),
     ];
     settings.map(|(name, value)| (name.to_owned(), value)).into()
 }
