@@ -39,6 +39,7 @@ use crate::music_assistant::sign_in::look;
 use crate::music_assistant::token::Token;
 use crate::music_assistant::{MusicAssistant, Settings, Timing, TokenSource};
 use crate::network::Dialer;
+use crate::network::proxy::{GivenProxy, Proxies, SettingError};
 use crate::page::{Page, PageError, PageSettings};
 use crate::pairing::{DeviceCode, PairError, PairOptions, pair};
 use crate::state::{MusicAssistantPlace, StateDir, StateError, command, quoted, usual_state_dir};
@@ -244,6 +245,11 @@ struct Place {
     /// A PEM file with certificate authorities to trust beside the usual ones.
     #[arg(long, value_name = "FILE")]
     extra_ca_file: Option<PathBuf>,
+    /// A proxy that leads to the cloud, such as http://proxy.example:3128, or none. Otherwise HTTPS_PROXY and NO_PROXY, as curl
+    /// takes them. Music Assistant is always spoken to directly. A password, as in http://NAME:PASSWORD@HOST, is safer in the
+    /// environment or the file than here, where every user of this machine can read it.
+    #[arg(long, value_name = "URL")]
+    proxy: Option<GivenProxy>,
     /// Allow connections to the cloud without encryption, beyond this machine. For trials only.
     #[arg(long)]
     dangerous_allow_plain: bool,
@@ -569,11 +575,12 @@ impl Place {
     }
 
     fn dialer(&self) -> anyhow::Result<Dialer> {
-        Dialer::new(self.extra_ca_file.as_deref(), self.dangerous_allow_plain)
-            .context("the certificate authorities cannot be read; check --extra-ca-file")
+        let dialer = Dialer::new(self.extra_ca_file.as_deref(), self.dangerous_allow_plain)
+            .context("the certificate authorities cannot be read; check --extra-ca-file")?;
+        Ok(dialer.through(Proxies::chosen(self.proxy.as_ref(), |name| std::env::var(name).ok())?))
     }
 
-    /// Within a home, Music Assistant and Home Assistant speak plain HTTP, which is their normal way.
+    /// Within a home, Music Assistant and Home Assistant speak plain HTTP, which is their normal way, and no proxy leads there.
     fn home_dialer(&self) -> anyhow::Result<Dialer> {
         Dialer::new(self.extra_ca_file.as_deref(), true)
             .context("the certificate authorities cannot be read; check --extra-ca-file")
@@ -638,7 +645,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         Some(PageError::Open(OpenError::State(error)) | PageError::State(error)) if in_use(error) => return IN_USE,
         _ => {}
     }
-    if error.is::<NoCloud>() {
+    if error.is::<NoCloud>() || error.is::<SettingError>() {
         return USAGE;
     }
     if let Some(BindError::NotPaired) = error.downcast_ref() {

@@ -10,20 +10,24 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderName, Response, StatusCode, header};
 use macloud_proto::dpop;
 use macloud_proto::ids::InstanceId;
 use macloud_proto::jose::{Header, SigningKey};
 use macloud_proto::trial::{self, Outcome};
 use macloud_service_kit::clock::SharedClock;
-use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use crate::network::{Dialer, cause, tls_trouble};
+use crate::network::request::{HttpError, HttpRequest, Limits};
+use crate::network::{DialError, Dialer, tls_trouble};
 
 /// Per request, connecting included.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+
+/// Where a proof of possession stands.
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// No answer of the account service is longer.
 const MAX_BODY: usize = 64 << 10;
@@ -49,6 +53,9 @@ pub enum CloudError {
     /// It answers, but not in a way that can be trusted, or understood as encrypted.
     #[error("the cloud answers, but {0}")]
     Insecure(String),
+    /// The proxy that should lead to it does not.
+    #[error("the cloud cannot be reached through the proxy: {0}")]
+    Proxy(String),
     /// An address that is not to be used.
     #[error("the cloud's address cannot be used: {0}")]
     Address(String),
@@ -196,6 +203,11 @@ impl CloudError {
         format!("{self}. {}", self.advice()).trim_end().to_owned()
     }
 
+    /// Whether it is about the way there: nobody has decided anything, and the next attempt may get through.
+    pub(crate) const fn is_of_the_way(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Insecure(_) | Self::Proxy(_))
+    }
+
     /// What to do, where the text alone does not say it.
     #[must_use]
     pub const fn advice(&self) -> &'static str {
@@ -205,7 +217,12 @@ impl CloudError {
             }
             Self::NotCloud(_) => "Check the cloud's address.",
             Self::RetryAfter(_) | Self::Refused { .. } => "Try again in a while.",
-            Self::Insecure(_) | Self::Address(_) | Self::Unauthorized | Self::Moved | Self::Suspended => "",
+            Self::Insecure(_)
+            | Self::Proxy(_)
+            | Self::Address(_)
+            | Self::Unauthorized
+            | Self::Moved
+            | Self::Suspended => "",
         }
     }
 }
@@ -236,7 +253,6 @@ pub enum Poll {
 pub struct Cloud {
     base: Url,
     dialer: Dialer,
-    http: reqwest::Client,
     clock: SharedClock,
     metadata: Mutex<Option<Metadata>>,
     nonce: Mutex<Option<String>>,
@@ -253,11 +269,9 @@ impl Cloud {
     /// [`CloudError::Address`] when the address may not be used.
     pub fn new(base: Url, dialer: Dialer, clock: SharedClock) -> Result<Self, CloudError> {
         dialer.check(&base).map_err(|error| CloudError::Address(error.to_string()))?;
-        let http = dialer.http_client(REQUEST_LIMIT).map_err(no_answer)?;
         Ok(Self {
             base,
             dialer,
-            http,
             clock,
             metadata: Mutex::default(),
             nonce: Mutex::default(),
@@ -293,8 +307,7 @@ impl Cloud {
         let mut url = self.base.clone();
         let path = format!("{}/.well-known/openid-configuration", url.path().trim_end_matches('/'));
         url.set_path(&path);
-        let _held = self.dialer.hold();
-        let response = self.http.get(url).send().await.map_err(no_answer)?;
+        let response = self.ask(HttpRequest::get(&url)).await?;
         if let Some(busy) = asks_to_wait(&response) {
             return Err(busy);
         }
@@ -306,7 +319,7 @@ impl Cloud {
         }
         let date = response.headers().get("date").and_then(|date| http_date(date.to_str().ok()?));
         *self.dated_ahead.lock().unwrap_or_else(PoisonError::into_inner) = date.map(|date| self.ahead_of_here(date));
-        let metadata: Metadata = serde_json::from_slice(&body(response).await?)
+        let metadata: Metadata = serde_json::from_slice(&body(response)?)
             .map_err(|_| CloudError::NotCloud("its description of its services is not understood"))?;
         let endpoints = [&metadata.token_endpoint, &metadata.device_authorization_endpoint];
         let newer = [&metadata.home_assistant_endpoint, &metadata.leave_endpoint, &metadata.trial_endpoint];
@@ -334,8 +347,7 @@ impl Cloud {
             ("instance_proof", proof),
         ];
         form.extend(name.map(|name| ("instance_name", name.to_owned())));
-        let request = self.http.post(metadata.device_authorization_endpoint.clone()).form(&form);
-        let answer = self.answer_to(request).await?;
+        let answer = self.answer_to(HttpRequest::form(&metadata.device_authorization_endpoint, &form)).await?;
         match answer.status {
             StatusCode::OK => answer.parse("its answer to pairing is not understood"),
             _ => Err(answer.refusal()),
@@ -411,8 +423,7 @@ impl Cloud {
     pub async fn try_home(&self, key: &SigningKey, instance: &InstanceId) -> Result<Option<Outcome>, CloudError> {
         let Some(endpoint) = self.metadata().await?.trial_endpoint else { return Ok(None) };
         let statement = trial::ask(key, instance, self.unix_seconds());
-        let request = self.http.post(endpoint).header("content-type", trial::STATEMENT_TYPE).body(statement);
-        let answer = self.answer_to(request).await?;
+        let answer = self.answer_to(HttpRequest::post(&endpoint, trial::STATEMENT_TYPE, statement)).await?;
         match answer.status {
             StatusCode::OK => answer.parse("its answer to a trial is not understood").map(Some),
             // Where the skill has another address, nobody answers at this one.
@@ -537,8 +548,7 @@ impl Cloud {
             let nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let request = dpop::Request { method: "POST", url, access_token: None };
             let proof = dpop::prove(key, request, nonce.as_deref(), &random_id(), self.unix_seconds());
-            let request = self.http.post(endpoint.clone()).header("DPoP", proof).form(&form(&metadata));
-            let answer = self.answer_to(request).await?;
+            let answer = self.answer_to(HttpRequest::form(endpoint, &form(&metadata)).with(DPOP, proof)).await?;
             if answer.status == StatusCode::NOT_FOUND {
                 // The service may have moved its endpoints. The next request asks where they are.
                 *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -558,9 +568,15 @@ impl Cloud {
         }
     }
 
-    async fn answer_to(&self, request: RequestBuilder) -> Result<Answer, CloudError> {
+    async fn answer_to(&self, request: HttpRequest<'_>) -> Result<Answer, CloudError> {
+        Answer::read(self.ask(request).await?)
+    }
+
+    async fn ask(&self, request: HttpRequest<'_>) -> Result<Response<Vec<u8>>, CloudError> {
         let _held = self.dialer.hold();
-        Answer::read(request.send().await.map_err(no_answer)?).await
+        let is_plain = request.url().scheme() == "http";
+        let limits = Limits { time: REQUEST_LIMIT, bytes: MAX_BODY };
+        self.dialer.ask(request, limits).await.map_err(|error| no_answer(error, is_plain))
     }
 
     fn ahead_of_here(&self, date: i64) -> i64 {
@@ -600,7 +616,7 @@ struct ErrorBody {
 }
 
 impl Answer {
-    async fn read(response: Response) -> Result<Self, CloudError> {
+    fn read(response: Response<Vec<u8>>) -> Result<Self, CloudError> {
         if let Some(busy) = asks_to_wait(&response) {
             return Err(busy);
         }
@@ -611,7 +627,7 @@ impl Answer {
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let nonce = header("dpop-nonce");
         let date = header("date").as_deref().and_then(http_date);
-        let body = body(response).await?;
+        let body = body(response)?;
         let ErrorBody { error, home } = serde_json::from_slice(&body).unwrap_or_default();
         // A code, not a text: anything else in its place is not repeated anywhere.
         let is_code = |c: char| c.is_ascii_lowercase() || c == '_';
@@ -631,44 +647,36 @@ impl Answer {
     }
 }
 
-fn asks_to_wait(response: &Response) -> Option<CloudError> {
+fn asks_to_wait<B>(response: &Response<B>) -> Option<CloudError> {
     if !matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
     }
-    let after = response.headers().get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
+    let after = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(CloudError::RetryAfter(Duration::from_secs(after)))
 }
 
-async fn body(mut response: Response) -> Result<Vec<u8>, CloudError> {
-    let mut all = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
-        all.extend_from_slice(&chunk);
-        if all.len() > MAX_BODY {
-            return Err(CloudError::NotCloud("its answer is too long"));
-        }
-    }
-    Ok(all)
+fn body(response: Response<Vec<u8>>) -> Result<Vec<u8>, CloudError> {
+    let body = response.into_body();
+    if body.len() > MAX_BODY { Err(CloudError::NotCloud("its answer is too long")) } else { Ok(body) }
 }
 
 /// Why a request was not answered.
-fn no_answer(error: reqwest::Error) -> CloudError {
-    if error.is_timeout() {
-        return CloudError::Unreachable("no answer in time".into());
+fn no_answer(error: HttpError, is_plain: bool) -> CloudError {
+    match &error {
+        HttpError::Dial(DialError::Tunnel(_) | DialError::Proxy(_)) => return CloudError::Proxy(error.to_string()),
+        HttpError::Dial(DialError::TlsBehindProxy(_)) => return CloudError::Insecure(error.to_string()),
+        HttpError::Exchange(strange) if strange.is_parse() => {
+            let at_tls = if is_plain { "; it may be at https://" } else { "" };
+            return CloudError::Insecure(format!("what it says is not HTTP{at_tls}"));
+        }
+        _ => {}
     }
-    if let Some(trouble) = tls_trouble(&error) {
-        return CloudError::Insecure(trouble);
-    }
-    if cause::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) {
-        let at_tls = if error.url().is_some_and(|url| url.scheme() == "http") { "; it may be at https://" } else { "" };
-        return CloudError::Insecure(format!("what it says is not HTTP{at_tls}"));
-    }
-    CloudError::Unreachable(innermost(error))
+    tls_trouble(&error).map_or_else(|| CloudError::Unreachable(innermost(&error)), CloudError::Insecure)
 }
 
-/// The innermost reason, which is the one that means something, without the URL.
-fn innermost(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut innermost: &dyn std::error::Error = &error;
+/// The innermost reason, which is the one that means something.
+fn innermost(error: &HttpError) -> String {
+    let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }

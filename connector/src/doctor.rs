@@ -183,7 +183,6 @@ impl Doctor {
 
     async fn cloud_side(&self, state: &StateDir, pairing: Option<&Pairing>, checks: &mut Vec<Check>) {
         let Some(pairing) = pairing else { return };
-        checks.extend(way::proxy_check());
         let now = self.options.clock.unix_seconds();
         let way = way::go(&pairing.cloud, &self.options.dialer, now, self.full).await;
         checks.extend(way.checks);

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use http::StatusCode;
 use macloud_service_kit::clock::SharedClock;
-use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use url::Url;
 
 use crate::cloud::{Cloud, CloudError, HomeAssistantTrip, HomeAssistantUser, lifetime};
+use crate::network::request::{HttpRequest, Limits};
 use crate::network::{Dialer, WebSocket, upgrade_request};
 use crate::state::{StateDir, StateError};
 
@@ -103,7 +104,7 @@ pub async fn bind(options: BindOptions, mut on_link: impl FnMut(&Link)) -> Resul
             Ok(None) => {}
             Err(CloudError::Refused { code }) if code == "expired_token" => return Err(BindError::Expired),
             // The person is still on the way; a moment without network must not cost them another round.
-            Err(CloudError::Unreachable(_) | CloudError::Insecure(_)) => {}
+            Err(error) if error.is_of_the_way() => {}
             Err(CloudError::RetryAfter(after)) => sleep(after.min(expires_in)).await,
             Err(error) => return Err(error.into()),
         }
@@ -129,7 +130,7 @@ async fn until_heard(
             Err(error) => error,
         };
         let wait = match &error {
-            CloudError::Unreachable(_) | CloudError::Insecure(_) => interval,
+            error if error.is_of_the_way() => interval,
             CloudError::RetryAfter(after) => interval.max(*after),
             _ => return Err(error),
         };
@@ -144,7 +145,6 @@ async fn until_heard(
 struct HomeAssistant {
     base: Url,
     dialer: Dialer,
-    http: reqwest::Client,
 }
 
 #[derive(Deserialize)]
@@ -159,8 +159,7 @@ impl HomeAssistant {
         if !plain || !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
             return Err(BindError::Refused("--url must be an address such as http://homeassistant.local:8123"));
         }
-        let http = dialer.http_client(LIMIT).map_err(|error| BindError::Away(error.without_url().to_string()))?;
-        Ok(Self { base: url, dialer, http })
+        Ok(Self { base: url, dialer })
     }
 
     fn path(&self, path: &str) -> Url {
@@ -196,19 +195,14 @@ impl HomeAssistant {
     }
 
     async fn post(&self, form: &[(&str, &str)]) -> Result<Vec<u8>, BindError> {
-        let away = |error: reqwest::Error| BindError::Away(error.without_url().to_string());
-        let mut response = self.http.post(self.path("/auth/token")).form(form).send().await.map_err(away)?;
+        let limits = Limits { time: LIMIT, bytes: MOST_BYTES };
+        let asked = self.dialer.ask(HttpRequest::form(&self.path("/auth/token"), form), limits).await;
+        let response = asked.map_err(|error| BindError::Away(error.to_string()))?;
         if response.status() != StatusCode::OK {
             return Err(BindError::Refused("it did not accept the code"));
         }
-        let mut all = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(away)? {
-            all.extend_from_slice(&chunk);
-            if all.len() > MOST_BYTES {
-                return Err(BindError::Refused("its answer is too long"));
-            }
-        }
-        Ok(all)
+        let body = response.into_body();
+        if body.len() > MOST_BYTES { Err(BindError::Refused("its answer is too long")) } else { Ok(body) }
     }
 
     async fn current_user(&self, token: &str) -> Result<HomeAssistantUser, BindError> {

@@ -1,8 +1,12 @@
 //! Opening connections: to the relay, to the account service, and to Music Assistant.
 //!
 //! TLS is 1.3 with the roots that browsers trust, plus those of one extra file for people who run their own authority.
-//! Plain connections go to this machine only, unless the configuration allows more. WebSockets can also be led to something
-//! within this process.
+//! Plain connections go to this machine only, unless the configuration allows more. A dialer that knows of [`proxy`] goes through
+//! one, by a [`tunnel`]: who is at its end is proved as ever. WebSockets can also be led to something within this process.
+
+pub mod proxy;
+pub mod request;
+pub mod tunnel;
 
 use std::any::Any;
 use std::io;
@@ -16,10 +20,11 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http::{Request, Response};
+use proxy::{Proxies, SettingError, Way};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
@@ -27,6 +32,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tunnel::TunnelError;
 use url::{Host, Url};
 
 /// What this program calls itself in requests.
@@ -38,7 +44,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(4);
 /// Before the next address of a name is tried, too: RFC 8305 recommends it.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// From the first byte of TLS to the end of the WebSocket handshake.
+/// From the first byte to the end of the WebSocket handshake, what a proxy takes included.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// A connection whose peer does not acknowledge what was sent is given up after this: well before a person would.
@@ -66,7 +72,16 @@ pub enum DialError {
     TimedOut,
     /// TLS failed: a wrong name, an unknown authority, an old version.
     #[error("{}", tls_trouble(.0).unwrap_or_else(|| format!("the encrypted connection failed: {}", .0)))]
-    Tls(io::Error),
+    Tls(#[source] io::Error),
+    /// TLS failed behind a proxy, because of an authority that nobody here trusts.
+    #[error("{}; {LOOKS_INSIDE}", tls_trouble(.0).unwrap_or_default())]
+    TlsBehindProxy(#[source] io::Error),
+    /// A proxy was named in a way that is not understood.
+    #[error(transparent)]
+    Proxy(#[from] SettingError),
+    /// The proxy does not lead there.
+    #[error("{}; {}", .0, .0.cure())]
+    Tunnel(#[from] TunnelError),
     /// The peer answered the upgrade with something else.
     #[error("the server refused the connection with HTTP status {}", .0.status().as_u16())]
     Refused(Box<Response<Option<Vec<u8>>>>),
@@ -75,12 +90,16 @@ pub enum DialError {
     WebSocket(Box<tungstenite::Error>),
 }
 
+/// What may be between a proxy and a certificate that nobody here trusts.
+pub(crate) const LOOKS_INSIDE: &str = "a proxy that looks into encrypted connections signs them with an authority of its own, which has to be given with --extra-ca-file, too, unless it lets those to the cloud alone";
+
 /// Opens connections under one set of rules.
 #[derive(Clone)]
 pub struct Dialer {
     tls: Arc<ClientConfig>,
     allow_plain: bool,
     trusts_more: bool,
+    proxies: Proxies,
     within: Option<Arc<Within>>,
     hold: Option<Arc<Hold>>,
 }
@@ -98,7 +117,8 @@ pub type Held = Box<dyn Any + Send>;
 pub type WebSocket = WebSocketStream<Stream>;
 
 impl Dialer {
-    /// With the usual roots and, if given, those in a PEM file. `allow_plain` extends plain connections beyond this machine.
+    /// With the usual roots and, if given, those in a PEM file. `allow_plain` extends plain connections beyond this machine. No
+    /// proxy is used, whatever the environment says.
     ///
     /// # Errors
     /// When the file cannot be read or holds no certificate.
@@ -108,6 +128,7 @@ impl Dialer {
             tls: Arc::new(client_config(extra_authorities)?),
             allow_plain,
             trusts_more,
+            proxies: Proxies::default(),
             within: None,
             hold: None,
         })
@@ -116,6 +137,18 @@ impl Dialer {
     /// Whether other authorities are trusted than those that browsers trust.
     pub(crate) const fn trusts_more(&self) -> bool {
         self.trusts_more
+    }
+
+    /// The same, but through the proxies that are named, if one leads to an address.
+    #[must_use]
+    pub fn through(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// The way to `url` under these rules.
+    pub(crate) fn way_to(&self, url: &Url) -> Result<Way<'_>, SettingError> {
+        self.proxies.way_to(url)
     }
 
     /// The same, but WebSockets go where `open` leads them and not over the network, and are not encrypted: for a server
@@ -152,22 +185,6 @@ impl Dialer {
         }
     }
 
-    /// An HTTP client under these rules: no redirects, and a limit for each whole request.
-    ///
-    /// # Errors
-    /// When it cannot be built.
-    pub fn http_client(&self, limit: Duration) -> reqwest::Result<reqwest::Client> {
-        reqwest::Client::builder()
-            .tls_backend_preconfigured((*self.tls).clone())
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(limit)
-            .connect_timeout(limit)
-            .user_agent(USER_AGENT)
-            .pool_max_idle_per_host(0)
-            .no_proxy()
-            .build()
-    }
-
     /// Open a WebSocket. `request` carries URL and headers.
     ///
     /// # Errors
@@ -179,12 +196,12 @@ impl Dialer {
         config: WebSocketConfig,
     ) -> Result<(WebSocket, Response<Option<Vec<u8>>>), DialError> {
         self.check(url)?;
-        let stream = match &self.within {
-            Some(open) => Stream::Within(open(url).map_err(DialError::Connect)?),
-            None => Stream::Plain(tcp(url).await?),
+        let begun = match &self.within {
+            Some(open) => Begun::There(Stream::Within(open(url).map_err(DialError::Connect)?)),
+            None => self.begin(url).await?,
         };
         let opening = async {
-            let stream = self.secure(url, stream).await?;
+            let stream = self.finish(url, begun).await?;
             tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await.map_err(
                 |error| match error {
                     tungstenite::Error::Http(response) => DialError::Refused(response),
@@ -195,12 +212,33 @@ impl Dialer {
         timeout(HANDSHAKE_LIMIT, Box::pin(opening)).await.map_err(|_| DialError::TimedOut)?
     }
 
+    /// The connection of the system's that the way to `url` begins with.
+    async fn begin(&self, url: &Url) -> Result<Begun<'_>, DialError> {
+        match self.way_to(url)? {
+            Way::Direct | Way::Past(..) => Ok(Begun::There(Stream::Plain(tcp(url).await?))),
+            Way::Through(proxy) => {
+                let stream = tcp(proxy.url()).await.map_err(unreachable)?;
+                Ok(Begun::AtProxy(Stream::Plain(stream), proxy))
+            }
+        }
+    }
+
+    /// What is left of the way: through the proxy, and the encryption.
+    async fn finish(&self, url: &Url, begun: Begun<'_>) -> Result<Stream, DialError> {
+        let (stream, proxy) = match begun {
+            Begun::There(stream) => return self.secure(url, stream).await,
+            Begun::AtProxy(stream, proxy) => (stream, proxy),
+        };
+        let stream = self.secure(proxy.url(), stream).await.map_err(unreachable)?;
+        let stream = tunnel::lead_on(stream, proxy, &authority(url)?).await?;
+        self.secure(url, stream).await.map_err(behind_proxy)
+    }
+
     /// Put the encryption on a connection that `url` asks for.
     pub(crate) async fn secure(&self, url: &Url, stream: Stream) -> Result<Stream, DialError> {
-        let stream = match stream {
-            Stream::Plain(stream) if !matches!(url.scheme(), "http" | "ws") => stream,
-            other => return Ok(other),
-        };
+        if matches!(url.scheme(), "http" | "ws") || matches!(stream, Stream::Within(_)) {
+            return Ok(stream);
+        }
         let name = match url.host() {
             Some(Host::Domain(name)) => ServerName::try_from(name.to_owned()).ok(),
             Some(Host::Ipv4(address)) => Some(ServerName::from(IpAddr::V4(address))),
@@ -213,22 +251,61 @@ impl Dialer {
     }
 }
 
+/// A way that has begun.
+enum Begun<'p> {
+    /// It leads there.
+    There(Stream),
+    /// It leads to the proxy.
+    AtProxy(Stream, &'p proxy::Proxy),
+}
+
+fn unreachable(error: DialError) -> DialError {
+    TunnelError::Unreachable(Box::new(error)).into()
+}
+
+/// What failed behind a proxy, and may be its doing.
+pub(crate) fn behind_proxy(error: DialError) -> DialError {
+    use rustls::{CertificateError, Error};
+    match error {
+        DialError::Tls(error) => match cause(&error) {
+            Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_))) => {
+                DialError::TlsBehindProxy(error)
+            }
+            _ => DialError::Tls(error),
+        },
+        other => other,
+    }
+}
+
 /// A GET request that asks for a WebSocket at `url`.
 ///
 /// # Errors
 /// [`DialError::Address`] when `url` has no host.
 pub fn upgrade_request(url: &Url) -> Result<http::request::Builder, DialError> {
-    let host = url.host_str().ok_or(DialError::Address("the address has no host name"))?;
-    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     Ok(Request::builder()
         .uri(url.as_str())
-        .header("Host", host)
+        .header("Host", host_field(url)?)
         .header("Connection", "Upgrade")
         .header("Upgrade", "websocket")
         .header("Sec-WebSocket-Version", "13")
         .header("Sec-WebSocket-Key", tungstenite::handshake::client::generate_key())
         .header("User-Agent", USER_AGENT))
 }
+
+/// What the field `Host` says: the port only where it is not the usual one.
+fn host_field(url: &Url) -> Result<String, DialError> {
+    let host = url.host_str().ok_or(NO_HOST)?;
+    Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+/// Host and port, as a proxy is asked for them (RFC 9112 section 3.2.3).
+pub(crate) fn authority(url: &Url) -> Result<String, DialError> {
+    let host = url.host_str().ok_or(NO_HOST)?;
+    let port = url.port_or_known_default().ok_or(DialError::Address("the address has no port"))?;
+    Ok(format!("{host}:{port}"))
+}
+
+const NO_HOST: DialError = DialError::Address("the address has no host name");
 
 /// Whether `url` names this machine.
 #[must_use]
@@ -338,7 +415,7 @@ async fn url_addresses(url: &Url) -> Result<Vec<SocketAddr>, DialError> {
             let found = timeout(CONNECT_LIMIT, tokio::net::lookup_host((name, port)));
             Ok(found.await.map_err(|_| DialError::TimedOut)?.map_err(DialError::Connect)?.collect())
         }
-        None => Err(DialError::Address("the address has no host name")),
+        None => Err(NO_HOST),
     }
 }
 
@@ -378,8 +455,10 @@ fn client_config(extra_authorities: Option<&Path>) -> io::Result<ClientConfig> {
 pub enum Stream {
     /// Not encrypted.
     Plain(TcpStream),
-    /// TLS.
-    Tls(Box<TlsStream<TcpStream>>),
+    /// TLS, over one of the others.
+    Tls(Box<TlsStream<Stream>>),
+    /// Through a proxy, with what it sent at once.
+    Tunnel(Box<BufReader<Stream>>),
     /// To something within this process.
     Within(DuplexStream),
 }
@@ -389,6 +468,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tunnel(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Within(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
@@ -399,6 +479,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tunnel(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Within(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
@@ -407,6 +488,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tunnel(stream) => Pin::new(stream).poll_flush(cx),
             Self::Within(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
@@ -415,6 +497,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tunnel(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Within(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }

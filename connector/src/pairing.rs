@@ -126,7 +126,7 @@ pub async fn pair(options: PairOptions, mut on_code: impl FnMut(&DeviceCode)) ->
             Ok(Poll::Denied) => return Err(PairError::Denied),
             Ok(Poll::Expired) => return Err(PairError::Expired),
             // The code lives on; a moment without network must not cost the person another round.
-            Err(CloudError::Unreachable(_) | CloudError::Insecure(_)) => interval = interval.max(INTERVAL),
+            Err(error) if error.is_of_the_way() => interval = interval.max(INTERVAL),
             Err(CloudError::RetryAfter(after)) => sleep(after.min(expires_in)).await,
             Err(error) => return Err(error.into()),
         }

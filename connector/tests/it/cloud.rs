@@ -1,6 +1,7 @@
 //! An account service and a relay that do what the test says, on one real socket, and the skill that seals commands.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -97,7 +98,18 @@ pub fn instance() -> InstanceId {
 impl Cloud {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url: url::Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        Self::serve(listener, url)
+    }
+
+    /// One that says everywhere that it is at `url`, and where it really is.
+    pub async fn called(url: &str) -> (Self, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (Self::serve(listener, url.parse().unwrap()), address)
+    }
+
+    fn serve(listener: TcpListener, url: url::Url) -> Self {
         let (root, signer) = (KeySetRoot::from_seed(&[1; 32]), SkillSigner::from_seed(&[2; 32]));
         let script = Arc::new(Mutex::new(CloudScript {
             decision: Decision::Allow,

@@ -21,21 +21,21 @@ async fn doctor(home: &Home, args: &[&str]) -> Value {
     lines(&home.output("doctor", &[&["--json"][..], args].concat()).await).remove(0)
 }
 
-fn find<'d>(diagnosis: &'d Value, name: &str) -> Option<&'d Value> {
+pub fn find<'d>(diagnosis: &'d Value, name: &str) -> Option<&'d Value> {
     diagnosis["checks"].as_array().unwrap().iter().find(|check| check["name"] == name)
 }
 
-fn check<'d>(diagnosis: &'d Value, name: &str) -> &'d Value {
+pub fn check<'d>(diagnosis: &'d Value, name: &str) -> &'d Value {
     find(diagnosis, name).unwrap_or_else(|| panic!("no {name} in {diagnosis}"))
 }
 
-fn says(diagnosis: &Value, name: &str, ok: bool, text: &str) {
+pub fn says(diagnosis: &Value, name: &str, ok: bool, text: &str) {
     let check = check(diagnosis, name);
     assert!(check["ok"] == ok && check.to_string().contains(text), "{check} without {text:?}");
 }
 
 /// The home is paired with a cloud at this address.
-fn pair_with(home: &Home, cloud: &str) {
+pub fn pair_with(home: &Home, cloud: &str) {
     change(home, |pairing| pairing.cloud = cloud.parse().unwrap());
 }
 
@@ -165,19 +165,15 @@ async fn without_a_network_what_is_here_is_told_all_the_same_and_soon() {
     pair_with(&home, &format!("http://{nowhere}/"));
     let begun = Instant::now();
     let mut program = home.program("doctor");
-    program
-        .args(["--json", "--ma-url", &format!("http://{nowhere}")])
-        .env("HTTPS_PROXY", "http://user:secret@proxy.example:3128");
+    program.args(["--json", "--ma-url", &format!("http://{nowhere}")]);
     let diagnosis = lines(&output_of(program).await).remove(0);
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     for here in ["state directory", "disk", "rules", "pairing", "stop switch"] {
         assert_eq!(check(&diagnosis, here)["ok"], true, "{diagnosis}");
     }
     says(&diagnosis, "Music Assistant", false, "--ma-url");
-    says(&diagnosis, "TCP", false, "may want a proxy");
-    says(&diagnosis, "proxy", true, "It is not used");
+    says(&diagnosis, "TCP", false, "give it with --proxy");
     assert!(find(&diagnosis, "cloud").is_none(), "what comes after the broken hop is not looked at");
-    assert!(!diagnosis.to_string().contains("secret"), "{diagnosis}");
 
     pair_with(&home, "https://cloud.invalid/");
     let diagnosis = doctor(&home, &[]).await;

@@ -14,6 +14,7 @@ mod moving_house;
 mod music_assistant;
 mod page;
 mod program;
+mod proxy;
 mod real;
 mod schemas;
 mod scripted;

@@ -9,6 +9,7 @@ use macloud_connector::ConnectorOptions;
 use macloud_connector::music_assistant::sign_in::{SignInError, TOKEN_NAME, check, look, sign_in};
 use macloud_connector::music_assistant::token::Token;
 use macloud_connector::network::Dialer;
+use macloud_connector::network::request::{HttpRequest, Limits};
 use macloud_connector::page::{Page, PageError, PageSettings};
 use macloud_connector::state::StateDir;
 use macloud_e2ee::vocabulary::{Action, Command, MediaQuery, Placement, Reply, Target, Transport};
@@ -164,9 +165,12 @@ async fn a_password_becomes_a_token_of_the_connectors_own_and_nothing_else_is_le
     assert_eq!(check(&url, &dialer, &token).await, Ok(()));
     assert!(token.ends_at().is_some());
     assert_eq!(check(&url, &dialer, &Token::parse("made-up").unwrap()).await, Err(SignInError::WrongToken));
-    let listed = dialer.http_client(PATIENCE).unwrap().post(format!("{}/api", home.http_url()));
-    let listed = listed.bearer_auth(home.token()).json(&json!({"command": "auth/tokens", "args": {}}));
-    let listed: serde_json::Value = listed.send().await.unwrap().json().await.unwrap();
+    let api = format!("{}/api", home.http_url()).parse().unwrap();
+    let question = json!({"command": "auth/tokens", "args": {}}).to_string();
+    let question = HttpRequest::post(&api, "application/json", question)
+        .with(http::header::AUTHORIZATION, format!("Bearer {}", home.token()));
+    let listed = dialer.ask(question, Limits { time: PATIENCE, bytes: 64 << 10 }).await.unwrap();
+    let listed: serde_json::Value = serde_json::from_slice(listed.body()).unwrap();
     let mut names: Vec<&str> = listed.as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, [TOKEN_NAME, "simulated home"], "the session is given back: {listed}");
