@@ -35,6 +35,7 @@ use crate::connector::{Connector, ConnectorOptions, OpenError, is_healthy, ma_pl
 use crate::discovery::{self, Found, is_on_this_machine};
 use crate::doctor::{self, judge_ma};
 use crate::home_assistant::{self, BindError, BindOptions, Link};
+use crate::leave::LeaveError;
 use crate::music_assistant::sign_in::look;
 use crate::music_assistant::token::Token;
 use crate::music_assistant::{MusicAssistant, Settings, Timing, TokenSource};
@@ -199,8 +200,9 @@ enum Verb {
     Restore(RestoreArgs),
     /// Before the connector is removed: unlink this home, give Music Assistant's token back, and delete the state directory's files.
     ///
-    /// Works without a network, too, and says then what is left to do by hand; it exits with 1 if there is something. A token that
-    /// you made by hand is not revoked: you may be using it elsewhere.
+    /// Stop the connector first. Where the cloud cannot be told, nothing is changed, unless you say --force; where Music Assistant
+    /// cannot be, it says what is left to do by hand, and exits with 1. A token that you made by hand is not revoked: you may be using
+    /// it elsewhere.
     Leave(LeaveArgs),
 }
 
@@ -635,6 +637,11 @@ fn code_of(error: &anyhow::Error) -> u8 {
         _ => {}
     }
     if error.downcast_ref::<StateError>().is_some_and(in_use) {
+        return IN_USE;
+    }
+    if let Some(LeaveError::State(error)) = error.downcast_ref()
+        && in_use(error)
+    {
         return IN_USE;
     }
     if matches!(error.downcast_ref(), Some(BackupError::NotPaired)) {

@@ -1,7 +1,9 @@
 //! Taking leave: the connector is being removed, and nothing shall be left that could still be used.
 //!
 //! The home is unlinked in the cloud, Music Assistant's token given back if it was made for the connector, and the state directory
-//! emptied. Whoever cannot be reached does not keep the rest from being done; what is left to do by hand is said.
+//! emptied. A cloud that cannot be told keeps all of it as it is: the home's key is the only word that the cloud takes for its own,
+//! and once it is deleted nobody can try again. Who does not want to wait says so. Music Assistant keeps nobody waiting; what is left
+//! to do by hand is said.
 
 use std::sync::Arc;
 
@@ -32,6 +34,30 @@ pub enum InTheCloud {
     NotTold(String),
 }
 
+/// What is wished of taking leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// The cloud is told, or nothing is changed.
+    Unlink,
+    /// The cloud is told if that is possible.
+    UnlinkIfPossible,
+    /// The home stays in the cloud, and can be paired again with other hardware.
+    KeepInTheCloud,
+}
+
+/// Why nobody took leave.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaveError {
+    /// In use, or it could not be emptied. Done again, it goes on where it stopped.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The cloud is to be told, and could not be.
+    #[error(
+        "nothing was changed, as the cloud could not be told: {0}. Try again later; or, with --force, let this machine forget the home, and unlink it on the cloud's web page, under Homes"
+    )]
+    NotTold(String),
+}
+
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Leave {
@@ -43,16 +69,20 @@ pub struct Leave {
     pub by_hand: Vec<String>,
 }
 
-/// Take leave. With `keep_cloud` the home stays in the cloud, and can be paired again with other hardware.
+/// Take leave.
 ///
 /// # Errors
-/// [`StateError`]: in use, or it could not be emptied. Done again, it goes on where it stopped.
-pub async fn leave(state: StateDir, options: &ConnectorOptions, keep_cloud: bool) -> Result<Leave, StateError> {
+/// [`LeaveError`].
+pub async fn leave(state: StateDir, options: &ConnectorOptions, wish: Wish) -> Result<Leave, LeaveError> {
     let lock = state.lock()?;
     let mut by_hand = Vec::new();
     // The key is needed for it, so it comes first.
-    let cloud = if keep_cloud { InTheCloud::Kept } else { leave_cloud(&state, options).await };
+    let cloud = match wish {
+        Wish::KeepInTheCloud => InTheCloud::Kept,
+        Wish::Unlink | Wish::UnlinkIfPossible => leave_cloud(&state, options).await,
+    };
     match &cloud {
+        InTheCloud::NotTold(why) if wish == Wish::Unlink => return Err(LeaveError::NotTold(why.clone())),
         InTheCloud::NotTold(why) => by_hand.push(format!(
             "The cloud was not told ({why}): unlink this home on its web page, under Homes. Until then it is shown there as not connected."
         )),

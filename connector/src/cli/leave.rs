@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Json, Place, line, say, terminal};
-use crate::leave::{InTheCloud, Leave, leave};
+use crate::leave::{InTheCloud, Leave, Wish, leave};
 use crate::music_assistant::give_back::GivenBack;
 
 #[derive(Debug, Args)]
@@ -15,6 +15,10 @@ pub(super) struct LeaveArgs {
     /// Leave the home in the cloud: it can be paired again, with other hardware, and its players stay.
     #[arg(long)]
     keep_cloud: bool,
+    /// Go on where the cloud cannot be told. This machine forgets the home then, and it has to be unlinked on the cloud's web page:
+    /// without its key nobody can tell the cloud any more.
+    #[arg(long, conflicts_with = "keep_cloud")]
+    force: bool,
     /// Do not ask. Needed where nobody can be asked: without a terminal, and with `--json`.
     #[arg(long)]
     yes: bool,
@@ -25,7 +29,7 @@ pub(super) struct LeaveArgs {
 }
 
 pub(super) async fn leave_verb(args: &LeaveArgs) -> anyhow::Result<ExitCode> {
-    let LeaveArgs { keep_cloud, yes, place, json } = args;
+    let LeaveArgs { keep_cloud, force, yes, place, json } = args;
     let state = place.existing_state()?;
     if !yes && (json.json || !terminal::somebody_is_there()) {
         bail!("nothing was changed: this deletes the home's key and rules. Where nobody can be asked, say --yes");
@@ -33,7 +37,12 @@ pub(super) async fn leave_verb(args: &LeaveArgs) -> anyhow::Result<ExitCode> {
     if !yes && !is_meant(*keep_cloud)? {
         bail!("nothing was changed");
     }
-    let done = leave(state, &place.options()?, *keep_cloud).await?;
+    let wish = match (keep_cloud, force) {
+        (true, _) => Wish::KeepInTheCloud,
+        (false, true) => Wish::UnlinkIfPossible,
+        (false, false) => Wish::Unlink,
+    };
+    let done = leave(state, &place.options()?, wish).await?;
     if json.json {
         let mut value = json!({ "event": "left" });
         value["cloud"] = serde_json::to_value(&done.cloud)?;

@@ -77,7 +77,7 @@ async fn a_token_that_was_made_by_hand_stays() {
 }
 
 #[tokio::test]
-async fn without_a_network_the_rest_is_done_and_what_is_left_is_said() {
+async fn a_cloud_that_cannot_be_told_keeps_the_home_until_it_can_or_somebody_insists() {
     let home = home_with_token_of("MA Cloud connector").await;
     let state = StateDir::existing(&home.state_dir).unwrap();
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -85,9 +85,24 @@ async fn without_a_network_the_rest_is_done_and_what_is_left_is_said() {
     drop(nobody);
     let keys = state.skill_keys().unwrap().unwrap();
     let mut pairing = state.pairing().unwrap().unwrap();
+    let cloud = std::mem::replace(&mut pairing.cloud, nowhere.parse().unwrap());
+    state.save_pairing(&pairing, &keys).unwrap();
+    let refused = home.output("leave", &["--json", "--yes"]).await;
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--force"), "{refused:?}");
+    assert!(home.ma.calls("auth/token/revoke").is_empty(), "nothing is changed");
+    assert!(state.public_identity().unwrap().is_some() && state.token().is_some());
+
+    pairing.cloud = cloud;
+    state.save_pairing(&pairing, &keys).unwrap();
+    let (output, told) = leave(&home, &[]).await;
+    assert_eq!((output.status.code(), &told["cloud"]), (Some(0), &json!("unlinked")), "tried again, it is done");
+
+    let home = home_with_token_of("MA Cloud connector").await;
+    let state = StateDir::existing(&home.state_dir).unwrap();
     pairing.cloud = nowhere.parse().unwrap();
     state.save_pairing(&pairing, &keys).unwrap();
-    let (output, told) = leave(&home, &["--ma-url", &nowhere]).await;
+    let (output, told) = leave(&home, &["--force", "--ma-url", &nowhere]).await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(told["cloud"]["not_told"].is_string() && told["music_assistant_token"] == "failed", "{told}");
     let by_hand = told["by_hand"].to_string();
