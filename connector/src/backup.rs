@@ -18,7 +18,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::connector::ma_url;
 use crate::memory::Device;
 use crate::music_assistant::token::Token;
-use crate::network::Dialer;
+use crate::network::{Dialer, certificates};
 use crate::rules::Rules;
 use crate::state::{MusicAssistantPlace, Pairing, StateDir, StateError};
 
@@ -190,6 +190,8 @@ pub struct HomeBackup {
     devices: Vec<Device>,
     place: MusicAssistantPlace,
     token: Option<Token>,
+    /// Certificates, as PEM.
+    authorities: Option<String>,
     made_at: u64,
 }
 
@@ -209,6 +211,8 @@ struct Contents {
     music_assistant: MusicAssistantPlace,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     music_assistant_token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authorities: Option<String>,
 }
 
 impl Drop for Contents {
@@ -237,6 +241,7 @@ impl HomeBackup {
             devices: state.devices().unwrap_or_default(),
             place: state.music_assistant()?,
             token: state.token().filter(|_| with_token),
+            authorities: state.authorities()?,
             made_at: now,
         })
     }
@@ -300,6 +305,7 @@ impl HomeBackup {
             devices: self.devices.clone(),
             music_assistant: self.place.clone(),
             music_assistant_token: self.token.as_ref().map(|token| token.as_stored_text().to_owned()),
+            authorities: self.authorities.clone(),
         };
         let text = serde_json::to_vec(&contents).map_err(|_| BackupError::Contents("it cannot be written"))?;
         Ok(Zeroizing::new(text))
@@ -318,6 +324,7 @@ impl HomeBackup {
         }
         let keys = URL_SAFE_NO_PAD.decode(&contents.skill_keys).ok();
         let keys = keys.and_then(|keys| PinnedKeySet::from_bytes(&keys).ok());
+        let authorities = contents.authorities.as_ref().map(|pem| certificates(pem.as_bytes())).transpose();
         Ok(Self {
             seed,
             keys: keys.ok_or(BackupError::Contents("the cloud's keys"))?,
@@ -326,6 +333,7 @@ impl HomeBackup {
             devices: contents.devices.clone(),
             place: contents.music_assistant.clone(),
             token: contents.music_assistant_token.as_deref().and_then(Token::parse),
+            authorities: authorities.map_err(|_| BackupError::Contents("the authorities that it trusts"))?,
             made_at: contents.made_at,
         })
     }
@@ -366,6 +374,9 @@ impl HomeBackup {
         if let Some(token) = &self.token {
             state.save_token(token)?;
         }
+        if let Some(authorities) = &self.authorities {
+            state.save_authorities(Some(authorities.as_bytes()))?;
+        }
         // Last: from here on it is a home.
         state.save_pairing(&self.pairing, &self.keys)?;
         Ok(())
@@ -405,6 +416,7 @@ mod tests {
             devices: (0..devices).map(device).collect(),
             place: MusicAssistantPlace { url: "http://192.168.1.5:8095".parse().ok() },
             token: token.and_then(Token::parse),
+            authorities: None,
             made_at: 1_795_000_000,
         }
     }
@@ -416,6 +428,16 @@ mod tests {
     fn with_cost(cost: Cost) -> Vec<u8> {
         let header = Header { cost, salt: [1; SALT], nonce: [2; NONCE_LEN] };
         [&header.to_bytes()[..], &[0; 64]].concat()
+    }
+
+    #[test]
+    fn authorities_come_along_and_what_are_none_are_refused() {
+        let mut home = home(0, None);
+        home.authorities = Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".into());
+        let same = HomeBackup::decode(&home.encode().unwrap()).unwrap();
+        assert_eq!(same.authorities, home.authorities);
+        home.authorities = Some("trust me".into());
+        assert!(matches!(HomeBackup::decode(&home.encode().unwrap()), Err(BackupError::Contents(_))));
     }
 
     #[test]

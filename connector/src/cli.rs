@@ -244,11 +244,12 @@ struct Place {
     /// A file with a long-lived access token of Music Assistant (Settings, Profile). `pair` keeps it, and `run` once it was accepted.
     #[arg(long, value_name = "FILE")]
     ma_token_file: Option<PathBuf>,
-    /// A PEM file with certificate authorities to trust beside the usual ones.
+    /// A PEM file with certificate authorities to trust beside the usual ones. `pair`, `run` and `restore` keep what is in it in the
+    /// state directory, for all that comes later; with none instead of a file, it is forgotten.
     #[arg(long, value_name = "FILE")]
     extra_ca_file: Option<PathBuf>,
     /// A proxy that leads to the cloud, such as http://proxy.example:3128, or none. Otherwise HTTPS_PROXY and NO_PROXY, as curl
-    /// takes them. Music Assistant is always spoken to directly. A password, as in http://NAME:PASSWORD@HOST, is safer in the
+    /// takes them. It is not kept: each verb that speaks to the cloud wants it. Music Assistant is always spoken to directly. A password, as in http://NAME:PASSWORD@HOST, is safer in the
     /// environment or the file than here, where every user of this machine can read it.
     #[arg(long, value_name = "URL")]
     proxy: Option<GivenProxy>,
@@ -321,6 +322,7 @@ async fn pair_verb(
     // While the person is busy with the code.
     let pairing = pair(options, |code| show_code(code, json));
     let (paired, found) = tokio::try_join!(pairing, async { Ok(found_alone(place).await) })?;
+    place.keep_authorities()?;
     let found = found.map(|found| found.url);
     if let Some(url) = &found {
         StateDir::open(&place.state_dir)?.save_music_assistant(&MusicAssistantPlace { url: Some(url.clone()) })?;
@@ -337,7 +339,7 @@ async fn pair_verb(
         }
         let state = StateDir::open(&place.state_dir)?;
         let is_placed = state.music_assistant()?.url.is_some() || is_on_this_machine().await;
-        say(&next_step(&paired.home_name, &state, is_placed, place.extra_ca_file.as_deref()));
+        say(&format!("Paired as \"{}\". {}", paired.home_name, steps_to_run(&state, is_placed, place)));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -398,20 +400,19 @@ async fn find_verb(json: bool) -> anyhow::Result<ExitCode> {
     Ok(if found.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn next_step(home_name: &str, state: &StateDir, is_placed: bool, extra_ca_file: Option<&Path>) -> String {
-    format!("Paired as \"{home_name}\". {}", steps_to_run(state, is_placed, extra_ca_file))
-}
-
 /// What is left to do until the home can be used: a token, if there is none, then `run`. The first of the two needs the address of
 /// Music Assistant, and keeps it.
-fn steps_to_run(state: &StateDir, is_placed: bool, extra_ca_file: Option<&Path>) -> String {
-    let trust = extra_ca_file.map_or_else(String::new, |file| format!(" --extra-ca-file {}", quoted(file)));
+fn steps_to_run(state: &StateDir, is_placed: bool, place: &Place) -> String {
+    let proxy = place.proxy.as_ref().and_then(GivenProxy::to_give_again);
+    let proxy = proxy.map_or_else(String::new, |proxy| format!(" --proxy {}", quoted(Path::new(proxy))));
     let address = if is_placed { "" } else { " --ma-url http://HOST:8095" };
-    let mut verbs = Vec::from(if state.token_file().exists() { &["run"][..] } else { &["sign-in", "run"] });
-    let first = format!("Next: {}{trust}{address}", command(verbs.remove(0), state.path()));
-    let mut steps = vec![first];
-    if let Some(verb) = verbs.pop() {
-        steps.push(format!("then: {}{trust}", command(verb, state.path())));
+    let run = command("run", state.path());
+    let mut steps = Vec::new();
+    if state.token_file().exists() {
+        steps.push(format!("Next: {run}{proxy}{address}"));
+    } else {
+        steps.push(format!("Next: {}{address}", command("sign-in", state.path())));
+        steps.push(format!("then: {run}{proxy}"));
         steps.push(
             "The first asks for your name and password at Music Assistant; or takes a token that you made there, with --ma-token-file FILE."
                 .into(),
@@ -457,6 +458,7 @@ async fn run_verb(place: &Place, page: PageArgs) -> anyhow::Result<ExitCode> {
         return run_with_page(place, settings, observer).await;
     }
     let connector = Connector::open(place.options()?)?;
+    place.keep_authorities()?;
     connector.observe(observer);
     let stop = lifecycle::stop_on_signals().context("the system does not let signals be caught")?;
     watchdog::guard(connector.watch().clone()).context("the system gives no thread to the watchdog")?;
@@ -470,6 +472,7 @@ async fn run_verb(place: &Place, page: PageArgs) -> anyhow::Result<ExitCode> {
 
 async fn run_with_page(place: &Place, settings: PageSettings, observer: Observer) -> anyhow::Result<ExitCode> {
     let page = Page::open(place.options()?, settings, observer).await?;
+    place.keep_authorities()?;
     watchdog::guard(page.watch().clone()).context("the system gives no thread to the watchdog")?;
     line(&json!({ "event": "page", "address": page.address()? }));
     let stop = lifecycle::stop_on_signals().context("the system does not let signals be caught")?;
@@ -576,16 +579,40 @@ impl Place {
         token.map(Some).with_context(|| format!("the token file {file} is empty; put Music Assistant's token in it"))
     }
 
+    /// The file of authorities to trust: as given, or as kept before.
+    fn authorities(&self) -> Option<PathBuf> {
+        let kept = || StateDir::existing(&self.state_dir)?.authorities_file();
+        self.extra_ca_file.clone().map_or_else(kept, |given| Some(given).filter(|given| given != Path::new(NONE)))
+    }
+
+    /// For those who come later and are not given them.
+    fn keep_authorities(&self) -> anyhow::Result<()> {
+        let Some(given) = &self.extra_ca_file else { return Ok(()) };
+        let state = StateDir::open(&self.state_dir)?;
+        if given == Path::new(NONE) {
+            return Ok(state.save_authorities(None)?);
+        }
+        let pem = std::fs::read(given).with_context(|| format!("{} cannot be read", given.display()))?;
+        Ok(state.save_authorities(Some(&pem))?)
+    }
+
+    /// One that trusts them. `allow_plain` as in [`Dialer::new`].
+    fn trusting_dialer(&self, allow_plain: bool) -> anyhow::Result<Dialer> {
+        let authorities = self.authorities();
+        Dialer::new(authorities.as_deref(), allow_plain).with_context(|| {
+            let file = authorities.unwrap_or_default();
+            format!("the certificate authorities in {} cannot be read; check --extra-ca-file", file.display())
+        })
+    }
+
     fn dialer(&self) -> anyhow::Result<Dialer> {
-        let dialer = Dialer::new(self.extra_ca_file.as_deref(), self.dangerous_allow_plain)
-            .context("the certificate authorities cannot be read; check --extra-ca-file")?;
+        let dialer = self.trusting_dialer(self.dangerous_allow_plain)?;
         Ok(dialer.through(Proxies::chosen(self.proxy.as_ref(), |name| std::env::var(name).ok())?))
     }
 
     /// Within a home, Music Assistant and Home Assistant speak plain HTTP, which is their normal way, and no proxy leads there.
     fn home_dialer(&self) -> anyhow::Result<Dialer> {
-        Dialer::new(self.extra_ca_file.as_deref(), true)
-            .context("the certificate authorities cannot be read; check --extra-ca-file")
+        self.trusting_dialer(true)
     }
 
     fn options(&self) -> anyhow::Result<ConnectorOptions> {
@@ -605,6 +632,9 @@ impl Place {
         StateDir::existing(&self.state_dir).ok_or_else(|| NoState(self.state_dir.clone()))
     }
 }
+
+/// In a file's place: no file, and not the one that was given before either.
+const NONE: &str = "none";
 
 /// Pairing with which cloud?
 #[derive(Debug, thiserror::Error)]
@@ -685,13 +715,25 @@ fn complain(text: &str) {
 mod tests {
     use super::*;
 
+    fn place(args: &[&str]) -> Place {
+        let args = ["ma-connector", "run"].iter().chain(args);
+        let Ok(Cli { verb: Verb::Run { place, .. }, .. }) = Cli::try_parse_from(args) else { panic!() };
+        place
+    }
+
     #[test]
-    fn the_next_step_trusts_whom_pairing_trusted() {
+    fn the_next_step_goes_the_way_that_was_gone() {
         let directory = std::env::temp_dir().join(format!("ma-connector-next-step-{}", std::process::id()));
         let state = StateDir::open(&directory).unwrap();
-        let step = next_step("Home", &state, true, Some(Path::new("my ca.pem")));
-        assert!(step.contains(" --extra-ca-file 'my ca.pem'"), "{step}");
-        assert!(!next_step("Home", &state, true, None).contains("--extra-ca-file"));
+        for (given, again) in [
+            ("http://p:3128", " --proxy http://p:3128"),
+            ("none", " --proxy none"),
+            ("http://ada:secret@p", " --proxy URL"),
+        ] {
+            let steps = steps_to_run(&state, true, &place(&["--proxy", given]));
+            assert!(steps.contains(again) && !steps.contains("secret"), "{steps}");
+        }
+        assert!(!steps_to_run(&state, true, &place(&[])).contains("--proxy"));
         std::fs::remove_dir_all(directory).unwrap();
     }
 }

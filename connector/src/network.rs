@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http::{Request, Response};
@@ -427,6 +429,27 @@ fn tune(stream: &TcpStream) {
     let _ = socket.set_tcp_keepalive(&keepalive);
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
+}
+
+/// The certificates in this PEM, and nothing else that may be in it.
+///
+/// # Errors
+/// When one cannot be read, or there is none.
+pub(crate) fn certificates(pem: &[u8]) -> io::Result<String> {
+    let broken = |error: rustls::pki_types::pem::Error| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
+    let mut text = String::new();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let encoded = STANDARD.encode(certificate.map_err(broken)?);
+        text.push_str("-----BEGIN CERTIFICATE-----\n");
+        for line in encoded.as_bytes().chunks(64) {
+            text.extend(line.iter().copied().map(char::from).chain(['\n']));
+        }
+        text.push_str("-----END CERTIFICATE-----\n");
+    }
+    if text.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "there is no certificate in it"));
+    }
+    Ok(text)
 }
 
 fn client_config(extra_authorities: Option<&Path>) -> io::Result<ClientConfig> {

@@ -7,6 +7,7 @@
 //! | `skill-keys` | the pinned key set, signed by its root | owner |
 //! | `install.id` | tells two installations with the same key apart | owner |
 //! | `music-assistant.json`, `music-assistant.token` | where Music Assistant is, and its token | owner |
+//! | `authorities.pem` | certificate authorities to trust beside the usual ones, if some were given | owner |
 //! | `rules.json` | what the owner allows; may be edited by hand | owner |
 //! | `devices.json` | which player each voice device is used with | owner |
 //! | `timers.json` | which players will stop by themselves, and when | owner |
@@ -39,6 +40,7 @@ use zeroize::Zeroizing;
 
 use crate::memory::{Device, Timer};
 use crate::music_assistant::token::Token;
+use crate::network::certificates;
 use crate::news::Listed;
 use crate::rules::Rules;
 
@@ -47,6 +49,7 @@ const PAIRING: &str = "pairing.json";
 const SKILL_KEYS: &str = "skill-keys";
 const INSTALL: &str = "install.id";
 const MUSIC_ASSISTANT: &str = "music-assistant.json";
+const AUTHORITIES: &str = "authorities.pem";
 const RULES: &str = "rules.json";
 const DEVICES: &str = "devices.json";
 const TIMERS: &str = "timers.json";
@@ -58,13 +61,14 @@ const FORMAT: &str = "format";
 const LOCK: &str = "lock";
 
 /// Everything that is kept here; first what makes it a home.
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     PAIRING,
     IDENTITY,
     SKILL_KEYS,
     INSTALL,
     MUSIC_ASSISTANT,
     TOKEN,
+    AUTHORITIES,
     RULES,
     DEVICES,
     TIMERS,
@@ -476,6 +480,35 @@ impl StateDir {
     /// [`StateError`].
     pub fn save_music_assistant(&self, place: &MusicAssistantPlace) -> Result<(), StateError> {
         self.write_json(MUSIC_ASSISTANT, place)
+    }
+
+    /// Where the certificate authorities are that are trusted beside the usual ones, if some are kept.
+    #[must_use]
+    pub fn authorities_file(&self) -> Option<PathBuf> {
+        Some(self.file(AUTHORITIES)).filter(|file| file.exists())
+    }
+
+    /// These certificate authorities, as PEM.
+    pub(crate) fn authorities(&self) -> Result<Option<String>, StateError> {
+        let Some(bytes) = self.read(AUTHORITIES)? else { return Ok(None) };
+        certificates(&bytes).map(Some).map_err(|error| self.damaged(AUTHORITIES, &error.to_string()))
+    }
+
+    /// Remember certificate authorities to trust beside the usual ones; with none, trust no others any more.
+    ///
+    /// # Errors
+    /// [`StateError`]: those are no certificates, or more than can be kept.
+    pub fn save_authorities(&self, pem: Option<&[u8]>) -> Result<(), StateError> {
+        let Some(pem) = pem else { return self.remove(AUTHORITIES) };
+        let refused = |source| StateError::Io { path: self.file(AUTHORITIES), source };
+        let kept = certificates(pem).map_err(refused)?;
+        if kept.len() as u64 > MAX_FILE {
+            return Err(refused(io::ErrorKind::FileTooLarge.into()));
+        }
+        if self.read_any(AUTHORITIES)?.is_some_and(|before| before == kept.as_bytes()) {
+            return Ok(());
+        }
+        self.write(AUTHORITIES, kept.as_bytes())
     }
 
     /// What the owner allows. Everything, if nothing is said.

@@ -52,6 +52,9 @@ struct Passphrase {
     /// Read the passphrase from the first line of standard input, instead of asking for it.
     #[arg(long)]
     passphrase_stdin: bool,
+    /// Read it from the first line of this file.
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_stdin")]
+    passphrase_file: Option<PathBuf>,
 }
 
 pub(super) fn backup_verb(args: &BackupArgs) -> anyhow::Result<ExitCode> {
@@ -87,6 +90,8 @@ pub(super) fn restore_verb(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let state = StateDir::open(&place.state_dir)?;
     let lock = state.lock()?;
     home.restore(&state, &place.dialer()?)?;
+    // Who gives others knows better than the backup.
+    place.keep_authorities()?;
     drop(lock);
     let shown = state.public_identity()?.map(|key| fingerprint(&key));
     if json.json {
@@ -94,17 +99,17 @@ pub(super) fn restore_verb(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
             &json!({ "event": "restored", "home_name": home.home_name(), "fingerprint": shown, "with_ma_token": home.has_token(), "made_at": home.made_at() }),
         );
     } else {
-        say(&next_step(&home, &state));
+        say(&next_step(&home, &state, place));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn next_step(home: &HomeBackup, state: &StateDir) -> String {
+fn next_step(home: &HomeBackup, state: &StateDir, place: &Place) -> String {
     format!(
         "Restored \"{}\". First stop the connector where this home was until now, and do not start it there again: two with the same key take each other's place, and commands get lost.\n{}",
         home.home_name(),
         // The address came along, if one was ever needed.
-        steps_to_run(state, true, None)
+        steps_to_run(state, true, place)
     )
 }
 
@@ -112,7 +117,7 @@ impl Passphrase {
     /// One that is being chosen: typed twice.
     fn chosen(&self) -> anyhow::Result<Zeroizing<String>> {
         let chosen = self.asked("Passphrase for the backup: ")?;
-        if !self.passphrase_stdin && *chosen != *self.asked("The same again: ")? {
+        if self.is_typed() && *chosen != *self.asked("The same again: ")? {
             bail!("the two passphrases are not the same");
         }
         Ok(chosen)
@@ -123,16 +128,33 @@ impl Passphrase {
         self.asked("Passphrase of the backup: ")
     }
 
+    const fn is_typed(&self) -> bool {
+        !self.passphrase_stdin && self.passphrase_file.is_none()
+    }
+
     fn asked(&self, question: &str) -> anyhow::Result<Zeroizing<String>> {
-        if !self.passphrase_stdin && !io::stdin().is_terminal() {
-            bail!("there is no terminal to ask for the passphrase; give it on standard input, with --passphrase-stdin");
+        if self.is_typed() && !io::stdin().is_terminal() {
+            bail!(
+                "there is no terminal to ask for the passphrase; give it on standard input, with --passphrase-stdin, or with --passphrase-file FILE"
+            );
         }
-        let passphrase = terminal::password(question)?;
+        let passphrase = match &self.passphrase_file {
+            Some(file) => {
+                first_line(file).with_context(|| format!("the passphrase in {} cannot be read", file.display()))?
+            }
+            None => terminal::password(question)?,
+        };
         if passphrase.is_empty() {
             bail!("no passphrase was given");
         }
         Ok(passphrase)
     }
+}
+
+fn first_line(path: &Path) -> io::Result<Zeroizing<String>> {
+    let text = Zeroizing::new(std::fs::read_to_string(path)?);
+    // As the cloud's backups take it, so that one file serves for both.
+    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().trim().to_owned()))
 }
 
 /// For the owner alone, and never over something else.

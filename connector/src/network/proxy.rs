@@ -141,6 +141,17 @@ fn is_encrypted(url: &Url) -> bool {
     !matches!(url.scheme(), "http" | "ws")
 }
 
+impl GivenProxy {
+    /// How to give it again, in words that may be shown. An address that may carry a password is not repeated.
+    pub(crate) fn to_give_again(&self) -> Option<&str> {
+        match self.0.trim() {
+            "" => None,
+            secret if secret.contains('@') => Some("URL"),
+            plain => Some(plain),
+        }
+    }
+}
+
 /// A proxy, and how it is spoken to.
 #[derive(Clone)]
 pub struct Proxy {

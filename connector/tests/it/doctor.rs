@@ -182,7 +182,7 @@ async fn without_a_network_what_is_here_is_told_all_the_same_and_soon() {
 }
 
 /// A server that speaks TLS 1.3 as `localhost`, by a certificate that is its own authority.
-async fn encrypted() -> (u16, String) {
+pub async fn encrypted() -> (u16, String) {
     let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
     params.distinguished_name.push(rcgen::DnType::OrganizationName, "The Family of Ada");
     let key = rcgen::KeyPair::generate().unwrap();

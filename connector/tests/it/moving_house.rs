@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 use crate::chain::Home;
 use crate::cloud::{Cloud, Sent, both};
+use crate::doctor::{encrypted, pair_with, says};
 use crate::music_assistant::tempdir;
 use crate::program::{lines, output_of};
 use crate::scripted::{PATIENCE, TOKEN, player};
@@ -288,4 +289,49 @@ async fn with_another_cloud_a_home_keeps_its_rules_its_players_and_what_it_learn
     assert_eq!(state.public_identity().unwrap(), key);
     assert_eq!((state.rules().unwrap(), state.devices().unwrap()), (rules(), vec![device()]));
     assert_eq!(players(&home).await, before, "by the same keys");
+}
+
+#[tokio::test]
+async fn whom_pairing_trusted_is_trusted_ever_after_and_after_a_move() {
+    let home = Home::unpaired().await;
+    let (port, authority) = encrypted().await;
+    let file = home.state_dir.with_extension("pem");
+    // Somebody's key in the same file is not taken along.
+    let private = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
+    std::fs::write(&file, format!("{authority}{private}")).unwrap();
+    let (cloud, authorities) = (home.cloud.url.to_string(), file.to_str().unwrap().to_owned());
+    let paired = home.output("pair", &["--cloud", &cloud, "--extra-ca-file", &authorities]).await;
+    assert_eq!(paired.status.code(), Some(0), "{paired:?}");
+    std::fs::remove_file(&file).unwrap();
+    let kept = home.state_dir.join("authorities.pem");
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), authority.replace("\r\n", "\n"));
+    pair_with(&home, &format!("https://localhost:{port}/"));
+    let examine = async |args: &[&str]| lines(&home.output("doctor", &[&["--json"], args].concat()).await).remove(0);
+    says(&examine(&[]).await, "TLS", true, "It ends in");
+    says(&examine(&["--extra-ca-file", "none"]).await, "TLS", false, "--extra-ca-file");
+
+    let there = Elsewhere::new();
+    assert_eq!(backup(&home, &there.file(), &[]).await.status.code(), Some(0));
+    let restored = there.restore(PASSPHRASE).await;
+    assert_eq!(restored.status.code(), Some(0), "{restored:?}");
+    assert_eq!(std::fs::read(there.state_dir().join("authorities.pem")).unwrap(), std::fs::read(&kept).unwrap());
+    // Which is what the next step counts on.
+    assert!(!String::from_utf8_lossy(&restored.stdout).contains("--extra-ca-file"), "{restored:?}");
+    pair_with(&home, &cloud);
+    home.output("run", &["--extra-ca-file", "none", "--page", "192.0.2.1:1"]).await;
+    assert!(kept.exists(), "what does not start changes nothing");
+}
+
+#[tokio::test]
+async fn the_passphrase_may_be_in_a_file() {
+    let home = Home::paired().await;
+    let there = Elsewhere::new();
+    let file = there.directory.join("passphrase");
+    std::fs::write(&file, format!("{PASSPHRASE}\nmore\n")).unwrap();
+    let (file, out) = (file.to_str().unwrap(), there.file());
+    let backed_up = home.output("backup", &["--out", out.to_str().unwrap(), "--passphrase-file", file]).await;
+    assert_eq!(backed_up.status.code(), Some(0), "{backed_up:?}");
+    assert_eq!(there.restore(PASSPHRASE).await.status.code(), Some(0));
+    let both = home.output("backup", &["--out", "x", "--passphrase-file", file, "--passphrase-stdin"]).await;
+    assert_eq!(both.status.code(), Some(2), "{both:?}");
 }
