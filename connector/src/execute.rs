@@ -21,6 +21,7 @@ mod seek;
 mod sleep;
 mod together;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -283,15 +284,30 @@ impl Executor {
             | Action::SetMute(false) => true,
             // What comes later in a queue is started by somebody else, or not at all.
             Action::Play { placement: Placement::Next | Placement::Add, .. } => false,
+            // What is off may belong to others that play.
+            Action::SetPower(true) => player.powered == Some(false) || !plays(player),
             // Seeking starts what is paused.
-            Action::SetPower(true) | Action::SeekTo(_) | Action::SeekBy(_) => !plays(player),
-            Action::SetVolume(level) => self.quietest(player).is_none_or(|present| level.value() > present),
-            Action::AdjustVolume(step) => *step > 0,
+            Action::SeekTo(_) | Action::SeekBy(_) => !plays(player),
+            Action::SetVolume(level) => {
+                let is_louder = |present| level.value() > present;
+                level.value() > 0 && (self.is_muted(player) || self.quietest(player).is_none_or(is_louder))
+            }
+            // A step from where nobody knows may lead up.
+            Action::AdjustVolume(step) => *step > 0 || self.is_muted(player) || self.quietest(player).is_none(),
             Action::Transport(Transport::Pause | Transport::Stop) => false,
             Action::Transport(_) => !plays(player),
             Action::MoveTo(_) => other.is_none_or(|other| !plays(other)),
             Action::JoinTo(_) => !plays(player) && other.is_none_or(plays),
         }
+    }
+
+    /// Whether somebody here is muted as Music Assistant does it: any change of level would end that.
+    fn is_muted(&self, player: &Player) -> bool {
+        let directory = self.ma.directory();
+        let is_muted = |player: &Player| player.mute_control && player.muted == Some(true);
+        let player = directory.player(&player.id).unwrap_or(player);
+        let members = if player.kind == PlayerType::Group { directory.members_of(player) } else { BTreeSet::new() };
+        is_muted(player) || members.iter().filter_map(|id| directory.player(id)).any(is_muted)
     }
 
     /// The level above which setting `player` to it makes somebody louder: what was asked for just now counts before what

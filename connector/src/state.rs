@@ -521,7 +521,30 @@ impl StateDir {
             .map_err(|error| StateError::Rules { path: self.file(RULES), what: error.to_string() })
     }
 
-    /// Remember what the owner allows. A connector that runs notices within a second.
+    /// Change what the owner allows, while nobody else does, and keep what has changed. Gives the rules as they are then. A connector
+    /// that runs notices within a second.
+    ///
+    /// # Errors
+    /// [`StateError`]; nothing is changed then.
+    pub fn change_rules<T>(&self, change: impl FnOnce(&mut Rules) -> T) -> Result<(Rules, T), StateError> {
+        let _turn = self.turn().map_err(|source| StateError::Io { path: self.path.clone(), source })?;
+        let mut rules = self.rules()?;
+        let before = rules.clone();
+        let outcome = change(&mut rules);
+        if rules != before {
+            self.save_rules(&rules)?;
+        }
+        Ok((rules, outcome))
+    }
+
+    /// Wait until no other process, and nobody else in this one, changes what is here. A crash ends it as well.
+    fn turn(&self) -> io::Result<File> {
+        let directory = File::open(&self.path)?;
+        directory.lock()?;
+        Ok(directory)
+    }
+
+    /// Remember what the owner allows, whatever was allowed before.
     ///
     /// # Errors
     /// [`StateError`].

@@ -122,50 +122,66 @@ pub(super) struct Common {
 pub(super) async fn run(verb: RulesVerb) -> anyhow::Result<ExitCode> {
     let common = verb.common();
     let state = common.place.existing_state()?;
-    let mut rules = state.rules()?;
-    let before = rules.clone();
-    let mut forgotten = None;
-    match &verb {
-        RulesVerb::Show { .. } => {}
-        RulesVerb::Hide { player, .. } | RulesVerb::Expose { player, .. } => {
-            let (id, name) = find(player, &rules, &state, &common.place).await?;
-            rules.change(&id, &name, |rules| rules.hidden = matches!(verb, RulesVerb::Hide { .. }));
-        }
-        RulesVerb::Limit { player, volume, .. } => {
-            let (id, name) = find(player, &rules, &state, &common.place).await?;
-            rules.change(&id, &name, |rules| rules.max_volume = *volume);
-        }
-        RulesVerb::Call { player, as_, .. } => {
-            let (id, name) = find(player, &rules, &state, &common.place).await?;
-            if let Some(alias) = as_ {
-                refuse_taken(alias, &id, &rules, &state, &common.place).await?;
-            }
-            rules.change(&id, &name, |rules| rules.alias.clone_from(as_));
-        }
-        RulesVerb::Quiet { from, to, .. } => {
-            rules.quiet_hours = from.zip(*to).map(|(from, to)| QuietHours { from, to });
-        }
-        RulesVerb::Tell { switch, .. } => rules.tell_changes = *switch == Switch::On,
-        RulesVerb::Forget { device, .. } => forgotten = Some(forget(device.as_deref(), &state)?),
-    }
-    if rules != before {
-        state.save_rules(&rules)?;
-    }
-    if let RulesVerb::Expose { player, .. } | RulesVerb::Call { player, off: true, .. } = &verb {
-        let (id, name) = find(player, &rules, &state, &common.place).await?;
-        let players = players(&state, &common.place).await.unwrap_or_default();
-        if let Some((other, other_name)) = rules.namesake(named(&players), &id, &name) {
-            complain(&format!("{other_name} ({other}) is called {name}, too: call one of the two something else"));
-        }
-    }
-    if let RulesVerb::Hide { player, .. } = &verb {
-        let (id, name) = find(player, &rules, &state, &common.place).await?;
-        for group in groups_of(&id, &rules, &state, &common.place).await {
-            complain(&format!("{name} can still be heard through the group {group}, which is not hidden"));
-        }
+    // Music Assistant is asked first: whoever else changes the rules does not wait for that.
+    let player = verb.player(&state, &common.place).await?;
+    let (rules, ()) = state.change_rules(|rules| verb.change(rules, player.as_ref()))?;
+    let forgotten = match &verb {
+        RulesVerb::Forget { device, .. } => Some(forget(device.as_deref(), &state)?),
+        _ => None,
+    };
+    if let Some((id, name)) = &player {
+        verb.warn(id, name, &rules, &state, &common.place).await;
     }
     show(rules, &state.devices()?, forgotten, common.json.json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl RulesVerb {
+    /// Id and name of the player that it is about, if it is about one and may be done.
+    async fn player(&self, state: &StateDir, place: &Place) -> anyhow::Result<Option<(String, String)>> {
+        let (Self::Hide { player, .. }
+        | Self::Expose { player, .. }
+        | Self::Limit { player, .. }
+        | Self::Call { player, .. }) = self
+        else {
+            return Ok(None);
+        };
+        let rules = state.rules()?;
+        let (id, name) = find(player, &rules, state, place).await?;
+        if let Self::Call { as_: Some(alias), .. } = self {
+            refuse_taken(alias, &id, &rules, state, place).await?;
+        }
+        Ok(Some((id, name)))
+    }
+
+    fn change(&self, rules: &mut Rules, player: Option<&(String, String)>) {
+        match (self, player) {
+            (Self::Hide { .. }, Some((id, name))) => rules.change(id, name, |own| own.hidden = true),
+            (Self::Expose { .. }, Some((id, name))) => rules.change(id, name, |own| own.hidden = false),
+            (Self::Limit { volume, .. }, Some((id, name))) => rules.change(id, name, |own| own.max_volume = *volume),
+            (Self::Call { as_, .. }, Some((id, name))) => rules.change(id, name, |own| own.alias.clone_from(as_)),
+            (Self::Quiet { from, to, .. }, _) => {
+                rules.quiet_hours = from.zip(*to).map(|(from, to)| QuietHours { from, to });
+            }
+            (Self::Tell { switch, .. }, _) => rules.tell_changes = *switch == Switch::On,
+            _ => {}
+        }
+    }
+
+    /// Say what the owner may not expect of the rules as they are now.
+    async fn warn(&self, id: &str, name: &str, rules: &Rules, state: &StateDir, place: &Place) {
+        if matches!(self, Self::Expose { .. } | Self::Call { off: true, .. }) {
+            let players = players(state, place).await.unwrap_or_default();
+            if let Some((other, other_name)) = rules.namesake(named(&players), id, name) {
+                complain(&format!("{other_name} ({other}) is called {name}, too: call one of the two something else"));
+            }
+        }
+        if let Self::Hide { .. } = self {
+            for group in groups_of(id, rules, state, place).await {
+                complain(&format!("{name} can still be heard through the group {group}, which is not hidden"));
+            }
+        }
+    }
 }
 
 /// Forget the devices that are meant: all, if none is. How many there were.

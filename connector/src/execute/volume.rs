@@ -61,6 +61,8 @@ impl Volumes {
         let mut lanes = self.lanes();
         let lane = lanes.entry(player.into()).or_default();
         let present = lane.present(known);
+        // Who is known to be above the ceiling already may become quieter in steps.
+        let loudest = known.unwrap_or_default().max(ceiling);
         let level = match change {
             Change::To(level) if level.min(100) > ceiling => return None,
             Change::To(level) => {
@@ -69,9 +71,12 @@ impl Volumes {
             }
             Change::By(step) if step > 0 && present >= ceiling && ceiling < 100 => return None,
             Change::By(step) => {
-                let base = lane.before_mute.take().filter(|_| present == 0).unwrap_or(present);
-                // Who is above the ceiling already may become quieter in steps.
-                let most = if step > 0 { ceiling } else { known.unwrap_or(100).max(ceiling) };
+                // Turned up while muted, it goes on from the level before; turned down, it stays silent.
+                let base = lane.before_mute.filter(|_| step > 0 && present == 0).unwrap_or(present);
+                if step > 0 || present > 0 {
+                    lane.before_mute = None;
+                }
+                let most = if step > 0 { ceiling } else { loudest };
                 (i16::from(base) + i16::from(step)).clamp(0, most.into()) as u8
             }
             Change::Silence => {
@@ -80,7 +85,7 @@ impl Volumes {
                 }
                 0
             }
-            Change::Restore if present > 0 => present.min(known.unwrap_or(100).max(ceiling)),
+            Change::Restore if present > 0 => present.min(loudest),
             Change::Restore => lane.before_mute.take().unwrap_or(UNKNOWN_LEVEL).min(ceiling),
         };
         lane.asked += 1;
@@ -148,6 +153,9 @@ mod tests {
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!(level(Change::Silence, Some(95)), Some(0));
         assert_eq!(level(Change::Restore, Some(0)), Some(60));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let lower = volumes.ask("a", Change::By(-10), None, 30).map(|ticket| ticket.level);
+        assert_eq!(lower, Some(30), "nobody knows how loud it is, and it was louder once");
     }
 
     #[tokio::test(start_paused = true)]
@@ -189,10 +197,11 @@ mod tests {
         assert_eq!(ask(&volumes, "b", Change::Restore, Some(0)).level, UNKNOWN_LEVEL);
         tokio::time::advance(Duration::from_secs(5)).await;
         ask(&volumes, "a", Change::Silence, Some(40));
+        assert_eq!(ask(&volumes, "a", Change::By(-10), None).level, 0, "turned down while muted it stays silent");
         assert_eq!(
             ask(&volumes, "a", Change::By(10), None).level,
             50,
-            "a step while muted starts from the level before"
+            "turned up while muted it starts from the level before"
         );
     }
 }

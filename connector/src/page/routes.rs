@@ -283,15 +283,19 @@ fn set_stopped(shared: &Shared, form: &Form) -> Result<(), String> {
 
 /// Change the rules, keep them, and let them be obeyed.
 fn changed(shared: &Shared, caller: &Caller, change: impl FnOnce(&mut Rules) -> Result<(), String>) -> Answer {
-    let changed = shared.state.rules().map_err(|error| error.to_string()).and_then(|mut rules| {
-        change(&mut rules)?;
-        shared.state.save_rules(&rules).map_err(|error| error.to_string())?;
+    let changed = shared.state.change_rules(|rules| {
+        let mut wanted = rules.clone();
+        change(&mut wanted)?;
+        *rules = wanted;
+        Ok(())
+    });
+    let outcome = changed.map_err(|error| error.to_string()).and_then(|(rules, outcome)| {
         if let Some(view) = shared.view() {
             view.take_rules(rules);
         }
-        Ok(())
+        outcome
     });
-    done(shared, caller, changed)
+    done(shared, caller, outcome)
 }
 
 /// Back to the page, or say there what was wrong.

@@ -555,6 +555,37 @@ async fn in_quiet_hours_the_level_that_was_asked_for_last_counts() {
 }
 
 #[tokio::test]
+async fn in_quiet_hours_nothing_that_is_silent_becomes_audible() {
+    let night = || {
+        HouseRules::new(
+            serde_json::from_value(json!({"quiet_hours": {"from": "00:00", "to": "07:00"}})).unwrap(),
+            ManualClock::at(0),
+            Zone::UTC,
+        )
+    };
+    let playing = json!({"playback_state": "playing", "volume_level": 40});
+    let follower = json!({"synced_to": "up1", "power_control": "x", "powered": false});
+    for (bath, action) in [
+        // Music Assistant ends a mute of its own with any change of level.
+        (json!({"mute_control": "x", "volume_muted": true}), Action::SetVolume(percent(20))),
+        (json!({"mute_control": "x", "volume_muted": true}), Action::AdjustVolume(-10)),
+        (json!({"volume_level": null}), Action::AdjustVolume(-10)),
+        (follower, Action::SetPower(true)),
+    ] {
+        let players = vec![player("up1", "Kitchen", playing.clone()), player("up2", "Bath", bath)];
+        let mut home = Home::with(players, vec![]).await;
+        home.executor = Executor::new(home.client.ma.clone(), night());
+        assert_eq!(home.refused("bath", action.clone()).await, quiet_until_seven(), "{action:?}");
+        home.done("bath", Action::SetVolume(Percent::ZERO)).await;
+    }
+    let mut home = Home::with(vec![player("up1", "Kitchen", playing)], vec![]).await;
+    home.executor = Executor::new(home.client.ma.clone(), night());
+    home.done("kitchen", Action::SetMute(true)).await;
+    home.done("kitchen", Action::AdjustVolume(-10)).await;
+    assert!(levels(&home).iter().all(|(_, level)| *level == 0), "{:?}", levels(&home));
+}
+
+#[tokio::test]
 async fn the_position_is_told_while_something_plays_only() {
     let home = kitchen_with(playing_queue("up1", json!(200))).await;
     let PlayerState { position, preset, sleep_timer, .. } = home.done("kitchen", Action::Read).await.state;

@@ -197,6 +197,20 @@ async fn what_a_disk_has_lost_is_taken_from_what_was_there_before() {
     assert!(matches!(state.rules(), Err(StateError::Rules { .. })));
 }
 
+#[test]
+fn rules_that_are_changed_at_the_same_time_are_all_kept() {
+    let directory = tempdir("together");
+    let state = StateDir::open(&directory).unwrap();
+    let players: Vec<String> = (0..8).map(|number| format!("player-{number}")).collect();
+    std::thread::scope(|scope| {
+        for id in &players {
+            scope.spawn(|| state.change_rules(|rules| rules.change(id, id, |own| own.hidden = true)).unwrap());
+        }
+    });
+    assert!(state.rules().unwrap().players.keys().eq(&players));
+    let _ = std::fs::remove_dir_all(&directory);
+}
+
 /// Run it as on a full disk: every write to a file fails, whoever runs the test.
 pub async fn on_full_disk(program: &Command) -> Output {
     let mut shell = Command::new("sh");
