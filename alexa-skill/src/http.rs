@@ -4,7 +4,11 @@
 //! directive. On the custom route, whatever is not believed is answered with 400 and nothing else; what is believed
 //! and could not be kept, with 503. Beyond a number of
 //! requests at once, everything is answered with 503 before anything of it is read.
+//!
+//! Who has not sent all of a request is not among these, so that strangers who never do keep nobody out: what Alexa sends comes in
+//! one piece. What takes longer than a moment has places of its own, a quarter as many.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +36,9 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 /// From the end of the head to the end of the body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// So long it is waited for without a place.
+const MOMENT: Duration = Duration::from_millis(250);
+
 /// Milliseconds that a forwarder still has, so that we answer before it gives up.
 const REMAINING: &str = "x-macloud-remaining-ms";
 
@@ -50,7 +57,9 @@ pub(crate) fn router(skill: Arc<Inner>) -> Router {
 async fn smart_home(State(skill): State<Arc<Inner>>, request: Request) -> Response {
     let arrived = Instant::now();
     let _token = skill.working.token();
-    let Ok(_room) = skill.room.try_acquire() else { return overloaded() };
+    if skill.is_full() {
+        return overloaded();
+    }
     let (head, body) = request.into_parts();
     if !is_json(&head.headers) {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -59,13 +68,14 @@ async fn smart_home(State(skill): State<Arc<Inner>>, request: Request) -> Respon
     if !skill.forwarder_keys.is_empty() && !head.headers.contains_key(SIGNATURE) {
         return unsigned();
     }
-    let body = match read(body).await {
+    let body = match read(&skill, body, MAX_BODY_BYTES).await {
         Ok(body) => body,
-        Err(problem) => return problem,
+        Err(unread) => return unread.into_response(),
     };
     if !is_signed(&skill.forwarder_keys, &head.headers, &body) {
         return unsigned();
     }
+    let Ok(_room) = skill.room.try_acquire() else { return overloaded() };
     match skill.steps.directive(&body, arrived, remaining(&head.headers)).await {
         Ok(event) => answer(&event),
         Err(malformed) => problem(StatusCode::BAD_REQUEST, "malformed_directive", &malformed.to_string()),
@@ -75,12 +85,19 @@ async fn smart_home(State(skill): State<Arc<Inner>>, request: Request) -> Respon
 async fn custom(State(skill): State<Arc<Inner>>, request: Request) -> Response {
     let arrived = Instant::now();
     let _token = skill.working.token();
-    let Ok(_room) = skill.room.try_acquire() else { return overloaded() };
+    if skill.is_full() {
+        return overloaded();
+    }
     let (head, body) = request.into_parts();
     if !verify::could_be_signed(&head.headers) {
         return StatusCode::BAD_REQUEST.into_response();
     }
-    let Ok(body) = read(body).await else { return StatusCode::BAD_REQUEST.into_response() };
+    let body = match read(&skill, body, MAX_BODY_BYTES).await {
+        Ok(body) => body,
+        Err(Unread::Crowded) => return overloaded(),
+        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+    };
+    let Ok(_room) = skill.room.try_acquire() else { return overloaded() };
     match skill.steps.request(&head.headers, &body, arrived).await {
         Ok(response) => answer(&response),
         Err(Unanswered::Refused) => StatusCode::BAD_REQUEST.into_response(),
@@ -92,10 +109,14 @@ async fn custom(State(skill): State<Arc<Inner>>, request: Request) -> Response {
 
 async fn trial(State(skill): State<Arc<Inner>>, request: Request) -> Response {
     let _token = skill.working.token();
+    if skill.is_full() {
+        return overloaded();
+    }
+    let statement = read(&skill, request.into_body(), MAX_STATEMENT_LEN).await;
     let Ok(_room) = skill.room.try_acquire() else { return overloaded() };
-    let statement = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX_STATEMENT_LEN)).await;
-    let tried = match statement.as_ref().map(|read| read.as_deref().map(std::str::from_utf8)) {
-        Ok(Ok(Ok(statement))) => skill.trials.run(&skill.steps.carrier, statement).await,
+    let tried = match statement.as_deref().map(std::str::from_utf8) {
+        Ok(Ok(statement)) => skill.trials.run(&skill.steps.carrier, statement).await,
+        Err(Unread::Crowded) => Err(NotTried::Busy),
         _ => Err(NotTried::Refused),
     };
     match tried {
@@ -140,15 +161,39 @@ async fn only_post() -> Response {
     response
 }
 
-async fn read(body: Body) -> Result<bytes::Bytes, Response> {
-    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if is_too_long(&error) => {
-            Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "A directive has at most 256 KiB."))
+/// Why there is no whole body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unread {
+    TooLong,
+    Incomplete,
+    Late,
+    /// Too many are being waited for.
+    Crowded,
+}
+
+impl Unread {
+    fn into_response(self) -> Response {
+        match self {
+            Self::TooLong => {
+                problem(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "A directive has at most 256 KiB.")
+            }
+            Self::Incomplete => problem(StatusCode::BAD_REQUEST, "incomplete_body", "The body broke off."),
+            Self::Late => problem(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time."),
+            Self::Crowded => overloaded(),
         }
-        Ok(Err(_)) => Err(problem(StatusCode::BAD_REQUEST, "incomplete_body", "The body broke off.")),
-        Err(_) => Err(problem(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")),
     }
+}
+
+async fn read(skill: &Inner, body: Body, most: usize) -> Result<bytes::Bytes, Unread> {
+    let mut reading = pin!(to_bytes(body, most));
+    let read = match tokio::time::timeout(MOMENT, &mut reading).await {
+        Ok(read) => read,
+        Err(_) => {
+            let _place = skill.slow.try_acquire().map_err(|_| Unread::Crowded)?;
+            tokio::time::timeout(BODY_TIMEOUT - MOMENT, reading).await.map_err(|_| Unread::Late)?
+        }
+    };
+    read.map_err(|error| if is_too_long(&error) { Unread::TooLong } else { Unread::Incomplete })
 }
 
 fn is_too_long(error: &axum::Error) -> bool {

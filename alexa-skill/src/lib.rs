@@ -72,6 +72,8 @@ pub(crate) struct Inner {
     working: TaskTracker,
     /// For so many of them.
     room: Semaphore,
+    /// For requests that do not arrive in one piece.
+    slow: Semaphore,
     /// One of these must have signed a directive, if there are any.
     forwarder_keys: Vec<hmac::Key>,
 }
@@ -82,6 +84,13 @@ pub enum ConfigError {
     /// An extra root of the request verifier is no certificate.
     #[error("an extra trust root of the request verifier is no certificate")]
     ExtraRoot,
+}
+
+impl Inner {
+    /// Whether as many are being answered as may be: further ones need not be read.
+    fn is_full(&self) -> bool {
+        self.room.available_permits() == 0
+    }
 }
 
 impl Skill {
@@ -122,7 +131,9 @@ impl Skill {
             deadline: config.deadline,
         };
         let room = Semaphore::new(config.most_requests);
-        let skill = Self(Arc::new(Inner { steps, events, trials, working: TaskTracker::new(), room, forwarder_keys }));
+        let slow = Semaphore::new(config.most_requests.div_ceil(4));
+        let working = TaskTracker::new();
+        let skill = Self(Arc::new(Inner { steps, events, trials, working, room, slow, forwarder_keys }));
         skill.observe();
         Ok(skill)
     }

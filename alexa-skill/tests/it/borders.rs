@@ -117,6 +117,27 @@ async fn beyond_a_number_of_requests_at_once_further_ones_are_turned_away_unread
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_that_never_arrive_whole_keep_no_others_out() {
+    let world = World::with(SkillConfig { most_requests: 1, ..SkillConfig::default() }).await;
+    let pause = directive("Alexa.PlaybackController", "Pause", json!({}));
+    for path in ["/alexa/v1/trial", "/alexa/v1/custom", SMART_HOME] {
+        let unfinished = || {
+            let request = Request::post(path).header("content-type", "application/json");
+            let request = request.header("signaturecertchainurl", "x").header("signature-256", "x");
+            world.skill.router().oneshot(request.body(never_ending()).unwrap())
+        };
+        let (first, second, event) = tokio::join!(unfinished(), unfinished(), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            world.send(&pause).await
+        });
+        assert_eq!(error_type(&event), "none", "{path}");
+        let mut statuses = [first, second].map(|response| response.unwrap().status().as_u16());
+        statuses.sort_unstable();
+        assert!(matches!(statuses, [400..=408, 503]), "one is waited for: {path} {statuses:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_body_of_a_request_that_cannot_be_signed_is_not_waited_for() {
     let world = World::new().await;
     let started = Instant::now();
