@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, DnsName};
 use url::{Host, Url};
 
 use super::ServeArgs;
@@ -94,6 +94,9 @@ fn certified_name(public_url: Option<&str>) -> anyhow::Result<String> {
                 "--acme does not go with --public-url {url}: no authority can reach localhost; on loopback, leave --acme out"
             )
         }
+        Some(Host::Domain(name)) if DnsName::try_from(name).is_err() => {
+            bail!("--acme does not go with --public-url {url}: its name is none that the DNS can have")
+        }
         Some(Host::Domain(name)) => Ok(name.to_ascii_lowercase()),
         _ => bail!(
             "--acme does not go with --public-url {url}: a certificate is for a name in the DNS, not for an address"
@@ -116,6 +119,9 @@ mod tests {
         }
         for address in ["https://192.0.2.1", "https://[2001:db8::1]:443"] {
             assert!(name(address).unwrap_err().contains("not for an address"), "{address}");
+        }
+        for odd in ["https://..", "https://*.example.org", "https://a..example.org"] {
+            assert!(name(odd).unwrap_err().contains("none that the DNS can have"), "{odd}");
         }
         assert!(certified_name(None).unwrap_err().to_string().contains("--public-url"));
     }

@@ -132,9 +132,8 @@ impl Keeper {
         let account_key = self.kept.account_key()?;
         let order = authority::order(&self.settings, &account_key, &self.certificate, client);
         let issued = tokio::time::timeout(ORDER_LIMIT, order).await.map_err(|_| Failure::Late(ORDER_LIMIT))??;
-        self.kept.install(&issued)?;
+        let valid = self.kept.install(&issued, self.clock.unix_seconds())?;
         self.certificate.reload()?;
-        let valid = self.certificate.validity().ok_or(Failure::NoDates)?;
         self.plan.succeeded(self.clock.unix_seconds(), &valid);
         Ok(self.kept.write_plan(&self.plan)?)
     }

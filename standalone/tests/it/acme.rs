@@ -17,7 +17,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::json;
 
-use crate::certificate_authority::Authority;
+use crate::certificate_authority::{Authority, Behaviour};
 use crate::processes::{Running, Scratch, ma_cloud};
 
 const NAME: &str = "music.example.org";
@@ -245,6 +245,16 @@ async fn what_cannot_be_served_does_not_replace_what_can() {
     machine.authority.behave(|behaviour| (behaviour.for_another_key, behaviour.for_another_name) = (false, true));
     machine.wait_and_look().await;
     assert!(machine.keeper.last_failure().unwrap().contains("is not for music.example.org"));
+    machine.authority.behave(|behaviour| (behaviour.for_another_name, behaviour.more_certificates) = (false, 100));
+    machine.wait_and_look().await;
+    assert!(machine.keeper.last_failure().unwrap().contains("no handshake has room for"));
+    for begins_in_days in [30, -91] {
+        let begun =
+            |behaviour: &mut Behaviour| (behaviour.more_certificates, behaviour.begins_in_days) = (0, begins_in_days);
+        machine.authority.behave(begun);
+        machine.wait_and_look().await;
+        assert!(machine.keeper.last_failure().unwrap().contains("not good today"), "{begins_in_days}");
+    }
     machine.restart().await;
     assert_eq!(machine.ends(), first);
 }

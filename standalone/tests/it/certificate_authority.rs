@@ -41,6 +41,10 @@ pub(crate) struct Behaviour {
     pub(crate) for_another_key: bool,
     /// It issues for a name of its own.
     pub(crate) for_another_name: bool,
+    /// What it issues begins to be good in so many days; if negative, so many days ago.
+    pub(crate) begins_in_days: i64,
+    /// It sends along so many certificates of its own.
+    pub(crate) more_certificates: usize,
     /// Only its front answers, and says that there is nobody behind it.
     pub(crate) away: bool,
     /// How long what it issues is good.
@@ -357,15 +361,16 @@ impl Inside {
         if behaviour.for_another_name {
             request.params.subject_alt_names = vec![SanType::DnsName("other.example.org".try_into().unwrap())];
         }
-        request.params.not_before = now;
-        request.params.not_after = now + Duration::from_secs(behaviour.days * 86_400);
+        request.params.not_before = now + time::Duration::days(behaviour.begins_in_days);
+        request.params.not_after = request.params.not_before + Duration::from_secs(behaviour.days * 86_400);
         let chain = if behaviour.for_another_key {
             request.params.signed_by(&KeyPair::generate().unwrap(), &self.issuer)
         } else {
             request.signed_by(&self.issuer)
         };
+        let chain = chain.unwrap().pem().repeat(1 + behaviour.more_certificates);
         let mut books = self.books.lock().unwrap();
-        (books.orders[number].status, books.orders[number].chain) = ("valid", Some(chain.unwrap().pem()));
+        (books.orders[number].status, books.orders[number].chain) = ("valid", Some(chain));
         drop(books);
         Ok((StatusCode::OK, None, self.shown("order", number)))
     }

@@ -40,9 +40,6 @@ pub enum Failure {
     /// What was made or issued cannot be used.
     #[error(transparent)]
     Use(#[from] TlsError),
-    /// Nobody can say how long what was issued is good.
-    #[error("what was issued has no dates that can be read")]
-    NoDates,
     /// It cannot be kept.
     #[error(transparent)]
     Keep(#[from] KeepError),
@@ -68,7 +65,7 @@ impl Failure {
                 "Can this machine reach --acme-directory over HTTPS, and is its clock right? An authority of your own wants --acme-root."
             }
             Self::Keep(error) => error.remedy(),
-            Self::ProofUnexplained | Self::Make(_) | Self::Use(_) | Self::NoDates => "",
+            Self::ProofUnexplained | Self::Make(_) | Self::Use(_) => "",
         }
     }
 }

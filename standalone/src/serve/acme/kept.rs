@@ -4,8 +4,10 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use macloud_service_kit::tls::{Certificate, TlsError};
 use rcgen::KeyPair;
@@ -48,6 +50,12 @@ pub enum KeepError {
     /// A certificate is for something else. What was kept before stays.
     #[error("the certificate is not for {0}")]
     OtherName(String),
+    /// What was issued is over, begins later, or has dates that cannot be read. What was kept before stays.
+    #[error("the certificate that was issued is not good today")]
+    OtherTime,
+    /// What was issued does not fit into a handshake. What was kept before stays.
+    #[error("the certificate that was issued comes with {0} bytes of others, which no handshake has room for")]
+    TooLong(usize),
 }
 
 impl KeepError {
@@ -56,7 +64,8 @@ impl KeepError {
         match self {
             Self::File { .. } => "The data directory must be there, writable, and not full.",
             Self::AccountKey { .. } => "Put the right one back, or move the file away: a new account is made then.",
-            Self::Certificate(_) | Self::OtherName(_) => "",
+            Self::OtherTime => "Is this machine's clock right?",
+            Self::Certificate(_) | Self::OtherName(_) | Self::TooLong(_) => "",
         }
     }
 }
@@ -88,19 +97,24 @@ impl Kept {
         served.reload().map_err(KeepError::Certificate)
     }
 
-    /// Replace the certificate and its key, if they can be served.
-    pub(super) fn install(&self, pem: &str) -> Result<(), KeepError> {
-        let unfinished = write_beside(&self.certificate, pem)?;
-        if let Err(error) = self.check(&unfinished) {
-            let _ = std::fs::remove_file(&unfinished);
-            return Err(error);
+    /// Replace the certificate and its key, if they can be served. Gives from when until when they are good.
+    pub(super) fn install(&self, pem: &str, now: u64) -> Result<Range<u64>, KeepError> {
+        if pem.len() > LONGEST {
+            return Err(KeepError::TooLong(pem.len()));
         }
-        put_in_place(&unfinished, &self.certificate)
+        let unfinished = write_beside(&self.certificate, pem)?;
+        match self.check(&unfinished).and_then(|certificate| good_at(now, &certificate)) {
+            Ok(valid) => put_in_place(&unfinished, &self.certificate).map(|()| valid),
+            Err(error) => {
+                let _ = std::fs::remove_file(&unfinished);
+                Err(error)
+            }
+        }
     }
 
-    fn check(&self, file: &Path) -> Result<(), KeepError> {
+    fn check(&self, file: &Path) -> Result<Arc<Certificate>, KeepError> {
         let certificate = Certificate::load(file, file).map_err(KeepError::Certificate)?;
-        if certificate.is_for(&self.name) { Ok(()) } else { Err(KeepError::OtherName(self.name.clone())) }
+        if certificate.is_for(&self.name) { Ok(certificate) } else { Err(KeepError::OtherName(self.name.clone())) }
     }
 
     /// The plan that was written last. None where there is none, or it cannot be read.
@@ -128,6 +142,17 @@ impl Kept {
         }
     }
 }
+
+/// Authorities send two or three certificates of less than 2 KiB; clients of TLS take 64 KiB at most.
+const LONGEST: usize = 32 << 10;
+
+/// When it is good, if that is now. It may begin a little later by this machine's clock, which may be slow.
+fn good_at(now: u64, certificate: &Certificate) -> Result<Range<u64>, KeepError> {
+    let is_good = |valid: &Range<u64>| valid.start <= now + CLOCKS_DIFFER && now < valid.end;
+    certificate.validity().filter(is_good).ok_or(KeepError::OtherTime)
+}
+
+const CLOCKS_DIFFER: u64 = 86_400;
 
 fn write(path: &Path, text: &str) -> Result<(), KeepError> {
     let unfinished = write_beside(path, text)?;
