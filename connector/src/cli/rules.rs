@@ -26,7 +26,7 @@ pub(super) enum RulesVerb {
         #[command(flatten)]
         common: Common,
     },
-    /// Hide a player: through the cloud it can be neither seen nor used.
+    /// Hide a player: through the cloud it can be neither seen nor used, but for what is heard on it because it plays along with others.
     Hide {
         /// Its name, or its id in Music Assistant.
         player: String,
