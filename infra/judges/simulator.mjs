@@ -87,6 +87,20 @@ await statement('the buttons of a player do what they say', async () => {
   await page.waitForSelector('#answer .bubble:not(.waiting)')
 })
 
+for (const locale of ['de-DE', 'fr-FR', 'es-ES', 'it-IT', 'nl-NL']) {
+  await statement(`the buttons of a player speak ${locale} where that is chosen`, async () => {
+    await page.selectOption('#locale', locale)
+    const card = page.locator('#players .card').first()
+    for (const name of ['Quieter', 'Louder', 'Next track', 'Previous track']) {
+      const [answer] = await Promise.all([
+        page.waitForResponse('**/simulator/api/say'), card.getByRole('button', { name: `${name}, Kitchen` }).click(),
+      ])
+      assert.equal(answer.status(), 200, `${name}: ${await answer.text()}`)
+      await page.waitForSelector('#answer .bubble:not(.waiting)')
+    }
+  })
+}
+
 await statement('another Echo has a conversation and a player of its own', async () => {
   assert.match((await say('use the bedroom here', { device: 'bedroom' })).speech, /Bedroom/)
   assert.match((await say('volume 20', { device: 'bedroom' })).speech, /Bedroom is 20/)
@@ -103,6 +117,7 @@ await statement('what means nothing is said to mean nothing, with words that wou
   const { speech, status } = await say('make me a sandwich')
   assert.equal(status, 422)
   assert.match(speech, /Try/)
+  assert.match((await say('mach mir ein Brot', { locale: 'de-DE' })).speech, /Versuche/)
 })
 
 await statement('nothing serious stands in anybody’s way, on a phone neither, and the page complains of nothing', async () => {

@@ -3,7 +3,9 @@
 //! Alexa's own understanding of speech is hers; this is a small English grammar of the sentences that matter here, so that the
 //! demo can be talked to. Smart home sentences name a device and need no invocation name; everything else is for the custom
 //! skill, with "ask Music Assistant to" in front or without. Whatever else the custom skill understands, and all of it in other
-//! languages, is read by the sentences of its interaction models.
+//! languages, is read by the sentences of its interaction models; their smart home sentences are in `utterance/devices.rs`.
+
+mod devices;
 
 use std::fmt;
 
@@ -41,17 +43,31 @@ pub enum Utterance {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotUnderstood {
     why: String,
+    hints: &'static Hints,
+}
+
+impl NotUnderstood {
     /// Sentences that would have been understood.
-    pub suggestions: &'static [&'static str; 4],
+    #[must_use]
+    pub const fn suggestions(&self) -> &'static [&'static str; 4] {
+        &self.hints.suggestions
+    }
 }
 
 impl fmt::Display for NotUnderstood {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} Try “{}”.", self.why, self.suggestions.join("”, “"))
+        write!(f, "{} {} “{}”.", self.why, self.hints.instead, self.hints.suggestions.join("”, “"))
     }
 }
 
 impl std::error::Error for NotUnderstood {}
+
+/// Why nothing comes of a sentence about `device`, with what Alexa calls those that she knows.
+#[must_use]
+pub fn no_such_device(locale: &str, device: &str, known: &[&str]) -> String {
+    let hints = Hints::of(locale);
+    format!("{} {}", hints.no_device.replace("{}", device), hints.devices.replace("{}", &known.join(", ")))
+}
 
 /// Reads a sentence without knowing the players.
 ///
@@ -89,47 +105,121 @@ pub fn parse_for(text: &str, players: &[&str]) -> Result<Utterance, NotUnderstoo
     if let Some(heard) = smart_home(said)? {
         return Ok(heard);
     }
-    custom(said, players).ok_or_else(|| not_understood(format!("“{}” means nothing to Alexa here.", said.typed())))
+    custom(said, players).ok_or_else(|| means_nothing("en-US", &said.typed()))
 }
 
 fn not_understood(why: String) -> NotUnderstood {
-    not_understood_in("en-US", why)
+    NotUnderstood { why, hints: Hints::of("en-US") }
 }
 
-fn not_understood_in(locale: &str, why: String) -> NotUnderstood {
-    let suggestions = SUGGESTIONS.iter().find(|(language, _)| locale.starts_with(language)).unwrap_or(&SUGGESTIONS[0]);
-    NotUnderstood { why, suggestions: &suggestions.1 }
+fn means_nothing(locale: &str, said: &str) -> NotUnderstood {
+    let hints = Hints::of(locale);
+    NotUnderstood { why: hints.means_nothing.replace("{}", said), hints }
 }
 
-const SUGGESTIONS: [(&str, [&str; 4]); 6] = [
-    (
-        "en",
-        [
+/// What is said to whom Alexa does not understand.
+#[derive(Debug, PartialEq, Eq)]
+struct Hints {
+    language: &'static str,
+    means_nothing: &'static str,
+    no_device: &'static str,
+    devices: &'static str,
+    instead: &'static str,
+    suggestions: [&'static str; 4],
+}
+
+impl Hints {
+    fn of(locale: &str) -> &'static Self {
+        HINTS.iter().find(|hints| locale.starts_with(hints.language)).unwrap_or(&HINTS[0])
+    }
+}
+
+static HINTS: [Hints; 6] = [
+    Hints {
+        language: "en",
+        means_nothing: "“{}” means nothing to Alexa here.",
+        no_device: "Alexa knows no device called “{}”.",
+        devices: "She knows: {}.",
+        instead: "Try",
+        suggestions: [
             "set kitchen volume to 30",
             "pause the kitchen",
             "ask Music Assistant to play Kind of Blue in the kitchen",
             "what's playing in the living room",
         ],
-    ),
-    (
-        "de",
-        [
+    },
+    Hints {
+        language: "de",
+        means_nothing: "Mit „{}“ kann Alexa hier nichts anfangen.",
+        no_device: "Alexa kennt kein Gerät namens „{}“.",
+        devices: "Sie kennt: {}.",
+        instead: "Versuche:",
+        suggestions: [
             "spiele Kind of Blue in der Kitchen",
             "pausiere die Kitchen",
-            "stelle die Lautstärke auf 35 Prozent",
+            "stelle die Kitchen auf 35 Prozent",
             "was läuft",
         ],
-    ),
-    ("fr", ["joue Homogenic dans la Kitchen", "arrête la musique", "mets le volume à 40", "qu'est-ce qui passe"]),
-    ("es", ["pon Kind of Blue en la Kitchen", "para la música", "pon el volumen al 45", "qué suena"]),
-    ("it", ["metti Homogenic in Kitchen", "ferma la musica", "imposta il volume a 50", "cosa sta suonando"]),
-    ("nl", ["speel Kind of Blue in de Kitchen", "stop de muziek", "zet het volume op 55", "wat speelt er"]),
+    },
+    Hints {
+        language: "fr",
+        means_nothing: "Alexa ne comprend pas « {} » ici.",
+        no_device: "Alexa ne connaît aucun appareil nommé « {} ».",
+        devices: "Elle connaît : {}.",
+        instead: "Essayez :",
+        suggestions: [
+            "joue Homogenic dans la Kitchen",
+            "mets la Kitchen en pause",
+            "règle la Kitchen sur 40 pour cent",
+            "qu'est-ce qui passe",
+        ],
+    },
+    Hints {
+        language: "es",
+        means_nothing: "Alexa no entiende «{}» aquí.",
+        no_device: "Alexa no conoce ningún dispositivo llamado «{}».",
+        devices: "Conoce: {}.",
+        instead: "Prueba con:",
+        suggestions: [
+            "pon Kind of Blue en la Kitchen",
+            "pausa la Kitchen",
+            "pon el volumen de la Kitchen al 45",
+            "qué suena",
+        ],
+    },
+    Hints {
+        language: "it",
+        means_nothing: "Alexa qui non capisce «{}».",
+        no_device: "Alexa non conosce nessun dispositivo chiamato «{}».",
+        devices: "Conosce: {}.",
+        instead: "Prova con:",
+        suggestions: [
+            "metti Homogenic in Kitchen",
+            "metti in pausa Kitchen",
+            "imposta il volume di Kitchen a 50",
+            "cosa sta suonando",
+        ],
+    },
+    Hints {
+        language: "nl",
+        means_nothing: "Alexa kan hier niets met ‘{}’.",
+        no_device: "Alexa kent geen apparaat met de naam ‘{}’.",
+        devices: "Ze kent: {}.",
+        instead: "Probeer:",
+        suggestions: [
+            "speel Kind of Blue in de Kitchen",
+            "pauzeer de Kitchen",
+            "zet de Kitchen op 55",
+            "wat speelt er",
+        ],
+    },
 ];
 
 fn strip_politeness(said: Said<'_>) -> Said<'_> {
     let said = said.after_any(&["hey alexa", "alexa"]).unwrap_or(said);
-    let said = said.after_any(&["please", "can you", "could you"]).unwrap_or(said);
-    said.before("please").unwrap_or(said)
+    let said = said.after_any(&["please", "can you", "could you", "bitte"]).unwrap_or(said);
+    let please = ["please", "bitte", "s'il te plaît", "por favor", "per favore", "alsjeblieft"];
+    please.iter().find_map(|please| said.before(please)).unwrap_or(said)
 }
 
 // By the interaction models.
@@ -139,11 +229,10 @@ fn strip_politeness(said: Said<'_>) -> Said<'_> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_in(locale: &str, text: &str, players: &[&str]) -> Result<Utterance, NotUnderstood> {
-    let by_model = by_model(locale, text);
     if !locale.starts_with("en-") {
-        return by_model.ok_or_else(|| not_understood_in(locale, format!("“{text}” is in no sentence of {locale}.")));
+        return elsewhere(locale, text, players);
     }
-    match by_model {
+    match by_model(locale, text) {
         // What the grammar above does not know.
         Some(Utterance::Custom { intent, slots })
             if !KNOWN_TO_THE_GRAMMAR.contains(&intent) || slots.iter().any(|(slot, _)| *slot == "all") =>
@@ -157,6 +246,20 @@ pub fn parse_in(locale: &str, text: &str, players: &[&str]) -> Result<Utterance,
             }
             heard => heard.or_else(|error| other.ok_or(error)),
         },
+    }
+}
+
+/// In another language. A device that Alexa knows is hers, without the invocation name; of what she does not know, the skill has the
+/// first say.
+fn elsewhere(locale: &str, text: &str, players: &[&str]) -> Result<Utterance, NotUnderstood> {
+    let words = words(text);
+    let said = strip_politeness(Said { words: &words });
+    match devices::heard(locale, said, players) {
+        Some(heard) if heard.is_known => Ok(heard.meant),
+        about_a_device => {
+            let heard = by_model(locale, text).or_else(|| about_a_device.map(|heard| heard.meant));
+            heard.ok_or_else(|| means_nothing(locale, &said.typed()))
+        }
     }
 }
 
@@ -887,15 +990,19 @@ mod tests {
     /// Whatever the suggestions promise must work.
     #[test]
     fn the_suggestions_are_understood() {
-        for suggestion in not_understood(String::new()).suggestions {
+        for suggestion in not_understood(String::new()).suggestions() {
             assert!(parse(suggestion).is_ok(), "{suggestion}");
         }
         for locale in ["de-DE", "fr-FR", "es-ES", "it-IT", "nl-NL"] {
             let why = parse_in(locale, "zzyzx", &[]).unwrap_err();
-            assert_ne!(why.suggestions, &SUGGESTIONS[0].1, "{locale} has its own");
-            for suggestion in why.suggestions {
-                assert!(parse_in(locale, suggestion, &[]).is_ok(), "{locale}: {suggestion}");
+            let english = parse_in("en-US", "zzyzx", &[]).unwrap_err();
+            assert!(why.suggestions() != english.suggestions() && !why.to_string().contains(locale), "{why}");
+            assert_eq!(why.to_string().matches("Try").count(), 0, "{why}");
+            for suggestion in why.suggestions() {
+                assert!(parse_in(locale, suggestion, &["Kitchen"]).is_ok(), "{locale}: {suggestion}");
             }
+            let unknown = no_such_device(locale, "Q7", &["Kitchen"]);
+            assert!(unknown.contains("Q7") && unknown.contains("Kitchen") && !unknown.contains("{}"), "{unknown}");
         }
     }
 

@@ -121,17 +121,22 @@ function updateCard(card, player) {
   noticeChange(card, player);
 }
 
+const LABELS = { previous: "Previous track", play: "Resume", pause: "Pause", next: "Next track", quieter: "Quieter", louder: "Louder" };
+
+/** What one says for a button, in the language that is chosen. Where Alexa has no volume (French), she has percentages. */
+const BUTTON_SENTENCES = {
+  "en-US": (name) => ({ previous: `previous track in ${inTheRoom(name)}`, play: `resume ${inTheRoom(name)}`, pause: `pause ${inTheRoom(name)}`, next: `next track in ${inTheRoom(name)}`, quieter: `turn down ${inTheRoom(name)}`, louder: `turn up ${inTheRoom(name)}` }),
+  "de-DE": (name) => ({ previous: `voriges Lied auf ${name}`, play: `spiele auf ${name} weiter`, pause: `pausiere ${name}`, next: `nächstes Lied auf ${name}`, quieter: `mach ${name} leiser`, louder: `mach ${name} lauter` }),
+  "fr-FR": (name) => ({ previous: `titre précédent sur ${name}`, play: `reprends la lecture sur ${name}`, pause: `mets ${name} en pause`, next: `titre suivant sur ${name}`, quieter: `baisse ${name} de 10 pour cent`, louder: `augmente ${name} de 10 pour cent` }),
+  "es-ES": (name) => ({ previous: `canción anterior en ${name}`, play: `reanuda ${name}`, pause: `pausa ${name}`, next: `siguiente canción en ${name}`, quieter: `baja el volumen de ${name}`, louder: `sube el volumen de ${name}` }),
+  "it-IT": (name) => ({ previous: `canzone precedente su ${name}`, play: `riprendi ${name}`, pause: `metti in pausa ${name}`, next: `prossima canzone su ${name}`, quieter: `abbassa il volume di ${name}`, louder: `alza il volume di ${name}` }),
+  "nl-NL": (name) => ({ previous: `vorige nummer op ${name}`, play: `hervat ${name}`, pause: `pauzeer ${name}`, next: `volgende nummer op ${name}`, quieter: `zet ${name} zachter`, louder: `zet ${name} harder` }),
+};
+
 function updateButtons(buttons, player, playing) {
-  const room = inTheRoom(player.name);
-  const sentences = {
-    previous: ["Previous track", `previous track in ${room}`],
-    play: ["Resume", `resume ${room}`],
-    pause: ["Pause", `pause ${room}`],
-    next: ["Next track", `next track in ${room}`],
-    quieter: ["Quieter", `turn down ${room}`],
-    louder: ["Louder", `turn up ${room}`],
-  };
-  for (const [name, [label, sentence]] of Object.entries(sentences)) {
+  const sentences = (BUTTON_SENTENCES[language()] || BUTTON_SENTENCES["en-US"])(player.name);
+  for (const [name, sentence] of Object.entries(sentences)) {
+    const label = LABELS[name];
     buttons[name].dataset.say = sentence;
     buttons[name].setAttribute("aria-label", `${label}, ${player.name}`);
     buttons[name].title = `“Alexa, ${sentence}”`;
@@ -202,11 +207,11 @@ const language = () => $("locale").value;
 
 /** What one can say in another language than English. */
 const ELSEWHERE = {
-  "de-DE": (name) => [`spiele Kind of Blue auf ${name}`, "was läuft", "stoppe in 20 Minuten", "springe 30 Sekunden vor", "merk dir dieses Lied", "spiele etwas Ähnliches", "Hilfe"],
-  "fr-FR": (name) => [`joue Kind of Blue sur ${name}`, "qu'est-ce qui passe", "arrête dans 20 minutes", "avance de 30 secondes", "enregistre cette chanson", "mets un peu de jazz", "aide"],
-  "es-ES": (name) => [`pon Kind of Blue en ${name}`, "qué suena", "para en 20 minutos", "avanza 30 segundos", "guarda esta canción", "pon un poco de jazz", "ayuda"],
-  "it-IT": (name) => [`metti Kind of Blue su ${name}`, "cosa sta suonando", "fermati tra 20 minuti", "vai avanti di 30 secondi", "salva questa canzone", "metti un po' di jazz", "aiuto"],
-  "nl-NL": (name) => [`speel Kind of Blue op ${name}`, "wat speelt er", "stop over 20 minuten", "ga 30 seconden vooruit", "bewaar dit nummer", "speel wat jazz", "hulp"],
+  "de-DE": (name) => [`spiele Kind of Blue auf ${name}`, `stelle ${name} auf 30 Prozent`, "was läuft", "stoppe in 20 Minuten", "springe 30 Sekunden vor", "merk dir dieses Lied", "spiele etwas Ähnliches", "Hilfe"],
+  "fr-FR": (name) => [`joue Kind of Blue sur ${name}`, `règle ${name} sur 40 pour cent`, "qu'est-ce qui passe", "arrête dans 20 minutes", "avance de 30 secondes", "enregistre cette chanson", "mets un peu de jazz", "aide"],
+  "es-ES": (name) => [`pon Kind of Blue en ${name}`, `pon el volumen de ${name} al 45`, "qué suena", "para en 20 minutos", "avanza 30 segundos", "guarda esta canción", "pon un poco de jazz", "ayuda"],
+  "it-IT": (name) => [`metti Kind of Blue su ${name}`, `imposta il volume di ${name} a 50`, "cosa sta suonando", "fermati tra 20 minuti", "vai avanti di 30 secondi", "salva questa canzone", "metti un po' di jazz", "aiuto"],
+  "nl-NL": (name) => [`speel Kind of Blue op ${name}`, `zet ${name} op 40`, "wat speelt er", "stop over 20 minuten", "ga 30 seconden vooruit", "bewaar dit nummer", "speel wat jazz", "hulp"],
 };
 
 /** A few sentences per player that make sense in its present state. */
@@ -418,6 +423,7 @@ function showJson(element, value) {
 
 $("locale").addEventListener("change", () => {
   $("say").lang = language();
+  showPlayers();
   showIdeas();
 });
 

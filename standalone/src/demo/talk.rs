@@ -56,7 +56,7 @@ impl Talk {
                 pass_on(stage, text.into(), Kind::SmartHome, directive).await
             }
             Utterance::SmartHome { namespace, name, payload, player } => {
-                let endpoint = find_endpoint(stage, &player)?;
+                let endpoint = find_endpoint(stage, voice.locale, &player)?;
                 let directive = stage.alexa.control(namespace, name, &endpoint, payload);
                 pass_on(stage, text.into(), Kind::SmartHome, directive).await
             }
@@ -128,17 +128,17 @@ impl Talk {
     }
 }
 
-/// Alexa matches device names herself before she sends a directive.
+/// Alexa matches device names herself before she sends a directive. What she does not know, she says in the language of `locale`.
 ///
 /// # Errors
 /// When she knows no such device.
-pub fn find_endpoint(stage: &Stage, player: &str) -> anyhow::Result<String> {
+pub fn find_endpoint(stage: &Stage, locale: &str, player: &str) -> anyhow::Result<String> {
     let plain = |name: &str| name.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
     let by_name: HashMap<String, &str> =
         stage.endpoints.iter().map(|e| (plain(&e.friendly_name), e.endpoint_id.as_str())).collect();
     let names: Vec<&str> = stage.endpoints.iter().map(|e| e.friendly_name.as_str()).collect();
     let found = by_name.get(&plain(player)).map(|id| (*id).to_owned());
-    found.ok_or_else(|| anyhow::anyhow!("Alexa knows no device called “{player}”. She knows: {}.", names.join(", ")))
+    found.ok_or_else(|| anyhow::anyhow!(utterance::no_such_device(locale, player, &names)))
 }
 
 async fn pass_on(stage: &mut Stage, heard: String, kind: Kind, request: Value) -> anyhow::Result<Value> {
