@@ -648,6 +648,31 @@ mod tests {
         }
     }
 
+    /// A fault that has words of its own in one language has them in each, and asks for an answer in each or in none: nobody hears a
+    /// vaguer cause or another remedy for the language that they speak.
+    #[test]
+    fn every_language_tells_the_same_faults_apart() {
+        let all = everything();
+        let first_said_alike = |locale: Locale| {
+            let said: Vec<Spoken> = all.iter().map(|say| locale.speak(say)).collect();
+            let first = |text: &str| said.iter().position(|other| other.text == text);
+            said.iter().map(|spoken| (first(&spoken.text), spoken.question.is_some())).collect::<Vec<_>>()
+        };
+        let english = first_said_alike(Locale::English);
+        for locale in LOCALES {
+            for ((say, theirs), ours) in all.iter().zip(first_said_alike(locale)).zip(&english) {
+                let like = |(at, _): (Option<usize>, bool)| at.map(|at| &all[at]);
+                assert_eq!(
+                    theirs,
+                    *ours,
+                    "{locale:?}: {say:?} is said as {:?} is, and in English as {:?}",
+                    like(theirs),
+                    like(*ours)
+                );
+            }
+        }
+    }
+
     /// A word that only English has would be one that was left over.
     #[test]
     fn no_english_is_left_over() {
