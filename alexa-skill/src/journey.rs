@@ -177,6 +177,9 @@ impl Steps {
             Some(Say::LinkFirst) => "not_linked",
             _ => "ok",
         };
+        if matches!(say, Some(Say::Failed(_))) {
+            trace.name_failure();
+        }
         besides.code = trace.code();
         let response = say.map_or_else(response::silence, |say| response::speaking(locale, &say, &besides));
         trace.answer = watch.lap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use macloud_proto::bus::v1;
 use macloud_proto::ids::{CommandId, InstanceId};
+use macloud_service_kit::random;
 use tokio::time::Instant;
 
 use crate::answer::discovery::Report;
@@ -59,6 +60,8 @@ pub struct HopTrace {
     pub total: Duration,
     /// Each command that was sent; several for discovery.
     pub passages: Vec<Passage>,
+    /// Names a failure before which nothing was sent, as a command's id names others.
+    pub failure_id: Option<CommandId>,
     /// For discovery: what was listed, and what was not and why.
     pub listed: Option<Report>,
 }
@@ -127,15 +130,22 @@ impl HopTrace {
             answer: Duration::ZERO,
             total: Duration::ZERO,
             passages: Vec::new(),
+            failure_id: None,
             listed: None,
         }
     }
 
-    /// What its way is found again by: the beginning of its last command's id, which stands in the logs of all parts. None
-    /// where nothing was sent.
+    /// What its way is found again by: the beginning of its last command's id, which stands in the logs of all parts; where nothing
+    /// was sent, that of its failure, which stands in the skill's only. None where nothing was sent and nothing failed.
     #[must_use]
     pub fn code(&self) -> Option<String> {
-        self.passages.last().map(|passage| passage.command_id.to_string()[..CODE_CHARS].to_owned())
+        let sent = self.passages.last().map(|passage| passage.command_id);
+        sent.or(self.failure_id).map(|id| id.to_string()[..CODE_CHARS].to_owned())
+    }
+
+    /// It has failed, and somebody will be told a code of it.
+    pub(crate) fn name_failure(&mut self) {
+        self.failure_id = Some(CommandId::from_bytes(random::bytes()));
     }
 
     /// A line with the time of every hop. Of what somebody was given the code of it is always there, since they may ask about it
@@ -174,7 +184,7 @@ impl HopTrace {
 
     /// Whether who asked was given the code: on the card of what failed.
     fn has_told_its_code(&self) -> bool {
-        self.front == Front::Custom && self.result != "ok" && !self.passages.is_empty()
+        self.front == Front::Custom && self.result != "ok" && self.code().is_some()
     }
 
     /// A command has come back.

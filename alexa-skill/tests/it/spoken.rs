@@ -518,6 +518,20 @@ async fn a_failure_is_on_a_card_with_the_code_of_its_command() {
 }
 
 #[tokio::test]
+async fn a_failure_before_anything_was_sent_has_a_code_too() {
+    let voice = Voice::new().await;
+    voice.world.accounts.fail(u64::MAX);
+    let failed = voice.ask(&intent("AMAZON.PauseIntent", &[])).await;
+    let trace = voice.world.last_trace();
+    assert!(trace.passages.is_empty() && trace.result == "accounts_away", "{trace:?}");
+    let content = failed["response"]["card"]["content"].as_str().unwrap();
+    assert_eq!(content, format!("{}\n\nCode: {}", text(&failed), trace.code().unwrap()));
+    voice.world.accounts.fail(0);
+    voice.ask(&request("LaunchRequest", Value::Null)).await;
+    assert_eq!(voice.world.last_trace().failure_id, None);
+}
+
+#[tokio::test]
 async fn each_language_is_answered_in_itself() {
     let voice = Voice::new().await;
     for (locale, said) in [
