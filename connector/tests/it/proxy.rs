@@ -12,8 +12,8 @@ use macloud_connector::status::Event;
 use macloud_connector::{PairOptions, pair};
 use macloud_e2ee::vocabulary::{Command, Reply};
 use macloud_service_kit::clock;
-use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::{HandshakeKind, ServerConfig};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -206,6 +206,26 @@ async fn echo(tls: TlsAcceptor) -> (SocketAddr, JoinSet<()>) {
         }
     });
     (address, serving)
+}
+
+#[tokio::test]
+async fn whoever_connects_again_resumes_the_encryption() {
+    let (acceptor, certificate) = tls("localhost");
+    let authorities = Authorities::of(&[&certificate]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("https://localhost:{}/", listener.local_addr().unwrap().port())).unwrap();
+    let dialer = authorities.dialer();
+    for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let serve = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            let _ = stream.read(&mut [0; 1 << 10]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            stream.get_ref().1.handshake_kind()
+        };
+        let (kind, answer) = tokio::join!(serve, dialer.ask(HttpRequest::get(&url), LIMITS));
+        assert_eq!((kind, answer.unwrap().status().as_u16()), (Some(expected), 204));
+    }
 }
 
 struct Authorities(PathBuf);
