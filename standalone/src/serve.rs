@@ -76,7 +76,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let stop = stop_on_signals()?;
     let alexa = args.alexa.clone();
     // There is no other node to move to: what is in flight gets its answer, then the homes wait for the restart.
-    let directly = RelayConfig::is_dialled_directly(args.ends_tls(), &[&public_url]);
+    let ends_tls = args.ends_tls();
+    let directly = RelayConfig::is_dialled_directly(ends_tls, &[&public_url]);
     let relay = relay_config(open_files, args.limits.client_address_header.clone(), directly);
     let config = CloudConfig {
         data_dir: args.data.data_dir,
@@ -104,7 +105,8 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
         "public_url": public_url,
         "admin_address": admin.local_addr()?.to_string(),
     }));
-    tell_people(&public_url, keeper.as_ref());
+    let for_a_proxy = (!ends_tls && public_url.starts_with("https://")).then_some(address);
+    tell_people(&public_url, for_a_proxy, keeper.as_ref());
     tls::reload_on_hangup([from_files, admin_certificate].into_iter().flatten().collect())?;
     let keeping = keeper.map(|keeper| tokio::spawn(keeper.run(cloud.health().clone(), stop.clone())));
     let operators = metrics.router().merge(cloud.health().router()).merge(cloud.operator_router());
@@ -124,11 +126,17 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     }
 }
 
-/// For whoever started it by hand; programs read the line on standard output.
+/// For whoever started it by hand; programs read the line on standard output. `for_a_proxy`: where plain HTTP is spoken, though
+/// people come by https.
 #[expect(clippy::print_stderr, reason = "a word to the person at the terminal; logging may be filtered out")]
-fn tell_people(public_url: &str, keeper: Option<&Keeper>) {
+fn tell_people(public_url: &str, for_a_proxy: Option<SocketAddr>, keeper: Option<&Keeper>) {
     if keeper.is_some_and(|keeper| !keeper.is_good()) {
         eprintln!("MA Cloud gets its certificate now, and says so below; nobody can connect before.");
+    }
+    if let Some(address) = for_a_proxy {
+        eprintln!(
+            "MA Cloud speaks plain HTTP on {address}: {public_url} opens once a proxy in front of it ends TLS there."
+        );
     }
     eprintln!("MA Cloud is running: open {public_url} in a browser. Ctrl-C stops it.");
 }

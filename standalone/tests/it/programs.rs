@@ -296,6 +296,26 @@ fn one_data_directory_is_one_cloud_and_is_private() {
 }
 
 #[test]
+fn what_opens_only_through_a_proxy_is_said_to() {
+    let told = |public_url: &[&str]| {
+        let scratch = Scratch::new();
+        let log = scratch.0.join("log");
+        let mut command = serve(&scratch.0.join("data"));
+        let mut cloud = Running::logging(command.args(public_url), std::fs::File::create(&log).unwrap().into());
+        let address = cloud.until("listening")["address"].as_str().unwrap().to_owned();
+        assert!(cloud.terminate().success());
+        (std::fs::read_to_string(log).unwrap(), address)
+    };
+    let (said, address) = told(&["--public-url", "https://localhost:9443"]);
+    assert!(said.contains(&format!("plain HTTP on {address}: https://localhost:9443 opens once a proxy")), "{said}");
+    let (said, address) = told(&[]);
+    assert!(
+        said.contains(&format!("open http://{address} in a browser")) && !said.contains("proxy in front"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_database_without_its_key_file_is_left_alone() {
     let scratch = Scratch::new();
     let data = scratch.0.join("data");
