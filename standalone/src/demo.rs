@@ -10,6 +10,7 @@ pub mod stage;
 pub mod talk;
 pub mod tour;
 
+use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -17,6 +18,7 @@ use anyhow::Context as _;
 use macloud_connector::connector::websocket_url;
 use macloud_service_kit::http::Server;
 use macloud_service_kit::lifecycle::stop_on_signals;
+use macloud_simulated_home::RunningHome;
 
 use crate::cli::DemoArgs;
 use stage::{Music, Stage, StageConfig};
@@ -45,7 +47,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     narrator.say("MA Cloud: the whole chain on this machine\n");
     let music = match (args.ma_url, args.ma_token_file) {
         (Some(url), Some(token_file)) => Music::Real { url: websocket_url(&url).into(), token_file },
-        _ => Music::simulated(),
+        _ => Music::simulated_and_controlled(),
     };
     let config = StageConfig { listen: args.listen, music, ..StageConfig::default() };
     let mut stage = tokio::select! {
@@ -77,6 +79,9 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         return Ok(if summary.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     };
     let page = format!("http://{}/", server.local_addr()?);
+    if let Some(control) = stage.simulated.as_ref().and_then(RunningHome::control_url) {
+        narrator.say(&format!("\n{}", HowToFail(&control)));
+    }
     narrator.say(&format!("\nOpen {page} and say something. Ctrl-C ends the demo."));
     let person = &stage.person;
     narrator.say(&format!(
@@ -86,6 +91,19 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let stage = simulator::serve(stage, server, stop).await;
     stage.strike().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How the simulated Music Assistant of this control API is made to fail, for whoever has a shell.
+struct HowToFail<'a>(&'a str);
+
+impl fmt::Display for HowToFail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json = "-H 'Content-Type: application/json' -d";
+        writeln!(f, "Let its Music Assistant fail, and hear what Alexa says:")?;
+        writeln!(f, "  curl {json} '{{\"never_answer\":[\"players/cmd/volume_set\"]}}' {}/faults", self.0)?;
+        writeln!(f, "  curl {json} '{{\"down_ms\":20000}}' {}/restart", self.0)?;
+        write!(f, "  curl -X DELETE {}/faults    # well again", self.0)
+    }
 }
 
 struct Narrator {

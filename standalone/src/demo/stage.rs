@@ -56,6 +56,16 @@ impl Music {
         let quirks = Quirks { similar_tracks: true, ..Quirks::default() };
         Self::Simulated(Box::new(HomeConfig { timing: Timing::prompt(), quirks, ..HomeConfig::default() }))
     }
+
+    /// That one, with its control API on a free port of loopback, for a person to let things go wrong.
+    #[must_use]
+    pub fn simulated_and_controlled() -> Self {
+        let control = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        match Self::simulated() {
+            Self::Simulated(config) => Self::Simulated(Box::new(HomeConfig { control, ..*config })),
+            real @ Self::Real { .. } => real,
+        }
+    }
 }
 
 /// How to set the stage.

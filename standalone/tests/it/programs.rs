@@ -257,6 +257,25 @@ fn the_demo_does_what_a_script_says_and_tells_what_is_not_as_expected() {
     assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("line 1"), "{output:?}");
 }
 
+#[test]
+fn the_demo_says_how_to_make_its_music_assistant_fail() {
+    use std::io::BufRead as _;
+    let mut command = ma_cloud();
+    command.args(["demo", "--simulator-listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut demo = command.stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = std::io::BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let told: Vec<String> = lines.by_ref().take_while(|line| !line.starts_with("The account's pages")).collect();
+    // As they stand there, in the shell of a person.
+    let typed = told.iter().filter_map(|line| Some(format!("curl -fsS{}", line.strip_prefix("  curl")?)));
+    let done: Vec<_> = typed.map(|line| (Command::new("sh").args(["-c", &line]).output().unwrap(), line)).collect();
+    assert!(Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().unwrap().success());
+    assert!(demo.wait().unwrap().success());
+    assert_eq!(done.len(), 3, "{told:?}");
+    for (output, line) in done {
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 /// Whoever is quoted what stands on a card finds what became of it in the skill's log.
 fn every_code_on_a_card_leads_to_the_hops(lines: &[Value], log: &str) {
     let log: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
