@@ -117,6 +117,12 @@ fn means_nothing(locale: &str, said: &str) -> NotUnderstood {
     NotUnderstood { why: hints.means_nothing.replace("{}", said), hints }
 }
 
+/// Why there are no devices for who has not linked an account, and what to say instead.
+#[must_use]
+pub fn not_linked(locale: &str) -> &'static str {
+    Hints::of(locale).not_linked
+}
+
 /// What is said to whom Alexa does not understand.
 #[derive(Debug, PartialEq, Eq)]
 struct Hints {
@@ -124,6 +130,7 @@ struct Hints {
     means_nothing: &'static str,
     no_device: &'static str,
     devices: &'static str,
+    not_linked: &'static str,
     instead: &'static str,
     suggestions: [&'static str; 4],
 }
@@ -140,6 +147,7 @@ static HINTS: [Hints; 6] = [
         means_nothing: "“{}” means nothing to Alexa here.",
         no_device: "Alexa knows no device called “{}”.",
         devices: "She knows: {}.",
+        not_linked: "Nobody has linked an account here, so Alexa knows no devices. Try “open Music Assistant”.",
         instead: "Try",
         suggestions: [
             "set kitchen volume to 30",
@@ -153,6 +161,7 @@ static HINTS: [Hints; 6] = [
         means_nothing: "Mit „{}“ kann Alexa hier nichts anfangen.",
         no_device: "Alexa kennt kein Gerät namens „{}“.",
         devices: "Sie kennt: {}.",
+        not_linked: "Hier hat niemand ein Konto verknüpft, also kennt Alexa keine Geräte. Versuche: „öffne Music Assistant“.",
         instead: "Versuche:",
         suggestions: [
             "spiele Kind of Blue in der Kitchen",
@@ -166,6 +175,7 @@ static HINTS: [Hints; 6] = [
         means_nothing: "Alexa ne comprend pas « {} » ici.",
         no_device: "Alexa ne connaît aucun appareil nommé « {} ».",
         devices: "Elle connaît : {}.",
+        not_linked: "Personne n'a associé de compte ici, Alexa ne connaît donc aucun appareil. Essayez : « ouvre Music Assistant ».",
         instead: "Essayez :",
         suggestions: [
             "joue Homogenic dans la Kitchen",
@@ -179,6 +189,7 @@ static HINTS: [Hints; 6] = [
         means_nothing: "Alexa no entiende «{}» aquí.",
         no_device: "Alexa no conoce ningún dispositivo llamado «{}».",
         devices: "Conoce: {}.",
+        not_linked: "Aquí nadie ha vinculado una cuenta, así que Alexa no conoce ningún dispositivo. Prueba con: «abre Music Assistant».",
         instead: "Prueba con:",
         suggestions: [
             "pon Kind of Blue en la Kitchen",
@@ -192,6 +203,7 @@ static HINTS: [Hints; 6] = [
         means_nothing: "Alexa qui non capisce «{}».",
         no_device: "Alexa non conosce nessun dispositivo chiamato «{}».",
         devices: "Conosce: {}.",
+        not_linked: "Qui nessuno ha collegato un account, quindi Alexa non conosce nessun dispositivo. Prova con: «apri Music Assistant».",
         instead: "Prova con:",
         suggestions: [
             "metti Homogenic in Kitchen",
@@ -205,6 +217,7 @@ static HINTS: [Hints; 6] = [
         means_nothing: "Alexa kan hier niets met ‘{}’.",
         no_device: "Alexa kent geen apparaat met de naam ‘{}’.",
         devices: "Ze kent: {}.",
+        not_linked: "Niemand heeft hier een account gekoppeld, dus Alexa kent geen apparaten. Probeer: ‘open Music Assistant’.",
         instead: "Probeer:",
         suggestions: [
             "speel Kind of Blue in de Kitchen",
@@ -1001,6 +1014,9 @@ mod tests {
             for suggestion in why.suggestions() {
                 assert!(parse_in(locale, suggestion, &["Kitchen"]).is_ok(), "{locale}: {suggestion}");
             }
+            let (_, open) = not_linked(locale).rsplit_once(['„', '«', '‘']).expect("it quotes what to say");
+            let open = open.trim_matches(|c: char| !c.is_alphabetic());
+            assert_eq!(parse_in(locale, open, &[]), Ok(Utterance::Launch), "{locale}: {open}");
             let unknown = no_such_device(locale, "Q7", &["Kitchen"]);
             assert!(unknown.contains("Q7") && unknown.contains("Kitchen") && !unknown.contains("{}"), "{unknown}");
         }

@@ -49,7 +49,7 @@ impl Talk {
         match utterance::parse_in(voice.locale, text, &names)? {
             // Alexa sends no directive for who has not linked: she knows none of their devices.
             Utterance::Discover | Utterance::SmartHome { .. } if !voice.linked => {
-                anyhow::bail!("Alexa knows no devices of who has not linked the account. Try “open Music Assistant”.")
+                anyhow::bail!(utterance::not_linked(voice.locale))
             }
             Utterance::Discover => {
                 let directive = stage.alexa.discover();
