@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::support::home::some_player;
 use super::support::relay::Trouble;
-use super::support::{World, discover, endpoint, error_type, instance, scene, some_token};
+use super::support::{World, directive, discover, endpoint, error_type, instance, scene, some_token};
 
 fn endpoints(event: &Value) -> &Vec<Value> {
     event["event"]["payload"]["endpoints"].as_array().unwrap()
@@ -210,4 +210,21 @@ async fn favourites_are_scenes_and_presets_of_every_player() {
     let report = world.last_trace().listed.unwrap();
     assert_eq!((report.players, report.scenes, report.unspeakable, report.renamed), (2, 2, 1, 1), "{report}");
     assert_eq!(report.detail, "everything");
+}
+
+#[tokio::test]
+async fn a_player_that_got_another_name_stays_the_endpoint_that_it_was() {
+    let world = World::new().await;
+    let before = world.send(&discover()).await;
+    world.home().change_players(|players| players[0].name = "Cookery".into());
+    let pause = world.send(&directive("Alexa.PlaybackController", "Pause", json!({}))).await;
+    assert_eq!(pause["event"]["header"]["name"], "Response", "by the name that Alexa knows");
+    assert_eq!(pause["event"]["endpoint"]["endpointId"], endpoint(1, 1));
+    let after = world.send(&discover()).await;
+    let named = |event: &Value, id: &str| {
+        endpoints(event).iter().find(|found| found["endpointId"] == id).unwrap()["friendlyName"].clone()
+    };
+    assert_eq!(named(&before, &endpoint(1, 1)), "Kitchen");
+    assert_eq!(named(&after, &endpoint(1, 1)), "Cookery");
+    assert_eq!(named(&after, &endpoint(1, 2)), named(&before, &endpoint(1, 2)));
 }
