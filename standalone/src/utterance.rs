@@ -245,6 +245,13 @@ pub fn parse_in(locale: &str, text: &str, players: &[&str]) -> Result<Utterance,
     if !locale.starts_with("en-") {
         return elsewhere(locale, text, players);
     }
+    let heard = parse_for(text, players);
+    // A device that Alexa knows is hers, whatever else the words could be.
+    if let Ok(Utterance::SmartHome { player, .. }) = &heard
+        && players.iter().any(|known| known.eq_ignore_ascii_case(player))
+    {
+        return heard;
+    }
     match by_model(locale, text) {
         // What the grammar above does not know.
         Some(Utterance::Custom { intent, slots })
@@ -252,7 +259,7 @@ pub fn parse_in(locale: &str, text: &str, players: &[&str]) -> Result<Utterance,
         {
             Ok(Utterance::Custom { intent, slots })
         }
-        other => match parse_for(text, players) {
+        other => match heard {
             // Alexa knows devices by name. Which one is used here, or all of them, the skill knows.
             Ok(Utterance::SmartHome { player, .. }) if is_no_name(&player) => {
                 other.ok_or_else(|| not_understood(format!("Alexa knows no device called “{player}”.")))
@@ -1020,6 +1027,13 @@ mod tests {
             let unknown = no_such_device(locale, "Q7", &["Kitchen"]);
             assert!(unknown.contains("Q7") && unknown.contains("Kitchen") && !unknown.contains("{}"), "{unknown}");
         }
+    }
+
+    #[test]
+    fn a_device_that_alexa_knows_is_hers_before_a_models_sentence_fits() {
+        // It could be an answer: the player "previous track" in the home "kitchen".
+        let heard = parse_in("en-US", "previous track in the kitchen", &["Kitchen"]);
+        assert!(matches!(heard, Ok(Utterance::SmartHome { name: "Previous", .. })), "{heard:?}");
     }
 
     #[test]
