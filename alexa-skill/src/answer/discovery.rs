@@ -565,6 +565,20 @@ mod tests {
     }
 
     #[test]
+    fn a_player_offers_the_operations_that_work_on_it_and_no_others() {
+        for (seek, wanted) in [(true, 8), (false, 5)] {
+            let mut home = offer(1, 1, 0);
+            home.players[0].can.seek = seek;
+            let Listing { endpoints, .. } = list(vec![home], false);
+            let capabilities = endpoints[0]["capabilities"].as_array().unwrap();
+            let of = |name: &str| capabilities.iter().find(|capability| capability["interface"] == name);
+            let operations = of("Alexa.PlaybackController").unwrap()["supportedOperations"].as_array().unwrap();
+            assert_eq!((operations.len(), operations.contains(&json!("Rewind"))), (wanted, seek));
+            assert_eq!(of("Alexa.SeekController").is_some(), seek);
+        }
+    }
+
+    #[test]
     fn presets_are_modes_of_every_player_under_names_that_differ() {
         let mut home = offer(1, 2, 0);
         home.presets = vec![preset("Jazz"), preset("JAZZ!"), preset("Rock & Roll")];

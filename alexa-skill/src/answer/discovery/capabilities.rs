@@ -47,7 +47,7 @@ impl Describer<'_> {
         } else if can.steps {
             all.push(interface("Alexa.StepSpeaker"));
         }
-        all.push(playback(self.detail.whole));
+        all.push(playback(self.detail.whole && can.seek));
         if self.detail.whole {
             all.push(self.reporting("Alexa.PlaybackStateReporter", &["playbackState"]));
             all.push(self.reporting("Alexa.EndpointHealth", &["connectivity"]));
@@ -170,10 +170,11 @@ fn reporting(name: &str, properties: &[&str], reported: Reported) -> Value {
     capability
 }
 
-fn playback(whole: bool) -> Value {
+/// The last three go somewhere within what plays.
+fn playback(seeks: bool) -> Value {
     let operations = ["Play", "Pause", "Stop", "Next", "Previous", "StartOver", "FastForward", "Rewind"];
     let mut playback = interface("Alexa.PlaybackController");
-    playback["supportedOperations"] = json!(if whole { &operations[..] } else { &operations[..5] });
+    playback["supportedOperations"] = json!(if seeks { &operations[..] } else { &operations[..5] });
     playback
 }
 
