@@ -142,7 +142,7 @@ impl Default for RelayConfig {
             inbox_calls: 128,
             drain_grace: Duration::from_secs(20),
             // A dial-in costs the next node up to a millisecond of one processor, and half of it on a fast one.
-            homes_per_second: 3_000,
+            homes_per_second: 2_500,
             events: None,
             tap: None,
         }
