@@ -85,7 +85,7 @@ impl Answer {
         match self.outcome {
             // The stream broke first, or the relay cannot reach the one that has the home.
             Outcome::NotSent(Reason::LinkLost) => !self.by_relay || self.is_of_another(stream),
-            Outcome::NotSent(Reason::NotConnected) => self.by_relay && !stream.sees_all_nodes(),
+            Outcome::NotSent(Reason::NotConnected) | Outcome::Away(_) => self.by_relay && !stream.sees_all_nodes(),
             Outcome::NotSent(Reason::Draining | Reason::Unlocated) => self.by_relay,
             _ => false,
         }
@@ -114,6 +114,8 @@ pub enum Outcome {
     PreKey(Bytes),
     /// Nothing reached the home.
     NotSent(not_sent::Reason),
+    /// Nothing reached the home, which has not been connected for so long.
+    Away(Duration),
     /// Nothing reached the home, because today's commands of its plan are used up.
     UsedUp(UsedUp),
     /// It was written to the home, and no reply came.

@@ -5,6 +5,7 @@
 //! [`Refusal`], which only the spoken answer uses.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use macloud_e2ee::vocabulary::Refusal;
 use macloud_proto::bus::v1::{not_sent, unknown};
@@ -42,6 +43,8 @@ pub enum Failure {
     BusAway,
     /// The bus did not send the command.
     NotSent(not_sent::Reason),
+    /// The home has not been connected for so long.
+    Away(Duration),
     /// Today's commands of the home's plan are used up.
     UsedUp(UsedUp),
     /// The bus sent the command and got no reply.
@@ -108,6 +111,7 @@ impl Failure {
             Self::AccountsAway => "accounts_away",
             Self::BusAway => "bus_away",
             Self::NotSent(reason) => not_sent_label(*reason),
+            Self::Away(_) => not_sent_label(not_sent::Reason::NotConnected),
             Self::UsedUp(_) => "used_up",
             Self::Unknown(_) => "unknown",
             Self::TimeUp => "time_up",
@@ -193,7 +197,9 @@ mod tests {
         ] {
             assert!(is_ours(ours.label()), "{ours:?}");
         }
-        for theirs in [Failure::NoHome, Failure::NotSent(Reason::NotConnected), Failure::NotSent(Reason::Paused)] {
+        let away = Failure::Away(Duration::from_hours(3));
+        for theirs in [Failure::NoHome, Failure::NotSent(Reason::NotConnected), away, Failure::NotSent(Reason::Paused)]
+        {
             assert!(!is_ours(theirs.label()), "{theirs:?}");
         }
         assert!(!is_ours("ok"));

@@ -202,6 +202,7 @@ fn failure_of(outcome: &Outcome) -> Failure {
         // The relay has heard of it a moment earlier than this process.
         Outcome::NotSent(not_sent::Reason::Paused) => Failure::HomePaused,
         Outcome::NotSent(reason) => Failure::NotSent(*reason),
+        Outcome::Away(away) => Failure::Away(*away),
         Outcome::UsedUp(used_up) => Failure::UsedUp(*used_up),
         Outcome::Unknown(reason) => Failure::Unknown(*reason),
         Outcome::Delivered(_) | Outcome::PreKey(_) => Failure::SessionBroken,

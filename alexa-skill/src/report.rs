@@ -236,7 +236,8 @@ fn ended(failure: &Failure) -> Ended {
     match failure {
         Failure::HomePaused | Failure::NotSent(Reason::Paused) => Ended::Paused,
         Failure::UsedUp(_) | Failure::NotSent(Reason::RateLimited | Reason::UsedUp) => Ended::OverLimit,
-        Failure::NotSent(Reason::NotConnected | Reason::LinkLost | Reason::Draining | Reason::Unlocated) => {
+        Failure::Away(_)
+        | Failure::NotSent(Reason::NotConnected | Reason::LinkLost | Reason::Draining | Reason::Unlocated) => {
             Ended::Offline
         }
         Failure::Unknown(_) | Failure::TimeUp => Ended::TimedOut,
@@ -275,7 +276,7 @@ fn refused(refusal: &Refusal) -> Ended {
         | Refusal::NothingToPlay
         | Refusal::NotSupported
         | Refusal::PlayerBusy
-        | Refusal::MusicAssistantAway
+        | Refusal::MusicAssistantAway(_)
         | Refusal::MusicAssistantStarting
         | Refusal::MusicAssistantRefusesToken
         | Refusal::MusicAssistantFailed

@@ -337,7 +337,7 @@ impl Executor {
             Condition::Unreachable { .. }
             | Condition::NotMusicAssistant
             | Condition::TooOld { .. }
-            | Condition::SetUpNeeded => Err(Refusal::MusicAssistantAway),
+            | Condition::SetUpNeeded => Err(Refusal::MusicAssistantAway(self.ma.away_for())),
         }
     }
 
@@ -788,7 +788,7 @@ fn stopped(state: &mut PlayerState, asked: Playback) {
 /// What a person may learn of a failed request that changes nothing, or that was refused.
 fn refusal_of(error: CallError, player: &str) -> Refusal {
     match error {
-        CallError::Away | CallError::Lost => Refusal::MusicAssistantAway,
+        CallError::Away | CallError::Lost => Refusal::MusicAssistantAway(None),
         CallError::Busy => Refusal::Busy,
         CallError::TimedOut => Refusal::Late,
         CallError::TooLarge => Refusal::MusicAssistantFailed,
@@ -803,7 +803,7 @@ fn refusal_of(error: CallError, player: &str) -> Refusal {
             ErrorCode(13..=15) => Refusal::MediaNotFound,
             ErrorCode(17 | 24 | 25) => Refusal::Busy,
             ErrorCode(19) => Refusal::NotSupported,
-            ErrorCode::SET_UP_REQUIRED => Refusal::MusicAssistantAway,
+            ErrorCode::SET_UP_REQUIRED => Refusal::MusicAssistantAway(None),
             ErrorCode(_) => Refusal::MusicAssistantFailed,
         },
     }

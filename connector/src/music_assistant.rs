@@ -257,6 +257,8 @@ struct Shared {
     /// Grows with every change of the library that is told.
     library_changes: AtomicU64,
     condition: watch::Sender<Condition>,
+    /// Since when it cannot be asked.
+    away_since: Mutex<Option<Instant>>,
     session: Mutex<Option<Arc<Session>>>,
     /// The token that Music Assistant took last.
     accepted: Mutex<Option<Token>>,
@@ -276,6 +278,7 @@ impl MusicAssistant {
             changes: watch::Sender::new(0),
             library_changes: AtomicU64::new(0),
             condition: watch::Sender::new(Condition::Connecting),
+            away_since: Mutex::new(Some(Instant::now())),
             session: Mutex::default(),
             accepted: Mutex::default(),
             settling_until: Mutex::default(),
@@ -308,6 +311,11 @@ impl MusicAssistant {
     #[must_use]
     pub fn condition(&self) -> Condition {
         self.0.condition.borrow().clone()
+    }
+
+    /// For how long it could not be asked any more; from the start on, where it never could.
+    pub(crate) fn away_for(&self) -> Option<Duration> {
+        lock(&self.0.away_since).map(|since| since.elapsed())
     }
 
     /// To follow how it stands.
@@ -404,6 +412,9 @@ impl Shared {
     }
 
     fn set_condition(&self, condition: Condition) {
+        let mut away_since = lock(&self.away_since);
+        *away_since = if condition.is_ready() { None } else { away_since.or_else(|| Some(Instant::now())) };
+        drop(away_since);
         self.condition.send_if_modified(|current| {
             let modified = *current != condition;
             *current = condition;

@@ -3,6 +3,8 @@
 //! Every type here can only hold what is meaningful, so that neither end has to validate twice. The wire form is
 //! `macloud.home.v1` (`proto/macloud/home/v1/home.proto`), padded and sealed; see [`crate`].
 
+use std::time::Duration;
+
 use macloud_proto::ids::{PlayerKey, PresetKey};
 
 /// Longest text that a person said or a home named, in characters; longer input is cut at a character border.
@@ -485,8 +487,8 @@ pub enum Refusal {
     NotSupported,
     /// The player does something that cannot be interrupted, such as an announcement.
     PlayerBusy,
-    /// Music Assistant does not answer the connector.
-    MusicAssistantAway,
+    /// Music Assistant does not answer the connector, and has not for so long, to the second. `None` where that is not known.
+    MusicAssistantAway(Option<Duration>),
     /// Music Assistant is starting.
     MusicAssistantStarting,
     /// Music Assistant does not accept the connector's token any more: the owner must connect it again.

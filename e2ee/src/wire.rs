@@ -3,6 +3,8 @@
 //! Every conversion is total. What an honest but newer peer may send that this version does not know becomes
 //! [`UnknownCommand`] or the most careful known answer; the rules are written in `home.proto`, field by field.
 
+use std::time::Duration;
+
 use macloud_proto::ids::{PlayerKey, PresetKey};
 use macloud_proto::time::Millis;
 use prost::Message as _;
@@ -481,7 +483,7 @@ fn refusal_to_wire(refusal: &Refusal) -> v1::Refused {
         Refusal::NothingToPlay => (Reason::NothingToPlay, vec![]),
         Refusal::NotSupported => (Reason::NotSupported, vec![]),
         Refusal::PlayerBusy => (Reason::PlayerBusy, vec![]),
-        Refusal::MusicAssistantAway => (Reason::MusicAssistantAway, vec![]),
+        Refusal::MusicAssistantAway(_) => (Reason::MusicAssistantAway, vec![]),
         Refusal::MusicAssistantStarting => (Reason::MusicAssistantStarting, vec![]),
         Refusal::MusicAssistantRefusesToken => (Reason::MusicAssistantRefusesToken, vec![]),
         Refusal::MusicAssistantFailed => (Reason::MusicAssistantFailed, vec![]),
@@ -511,8 +513,12 @@ fn refusal_to_wire(refusal: &Refusal) -> v1::Refused {
         Refusal::QuietHours(until) => until.map(|until| until.minutes().into()),
         _ => None,
     };
+    let away_seconds = match refusal {
+        Refusal::MusicAssistantAway(away) => away.map(|away| u32::try_from(away.as_secs()).unwrap_or(u32::MAX)),
+        _ => None,
+    };
     let library_unread = *refusal == Refusal::MediaNotFoundYet;
-    v1::Refused { reason: reason.into(), names, volume, item, quiet_until, library_unread }
+    v1::Refused { reason: reason.into(), names, volume, item, quiet_until, library_unread, away_seconds }
 }
 
 fn refusal_from_wire(refused: v1::Refused) -> Refusal {
@@ -530,7 +536,9 @@ fn refusal_from_wire(refused: v1::Refused) -> Refusal {
         Reason::NothingToPlay => Refusal::NothingToPlay,
         Reason::NotSupported => Refusal::NotSupported,
         Reason::PlayerBusy => Refusal::PlayerBusy,
-        Reason::MusicAssistantAway => Refusal::MusicAssistantAway,
+        Reason::MusicAssistantAway => {
+            Refusal::MusicAssistantAway(refused.away_seconds.map(|seconds| Duration::from_secs(seconds.into())))
+        }
         Reason::MusicAssistantStarting => Refusal::MusicAssistantStarting,
         Reason::MusicAssistantRefusesToken => Refusal::MusicAssistantRefusesToken,
         Reason::MusicAssistantFailed => Refusal::MusicAssistantFailed,

@@ -18,7 +18,7 @@ use tonic::{Response, Status};
 use crate::nodes::{notice_from, notice_to, place_from, place_to};
 use crate::peers::Connect;
 use crate::presence::{
-    BoxFuture, Claim, Claimed, Held, Location, NodeAddress, Notice, Presence, Restored, Unavailable,
+    BoxFuture, Claim, Claimed, Held, Location, NodeAddress, Notice, Presence, Restored, Unavailable, Whereabouts,
 };
 
 /// The directory of one node among others.
@@ -175,14 +175,16 @@ impl Presence for Directory {
         })
     }
 
-    fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Option<Location>, Unavailable>> {
+    fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Whereabouts, Unavailable>> {
         Box::pin(async move {
             if let Ok(located) = self.by_itself(|direct| direct.locate(instance)).await {
                 return Ok(located);
             }
             let ask = || v1::LocateAsk { instance_id: instance.to_string() };
             let answer = self.through_another(|mut other| async move { other.locate(ask()).await }).await?;
-            Ok(answer.node.map(|node| Location { node: place_from(node), epoch: answer.session_epoch }))
+            let v1::LocateAnswer { node, session_epoch: epoch, away_millis } = answer;
+            let nowhere = Whereabouts::Away(away_millis.map(Duration::from_millis));
+            Ok(node.map_or(nowhere, |node| Whereabouts::At(Location { node: place_from(node), epoch })))
         })
     }
 

@@ -107,14 +107,13 @@ impl PendingCall {
         let node = self.node.clone();
         match (&node.peers, here) {
             (None, Some(session)) if !self.tries.is_lost_by(session.epoch) => self.give_to(session),
-            (None, _) => self.answer_without_session(if node.is_draining() {
-                NoSession::Draining
-            } else {
-                NoSession::NotConnected
-            }),
+            (None, _) if node.is_draining() => self.answer_without_session(NoSession::Draining),
+            (None, _) => drop(tokio::spawn(elsewhere::answer_away(self))),
             (Some(peers), Some(session)) if may_use && peers.lease.vouches(node.now()) => self.give_to(session),
             // Its sender looks again. Only a session of a node that has slept is looked up.
-            (Some(_), _) if self.tries.crossed && !may_use => self.answer_without_session(NoSession::NotConnected),
+            (Some(_), _) if self.tries.crossed && !may_use => {
+                self.answer_without_session(NoSession::NotConnected(None));
+            }
             (Some(peers), _) => elsewhere::dispatch(self, peers),
         }
     }
@@ -144,7 +143,12 @@ impl PendingCall {
     pub(crate) fn refuse_used_up(mut self: Box<Self>, UsedUp { allowed, after }: UsedUp) {
         let reason = v1::not_sent::Reason::UsedUp.into();
         let retry_after_ms = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
-        let outcome = v1::answer::Outcome::NotSent(v1::NotSent { reason, retry_after_ms, commands_per_day: allowed });
+        let outcome = v1::answer::Outcome::NotSent(v1::NotSent {
+            reason,
+            retry_after_ms,
+            commands_per_day: allowed,
+            ..v1::NotSent::default()
+        });
         let owner_node_id = self.node.config.node_id.clone();
         self.answer(v1::Answer { owner_node_id, session_epoch: self.tries.epoch, ..only(outcome) });
     }
@@ -247,13 +251,13 @@ impl PendingCall {
     }
 
     pub(crate) fn answer_without_session(self: Box<Self>, why: NoSession) {
-        let reason = match why {
-            NoSession::NotConnected => v1::not_sent::Reason::NotConnected,
-            NoSession::Draining => v1::not_sent::Reason::Draining,
-            NoSession::Unlocated => v1::not_sent::Reason::Unlocated,
-            NoSession::TooLate => v1::not_sent::Reason::Deadline,
-        };
-        self.answer_last_or(not_sent(reason));
+        use v1::not_sent::Reason;
+        self.answer_last_or(match why {
+            NoSession::NotConnected(away) => not_connected(away),
+            NoSession::Draining => not_sent(Reason::Draining),
+            NoSession::Unlocated => not_sent(Reason::Unlocated),
+            NoSession::TooLate => not_sent(Reason::Deadline),
+        });
     }
 
     /// What was said by the session that lost it, if one did: looking further has led nowhere.
@@ -324,7 +328,8 @@ impl Drop for PendingCall {
 /// Why no session has a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum NoSession {
-    NotConnected,
+    /// For so long, if that is known.
+    NotConnected(Option<Duration>),
     Draining,
     Unlocated,
     TooLate,
@@ -339,6 +344,12 @@ fn is_failure(outcome: &str) -> bool {
 /// An answer for a call that reached no session.
 pub(crate) fn not_sent(reason: v1::not_sent::Reason) -> v1::Answer {
     only(v1::answer::Outcome::NotSent(v1::NotSent { reason: reason.into(), ..v1::NotSent::default() }))
+}
+
+fn not_connected(away: Option<Duration>) -> v1::Answer {
+    let away_seconds = away.map_or(0, |away| u32::try_from(away.as_secs()).unwrap_or(u32::MAX));
+    let reason = v1::not_sent::Reason::NotConnected.into();
+    only(v1::answer::Outcome::NotSent(v1::NotSent { reason, away_seconds, ..v1::NotSent::default() }))
 }
 
 fn only(outcome: v1::answer::Outcome) -> v1::Answer {
@@ -366,7 +377,11 @@ fn to_answer(outcome: Outcome) -> v1::answer::Outcome {
                 NotSent::Invalid => (Reason::Invalid, None),
             };
             let retry_after_ms = retry_after.map_or(0, |after| u32::try_from(after.as_millis()).unwrap_or(u32::MAX));
-            v1::answer::Outcome::NotSent(v1::NotSent { reason: reason.into(), retry_after_ms, commands_per_day: 0 })
+            v1::answer::Outcome::NotSent(v1::NotSent {
+                reason: reason.into(),
+                retry_after_ms,
+                ..v1::NotSent::default()
+            })
         }
         Outcome::Unknown(why) => {
             let reason = match why {

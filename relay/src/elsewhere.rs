@@ -11,7 +11,7 @@ use crate::dispatch::{NoSession, PendingCall};
 use crate::lease::limited;
 use crate::node::Node;
 use crate::peers::{Peers, Unreachable};
-use crate::presence::{Claimed, LEASE, Location, NodeAddress, Notice, Unavailable};
+use crate::presence::{Claimed, LEASE, Location, NodeAddress, Notice, Unavailable, Whereabouts};
 use crate::route::{Directory, Way};
 use crate::session::Order;
 use crate::sessions::SessionHandle;
@@ -32,7 +32,7 @@ pub(crate) fn dispatch(call: Box<PendingCall>, peers: &Peers) {
 
 async fn look_and_go(mut call: Box<PendingCall>) {
     let node = call.node.clone();
-    let Some(peers) = &node.peers else { return call.answer_without_session(NoSession::NotConnected) };
+    let Some(peers) = &node.peers else { return call.answer_without_session(NoSession::NotConnected(None)) };
     loop {
         if let Some(pause) = call.tries.pause() {
             tokio::time::sleep(pause).await;
@@ -44,32 +44,45 @@ async fn look_and_go(mut call: Box<PendingCall>) {
         let here = node.sessions.find(&call.instance);
         let directory = match &located {
             Err(Unavailable) => Directory::Unavailable,
-            Ok(None) => Directory::Nowhere,
-            Ok(Some(location)) if location.node.node_id == peers.own().node_id => {
+            Ok(Whereabouts::Away(_)) => Directory::Nowhere,
+            Ok(Whereabouts::At(location)) if location.node.node_id == peers.own().node_id => {
                 Directory::Here { epoch: location.epoch }
             }
-            Ok(Some(location)) => Directory::There { epoch: location.epoch },
+            Ok(Whereabouts::At(location)) => Directory::There { epoch: location.epoch },
         };
         match (call.tries.way(here.as_ref().map(|session| session.epoch), directory), here, located) {
             (Way::Here, Some(session), _) => return call.give_to(session),
-            (Way::There, _, Ok(Some(location))) => return cross(call, peers, location).await,
+            (Way::There, _, Ok(Whereabouts::At(location))) => return cross(call, peers, location).await,
             (Way::Again, ..) => call.tries.miss(),
             (Way::Unlocated, ..) => return call.answer_without_session(NoSession::Unlocated),
-            (Way::Nowhere | Way::Here | Way::There, ..) => {
-                return call.answer_without_session(NoSession::NotConnected);
+            (Way::Nowhere | Way::Here | Way::There, _, located) => {
+                return call.answer_without_session(NoSession::NotConnected(away(&located)));
             }
         }
     }
 }
 
-async fn look(node: &Node, peers: &Peers, instance: &InstanceId) -> Result<Option<Location>, Unavailable> {
+/// The home is on no node, and this is the only one: say since when it is away.
+pub(crate) async fn answer_away(call: Box<PendingCall>) {
+    let located = limited(call.node.presence.locate(&call.instance)).await;
+    call.answer_without_session(NoSession::NotConnected(away(&located)));
+}
+
+const fn away(located: &Result<Whereabouts, Unavailable>) -> Option<Duration> {
+    match located {
+        Ok(Whereabouts::Away(away)) => *away,
+        Ok(Whereabouts::At(_)) | Err(Unavailable) => None,
+    }
+}
+
+async fn look(node: &Node, peers: &Peers, instance: &InstanceId) -> Result<Whereabouts, Unavailable> {
     if peers.lease.is_directory_away(node.now()) {
         return Err(Unavailable);
     }
     let located = limited(node.presence.locate(instance)).await;
     node.metrics.lookup(match &located {
-        Ok(Some(_)) => "found",
-        Ok(None) => "nowhere",
+        Ok(Whereabouts::At(_)) => "found",
+        Ok(Whereabouts::Away(_)) => "nowhere",
         Err(Unavailable) => "unavailable",
     });
     located

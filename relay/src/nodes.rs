@@ -2,6 +2,7 @@
 //! while they are cut off from it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use macloud_proto::ids::InstanceId;
 use macloud_proto::nodes::v1;
@@ -10,7 +11,7 @@ use tonic::{Request, Response, Status};
 use crate::elsewhere;
 use crate::lease::limited;
 use crate::node::Node;
-use crate::presence::{Claim, Held, NodeAddress, Notice, Presence, Restored, Unavailable};
+use crate::presence::{Claim, Held, Location, NodeAddress, Notice, Presence, Restored, Unavailable, Whereabouts};
 
 /// The `macloud.nodes.v1.Nodes` service of one node.
 #[derive(Debug, Clone)]
@@ -75,10 +76,15 @@ impl v1::nodes_server::Nodes for Nodes {
     async fn locate(&self, request: Request<v1::LocateAsk>) -> Result<Response<v1::LocateAnswer>, Status> {
         let instance = instance(&request.into_inner().instance_id)?;
         let located = answered(limited(self.directory()?.locate(&instance)).await)?;
-        Ok(Response::new(located.map_or_else(Default::default, |location| v1::LocateAnswer {
-            node: Some(place_to(&location.node)),
-            session_epoch: location.epoch,
-        })))
+        Ok(Response::new(match located {
+            Whereabouts::At(Location { node, epoch: session_epoch }) => {
+                v1::LocateAnswer { node: Some(place_to(&node)), session_epoch, away_millis: None }
+            }
+            Whereabouts::Away(away) => {
+                let millis = |away: Duration| u64::try_from(away.as_millis()).unwrap_or(u64::MAX);
+                v1::LocateAnswer { away_millis: away.map(millis), ..Default::default() }
+            }
+        }))
     }
 
     async fn renew_lease(&self, request: Request<v1::Node>) -> Result<Response<v1::RenewLeaseAnswer>, Status> {

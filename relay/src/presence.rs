@@ -12,6 +12,7 @@ mod takeovers;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use macloud_proto::ids::InstanceId;
 
@@ -38,6 +39,27 @@ pub struct Location {
     pub node: NodeAddress,
     /// The session.
     pub epoch: u64,
+}
+
+/// What is known of where a home is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// Its newest session is there.
+    At(Location),
+    /// It is nowhere, for so long. `None` where that is not known: it was never there, or longer than [`REMEMBERED`] ago, or its node
+    /// died with it.
+    Away(Option<Duration>),
+}
+
+impl Whereabouts {
+    /// The place, if it is somewhere.
+    #[must_use]
+    pub fn location(self) -> Option<Location> {
+        match self {
+            Self::At(location) => Some(location),
+            Self::Away(_) => None,
+        }
+    }
 }
 
 /// A session that wants to begin.
@@ -123,8 +145,8 @@ pub trait Presence: Send + Sync + fmt::Debug + 'static {
     /// This session is here and has been: the store has lost it, or was away when it began. Changes nothing when another is newer.
     fn restore<'a>(&'a self, session: Held<'a>) -> BoxFuture<'a, Result<Restored, Unavailable>>;
 
-    /// Where the newest session is.
-    fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Option<Location>, Unavailable>>;
+    /// Where the newest session is, or since when there is none.
+    fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Whereabouts, Unavailable>>;
 
     /// The node is there for another [`LEASE`]. Whether its lease counted until now; if not, the store may have lost its homes
     /// too.
@@ -147,4 +169,7 @@ pub trait Presence: Send + Sync + fmt::Debug + 'static {
 
 /// How long a lease counts after it was renewed: so long is a node that has died taken for one that is busy. It survives two
 /// lost renewals.
-pub const LEASE: std::time::Duration = std::time::Duration::from_secs(10);
+pub const LEASE: Duration = Duration::from_secs(10);
+
+/// How long it is remembered when a home's last session ended, so that people can be told since when it is away.
+pub const REMEMBERED: Duration = Duration::from_hours(31 * 24);

@@ -65,6 +65,7 @@ pub fn alexa(failure: &Failure) -> AlexaError {
         Failure::AccountsAway => error("BRIDGE_UNREACHABLE", "Accounts cannot be looked up at the moment."),
         Failure::BusAway => error("BRIDGE_UNREACHABLE", "Homes cannot be reached at the moment."),
         Failure::NotSent(reason) => not_sent(*reason),
+        Failure::Away(_) => not_sent(not_sent::Reason::NotConnected),
         Failure::UsedUp(_) => error("RATE_LIMIT_EXCEEDED", "Today's commands of the plan are used up."),
         Failure::Unknown(reason) => unknown(*reason),
         Failure::TimeUp => error("BRIDGE_UNREACHABLE", "The home did not answer in time."),
@@ -127,7 +128,7 @@ fn refused(refusal: &Refusal) -> AlexaError {
         Refusal::CannotGroup(_) => error("INVALID_DIRECTIVE", "The players cannot play together."),
         Refusal::NotSupported => error("INVALID_DIRECTIVE", "The player cannot do that."),
         Refusal::PlayerBusy => error("ENDPOINT_BUSY", "The player cannot be interrupted at the moment."),
-        Refusal::MusicAssistantAway => error("BRIDGE_UNREACHABLE", "Music Assistant does not answer its connector."),
+        Refusal::MusicAssistantAway(_) => error("BRIDGE_UNREACHABLE", "Music Assistant does not answer its connector."),
         Refusal::MusicAssistantStarting => error("BRIDGE_UNREACHABLE", "Music Assistant is starting."),
         // An authentication error at home, not of Alexa's link: that one is healthy and must stay.
         Refusal::MusicAssistantRefusesToken => {

@@ -14,6 +14,7 @@ mod it;
 mod nl;
 
 use std::fmt;
+use std::time::Duration;
 
 use macloud_e2ee::vocabulary::{
     Action, Item, MAX_TEXT_CHARS, Percent, Placement, Playback, Player, Refusal, Repeat, Transport,
@@ -348,6 +349,17 @@ impl Units {
     }
 }
 
+/// A length of time as somebody would say it who has not looked at a clock: `hours` are "about" so many. Nothing below two minutes,
+/// which are a moment.
+fn roughly(length: Duration, about: &str, [minutes, hours, days]: [&str; 3]) -> Option<String> {
+    match length.as_secs() / 60 {
+        0..2 => None,
+        count @ 2..90 => Some(format!("{count} {minutes}")),
+        count @ 90..2160 => Some(format!("{about} {} {hours}", (count + 30) / 60)),
+        count => Some(format!("{} {days}", (count + 720) / 1440)),
+    }
+}
+
 /// Text from outside, made safe to stand in SSML: bounded, without control characters, escaped.
 struct Heard<'a>(&'a str);
 
@@ -372,7 +384,6 @@ impl fmt::Display for Heard<'_> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::time::Duration;
 
     use super::*;
     use crate::dispatch::UsedUp;
@@ -409,6 +420,35 @@ mod tests {
                 let failure = Failure::Refused(Refusal::QuietHours(MinuteOfDay::new(minutes)));
                 let text = locale.speak(&Say::Failed(failure)).text;
                 assert!(text.contains(wanted), "{wanted:?} in {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn how_long_something_is_away_is_said_as_a_person_would() {
+        let said = |minutes: u64, locale: Locale| {
+            let away = Duration::from_secs(minutes * 60);
+            let said = |failure| locale.speak(&Say::Failed(failure)).text;
+            [said(Failure::Away(away)), said(Failure::Refused(Refusal::MusicAssistantAway(Some(away))))]
+        };
+        for (locale, [minutes, hours, days]) in [
+            (Locale::English, ["for 20 minutes.", "for about 2 hours.", "for 2 days."]),
+            (Locale::German, ["seit 20 Minuten ", "seit etwa 2 Stunden ", "seit 2 Tagen "]),
+            (Locale::French, ["depuis 20 minutes.", "depuis environ 2 heures.", "depuis 2 jours."]),
+            (Locale::Spanish, ["desde hace 20 minutos.", "desde hace unas 2 horas.", "desde hace 2 días."]),
+            (Locale::Italian, ["da 20 minuti.", "da circa 2 ore.", "da 2 giorni."]),
+            (Locale::Dutch, ["al 20 minuten ", "al ongeveer 2 uur ", "al 2 dagen "]),
+        ] {
+            for (length, wanted) in [(20, minutes), (90, hours), (149, hours), (36 * 60, days), (59 * 60, days)] {
+                for text in said(length, locale) {
+                    assert!(text.contains(wanted), "{wanted:?} in {text:?}");
+                }
+            }
+            for (moment, unknown) in said(1, locale).into_iter().zip([
+                Failure::NotSent(macloud_proto::bus::v1::not_sent::Reason::NotConnected),
+                Failure::Refused(Refusal::MusicAssistantAway(None)),
+            ]) {
+                assert_eq!(moment, locale.speak(&Say::Failed(unknown)).text, "a moment is not worth a word");
             }
         }
     }
@@ -530,6 +570,9 @@ mod tests {
         Transport::Rewind,
     ];
 
+    /// Of each a part of what is said: of minutes, hours and days.
+    const AWAY: [Duration; 3] = [Duration::from_mins(20), Duration::from_hours(3), Duration::from_hours(49)];
+
     fn failures() -> Vec<Failure> {
         use macloud_proto::bus::v1::{not_sent, unknown};
         let used_up = |commands_per_day, after: u64| {
@@ -556,6 +599,8 @@ mod tests {
             Failure::SameName("Q7".into()),
         ];
         all.extend([(0, 0), (1, 60), (100, 120), (100, 5400), (100, 36_000)].map(|(most, after)| used_up(most, after)));
+        all.extend(AWAY.map(Failure::Away));
+        all.extend(AWAY.map(|away| Failure::Refused(Refusal::MusicAssistantAway(Some(away)))));
         all.extend((0..16).filter_map(|n| not_sent::Reason::try_from(n).ok()).map(Failure::NotSent));
         all.extend((0..16).filter_map(|n| unknown::Reason::try_from(n).ok()).map(Failure::Unknown));
         let names = |count: usize| (0..count).map(|n| format!("Q{n}")).collect::<Vec<_>>();
@@ -574,7 +619,7 @@ mod tests {
             Refusal::NothingToPlay,
             Refusal::NotSupported,
             Refusal::PlayerBusy,
-            Refusal::MusicAssistantAway,
+            Refusal::MusicAssistantAway(None),
             Refusal::MusicAssistantStarting,
             Refusal::MusicAssistantRefusesToken,
             Refusal::MusicAssistantFailed,

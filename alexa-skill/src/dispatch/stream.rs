@@ -184,6 +184,9 @@ fn refusal(not_sent: &v1::NotSent) -> Outcome {
             commands_per_day: not_sent.commands_per_day,
             after: Duration::from_millis(not_sent.retry_after_ms.into()),
         }),
+        not_sent::Reason::NotConnected if not_sent.away_seconds > 0 => {
+            Outcome::Away(Duration::from_secs(not_sent.away_seconds.into()))
+        }
         reason => Outcome::NotSent(reason),
     }
 }

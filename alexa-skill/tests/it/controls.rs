@@ -129,7 +129,7 @@ async fn a_favourite_is_a_scene_that_plays_where_music_plays() {
     for (refusal, expected) in [
         (Refusal::UnknownPreset, "NO_SUCH_ENDPOINT"),
         (Refusal::WhichPlayer(vec!["Kitchen".into(), "Bathroom".into()]), "NOT_IN_OPERATION"),
-        (Refusal::MusicAssistantAway, "BRIDGE_UNREACHABLE"),
+        (Refusal::MusicAssistantAway(None), "BRIDGE_UNREACHABLE"),
         (Refusal::QuietHours(None), "INSUFFICIENT_PERMISSIONS"),
     ] {
         world.home().refuse_next(refusal);

@@ -49,10 +49,11 @@ fn expected(failure: &Failure) -> &'static str {
         | Failure::TimeUp
         | Failure::HomeUntrusted
         | Failure::SessionBroken
+        | Failure::Away(_)
         | Failure::NotSent(N::NotConnected | N::Draining | N::Deadline | N::LinkLost | N::Unlocated)
         | Failure::Unknown(_)
         | Failure::Refused(
-            R::MusicAssistantAway | R::MusicAssistantStarting | R::MusicAssistantRefusesToken | R::Late,
+            R::MusicAssistantAway(_) | R::MusicAssistantStarting | R::MusicAssistantRefusesToken | R::Late,
         ) => "BRIDGE_UNREACHABLE",
         Failure::NotSent(N::Busy) | Failure::Refused(R::PlayerBusy | R::Busy) => "ENDPOINT_BUSY",
         Failure::UsedUp(_) | Failure::NotSent(N::RateLimited | N::UsedUp) => "RATE_LIMIT_EXCEEDED",
@@ -86,7 +87,8 @@ fn after(failure: Option<&Failure>) -> Option<Failure> {
         Some(F::NoHome) => F::HomePaused,
         Some(F::HomePaused) => F::UsedUp(UsedUp { commands_per_day: 200, after: Duration::from_secs(17_000) }),
         Some(F::UsedUp(_)) => F::AccountsAway,
-        Some(F::AccountsAway) => F::BusAway,
+        Some(F::AccountsAway) => F::Away(Duration::from_hours(3)),
+        Some(F::Away(_)) => F::BusAway,
         Some(F::BusAway) => F::TimeUp,
         Some(F::TimeUp) => F::HomeUntrusted,
         Some(F::HomeUntrusted) => F::SessionBroken,
@@ -118,8 +120,8 @@ fn refusal_after(refusal: &Refusal) -> Option<Refusal> {
         R::MediaNotFoundYet => R::NothingToPlay,
         R::NothingToPlay => R::NotSupported,
         R::NotSupported => R::PlayerBusy,
-        R::PlayerBusy => R::MusicAssistantAway,
-        R::MusicAssistantAway => R::MusicAssistantStarting,
+        R::PlayerBusy => R::MusicAssistantAway(None),
+        R::MusicAssistantAway(_) => R::MusicAssistantStarting,
         R::MusicAssistantStarting => R::MusicAssistantRefusesToken,
         R::MusicAssistantRefusesToken => R::MusicAssistantFailed,
         R::MusicAssistantFailed => R::OutcomeUnknown,

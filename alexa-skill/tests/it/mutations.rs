@@ -176,7 +176,7 @@ fn some_refusal(dice: &mut Dice) -> Refusal {
         4 => Refusal::MediaNotFound,
         5 => Refusal::NothingToPlay,
         6 => Refusal::NotSupported,
-        7 => Refusal::MusicAssistantAway,
+        7 => Refusal::MusicAssistantAway(None),
         8 => Refusal::MusicAssistantRefusesToken,
         9 => Refusal::QuietHours(MinuteOfDay::new(60)),
         10 => Refusal::VolumeLimited(Percent::clamped(40)),

@@ -17,6 +17,7 @@ use macloud_proto::ids::PlayerKey;
 use serde_json::{Value, json};
 
 use super::support::home::{SKILL_SEED, some_player};
+use super::support::relay::Trouble;
 use super::support::schemas::custom_response;
 use super::support::signing::{Authority, CERT_URL, intent, post, request, sign};
 use super::support::{TOKEN, World, accounts, instance, player};
@@ -184,12 +185,16 @@ async fn errors_name_the_cause_and_the_remedy() {
     let voice = Voice::new().await;
     let text = voice.say("PlayMediaIntent", &[("media", "x"), ("player", "cellar")]).await;
     assert_eq!(text, "There is no player with that name. You have Kitchen and Bathroom.");
-    voice.world.home().refuse_next(Refusal::MusicAssistantAway);
+    voice.world.home().refuse_next(Refusal::MusicAssistantAway(None));
     assert!(voice.say("AMAZON.PauseIntent", &[]).await.contains("Music Assistant does not answer"));
+    voice.world.home().refuse_next(Refusal::MusicAssistantAway(Some(Duration::from_hours(3))));
+    assert!(voice.say("AMAZON.PauseIntent", &[]).await.contains("has not answered for about 3 hours."));
     voice.world.home().refuse_next(Refusal::WhichPlayer(vec!["Kitchen <left>".into(), "Kitchen & Bar".into()]));
     let which = voice.ask(&intent("PlayMediaIntent", &[("media", "x"), ("player", "kitchen")])).await;
     assert!(super::spoken::text(&which).contains("Kitchen &lt;left&gt; or Kitchen &amp; Bar"));
     assert_eq!(which["response"]["shouldEndSession"], false);
+    voice.world.relay.trouble(Trouble::Away(3 * 3600));
+    assert!(voice.say("AMAZON.PauseIntent", &[]).await.contains("has been offline for about 3 hours. Check"));
     voice.world.relay.disconnect(&instance(1));
     assert!(voice.say("AMAZON.PauseIntent", &[]).await.contains("I can't reach your home"));
 }

@@ -90,7 +90,7 @@ impl Executor {
         let Some(player) = self.ma.directory().by_key(&timer.player).cloned() else { return !self.ma.is_settling() };
         match self.transport(&player, Transport::Stop, CONTROL_LIMIT).await {
             Err(
-                Refusal::MusicAssistantAway | Refusal::MusicAssistantStarting | Refusal::Busy | Refusal::PlayerBusy,
+                Refusal::MusicAssistantAway(_) | Refusal::MusicAssistantStarting | Refusal::Busy | Refusal::PlayerBusy,
             ) => false,
             Ok(_) => {
                 tracing::info!(player.id = %player.id, "a sleep timer has ended");

@@ -153,7 +153,7 @@ pub(super) const fn refused(reply: &Reply) -> Option<&'static str> {
         Refusal::NothingToPlay | Refusal::NothingPlays => "nothing_to_play",
         Refusal::NotSupported | Refusal::CannotGroup(_) => "not_supported",
         Refusal::PlayerBusy | Refusal::Busy => "busy",
-        Refusal::MusicAssistantAway => "music_assistant_away",
+        Refusal::MusicAssistantAway(_) => "music_assistant_away",
         Refusal::MusicAssistantStarting => "music_assistant_starting",
         Refusal::MusicAssistantRefusesToken => "token_refused",
         Refusal::MusicAssistantFailed | Refusal::Internal => "failed",

@@ -1,6 +1,6 @@
 //! Commands on a scripted Music Assistant: what is sent, what is refused, and what never gets there.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use macloud_connector::execute::Executor;
 use macloud_connector::music_assistant::model::Activity;
@@ -568,12 +568,18 @@ async fn while_music_assistant_is_away_the_last_list_is_given() {
     let client = server.client_with(settings);
     client.ready().await;
     let executor = Executor::new(client.ma.clone(), HouseRules::none());
+    let before = Instant::now();
     server.cut();
     client.condition(|condition| !condition.is_ready()).await;
+    let noticed = Instant::now();
     let Reply::Players { players, .. } = executor.execute(Command::ListPlayers, AMPLE).await else { panic!() };
     assert_eq!((players.len(), players[0].state.available), (1, false));
     let command = Command::OnPlayer { target: Target::Unnamed, action: Action::Read, device: None };
-    assert_eq!(executor.execute(command, AMPLE).await, Reply::Refused(Refusal::MusicAssistantAway));
+    let least = noticed.elapsed();
+    let Reply::Refused(Refusal::MusicAssistantAway(Some(away))) = executor.execute(command, AMPLE).await else {
+        panic!()
+    };
+    assert!((least..=before.elapsed()).contains(&away), "since it was cut: {away:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The vocabulary survives the way, whole; and what is not in it does no harm.
 
+use std::time::Duration;
+
 use macloud_e2ee::skill::Answer;
 use macloud_e2ee::vocabulary::{
     Action, Capabilities, Command, DeviceKey, Item, MAX_PLAYERS, MAX_PRESETS, MAX_SLEEP_MINUTES, MAX_TEXT_CHARS,
@@ -168,7 +170,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Refusal::NothingToPlay,
         Refusal::NotSupported,
         Refusal::PlayerBusy,
-        Refusal::MusicAssistantAway,
+        Refusal::MusicAssistantAway(None),
         Refusal::MusicAssistantStarting,
         Refusal::MusicAssistantRefusesToken,
         Refusal::MusicAssistantFailed,
@@ -186,6 +188,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         1 => names().prop_map(Refusal::NoPlayerNamed),
         1 => names().prop_map(Refusal::WhichPlayer),
         1 => text().prop_map(Refusal::PlayerUnavailable),
+        1 => any::<u32>().prop_map(|away| Refusal::MusicAssistantAway(Some(Duration::from_secs(away.into())))),
         1 => percent().prop_map(Refusal::VolumeLimited),
         1 => (0..1440_u16).prop_map(|minutes| Refusal::QuietHours(MinuteOfDay::new(minutes))),
         1 => item().prop_map(Refusal::DidYouMean),

@@ -19,7 +19,7 @@ use macloud_proto::link::redial::{Because, Redial, RedialSettings};
 use macloud_proto::link::relay_side::{RelaySide, Submission};
 use macloud_proto::random::Random;
 use macloud_proto::time::{Micros, Millis};
-use macloud_relay::presence::{LEASE, MemoryPresence, Presence, Unavailable};
+use macloud_relay::presence::{LEASE, MemoryPresence, Presence, Unavailable, Whereabouts};
 use macloud_relay::route::{Directory, Heard, Tries, Way};
 use macloud_service_kit::clock::ManualClock;
 
@@ -523,20 +523,22 @@ impl World {
         } else {
             self.ask_directory(node, |p| p.locate(&instance))
         };
-        if matches!(located, Ok(None)) {
+        if matches!(located, Ok(Whereabouts::Away(_))) {
             self.check_that_none_is_lost(home);
         }
         let here = self.nodes[node].sessions.get(&home).copied();
         let at = |name: &str| name.parse::<usize>().unwrap_or(usize::MAX);
         let directory = match &located {
             Err(Unavailable) => Directory::Unavailable,
-            Ok(None) => Directory::Nowhere,
-            Ok(Some(location)) if at(&location.node.node_id) == node => Directory::Here { epoch: location.epoch },
-            Ok(Some(location)) => Directory::There { epoch: location.epoch },
+            Ok(Whereabouts::Away(_)) => Directory::Nowhere,
+            Ok(Whereabouts::At(location)) if at(&location.node.node_id) == node => {
+                Directory::Here { epoch: location.epoch }
+            }
+            Ok(Whereabouts::At(location)) => Directory::There { epoch: location.epoch },
         };
         match (pending.tries.way(here.map(|(epoch, _)| epoch), directory), here, located) {
             (Way::Here, Some((epoch, link)), _) => self.give_to(pending, epoch, link),
-            (Way::There, _, Ok(Some(location))) => {
+            (Way::There, _, Ok(Whereabouts::At(location))) => {
                 pending.tries.go_to(location.epoch);
                 self.begin_crossing(pending, at(&location.node.node_id), location.epoch);
             }
@@ -632,7 +634,7 @@ impl World {
             // Right only when the newer one never came to the directory and is gone: that still names this one.
             let instance = self.homes[self.calls[pending.call].home].instance.clone();
             let newest = self.ask_directory(pending.node, |presence| presence.locate(&instance));
-            if !matches!(newest, Ok(Some(location)) if location.epoch <= epoch) {
+            if !matches!(newest, Ok(Whereabouts::At(location)) if location.epoch <= epoch) {
                 self.broken = Some(format!("session {epoch} was used for a caller who knew of {known}"));
             }
         }
@@ -660,7 +662,8 @@ impl World {
         let home = self.calls[pending.call].home;
         let instance = self.homes[home].instance.clone();
         let still = self.presence.locate(&instance).now_or_never().expect("memory answers at once");
-        let newer = still.ok().flatten().map(|location| location.epoch).filter(|newer| epoch < *newer);
+        let newer =
+            still.ok().and_then(Whereabouts::location).map(|location| location.epoch).filter(|newer| epoch < *newer);
         let asks_nobody = self.now < self.nodes[pending.node].away_until;
         let Some(newer) = newer.filter(|_| !asks_nobody) else { return };
         if self.links.get(&link).and_then(|link| link.let_go_by).is_some_and(|by| by < self.now) {

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use macloud_proto::ids::InstanceId;
 use macloud_service_kit::clock::SharedClock;
 
 use super::{
-    BoxFuture, Claim, Claimed, Held, LEASE, Location, NodeAddress, Notice, Presence, Restored, Unavailable, takeovers,
+    BoxFuture, Claim, Claimed, Held, LEASE, Location, NodeAddress, Notice, Presence, REMEMBERED, Restored, Unavailable,
+    Whereabouts, takeovers,
 };
 
 /// Presence within one process.
@@ -34,6 +36,8 @@ struct Home {
     epoch: u64,
     /// Where the newest session is, and which installation's it is. None when it is over.
     place: Option<(String, [u8; 16])>,
+    /// When the newest session ended, by the monotonic clock. None while there is one.
+    ended: Option<u64>,
     /// When another installation took over, in milliseconds since 1970.
     displaced: Vec<u64>,
 }
@@ -54,13 +58,14 @@ impl MemoryPresence {
     fn begin(&self, claim: Claim<'_>) -> Claimed {
         let now = self.clock.unix_millis();
         let mut state = self.lock();
-        state.sweep(now);
+        state.sweep(now, self.clock.monotonic_millis());
         // Epochs start at the time in milliseconds, so that they keep growing over restarts. What was restored may be ahead of that.
         let known = state.homes.get(claim.instance).map_or(0, |home| home.epoch);
         let epoch = now.max(state.last_epoch + 1).max(known + 1).max(claim.above + 1);
         state.last_epoch = epoch;
         let home = state.homes.entry(claim.instance.clone()).or_default();
         home.epoch = epoch;
+        home.ended = None;
         let before = home.place.replace((claim.node_id.into(), claim.install_id));
         let other_installation = before.as_ref().is_some_and(|(_, install_id)| *install_id != claim.install_id);
         if other_installation {
@@ -74,8 +79,12 @@ impl MemoryPresence {
 
     fn end(&self, instance: &InstanceId, epoch: u64) -> bool {
         let mut state = self.lock();
-        let home = state.homes.get_mut(instance).filter(|home| home.epoch == epoch && home.place.is_some());
-        home.map(|home| home.place = None).is_some()
+        let Some(home) = state.homes.get_mut(instance).filter(|home| home.epoch == epoch) else { return false };
+        let was_there = home.place.take().is_some();
+        if was_there {
+            home.ended = Some(self.clock.monotonic_millis());
+        }
+        was_there
     }
 
     fn put_back(&self, session: Held<'_>) -> Restored {
@@ -88,18 +97,22 @@ impl MemoryPresence {
             return Restored::Outdated { other_installation, contested };
         }
         home.epoch = session.epoch;
+        home.ended = None;
         let before = home.place.replace((session.node_id.into(), session.install_id));
         let before = before.filter(|(node_id, _)| node_id != session.node_id);
         let now = self.clock.monotonic_millis();
         Restored::Newest { before: before.and_then(|(node_id, _)| state.living(&node_id, now)) }
     }
 
-    fn find(&self, instance: &InstanceId) -> Option<Location> {
-        let state = self.lock();
-        let Home { epoch, place, .. } = state.homes.get(instance)?;
-        let (node_id, _) = place.as_ref()?;
-        let node = state.living(node_id, self.clock.monotonic_millis())?;
-        Some(Location { node, epoch: *epoch })
+    fn find(&self, instance: &InstanceId) -> Whereabouts {
+        let (state, now) = (self.lock(), self.clock.monotonic_millis());
+        let home = state.homes.get(instance);
+        let at = home.and_then(|home| {
+            let (node_id, _) = home.place.as_ref()?;
+            Some(Location { node: state.living(node_id, now)?, epoch: home.epoch })
+        });
+        let ended = home.and_then(|home| home.ended);
+        at.map_or_else(|| Whereabouts::Away(ended.map(|ended| Duration::from_millis(now - ended))), Whereabouts::At)
     }
 
     fn keep(&self, node: &NodeAddress) -> bool {
@@ -141,13 +154,17 @@ impl State {
         self.leases.get(node_id).filter(|(_, until)| now < *until).map(|(node, _)| node.clone())
     }
 
-    /// Homes that are gone are remembered for as long as an old session's word on them may come, or a quarrel lasts.
-    fn sweep(&mut self, now: u64) {
+    /// Homes that are gone are remembered for as long as an old session's word on them may come, a quarrel lasts, or people are told
+    /// since when they are away. `now` is the time since 1970, `monotonic` that of the monotonic clock.
+    fn sweep(&mut self, now: u64, monotonic: u64) {
         if takeovers::is_recent(self.last_swept, now) {
             return;
         }
         self.last_swept = now;
-        self.homes.retain(|_, home| home.place.is_some() || takeovers::is_recent(home.epoch, now));
+        let oldest = monotonic.saturating_sub(REMEMBERED.as_millis() as u64);
+        let is_remembered = |home: &Home| home.ended.is_some_and(|ended| ended >= oldest);
+        self.homes
+            .retain(|_, home| home.place.is_some() || is_remembered(home) || takeovers::is_recent(home.epoch, now));
     }
 }
 
@@ -164,7 +181,7 @@ impl Presence for MemoryPresence {
         Box::pin(ready(Ok(self.put_back(session))))
     }
 
-    fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Option<Location>, Unavailable>> {
+    fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Whereabouts, Unavailable>> {
         Box::pin(ready(Ok(self.find(instance))))
     }
 

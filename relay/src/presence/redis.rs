@@ -2,7 +2,7 @@
 //!
 //! | key | value | lives |
 //! |---|---|---|
-//! | `PREFIX:home:{instance}` | hash: `epoch`; `node` and `install` while it is there; `displaced`, when another installation took over | two days from its session's begin, sessions are renewed before that; a quarter of an hour from its end |
+//! | `PREFIX:home:{instance}` | hash: `epoch`; `node` and `install` while it is there; `ended`, when it went; `displaced`, when another installation took over | two days from its session's begin, sessions are renewed before that; 31 days from its end |
 //! | `PREFIX:node:{node id}` | where its bus is reached | a lease, renewed all the time |
 //! | `PREFIX:nodes` | the same of all nodes, by the time of their last renewal | a lease from the last renewal of any |
 //! | `PREFIX:notices:{node id}` | list of homes that have newer sessions elsewhere: id, epoch, and whether another installation's | a lease |
@@ -13,6 +13,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use macloud_proto::ids::InstanceId;
 use redis::Script;
@@ -20,7 +21,10 @@ use tokio::time::Instant;
 
 use super::lately::SeenLately;
 use super::takeovers::{TOO_MANY, WINDOW_MILLIS};
-use super::{BoxFuture, Claim, Claimed, Held, LEASE, Location, NodeAddress, Notice, Presence, Restored, Unavailable};
+use super::{
+    BoxFuture, Claim, Claimed, Held, LEASE, Location, NodeAddress, Notice, Presence, REMEMBERED, Restored, Unavailable,
+    Whereabouts,
+};
 use crate::store::{InvalidUrl, Store, StoreSettings};
 
 /// Presence in Redis. Connects at its first use, and again after a failure.
@@ -125,16 +129,13 @@ impl RedisPresence {
         Ok(Restored::Newest { before })
     }
 
-    async fn find(&self, instance: &InstanceId) -> Result<Option<Location>, Unavailable> {
+    async fn find(&self, instance: &InstanceId) -> Result<Whereabouts, Unavailable> {
         let key = self.home_key(instance);
-        let (epoch, node_id): (Option<u64>, Option<String>) = self
-            .store
-            .with(|mut redis| async move {
-                redis::cmd("HMGET").arg(key).arg("epoch").arg("node").query_async(&mut redis).await
-            })
-            .await?;
-        let (Some(epoch), Some(node_id)) = (epoch, node_id) else { return Ok(None) };
-        Ok(self.living(node_id).await?.map(|node| Location { node, epoch }))
+        let (epoch, node_id, away): (Option<u64>, Option<String>, Option<u64>) =
+            self.store.with(|mut redis| async move { LOCATE.key(key).invoke_async(&mut redis).await }).await?;
+        let nowhere = Whereabouts::Away(away.map(Duration::from_millis));
+        let (Some(epoch), Some(node_id)) = (epoch, node_id) else { return Ok(nowhere) };
+        Ok(self.living(node_id).await?.map_or(nowhere, |node| Whereabouts::At(Location { node, epoch })))
     }
 
     /// Whether the lease counted until now, and on this very server: another one that has taken its place may lack what that one
@@ -197,7 +198,7 @@ impl Presence for RedisPresence {
     fn release<'a>(&'a self, instance: &'a InstanceId, epoch: u64) -> BoxFuture<'a, Result<bool, Unavailable>> {
         let key = self.home_key(instance);
         Box::pin(self.store.with(move |mut redis| async move {
-            RELEASE.key(key).arg(epoch).arg(WINDOW_MILLIS).invoke_async(&mut redis).await
+            RELEASE.key(key).arg(epoch).arg(REMEMBERED.as_secs()).invoke_async(&mut redis).await
         }))
     }
 
@@ -205,7 +206,7 @@ impl Presence for RedisPresence {
         Box::pin(self.put_back(session))
     }
 
-    fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Option<Location>, Unavailable>> {
+    fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Whereabouts, Unavailable>> {
         Box::pin(self.find(instance))
     }
 
@@ -287,12 +288,27 @@ static CLAIM: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// The epoch stays for a while, so that what an older session says later is known to be old.
+/// The epoch stays, so that what an older session says later is known to be old; and when it ended, so that people can be told.
 static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end
-        redis.call('PEXPIRE', KEYS[1], ARGV[2])
-        return redis.call('HDEL', KEYS[1], 'node', 'install') > 0 and 1 or 0",
+        if redis.call('HDEL', KEYS[1], 'node', 'install') == 0 then return 0 end
+        local time = redis.call('TIME')
+        redis.call('HSET', KEYS[1], 'ended', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
+        redis.call('EXPIRE', KEYS[1], ARGV[2])
+        return 1",
+    )
+});
+
+/// The session's epoch and node, and for how long there has been none. Epochs are times as a rule: what ended before the newest
+/// session began is not its end.
+static LOCATE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"local home = redis.call('HMGET', KEYS[1], 'epoch', 'node', 'ended')
+        if home[2] or not home[3] or tonumber(home[3]) < tonumber(home[1]) then return {home[1], home[2], false} end
+        local time = redis.call('TIME')
+        local now = time[1] * 1000 + math.floor(time[2] / 1000)
+        return {home[1], home[2], math.max(0, now - tonumber(home[3]))}",
     )
 });
 

@@ -235,6 +235,12 @@ pub(crate) fn not_sent(reason: bus::not_sent::Reason) -> answer::Outcome {
     answer::Outcome::NotSent(bus::NotSent { reason: reason.into(), ..bus::NotSent::default() })
 }
 
+/// Not connected for so long.
+pub(crate) fn away(away_seconds: u32) -> answer::Outcome {
+    let reason = bus::not_sent::Reason::NotConnected.into();
+    answer::Outcome::NotSent(bus::NotSent { reason, away_seconds, ..bus::NotSent::default() })
+}
+
 pub(crate) fn unknown(reason: bus::unknown::Reason) -> answer::Outcome {
     answer::Outcome::Unknown(bus::Unknown { reason: reason.into() })
 }

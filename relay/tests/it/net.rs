@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use macloud_proto::ids::InstanceId;
 use macloud_relay::presence::{
-    BoxFuture, Claim, Claimed, Held, Location, MemoryPresence, NodeAddress, Notice, Presence, Restored, Unavailable,
+    BoxFuture, Claim, Claimed, Held, MemoryPresence, NodeAddress, Notice, Presence, Restored, Unavailable, Whereabouts,
 };
 use macloud_relay::{Cluster, Connect};
 use macloud_service_kit::clock::ManualClock;
@@ -249,7 +249,7 @@ impl Presence for Seen {
         self.ask(Box::pin(async move { self.net.directory.restore(session).await }))
     }
 
-    fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Option<Location>, Unavailable>> {
+    fn locate<'a>(&'a self, instance: &'a InstanceId) -> BoxFuture<'a, Result<Whereabouts, Unavailable>> {
         self.net.lookups.fetch_add(1, Ordering::SeqCst);
         self.ask(Box::pin(async move { self.net.directory.locate(instance).await }))
     }

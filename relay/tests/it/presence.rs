@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use macloud_proto::ids::InstanceId;
 use macloud_relay::presence::{
-    Claim, Claimed, Held, LEASE, Location, MemoryPresence, NodeAddress, Notice, Presence, RedisPresence, Restored,
-    Servers, StoreSettings, Unavailable,
+    Claim, Claimed, Held, LEASE, Location, MemoryPresence, NodeAddress, Notice, Presence, REMEMBERED, RedisPresence,
+    Restored, Servers, StoreSettings, Unavailable, Whereabouts,
 };
 use macloud_service_kit::clock::{Clock as _, ManualClock};
 
@@ -54,12 +54,15 @@ async fn conforms(presence: &dyn Presence) {
     assert_eq!(presence.renew_lease(&a).await, Ok(false), "it was not there before");
     assert_eq!(presence.renew_lease(&a).await, Ok(true));
     assert_eq!(presence.renew_lease(&b).await, Ok(false));
-    assert_eq!(presence.locate(&home(1)).await, Ok(None));
+    assert_eq!(presence.locate(&home(1)).await.map(Whereabouts::location), Ok(None));
 
     let first = claim(presence, 1, "a", 0).await;
     assert_eq!(first.before, None);
-    assert_eq!(presence.locate(&home(1)).await, Ok(Some(Location { node: a.clone(), epoch: first.epoch })));
-    assert_eq!(presence.locate(&home(2)).await, Ok(None));
+    assert_eq!(
+        presence.locate(&home(1)).await.map(Whereabouts::location),
+        Ok(Some(Location { node: a.clone(), epoch: first.epoch }))
+    );
+    assert_eq!(presence.locate(&home(2)).await.map(Whereabouts::location), Ok(None));
     let again = claim(presence, 1, "a", 0).await;
     assert_eq!(again.before, None, "a node need not be told of itself");
 
@@ -69,9 +72,9 @@ async fn conforms(presence: &dyn Presence) {
     let at_b = Some(Location { node: b.clone(), epoch: second.epoch });
     assert_eq!(presence.release(&home(1), first.epoch).await, Ok(false), "the late goodbye of an old session");
     assert_eq!(restore(presence, 1, "a", first.epoch).await, Ok(OUTDATED), "nor does it come back");
-    assert_eq!(presence.locate(&home(1)).await, Ok(at_b.clone()));
+    assert_eq!(presence.locate(&home(1)).await.map(Whereabouts::location), Ok(at_b.clone()));
     assert_eq!(restore(presence, 1, "b", second.epoch).await, Ok(newest(None)), "saying it again changes nothing");
-    assert_eq!(presence.locate(&home(1)).await, Ok(at_b));
+    assert_eq!(presence.locate(&home(1)).await.map(Whereabouts::location), Ok(at_b));
 
     let above = second.epoch + 1_000_000;
     let third = claim(presence, 1, "b", above).await;
@@ -81,13 +84,20 @@ async fn conforms(presence: &dyn Presence) {
 
     let elsewhere = NodeAddress { bus: "https://another.example:8444".into(), ..b.clone() };
     presence.end_lease(&elsewhere).await.unwrap();
-    assert!(presence.locate(&home(1)).await.unwrap().is_some(), "another process of this name has taken over");
+    assert!(
+        presence.locate(&home(1)).await.unwrap().location().is_some(),
+        "another process of this name has taken over"
+    );
     presence.end_lease(&b).await.unwrap();
-    assert_eq!(presence.locate(&home(1)).await, Ok(None), "a node that has left holds nobody");
+    assert_eq!(
+        presence.locate(&home(1)).await.map(Whereabouts::location),
+        Ok(None),
+        "a node that has left holds nobody"
+    );
     assert_eq!(claim(presence, 1, "a", 0).await.before, None, "and need not be told");
-    let epoch = presence.locate(&home(1)).await.unwrap().unwrap().epoch;
+    let epoch = presence.locate(&home(1)).await.unwrap().location().unwrap().epoch;
     assert_eq!(presence.release(&home(1), epoch).await, Ok(true));
-    assert_eq!(presence.locate(&home(1)).await, Ok(None));
+    assert_eq!(presence.locate(&home(1)).await.map(Whereabouts::location), Ok(None));
     assert_eq!(presence.release(&home(1), epoch).await, Ok(false), "it is over already");
     assert_eq!(
         restore(presence, 1, "a", epoch - 1).await,
@@ -97,11 +107,14 @@ async fn conforms(presence: &dyn Presence) {
 
     // A session that began while the store was away.
     assert_eq!(restore(presence, 2, "a", 77).await, Ok(newest(None)));
-    assert_eq!(presence.locate(&home(2)).await, Ok(Some(Location { node: a.clone(), epoch: 77 })));
+    assert_eq!(
+        presence.locate(&home(2)).await.map(Whereabouts::location),
+        Ok(Some(Location { node: a.clone(), epoch: 77 }))
+    );
     // And one that began elsewhere meanwhile.
     presence.renew_lease(&b).await.unwrap();
     assert_eq!(restore(presence, 2, "b", 78).await, Ok(newest(Some(a))), "whoever is believed to have it must be told");
-    assert_eq!(presence.locate(&home(2)).await, Ok(Some(Location { node: b, epoch: 78 })));
+    assert_eq!(presence.locate(&home(2)).await.map(Whereabouts::location), Ok(Some(Location { node: b, epoch: 78 })));
     // As a node's own clock makes it while the directory is away.
     let ahead = epoch + 1_000_000;
     assert_eq!(restore(presence, 3, "b", ahead).await, Ok(newest(None)));
@@ -124,13 +137,40 @@ async fn takeovers_are_noticed(presence: &dyn Presence) {
     assert_eq!(presence.restore(older).await, Ok(outdated), "whoever was replaced unnoticed learns by whom");
     let again = claim_as(presence, 9, "a", 1, 0).await.unwrap();
     assert_eq!((again.other_installation, again.contested), (false, true), "whoever dials in meanwhile is told, too");
-    let epoch = presence.locate(&home(9)).await.unwrap().unwrap().epoch;
+    let epoch = presence.locate(&home(9)).await.unwrap().location().unwrap().epoch;
     presence.release(&home(9), epoch).await.unwrap();
     let after = claim_as(presence, 9, "b", 2, 0).await.unwrap();
     assert!(!after.other_installation, "nobody was there to be displaced");
     let again = claim_as(presence, 9, "b", 1, 0).await.unwrap();
     assert!(again.contested, "but the quarrel is not forgotten");
 }
+
+/// Since when a home is away.
+async fn goodbyes_are_remembered(presence: &dyn Presence, later: impl AsyncFn()) {
+    let (a, b) = (node("a"), node("b"));
+    presence.renew_lease(&a).await.unwrap();
+    presence.renew_lease(&b).await.unwrap();
+    assert_eq!(presence.locate(&home(4)).await, Ok(Whereabouts::Away(None)), "it was never there");
+    let first = claim(presence, 4, "a", 0).await.epoch;
+    presence.release(&home(4), first).await.unwrap();
+    later().await;
+    let away = async || match presence.locate(&home(4)).await {
+        Ok(Whereabouts::Away(away)) => away,
+        elsewhere => panic!("{elsewhere:?}"),
+    };
+    let long = away().await.expect("its goodbye was heard");
+    assert!(long >= LATER && long < LATER * 100, "{long:?}");
+    presence.release(&home(4), first).await.unwrap();
+    assert!(away().await >= Some(long), "saying goodbye again changes nothing");
+    claim(presence, 4, "b", 0).await;
+    presence.end_lease(&b).await.unwrap();
+    assert_eq!(away().await, None, "the goodbye of an earlier session is not that of the last one");
+    let third = claim(presence, 4, "a", 0).await.epoch;
+    presence.release(&home(4), third).await.unwrap();
+    assert!(away().await.is_some_and(|away| away < long), "it counts from the last session's end");
+}
+
+const LATER: Duration = Duration::from_millis(500);
 
 /// What one node leaves for another.
 async fn words_are_kept(presence: &dyn Presence) {
@@ -175,7 +215,7 @@ async fn many_at_once(presence: Arc<dyn Presence>) {
     for epoch in &epochs[..49] {
         assert_eq!(presence.release(&home(3), *epoch).await, Ok(false));
     }
-    assert_eq!(presence.locate(&home(3)).await.unwrap().unwrap().epoch, epochs[49]);
+    assert_eq!(presence.locate(&home(3)).await.unwrap().location().unwrap().epoch, epochs[49]);
 }
 
 #[tokio::test]
@@ -185,6 +225,24 @@ async fn memory_conforms() {
     takeovers_are_noticed(&memory()).await;
     words_are_kept(&memory()).await;
     many_at_once(Arc::new(MemoryPresence::new(ManualClock::at(NOW)))).await;
+    let clock = ManualClock::at(NOW);
+    goodbyes_are_remembered(&MemoryPresence::new(clock.clone()), async || clock.advance(LATER)).await;
+}
+
+#[tokio::test]
+async fn a_goodbye_is_forgotten_after_a_month() {
+    let clock = ManualClock::at(NOW);
+    let presence = MemoryPresence::new(clock.clone());
+    let epoch = claim(&presence, 1, "a", 0).await.epoch;
+    presence.release(&home(1), epoch).await.unwrap();
+    let away = async |after| {
+        clock.advance(after);
+        // Whatever is old goes when another comes.
+        claim(&presence, 2, "a", 0).await;
+        presence.locate(&home(1)).await
+    };
+    assert_eq!(away(REMEMBERED).await, Ok(Whereabouts::Away(Some(REMEMBERED))));
+    assert_eq!(away(Duration::from_hours(1)).await, Ok(Whereabouts::Away(None)));
 }
 
 #[tokio::test]
@@ -201,11 +259,11 @@ async fn a_lease_ends_by_itself() {
     presence.renew_lease(&node("a")).await.unwrap();
     claim(&presence, 1, "a", 0).await;
     clock.advance(LEASE - Duration::from_millis(1));
-    assert!(presence.locate(&home(1)).await.unwrap().is_some());
+    assert!(presence.locate(&home(1)).await.unwrap().location().is_some());
     clock.advance(Duration::from_millis(1));
-    assert_eq!(presence.locate(&home(1)).await, Ok(None));
+    assert_eq!(presence.locate(&home(1)).await.map(Whereabouts::location), Ok(None));
     assert_eq!(presence.renew_lease(&node("a")).await, Ok(false));
-    assert!(presence.locate(&home(1)).await.unwrap().is_some(), "its homes are still there");
+    assert!(presence.locate(&home(1)).await.unwrap().location().is_some(), "its homes are still there");
 }
 
 /// A prefix of its own in the Redis for tests, or nothing where tests run without one.
@@ -228,6 +286,8 @@ async fn redis_conforms() {
     takeovers_are_noticed(&presence).await;
     let Some((presence, ..)) = redis() else { return };
     words_are_kept(&presence).await;
+    let Some((presence, ..)) = redis() else { return };
+    goodbyes_are_remembered(&presence, async || tokio::time::sleep(LATER).await).await;
     let Some((presence, ..)) = redis() else { return };
     many_at_once(Arc::new(presence)).await;
 }
@@ -283,10 +343,13 @@ async fn a_master_that_fails_is_followed_by_its_replica() {
     let located = tokio::time::timeout(Duration::from_secs(20), located).await.unwrap();
     assert!(replica.tell(&["role"]).starts_with("master"));
     // By the lease, if it was over by then; the home itself is there.
-    assert!(located.is_none_or(|location| location.epoch == epoch), "after {:?}", failed.elapsed());
+    assert!(located.location().is_none_or(|location| location.epoch == epoch), "after {:?}", failed.elapsed());
     assert_eq!(presence.renew_lease(&node("a")).await, Ok(false), "the other may lack what was confirmed last");
     assert_eq!(presence.renew_lease(&node("a")).await, Ok(true));
-    assert_eq!(presence.locate(&home(1)).await, Ok(Some(Location { node: node("a"), epoch })));
+    assert_eq!(
+        presence.locate(&home(1)).await.map(Whereabouts::location),
+        Ok(Some(Location { node: node("a"), epoch }))
+    );
     assert!(claim(&presence, 1, "a", 0).await.epoch > epoch);
 }
 
@@ -380,7 +443,7 @@ async fn a_redis_that_is_away_is_said_to_be_and_used_again_when_it_is_back() {
     })
     .await
     .unwrap();
-    assert_eq!(presence.locate(&home(1)).await.unwrap().unwrap().epoch, epoch);
+    assert_eq!(presence.locate(&home(1)).await.unwrap().location().unwrap().epoch, epoch);
 }
 
 #[test]

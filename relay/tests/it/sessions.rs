@@ -117,6 +117,11 @@ async fn a_home_that_says_goodbye_is_gone_at_once() {
     home.send(FromConnector::Goodbye(bye)).await;
     assert_eq!(written.await.unwrap(), cloud::unknown(unknown::Reason::LinkLost));
     assert_eq!(cloud.command(&key, 2, SECOND).await, cloud::not_sent(not_sent::Reason::NotConnected));
+    drop(home);
+    tokio::time::sleep(SECOND * 30).await;
+    cloud.clock.advance(Duration::from_hours(3));
+    assert_eq!(cloud.command(&key, 3, SECOND).await, cloud::away(3 * 3600), "people are told since when");
+    assert_eq!(cloud.command(&HomeKey::new(2), 4, SECOND).await, cloud::away(0), "it was never there");
 }
 
 #[tokio::test(start_paused = true)]

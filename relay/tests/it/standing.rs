@@ -125,7 +125,12 @@ fn limited(key: &HomeKey, commands: u32, used: u32) -> Claims {
 
 fn used_up(commands_per_day: u32, after: u64) -> answer::Outcome {
     let retry_after_ms = u32::try_from(after * 1000).unwrap();
-    answer::Outcome::NotSent(bus::NotSent { reason: not_sent::Reason::UsedUp.into(), retry_after_ms, commands_per_day })
+    answer::Outcome::NotSent(bus::NotSent {
+        reason: not_sent::Reason::UsedUp.into(),
+        retry_after_ms,
+        commands_per_day,
+        ..bus::NotSent::default()
+    })
 }
 
 async fn read(cloud: &Cloud, key: &HomeKey, id: u8) -> answer::Outcome {

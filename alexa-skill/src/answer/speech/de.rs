@@ -5,7 +5,7 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Item, MinuteOfDay, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
-use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
+use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, roughly, saying};
 use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
@@ -211,6 +211,7 @@ fn failed(failure: &Failure) -> Spoken {
             "Der Dienst hat gerade eine Störung. An deinen Lautsprechern liegt es nicht. Versuche es gleich noch einmal.",
         ),
         Failure::NotSent(reason) => not_sent(*reason),
+        Failure::Away(away) => home_away(Some(*away)),
         Failure::Unknown(reason) => unknown(*reason),
         Failure::TimeUp => slow(),
         Failure::HomeUntrusted => saying(
@@ -232,10 +233,7 @@ fn failed(failure: &Failure) -> Spoken {
 fn not_sent(reason: not_sent::Reason) -> Spoken {
     use not_sent::Reason;
     match reason {
-        Reason::NotConnected => saying(
-            "Ich erreiche dein Zuhause nicht. Sieh nach, ob das Gerät mit dem Connector von Music Assistant läuft und \
-             Internet hat, und versuche es dann noch einmal.",
-        ),
+        Reason::NotConnected => home_away(None),
         Reason::Busy => busy(),
         Reason::RateLimited => {
             saying("Das war zu viel auf einmal. Warte ein paar Sekunden und versuche es noch einmal.")
@@ -251,6 +249,28 @@ fn not_sent(reason: not_sent::Reason) -> Spoken {
             saying("Der Dienst hat gerade eine Störung. Versuche es in einer Minute noch einmal.")
         }
     }
+}
+
+fn home_away(away: Option<Duration>) -> Spoken {
+    let cause = away.and_then(about).map_or_else(
+        || "Ich erreiche dein Zuhause nicht.".to_owned(),
+        |time| format!("Dein Zuhause ist seit {time} nicht erreichbar."),
+    );
+    saying(format!(
+        "{cause} Sieh nach, ob das Gerät mit dem Connector von Music Assistant läuft und Internet hat, und versuche es dann noch einmal."
+    ))
+}
+
+fn music_assistant_away(away: Option<Duration>) -> Spoken {
+    let cause = away.and_then(about).map_or_else(
+        || "Dein Zuhause ist verbunden, aber Music Assistant antwortet nicht.".to_owned(),
+        |time| format!("Dein Zuhause ist verbunden, aber Music Assistant antwortet seit {time} nicht."),
+    );
+    saying(format!("{cause} Sieh nach, ob er läuft, und versuche es dann noch einmal."))
+}
+
+fn about(length: Duration) -> Option<String> {
+    roughly(length, "etwa", ["Minuten", "Stunden", "Tagen"])
 }
 
 fn unknown(reason: unknown::Reason) -> Spoken {
@@ -302,10 +322,7 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::PlayerBusy => {
             saying("Der Player lässt sich gerade nicht unterbrechen. Versuche es in ein paar Sekunden noch einmal.")
         }
-        Refusal::MusicAssistantAway => saying(
-            "Dein Zuhause ist verbunden, aber Music Assistant antwortet nicht. Sieh nach, ob er läuft, und versuche es dann \
-             noch einmal.",
-        ),
+        Refusal::MusicAssistantAway(away) => music_assistant_away(*away),
         Refusal::MusicAssistantStarting => {
             saying("Music Assistant startet gerade. Versuche es in einer Minute noch einmal.")
         }

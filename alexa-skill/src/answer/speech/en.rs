@@ -5,7 +5,7 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Item, MinuteOfDay, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
-use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
+use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, roughly, saying};
 use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
@@ -190,6 +190,7 @@ fn failed(failure: &Failure) -> Spoken {
             saying("The service has a problem at the moment. It is not your speakers. Please try again in a minute.")
         }
         Failure::NotSent(reason) => not_sent(*reason),
+        Failure::Away(away) => home_away(Some(*away)),
         Failure::Unknown(reason) => unknown(*reason),
         Failure::TimeUp => slow(),
         Failure::HomeUntrusted => saying(
@@ -211,10 +212,7 @@ fn failed(failure: &Failure) -> Spoken {
 fn not_sent(reason: not_sent::Reason) -> Spoken {
     use not_sent::Reason;
     match reason {
-        Reason::NotConnected => saying(
-            "I can't reach your home. Check that the machine with the Music Assistant connector is on and has \
-             internet, then try again.",
-        ),
+        Reason::NotConnected => home_away(None),
         Reason::Busy => busy(),
         Reason::RateLimited => saying("That was too much at once. Please wait a few seconds and try again."),
         Reason::Draining | Reason::LinkLost | Reason::Unlocated => {
@@ -228,6 +226,28 @@ fn not_sent(reason: not_sent::Reason) -> Spoken {
             saying("The service has a problem at the moment. Please try again in a minute.")
         }
     }
+}
+
+fn home_away(away: Option<Duration>) -> Spoken {
+    let cause = away.and_then(about).map_or_else(
+        || "I can't reach your home.".to_owned(),
+        |time| format!("Your home has been offline for {time}."),
+    );
+    saying(format!(
+        "{cause} Check that the machine with the Music Assistant connector is on and has internet, then try again."
+    ))
+}
+
+fn music_assistant_away(away: Option<Duration>) -> Spoken {
+    let cause = away.and_then(about).map_or_else(
+        || "Your home is connected, but Music Assistant does not answer.".to_owned(),
+        |time| format!("Your home is connected, but Music Assistant has not answered for {time}."),
+    );
+    saying(format!("{cause} Check that it is running, then try again."))
+}
+
+fn about(length: Duration) -> Option<String> {
+    roughly(length, "about", ["minutes", "hours", "days"])
 }
 
 fn unknown(reason: unknown::Reason) -> Spoken {
@@ -277,9 +297,7 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::NothingToPlay => saying("Nothing is queued there. Tell me what to play."),
         Refusal::NotSupported => saying("That player can't do that."),
         Refusal::PlayerBusy => saying("The player can't be interrupted at the moment. Try again in a few seconds."),
-        Refusal::MusicAssistantAway => saying(
-            "Your home is connected, but Music Assistant does not answer. Check that it is running, then try again.",
-        ),
+        Refusal::MusicAssistantAway(away) => music_assistant_away(*away),
         Refusal::MusicAssistantStarting => saying("Music Assistant is just starting. Try again in a minute."),
         Refusal::MusicAssistantRefusesToken => saying(
             "Music Assistant does not accept its connector any more. Open the connector's page at home and connect it \

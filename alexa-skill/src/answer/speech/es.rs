@@ -5,7 +5,7 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Item, MinuteOfDay, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
-use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
+use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, roughly, saying};
 use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
@@ -200,6 +200,7 @@ fn failed(failure: &Failure) -> Spoken {
             "El servicio tiene un problema en este momento. La culpa no es de tus altavoces. Inténtalo dentro de un minuto.",
         ),
         Failure::NotSent(reason) => not_sent(*reason),
+        Failure::Away(away) => home_away(Some(*away)),
         Failure::Unknown(reason) => unknown(*reason),
         Failure::TimeUp => slow(),
         Failure::HomeUntrusted => saying(
@@ -219,10 +220,7 @@ fn failed(failure: &Failure) -> Spoken {
 fn not_sent(reason: not_sent::Reason) -> Spoken {
     use not_sent::Reason;
     match reason {
-        Reason::NotConnected => saying(
-            "No consigo llegar a tu casa. Comprueba que el equipo con el conector de Music Assistant está encendido y tiene \
-             Internet, y vuelve a intentarlo.",
-        ),
+        Reason::NotConnected => home_away(None),
         Reason::Busy => busy(),
         Reason::RateLimited => saying("Eso ha sido demasiado a la vez. Espera unos segundos y vuelve a intentarlo."),
         Reason::Draining | Reason::LinkLost | Reason::Unlocated => {
@@ -236,6 +234,28 @@ fn not_sent(reason: not_sent::Reason) -> Spoken {
             saying("El servicio tiene un problema en este momento. Inténtalo dentro de un minuto.")
         }
     }
+}
+
+fn home_away(away: Option<Duration>) -> Spoken {
+    let cause = away.and_then(about).map_or_else(
+        || "No consigo llegar a tu casa.".to_owned(),
+        |time| format!("Tu casa no está conectada desde hace {time}."),
+    );
+    saying(format!(
+        "{cause} Comprueba que el equipo con el conector de Music Assistant está encendido y tiene Internet, y vuelve a intentarlo."
+    ))
+}
+
+fn music_assistant_away(away: Option<Duration>) -> Spoken {
+    let cause = away.and_then(about).map_or_else(
+        || "Tu casa está conectada, pero Music Assistant no responde.".to_owned(),
+        |time| format!("Tu casa está conectada, pero Music Assistant no responde desde hace {time}."),
+    );
+    saying(format!("{cause} Comprueba que está en marcha y vuelve a intentarlo."))
+}
+
+fn about(length: Duration) -> Option<String> {
+    roughly(length, "unas", ["minutos", "horas", "días"])
 }
 
 fn unknown(reason: unknown::Reason) -> Spoken {
@@ -287,9 +307,7 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::PlayerBusy => {
             saying("El reproductor no se puede interrumpir en este momento. Inténtalo dentro de unos segundos.")
         }
-        Refusal::MusicAssistantAway => saying(
-            "Tu casa está conectada, pero Music Assistant no responde. Comprueba que está en marcha y vuelve a intentarlo.",
-        ),
+        Refusal::MusicAssistantAway(away) => music_assistant_away(*away),
         Refusal::MusicAssistantStarting => saying("Music Assistant está arrancando. Inténtalo dentro de un minuto."),
         Refusal::MusicAssistantRefusesToken => saying(
             "Music Assistant ya no acepta su conector. Abre en casa la página del conector y conéctalo otra vez a Music \

@@ -5,7 +5,7 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Item, MinuteOfDay, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
-use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
+use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, roughly, saying};
 use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
@@ -207,6 +207,7 @@ fn failed(failure: &Failure) -> Spoken {
             "Le service a un problème en ce moment. Vos enceintes n'y sont pour rien. Réessayez dans une minute.",
         ),
         Failure::NotSent(reason) => not_sent(*reason),
+        Failure::Away(away) => home_away(Some(*away)),
         Failure::Unknown(reason) => unknown(*reason),
         Failure::TimeUp => slow(),
         Failure::HomeUntrusted => saying(
@@ -228,10 +229,7 @@ fn failed(failure: &Failure) -> Spoken {
 fn not_sent(reason: not_sent::Reason) -> Spoken {
     use not_sent::Reason;
     match reason {
-        Reason::NotConnected => saying(
-            "Je n'arrive pas à joindre votre maison. Vérifiez que l'appareil du connecteur Music Assistant est allumé et relié \
-             à Internet, puis réessayez.",
-        ),
+        Reason::NotConnected => home_away(None),
         Reason::Busy => busy(),
         Reason::RateLimited => saying("C'était trop à la fois. Attendez quelques secondes, puis réessayez."),
         Reason::Draining | Reason::LinkLost | Reason::Unlocated => {
@@ -245,6 +243,28 @@ fn not_sent(reason: not_sent::Reason) -> Spoken {
             saying("Le service a un problème en ce moment. Réessayez dans une minute.")
         }
     }
+}
+
+fn home_away(away: Option<Duration>) -> Spoken {
+    let cause = away.and_then(about).map_or_else(
+        || "Je n'arrive pas à joindre votre maison.".to_owned(),
+        |time| format!("Votre maison est injoignable depuis {time}."),
+    );
+    saying(format!(
+        "{cause} Vérifiez que l'appareil du connecteur Music Assistant est allumé et relié à Internet, puis réessayez."
+    ))
+}
+
+fn music_assistant_away(away: Option<Duration>) -> Spoken {
+    let cause = away.and_then(about).map_or_else(
+        || "Votre maison est connectée, mais Music Assistant ne répond pas.".to_owned(),
+        |time| format!("Votre maison est connectée, mais Music Assistant ne répond plus depuis {time}."),
+    );
+    saying(format!("{cause} Vérifiez qu'il est en marche, puis réessayez."))
+}
+
+fn about(length: Duration) -> Option<String> {
+    roughly(length, "environ", ["minutes", "heures", "jours"])
 }
 
 fn unknown(reason: unknown::Reason) -> Spoken {
@@ -296,9 +316,7 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::PlayerBusy => {
             saying("Ce lecteur ne peut pas être interrompu en ce moment. Réessayez dans quelques secondes.")
         }
-        Refusal::MusicAssistantAway => saying(
-            "Votre maison est connectée, mais Music Assistant ne répond pas. Vérifiez qu'il est en marche, puis réessayez.",
-        ),
+        Refusal::MusicAssistantAway(away) => music_assistant_away(*away),
         Refusal::MusicAssistantStarting => {
             saying("Music Assistant est en train de démarrer. Réessayez dans une minute.")
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Item, MinuteOfDay, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
-use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
+use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, roughly, saying};
 use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
@@ -197,6 +197,7 @@ fn failed(failure: &Failure) -> Spoken {
             "Il servizio ha un problema in questo momento. Non dipende dai tuoi altoparlanti. Riprova tra un minuto.",
         ),
         Failure::NotSent(reason) => not_sent(*reason),
+        Failure::Away(away) => home_away(Some(*away)),
         Failure::Unknown(reason) => unknown(*reason),
         Failure::TimeUp => slow(),
         Failure::HomeUntrusted => saying(
@@ -217,10 +218,7 @@ fn failed(failure: &Failure) -> Spoken {
 fn not_sent(reason: not_sent::Reason) -> Spoken {
     use not_sent::Reason;
     match reason {
-        Reason::NotConnected => saying(
-            "Non riesco a raggiungere casa tua. Controlla che il dispositivo con il connettore di Music Assistant sia acceso e \
-             connesso a Internet, poi riprova.",
-        ),
+        Reason::NotConnected => home_away(None),
         Reason::Busy => busy(),
         Reason::RateLimited => saying("Era troppo tutto insieme. Aspetta qualche secondo e riprova."),
         Reason::Draining | Reason::LinkLost | Reason::Unlocated => {
@@ -234,6 +232,28 @@ fn not_sent(reason: not_sent::Reason) -> Spoken {
             saying("Il servizio ha un problema in questo momento. Riprova tra un minuto.")
         }
     }
+}
+
+fn home_away(away: Option<Duration>) -> Spoken {
+    let cause = away.and_then(about).map_or_else(
+        || "Non riesco a raggiungere casa tua.".to_owned(),
+        |time| format!("Casa tua non è raggiungibile da {time}."),
+    );
+    saying(format!(
+        "{cause} Controlla che il dispositivo con il connettore di Music Assistant sia acceso e connesso a Internet, poi riprova."
+    ))
+}
+
+fn music_assistant_away(away: Option<Duration>) -> Spoken {
+    let cause = away.and_then(about).map_or_else(
+        || "Casa tua è connessa, ma Music Assistant non risponde.".to_owned(),
+        |time| format!("Casa tua è connessa, ma Music Assistant non risponde da {time}."),
+    );
+    saying(format!("{cause} Controlla che sia in funzione, poi riprova."))
+}
+
+fn about(length: Duration) -> Option<String> {
+    roughly(length, "circa", ["minuti", "ore", "giorni"])
 }
 
 fn unknown(reason: unknown::Reason) -> Spoken {
@@ -283,9 +303,7 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::PlayerBusy => {
             saying("In questo momento il lettore non può essere interrotto. Riprova tra qualche secondo.")
         }
-        Refusal::MusicAssistantAway => {
-            saying("Casa tua è connessa, ma Music Assistant non risponde. Controlla che sia in funzione, poi riprova.")
-        }
+        Refusal::MusicAssistantAway(away) => music_assistant_away(*away),
         Refusal::MusicAssistantStarting => saying("Music Assistant si sta avviando. Riprova tra un minuto."),
         Refusal::MusicAssistantRefusesToken => saying(
             "Music Assistant non accetta più il suo connettore. A casa, apri la pagina del connettore e collegalo di nuovo a \

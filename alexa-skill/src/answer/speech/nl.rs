@@ -5,7 +5,7 @@ use std::time::Duration;
 use macloud_e2ee::vocabulary::{Item, MinuteOfDay, Placement, Playback, Refusal, Repeat, Transport};
 use macloud_proto::bus::v1::{not_sent, unknown};
 
-use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, saying};
+use super::{Everywhere, Heard, Say, Spoken, Units, after, asking, list, roughly, saying};
 use crate::dispatch::UsedUp;
 use crate::failure::{Failure, TokenFault};
 
@@ -200,6 +200,7 @@ fn failed(failure: &Failure) -> Spoken {
             saying("De dienst heeft op dit moment een storing. Het ligt niet aan je speakers. Probeer het zo opnieuw.")
         }
         Failure::NotSent(reason) => not_sent(*reason),
+        Failure::Away(away) => home_away(Some(*away)),
         Failure::Unknown(reason) => unknown(*reason),
         Failure::TimeUp => slow(),
         Failure::HomeUntrusted => saying(
@@ -221,10 +222,7 @@ fn failed(failure: &Failure) -> Spoken {
 fn not_sent(reason: not_sent::Reason) -> Spoken {
     use not_sent::Reason;
     match reason {
-        Reason::NotConnected => saying(
-            "Ik kan je huis niet bereiken. Kijk of het apparaat met de connector van Music Assistant aanstaat en internet heeft, \
-             en probeer het dan opnieuw.",
-        ),
+        Reason::NotConnected => home_away(None),
         Reason::Busy => busy(),
         Reason::RateLimited => saying("Dat was te veel tegelijk. Wacht een paar seconden en probeer het opnieuw."),
         Reason::Draining | Reason::LinkLost | Reason::Unlocated => {
@@ -238,6 +236,28 @@ fn not_sent(reason: not_sent::Reason) -> Spoken {
             saying("De dienst heeft op dit moment een storing. Probeer het over een minuut opnieuw.")
         }
     }
+}
+
+fn home_away(away: Option<Duration>) -> Spoken {
+    let cause = away.and_then(about).map_or_else(
+        || "Ik kan je huis niet bereiken.".to_owned(),
+        |time| format!("Je huis is al {time} niet bereikbaar."),
+    );
+    saying(format!(
+        "{cause} Kijk of het apparaat met de connector van Music Assistant aanstaat en internet heeft, en probeer het dan opnieuw."
+    ))
+}
+
+fn music_assistant_away(away: Option<Duration>) -> Spoken {
+    let cause = away.and_then(about).map_or_else(
+        || "Je huis is verbonden, maar Music Assistant antwoordt niet.".to_owned(),
+        |time| format!("Je huis is verbonden, maar Music Assistant antwoordt al {time} niet."),
+    );
+    saying(format!("{cause} Kijk of het draait, en probeer het dan opnieuw."))
+}
+
+fn about(length: Duration) -> Option<String> {
+    roughly(length, "ongeveer", ["minuten", "uur", "dagen"])
 }
 
 fn unknown(reason: unknown::Reason) -> Spoken {
@@ -289,9 +309,7 @@ fn refused(refusal: &Refusal) -> Spoken {
         Refusal::PlayerBusy => {
             saying("De speler kan nu niet onderbroken worden. Probeer het over een paar seconden opnieuw.")
         }
-        Refusal::MusicAssistantAway => saying(
-            "Je huis is verbonden, maar Music Assistant antwoordt niet. Kijk of het draait, en probeer het dan opnieuw.",
-        ),
+        Refusal::MusicAssistantAway(away) => music_assistant_away(*away),
         Refusal::MusicAssistantStarting => {
             saying("Music Assistant is net aan het opstarten. Probeer het over een minuut opnieuw.")
         }

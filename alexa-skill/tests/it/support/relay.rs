@@ -20,6 +20,8 @@ use super::home::FakeHome;
 #[derive(Debug, Clone)]
 pub enum Trouble {
     NotSent(not_sent::Reason),
+    /// Not connected for so many seconds.
+    Away(u32),
     /// Written, but no reply came; whether the home carried it out.
     Unknown(unknown::Reason, bool),
     /// Carried out, but no reply came, and then the home restarts.
@@ -252,6 +254,10 @@ impl FakeRelay {
         let outcome = match trouble {
             None => carry(),
             Some(Trouble::NotSent(reason)) => not_sent(reason),
+            Some(Trouble::Away(away_seconds)) => {
+                let reason = not_sent::Reason::NotConnected.into();
+                answer::Outcome::NotSent(NotSent { reason, away_seconds, ..NotSent::default() })
+            }
             Some(Trouble::Unknown(reason, done)) => {
                 if done {
                     carry();
