@@ -49,7 +49,8 @@ pub struct RelaySettings {
     pub pong_limit: Duration,
     /// A written command unconfirmed for this long causes a ping at once.
     pub confirm_limit: Duration,
-    /// A home that stays silent for this long after such a ping is evicted.
+    /// A home that stays silent for this long after such a ping is evicted; on a slow line, after two of its round trips since the
+    /// command was written, and [`RelaySettings::pong_limit`] after the ping at the latest.
     pub probe_limit: Duration,
     /// Bytes handed out but not taken by the socket for this long end the session.
     pub write_limit: Duration,
@@ -254,7 +255,7 @@ pub struct RelaySide<T> {
 
 #[derive(Debug)]
 enum Phase {
-    AwaitingHello { until: Micros },
+    AwaitingHello { begun: Micros },
     Registering { version: u32 },
     Open,
     Closing { until: Micros, why: Ended },
@@ -273,7 +274,7 @@ impl<T> RelaySide<T> {
     /// A session whose upgrade has just been accepted.
     pub fn new(settings: RelaySettings, now: Micros, random: &mut dyn Random) -> Self {
         Self {
-            phase: Phase::AwaitingHello { until: now.plus(settings.hello_limit) },
+            phase: Phase::AwaitingHello { begun: now },
             drain_ends: None,
             control: VecDeque::new(),
             commands: Commands::default(),
@@ -473,9 +474,7 @@ impl<T> RelaySide<T> {
 
     /// A WebSocket ping or pong arrived. The WebSocket layer answers pings itself.
     pub fn handle_ping_or_pong(&mut self, now: Micros) {
-        let solicited = self.liveness.waits();
-        self.liveness.heard(now);
-        if !solicited {
+        if !self.liveness.ponged(now) {
             self.stray(now);
         }
     }
@@ -503,7 +502,7 @@ impl<T> RelaySide<T> {
             Phase::Closed => {}
             Phase::Closing { until, .. } if now >= *until => self.handle_socket_closed(),
             Phase::Closing { .. } => {}
-            Phase::AwaitingHello { until } if now >= *until => {
+            Phase::AwaitingHello { begun } if now >= begun.plus(self.settings.hello_limit) => {
                 self.close(GoodbyeReason::Protocol, "no hello in time", now);
             }
             Phase::AwaitingHello { .. } => {}
@@ -529,7 +528,8 @@ impl<T> RelaySide<T> {
     pub fn poll_timeout(&self) -> Option<Micros> {
         match &self.phase {
             Phase::Closed => None,
-            Phase::AwaitingHello { until } | Phase::Closing { until, .. } => Some(*until),
+            Phase::AwaitingHello { begun } => Some(begun.plus(self.settings.hello_limit)),
+            Phase::Closing { until, .. } => Some(*until),
             Phase::Registering { .. } | Phase::Open => {
                 let stalled = self.unflushed_since.map(|since| since.plus(self.settings.write_limit));
                 let others =
@@ -556,6 +556,9 @@ impl<T> RelaySide<T> {
         let version = hello.version_max.min(VERSION_MAX);
         if version < hello.version_min.max(VERSION_MIN) {
             return self.close(GoodbyeReason::Version, "no common protocol version", now);
+        }
+        if let Phase::AwaitingHello { begun } = self.phase {
+            self.liveness.greeted(now.since(begun));
         }
         self.phase = Phase::Registering { version };
         self.commands.add_credit(hello.credit);

@@ -289,6 +289,44 @@ fn an_unconfirmed_command_causes_a_ping_and_then_eviction() {
     assert_eq!(bench.ended(), Some(Ended::Here(GoodbyeReason::Unresponsive, "no answer to a ping")));
 }
 
+/// Of a session whose Hello took this long: when a command that nothing answers ends it.
+fn given_up_after(hello_took: Duration) -> Duration {
+    let mut bench = Bench::fresh(RelaySettings::default());
+    bench.pass(hello_took);
+    bench.arrives(hello(1, 1, 2));
+    bench.machine.welcome(Registration { epoch: 1, ..Registration::default() });
+    bench.submit(1, SECOND * 30);
+    bench.transmits();
+    let written = bench.now;
+    while bench.machine.is_open() {
+        bench.pass(MS * 10);
+    }
+    bench.now.since(written)
+}
+
+#[test]
+fn on_a_slow_line_two_round_trips_are_waited_for() {
+    for (round_trip, given_up) in [(50, 2500), (1200, 2500), (2000, 4000), (3000, 6000), (4900, 6500)] {
+        assert_eq!(given_up_after(MS * round_trip), MS * given_up, "{round_trip} ms");
+    }
+}
+
+#[test]
+fn a_line_that_has_become_slow_is_measured_by_pongs() {
+    let mut bench = Bench::open(RelaySettings::default(), 2);
+    while !bench.transmits().contains(&Transmit::Ping) {
+        bench.pass(MS * 10);
+    }
+    bench.pass(MS * 2400);
+    bench.machine.handle_ping_or_pong(bench.now);
+    bench.submit(1, SECOND * 30);
+    bench.transmits();
+    bench.pass(MS * 4700);
+    assert!(bench.machine.is_open(), "its confirmation may be on the way");
+    bench.pass(MS * 200);
+    assert!(!bench.machine.is_open());
+}
+
 #[test]
 fn a_home_that_answers_the_probe_keeps_its_time() {
     let mut bench = Bench::open(RelaySettings::default(), 2);

@@ -13,22 +13,36 @@ pub(super) struct Liveness {
     interval: Duration,
     /// A ping is out; the home is dead unless anything arrives before this.
     dead_at: Option<Micros>,
+    /// When the last ping went out.
+    pinged_at: Micros,
+    /// How long the way to the home and back took when that was measured last.
+    round_trip: Duration,
 }
 
 impl Liveness {
     pub(super) fn new(settings: &RelaySettings, now: Micros, random: &mut dyn Random) -> Self {
         let interval = between(settings.ping_min, settings.ping_max, random);
-        Self { last_heard: now, last_sent: now, interval, dead_at: None }
+        Self { last_heard: now, last_sent: now, interval, dead_at: None, pinged_at: now, round_trip: Duration::ZERO }
+    }
+
+    /// The home has answered the upgrade after this long.
+    pub(super) const fn greeted(&mut self, after: Duration) {
+        self.round_trip = after;
+    }
+
+    /// A pong has come. Whether anybody waited for it.
+    pub(super) fn ponged(&mut self, now: Micros) -> bool {
+        let waited = self.dead_at.is_some();
+        if waited {
+            self.round_trip = now.since(self.pinged_at);
+        }
+        self.heard(now);
+        waited
     }
 
     pub(super) fn heard(&mut self, now: Micros) {
         self.last_heard = now;
         self.dead_at = None;
-    }
-
-    /// Whether a ping is out that nothing has answered yet.
-    pub(super) const fn waits(&self) -> bool {
-        self.dead_at.is_some()
     }
 
     pub(super) fn sent(&mut self, now: Micros) {
@@ -55,13 +69,24 @@ impl Liveness {
         }
         self.interval = between(settings.ping_min, settings.ping_max, random);
         self.dead_at = Some(now.plus(settings.pong_limit));
+        self.pinged_at = now;
         true
     }
 
-    /// Something is suspicious: whether to ping now. Shortens the wait for a ping that is already out.
+    /// Something was written and not confirmed within [`RelaySettings::confirm_limit`]: whether to ping now. Shortens the wait for a
+    /// ping that is already out.
     pub(super) fn probe(&mut self, now: Micros, settings: &RelaySettings) -> bool {
-        let dead_at = now.plus(settings.probe_limit);
+        let dead_at = now.plus(self.patience(settings));
         let out = self.dead_at.replace(self.dead_at.map_or(dead_at, |at| at.min(dead_at)));
+        if out.is_none() {
+            self.pinged_at = now;
+        }
         out.is_none()
+    }
+
+    /// On a slow line, until two round trips have passed since it was written: who is given up there is given up with every command.
+    fn patience(&self, settings: &RelaySettings) -> Duration {
+        let two_round_trips = (self.round_trip * 2).saturating_sub(settings.confirm_limit);
+        two_round_trips.clamp(settings.probe_limit, settings.pong_limit.max(settings.probe_limit))
     }
 }
