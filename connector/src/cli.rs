@@ -531,7 +531,11 @@ async fn doctor_verb(place: &Place, full: bool, json: bool) -> anyhow::Result<Ex
 }
 
 fn switch_verb(place: &Place, stopped: bool, json: bool) -> anyhow::Result<ExitCode> {
-    place.existing_state()?.set_stopped(stopped)?;
+    let state = place.existing_state()?;
+    if !state.is_of_a_home() {
+        return Err(NoHome(place.state_dir.clone()).into());
+    }
+    state.set_stopped(stopped)?;
     if json {
         line(if stopped { &Event::Stopped } else { &Event::Resumed });
     } else if stopped {
@@ -646,6 +650,11 @@ struct NoCloud;
 #[error("the state directory {0} does not exist; give the one that was used for pairing with --state-dir")]
 struct NoState(PathBuf);
 
+/// A directory, but no home's.
+#[derive(Debug, thiserror::Error)]
+#[error("no connector has kept anything in {0}; give the directory of the one that is meant with --state-dir")]
+struct NoHome(PathBuf);
+
 const USAGE: u8 = 2;
 const NOT_PAIRED: u8 = 3;
 const IN_USE: u8 = 4;
@@ -690,7 +699,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
     }
     match error.downcast_ref::<PairError>() {
         Some(PairError::State(error)) if in_use(error) => IN_USE,
-        _ if error.is::<NoState>() => NOT_PAIRED,
+        _ if error.is::<NoState>() || error.is::<NoHome>() => NOT_PAIRED,
         _ => 1,
     }
 }

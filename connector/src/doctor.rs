@@ -85,12 +85,17 @@ impl Check {
         Self { name, ok: false, detail: sentence(error), fix }
     }
 
-    /// The names of people are in the names of their directories.
+    /// The names of people are in the names of their directories. Those of services are not, and whoever reads the advice as somebody
+    /// else must find them.
     fn leave_out_who_it_is(&mut self) {
-        let Some(home) = std::env::var("HOME").ok().filter(|home| home.len() > 1) else { return };
+        let Some(home) = std::env::var("HOME").ok().filter(|home| is_a_persons(home)) else { return };
         self.detail = self.detail.replace(&home, "~");
         self.fix = self.fix.take().map(|fix| fix.replace(&home, "~"));
     }
+}
+
+fn is_a_persons(home: &str) -> bool {
+    ["/home/", "/Users/"].iter().any(|all| home.strip_prefix(all).is_some_and(|name| !name.is_empty()))
 }
 
 /// Look at every hop. Does not disturb a connector that runs.

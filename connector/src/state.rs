@@ -48,6 +48,8 @@ const IDENTITY: &str = "identity.key";
 const PAIRING: &str = "pairing.json";
 const SKILL_KEYS: &str = "skill-keys";
 const INSTALL: &str = "install.id";
+/// See machine-id(5).
+const MACHINE_ID: &str = "/etc/machine-id";
 const MUSIC_ASSISTANT: &str = "music-assistant.json";
 const AUTHORITIES: &str = "authorities.pem";
 const RULES: &str = "rules.json";
@@ -396,19 +398,26 @@ impl StateDir {
         Ok(self.existing_identity()?.map(|seed| *SigningKey::from_seed(&seed).public()))
     }
 
-    /// The installation's id; made at first use.
+    /// The installation's id. A copy of this directory is another installation, so it comes of what is kept here (made at first use),
+    /// of which file that is, and of the machine.
     ///
     /// # Errors
     /// [`StateError`].
     pub fn install_id(&self) -> Result<[u8; 16], StateError> {
-        if let Some(bytes) = self.read(INSTALL)?
-            && let Ok(id) = bytes.try_into()
-        {
-            return Ok(id);
-        }
-        let id = macloud_service_kit::random::bytes();
-        self.write(INSTALL, &id)?;
-        Ok(id)
+        let kept = match self.read(INSTALL)? {
+            Some(kept) if kept.len() == 16 => kept,
+            _ => {
+                let drawn: [u8; 16] = macloud_service_kit::random::bytes();
+                self.write(INSTALL, &drawn)?;
+                drawn.to_vec()
+            }
+        };
+        let path = self.file(INSTALL);
+        let file = path.metadata().map_err(|source| StateError::Io { path, source })?.ino();
+        // Not everywhere; a copy on such a machine is another file all the same.
+        let machine = std::fs::read(MACHINE_ID).unwrap_or_default();
+        let digest = ring::digest::digest(&ring::digest::SHA256, &[&kept[..], &file.to_be_bytes(), &machine].concat());
+        Ok(std::array::from_fn(|at| digest.as_ref()[at]))
     }
 
     /// Where it is registered, if it is.
@@ -423,6 +432,11 @@ impl StateDir {
     #[must_use]
     pub fn is_paired(&self) -> bool {
         self.file(PAIRING).exists()
+    }
+
+    /// Whether a home has ever kept its key here, or its pairing.
+    pub(crate) fn is_of_a_home(&self) -> bool {
+        [IDENTITY, PAIRING].iter().any(|name| self.file(name).exists())
     }
 
     /// Remember a pairing and what was pinned with it. What another cloud was told of players, or this one of another home, is

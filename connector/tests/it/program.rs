@@ -119,6 +119,11 @@ async fn pair_prints_its_lines_and_run_its_changes_and_neither_a_secret() {
     let line = timeout(PATIENCE, out.recv()).await.unwrap().unwrap();
     assert_eq!(line, r#"{"event":"stopped"}"#);
     home.output("resume", &[]).await;
+    let mut beside = Command::new(env!("CARGO_BIN_EXE_ma-connector"));
+    beside.args(["stop", "--state-dir"]).arg(std::env::temp_dir()).stderr(Stdio::piped());
+    let beside = output_of(beside).await;
+    assert_eq!(beside.status.code(), Some(3), "nothing is stopped there, and nobody must believe it");
+    assert!(String::from_utf8_lossy(&beside.stderr).contains("give the directory of the one that is meant"));
     let in_use = home.output("run", &[]).await;
     assert_eq!(in_use.status.code(), Some(4));
     assert!(String::from_utf8_lossy(&in_use.stderr).contains("Stop it first"));

@@ -165,6 +165,18 @@ async fn what_a_newer_program_wrote_is_refused_and_not_touched() {
     assert!(home.state_dir.join("stopped").exists());
 }
 
+#[test]
+fn a_copy_of_the_directory_is_another_installation() {
+    let (original, copy) = (tempdir("original"), tempdir("copy"));
+    let id = StateDir::open(&original).unwrap().install_id().unwrap();
+    assert_eq!(StateDir::open(&original).unwrap().install_id().unwrap(), id, "it stays over restarts");
+    let copied = StateDir::open(&copy).unwrap();
+    for (name, bytes) in contents(&original) {
+        std::fs::write(copy.join(name), bytes).unwrap();
+    }
+    assert_ne!(copied.install_id().unwrap(), id);
+}
+
 fn contents(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
     let mut files: Vec<_> =
