@@ -91,7 +91,9 @@ pub(crate) async fn keep(node: &Arc<Node>) {
 
 /// Renew the lease, and learn what others could not tell. Without all of this it does not count.
 async fn renew(node: &Arc<Node>, peers: &Peers, round: u64) -> Result<(), Unavailable> {
+    let asked = node.now();
     let counted = limited(node.presence.renew_lease(peers.own())).await?;
+    node.metrics.presence_wait(node.now().since(asked));
     for notice in limited(node.presence.take_notices(&peers.own().node_id)).await? {
         elsewhere::superseded(node, &notice);
     }

@@ -6,7 +6,7 @@ use macloud_proto::bus::v1;
 use macloud_proto::link::relay_side::Dropped;
 use macloud_service_kit::metrics::note_exemplar;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, UpDownCounter};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use tracing::Span;
 
 #[derive(Debug)]
@@ -24,11 +24,25 @@ pub(crate) struct Metrics {
     crossings: Counter<u64>,
     lookups: Counter<u64>,
     presence: Gauge<u64>,
+    presence_wait: Histogram<f64>,
 }
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        let meter = opentelemetry::global::meter("macloud.relay");
+        let metrics = Self::of(&opentelemetry::global::meter("macloud.relay"));
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// What is rare: the first one of a counter that was not there before has no rate.
+    fn begin_at_zero(&self) {
+        for same_installation in [true, false] {
+            self.takeovers.add(0, &[KeyValue::new("same_installation", same_installation)]);
+        }
+        self.contested.add(0, &[]);
+    }
+
+    fn of(meter: &Meter) -> Self {
         Self {
             connections: meter
                 .i64_up_down_counter("macloud.relay.connections")
@@ -79,6 +93,14 @@ impl Metrics {
                 .u64_gauge("macloud.relay.presence_reached")
                 .with_description("1 while the directory of all nodes answers")
                 .build(),
+            presence_wait: meter
+                .f64_histogram("macloud.relay.presence_wait")
+                .with_unit("s")
+                .with_description(
+                    "How long the directory of all nodes takes to renew this node's lease, every few seconds",
+                )
+                .with_boundaries(vec![0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0])
+                .build(),
             queue_wait: meter
                 .f64_histogram("macloud.relay.queue_wait")
                 .with_unit("s")
@@ -118,6 +140,10 @@ impl Metrics {
 
     pub(crate) fn presence(&self, reached: bool) {
         self.presence.record(reached.into(), &[]);
+    }
+
+    pub(crate) fn presence_wait(&self, wait: Duration) {
+        self.presence_wait.record(wait.as_secs_f64(), &[]);
     }
 
     pub(crate) fn dropped(&self, what: Dropped) {
