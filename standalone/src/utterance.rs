@@ -245,7 +245,7 @@ pub fn parse_in(locale: &str, text: &str, players: &[&str]) -> Result<Utterance,
     if !locale.starts_with("en-") {
         return elsewhere(locale, text, players);
     }
-    let heard = parse_for(text, players);
+    let heard = set_device(text, players).map_or_else(|| parse_for(text, players), Ok);
     // A device that Alexa knows is hers, whatever else the words could be.
     if let Ok(Utterance::SmartHome { player, .. }) = &heard
         && players.iter().any(|known| known.eq_ignore_ascii_case(player))
@@ -267,6 +267,17 @@ pub fn parse_in(locale: &str, text: &str, players: &[&str]) -> Result<Utterance,
             heard => heard.or_else(|error| other.ok_or(error)),
         },
     }
+}
+
+/// "Set the kitchen to 30 percent", of a device that Alexa knows.
+fn set_device(text: &str, players: &[&str]) -> Option<Utterance> {
+    let words = words(text);
+    let said = strip_politeness(Said { words: &words });
+    let (what, level) = said.after_any(SETTING)?.split_last(&["to"])?;
+    let (level, rest) = level.number().filter(|(level, _)| *level <= 100)?;
+    let player = what.name().filter(|name| players.iter().any(|known| known.eq_ignore_ascii_case(name)))?;
+    let is_all = rest.words.is_empty() || rest.one_of(&["percent", "%"]);
+    is_all.then(|| device("Alexa.Speaker", "SetVolume", json!({"volume": level}), player))
 }
 
 /// In another language. A device that Alexa knows is hers, without the invocation name; of what she does not know, the skill has the
@@ -397,13 +408,15 @@ fn smart_home(said: Said<'_>) -> Result<Option<Utterance>, NotUnderstood> {
     Ok(adjust_volume(said).or_else(|| mute(said)).or_else(|| power(said)).or_else(|| playback(said)))
 }
 
+const SETTING: &[&str] = &["set", "change", "put", "turn"];
+
 fn device(namespace: &'static str, name: &'static str, payload: Value, player: String) -> Utterance {
     Utterance::SmartHome { namespace, name, payload, player }
 }
 
 /// "set kitchen volume to 30", "set the volume in the kitchen to 30", "volume 30 in the kitchen".
 fn set_volume(said: Said<'_>) -> Result<Option<Utterance>, NotUnderstood> {
-    let plain = said.after_any(&["set", "change", "put", "turn"]).unwrap_or(said);
+    let plain = said.after_any(SETTING).unwrap_or(said);
     let forms = plain.split_last(&["to"]).or_else(|| plain.split_after_last("volume"));
     let Some((what, level)) = forms else { return Ok(None) };
     let Some((level, rest)) = level.number() else { return Ok(None) };
@@ -1034,6 +1047,23 @@ mod tests {
         // It could be an answer: the player "previous track" in the home "kitchen".
         let heard = parse_in("en-US", "previous track in the kitchen", &["Kitchen"]);
         assert!(matches!(heard, Ok(Utterance::SmartHome { name: "Previous", .. })), "{heard:?}");
+    }
+
+    #[test]
+    fn a_device_that_alexa_knows_is_set_by_its_name_alone() {
+        for text in ["set Kitchen to thirty percent", "Alexa, set the kitchen to 30%", "please turn the kitchen to 30"]
+        {
+            let Ok(Utterance::SmartHome { name: "SetVolume", payload, .. }) = parse_in("en-GB", text, &["Kitchen"])
+            else {
+                panic!("{text}")
+            };
+            assert_eq!(payload, json!({"volume": 30}), "{text}");
+        }
+        for text in ["set the volume to 30", "set sleep timer to 30", "set the shed to 30", "set kitchen to 30 minutes"]
+        {
+            let heard = parse_in("en-GB", text, &["Kitchen"]);
+            assert!(!matches!(heard, Ok(Utterance::SmartHome { name: "SetVolume", .. })), "{text}: {heard:?}");
+        }
     }
 
     #[test]

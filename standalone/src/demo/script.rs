@@ -156,7 +156,7 @@ impl Line {
             bail!("nothing is said")
         };
         let endpoint = match player {
-            Some(player) => find_endpoint(stage, "en-US", player)?,
+            Some(player) => find_endpoint(stage, "en-US", player)?.endpoint_id.clone(),
             None => "nobody".to_owned(),
         };
         let mut directive = match name.as_str() {

@@ -97,6 +97,8 @@ pub struct Endpoint {
     pub endpoint_id: String,
     /// Its name.
     pub friendly_name: String,
+    /// It is a favourite, which is put on and cannot be steered.
+    pub is_scene: bool,
 }
 
 /// What is checked of a player: the truth of the simulated home, or what a real one reports.
@@ -371,6 +373,7 @@ impl Stage {
         let found = endpoints.iter().map(|endpoint| Endpoint {
             endpoint_id: text(&endpoint["endpointId"]),
             friendly_name: text(&endpoint["friendlyName"]),
+            is_scene: endpoint["displayCategories"].as_array().is_some_and(|all| all.contains(&"SCENE_TRIGGER".into())),
         });
         self.endpoints = found.collect();
         Ok((event, step))

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::stage::Stage;
+use super::stage::{Endpoint, Stage};
 use super::tour::{property, speech};
 use crate::utterance::{self, Utterance};
 
@@ -56,8 +56,13 @@ impl Talk {
                 pass_on(stage, text.into(), Kind::SmartHome, directive).await
             }
             Utterance::SmartHome { namespace, name, payload, player } => {
-                let endpoint = find_endpoint(stage, voice.locale, &player)?;
-                let directive = stage.alexa.control(namespace, name, &endpoint, payload);
+                let Endpoint { endpoint_id, is_scene, .. } = find_endpoint(stage, voice.locale, &player)?;
+                let (namespace, name) = if *is_scene && name == "TurnOn" {
+                    ("Alexa.SceneController", "Activate")
+                } else {
+                    (namespace, name)
+                };
+                let directive = stage.alexa.control(namespace, name, endpoint_id, payload);
                 pass_on(stage, text.into(), Kind::SmartHome, directive).await
             }
             Utterance::Launch => {
@@ -132,13 +137,14 @@ impl Talk {
 ///
 /// # Errors
 /// When she knows no such device.
-pub fn find_endpoint(stage: &Stage, locale: &str, player: &str) -> anyhow::Result<String> {
+pub fn find_endpoint<'s>(stage: &'s Stage, locale: &str, player: &str) -> anyhow::Result<&'s Endpoint> {
     let plain = |name: &str| name.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
-    let by_name: HashMap<String, &str> =
-        stage.endpoints.iter().map(|e| (plain(&e.friendly_name), e.endpoint_id.as_str())).collect();
+    let by_name: HashMap<String, &Endpoint> = stage.endpoints.iter().map(|e| (plain(&e.friendly_name), e)).collect();
     let names: Vec<&str> = stage.endpoints.iter().map(|e| e.friendly_name.as_str()).collect();
-    let found = by_name.get(&plain(player)).map(|id| (*id).to_owned());
-    found.ok_or_else(|| anyhow::anyhow!(utterance::no_such_device(locale, player, &names)))
+    by_name
+        .get(&plain(player))
+        .copied()
+        .ok_or_else(|| anyhow::anyhow!(utterance::no_such_device(locale, player, &names)))
 }
 
 async fn pass_on(stage: &mut Stage, heard: String, kind: Kind, request: Value) -> anyhow::Result<Value> {
@@ -229,7 +235,7 @@ fn simulated_player(player: &macloud_simulated_home::PlayerState) -> Value {
 /// A real Music Assistant is asked as Alexa would.
 async fn reported_players(stage: &Stage) -> Vec<Value> {
     let mut players = Vec::new();
-    for endpoint in &stage.endpoints {
+    for endpoint in stage.endpoints.iter().filter(|endpoint| !endpoint.is_scene) {
         let directive = stage.alexa.control("Alexa", "ReportState", &endpoint.endpoint_id, json!({}));
         let report = stage.alexa.send_directive(&directive).await.unwrap_or_default();
         let _ = stage.hops.take_latest();
