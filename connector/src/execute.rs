@@ -422,7 +422,9 @@ impl Executor {
         let members = {
             let directory = self.ma.directory();
             let player = directory.player(&player.id).unwrap_or(player);
-            let members = self.house.current().moved_singly(&directory, player);
+            let rules = self.house.current();
+            let silenced = change.is_about_silence().then(|| rules.silenced_singly(&directory, player)).flatten();
+            let members = silenced.or_else(|| rules.moved_singly(&directory, player));
             members.map(|members| members.into_iter().cloned().collect::<Vec<Player>>())
         };
         match members {
@@ -472,7 +474,7 @@ impl Executor {
         let average = |levels: &[u8]| levels.iter().map(|level| i16::from(*level)).sum::<i16>() / levels.len() as i16;
         let changes: Vec<Change> = match change {
             // Each remembers its own level.
-            Change::Silence | Change::Restore => vec![change; members.len()],
+            Change::Silence | Change::Restore | Change::To(0) => vec![change; members.len()],
             Change::To(_) | Change::By(_) => {
                 let from = average(&levels());
                 let wanted = match change {

@@ -181,8 +181,21 @@ impl Rules {
         if !hides && (members.is_empty() || !is_idle) {
             return None;
         }
-        members.retain(|member| member.available && member.powered != Some(false) && member.volume_control);
+        members.retain(|member| moves(member));
         Some(members)
+    }
+
+    /// Those players that are silenced one by one with `group`, and made to sound again: Music Assistant moves all of them by as much as
+    /// the average, so who was louder than that would still be heard. `None` where nobody has seen them, or it has a volume of its own.
+    #[must_use]
+    pub fn silenced_singly<'a>(&self, directory: &'a Directory, group: &Player) -> Option<Vec<&'a Player>> {
+        if group.kind != PlayerType::Group || !group.has_group_volume() {
+            return None;
+        }
+        let mut members = Vec::new();
+        self.gather(directory, group, MAX_NESTING, &mut members);
+        members.retain(|member| moves(member));
+        (!members.is_empty()).then_some(members)
     }
 
     /// Put the players of `group`, and of the groups in it, into `members`, but for the hidden ones. Whether there are such.
@@ -248,6 +261,11 @@ fn least_level(directory: &Directory, group: &Player) -> Option<u8> {
         .filter_map(|id| directory.player(id))
         .filter(|member| member.available && member.powered != Some(false));
     group.level().into_iter().chain(average(heard)).min()
+}
+
+/// Whether it has a volume that can be changed now.
+fn moves(member: &Player) -> bool {
+    member.available && member.powered != Some(false) && member.volume_control
 }
 
 /// The average level of those that have one.

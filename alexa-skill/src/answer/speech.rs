@@ -78,7 +78,7 @@ pub enum Say {
     Moved(String),
     /// The first plays along with the other one.
     Joined(String, Option<String>),
-    /// It plays alone again.
+    /// It is on its own again, whether or not it plays.
     Unjoined(String),
     /// The device that was spoken to is used with this player.
     UsedHere(String),
@@ -124,7 +124,7 @@ pub enum Everywhere {
     SleepTimer(Option<u16>),
     /// They play this, together.
     Plays(Option<Item>),
-    /// Each plays alone again.
+    /// Each is on its own again, whether or not it plays.
     Alone,
     /// Another order of their queues, or another end.
     Ordered,

@@ -356,7 +356,7 @@ async fn whatever_is_said_is_asked_of_the_home_and_answered() {
             Action::JoinTo(named("bathroom")),
             "Kitchen plays along.",
         ),
-        ("UnjoinPlayerIntent", &[kitchen], Action::Unjoin, "Kitchen plays alone again."),
+        ("UnjoinPlayerIntent", &[kitchen], Action::Unjoin, "Kitchen is on its own again."),
         ("UseHereIntent", &[kitchen], Action::UseHere, "From now on, Kitchen is used here."),
     ] {
         assert_eq!(voice.say(name, slots).await, said, "{name}");

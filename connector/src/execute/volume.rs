@@ -45,6 +45,14 @@ pub enum Change {
     Restore,
 }
 
+impl Change {
+    /// To silence, or back from it.
+    #[must_use]
+    pub const fn is_about_silence(self) -> bool {
+        matches!(self, Self::Silence | Self::Restore | Self::To(0))
+    }
+}
+
 /// A place in the line of requests to one player.
 #[derive(Debug)]
 pub struct Ticket {

@@ -516,6 +516,22 @@ async fn a_hidden_player_does_not_move_with_its_group() {
 }
 
 #[tokio::test]
+async fn a_group_that_is_muted_is_heard_nowhere() {
+    let home = group(json!({}), json!({"group_members": ["up1", "up2"]})).await;
+    home.done("house", Action::SetMute(true)).await;
+    let mut told = levels(&home);
+    told.sort();
+    assert_eq!(told, [("up1".to_owned(), 0), ("up2".to_owned(), 0)], "by the average, the bath would go on at 10");
+    assert_eq!(home.done("house", Action::SetMute(false)).await.state.volume, Some(percent(30)));
+    let mut told = levels(&home)[2..].to_vec();
+    told.sort();
+    assert_eq!(told, [("up1".to_owned(), 20), ("up2".to_owned(), 40)], "each as it was");
+    home.done("house", Action::SetVolume(percent(0))).await;
+    assert_eq!(levels(&home)[4..].iter().filter(|(_, level)| *level == 0).count(), 2);
+    assert!(home.server.calls("players/cmd/group_volume").is_empty());
+}
+
+#[tokio::test]
 async fn an_idle_group_is_made_louder_from_where_its_members_are() {
     let idle = json!({"group_members": [], "static_group_members": ["up1", "up2"], "group_volume": 0});
     let home = group(json!({"players": {"up2": {"max_volume": 60}}}), idle).await;

@@ -60,7 +60,7 @@ pub(super) fn speak(say: &Say) -> Spoken {
         Say::Moved(player) => saying(format!("Die Musik spielt jetzt auf {}.", Heard(player))),
         Say::Joined(player, Some(other)) => saying(format!("{} spielt zusammen mit {}.", Heard(player), Heard(other))),
         Say::Joined(player, None) => saying(format!("{} spielt mit.", Heard(player))),
-        Say::Unjoined(player) => saying(format!("{} spielt wieder allein.", Heard(player))),
+        Say::Unjoined(player) => saying(format!("{} ist wieder für sich.", Heard(player))),
         Say::UsedHere(player) => saying(format!("Ab jetzt nehme ich hier {}.", Heard(player))),
         Say::ForgottenHere => saying("Für diesen Platz ist jetzt kein Player mehr gemerkt."),
         Say::Done => saying("Erledigt."),
@@ -133,7 +133,7 @@ fn everywhere(deed: &Everywhere) -> String {
         Everywhere::SleepTimer(None) => "Alle Einschlaftimer sind aus.".to_owned(),
         Everywhere::Plays(Some(item)) => format!("Ich spiele {} überall.", title(item)),
         Everywhere::Plays(None) => "Es läuft überall.".to_owned(),
-        Everywhere::Alone => "Alle Player spielen wieder allein.".to_owned(),
+        Everywhere::Alone => "Jeder Player ist wieder für sich.".to_owned(),
         Everywhere::Ordered => "Überall erledigt.".to_owned(),
     }
 }

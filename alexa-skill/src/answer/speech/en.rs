@@ -57,7 +57,7 @@ pub(super) fn speak(say: &Say) -> Spoken {
         Say::Moved(player) => saying(format!("The music now plays on {}.", Heard(player))),
         Say::Joined(player, Some(other)) => saying(format!("{} plays together with {}.", Heard(player), Heard(other))),
         Say::Joined(player, None) => saying(format!("{} plays along.", Heard(player))),
-        Say::Unjoined(player) => saying(format!("{} plays alone again.", Heard(player))),
+        Say::Unjoined(player) => saying(format!("{} is on its own again.", Heard(player))),
         Say::UsedHere(player) => saying(format!("From now on, {} is used here.", Heard(player))),
         Say::ForgottenHere => saying("No player is set for this place any more."),
         Say::Done => saying("Done."),
@@ -118,7 +118,7 @@ fn everywhere(deed: &Everywhere) -> String {
         Everywhere::SleepTimer(None) => "All sleep timers are off.".to_owned(),
         Everywhere::Plays(Some(item)) => format!("Playing {} everywhere.", title(item)),
         Everywhere::Plays(None) => "Playing everywhere.".to_owned(),
-        Everywhere::Alone => "All players play alone again.".to_owned(),
+        Everywhere::Alone => "Each player is on its own again.".to_owned(),
         Everywhere::Ordered => "Done everywhere.".to_owned(),
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn speak(say: &Say) -> Spoken {
         Say::Moved(player) => saying(format!("Ahora la música suena en {}.", Heard(player))),
         Say::Joined(player, Some(other)) => saying(format!("{} suena junto con {}.", Heard(player), Heard(other))),
         Say::Joined(player, None) => saying(format!("{} suena también.", Heard(player))),
-        Say::Unjoined(player) => saying(format!("{} vuelve a sonar por separado.", Heard(player))),
+        Say::Unjoined(player) => saying(format!("{} vuelve a ir por separado.", Heard(player))),
         Say::UsedHere(player) => saying(format!("A partir de ahora uso {} aquí.", Heard(player))),
         Say::ForgottenHere => saying("Ya no hay ningún reproductor recordado para este sitio."),
         Say::Done => saying("Hecho."),
@@ -120,7 +120,7 @@ fn everywhere(deed: &Everywhere) -> String {
         Everywhere::SleepTimer(None) => "He quitado todos los temporizadores.".to_owned(),
         Everywhere::Plays(Some(item)) => format!("Pongo {} en todas partes.", title(item)),
         Everywhere::Plays(None) => "Ya suena en todas partes.".to_owned(),
-        Everywhere::Alone => "Todos vuelven a sonar por separado.".to_owned(),
+        Everywhere::Alone => "Cada reproductor vuelve a ir por separado.".to_owned(),
         Everywhere::Ordered => "Hecho en todas partes.".to_owned(),
     }
 }

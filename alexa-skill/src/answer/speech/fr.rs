@@ -60,7 +60,7 @@ pub(super) fn speak(say: &Say) -> Spoken {
         Say::Moved(player) => saying(format!("La musique passe maintenant sur {}.", Heard(player))),
         Say::Joined(player, Some(other)) => saying(format!("{} joue avec {}.", Heard(player), Heard(other))),
         Say::Joined(player, None) => saying(format!("{} joue aussi.", Heard(player))),
-        Say::Unjoined(player) => saying(format!("{} joue de nouveau seul.", Heard(player))),
+        Say::Unjoined(player) => saying(format!("{} est de nouveau à part.", Heard(player))),
         Say::UsedHere(player) => saying(format!("Désormais, j'utilise {} ici.", Heard(player))),
         Say::ForgottenHere => saying("Plus aucun lecteur n'est retenu pour cet endroit."),
         Say::Done => saying("C'est fait."),
@@ -129,7 +129,7 @@ fn everywhere(deed: &Everywhere) -> String {
         Everywhere::SleepTimer(None) => "Tous les arrêts automatiques sont annulés.".to_owned(),
         Everywhere::Plays(Some(item)) => format!("Voici {} partout.", title(item)),
         Everywhere::Plays(None) => "C'est parti partout.".to_owned(),
-        Everywhere::Alone => "Tous les lecteurs jouent de nouveau seuls.".to_owned(),
+        Everywhere::Alone => "Chaque lecteur est de nouveau à part.".to_owned(),
         Everywhere::Ordered => "C'est fait partout.".to_owned(),
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn speak(say: &Say) -> Spoken {
         Say::Moved(player) => saying(format!("Ora la musica è su {}.", Heard(player))),
         Say::Joined(player, Some(other)) => saying(format!("{} suona insieme a {}.", Heard(player), Heard(other))),
         Say::Joined(player, None) => saying(format!("Suona anche {}.", Heard(player))),
-        Say::Unjoined(player) => saying(format!("{} suona di nuovo da solo.", Heard(player))),
+        Say::Unjoined(player) => saying(format!("{} è di nuovo per conto suo.", Heard(player))),
         Say::UsedHere(player) => saying(format!("D'ora in poi qui uso {}.", Heard(player))),
         Say::ForgottenHere => saying("Per questo posto non ricordo più nessun lettore."),
         Say::Done => saying("Fatto."),
@@ -117,7 +117,7 @@ fn everywhere(deed: &Everywhere) -> String {
         Everywhere::SleepTimer(None) => "Ho tolto tutti i timer.".to_owned(),
         Everywhere::Plays(Some(item)) => format!("Ecco {} dappertutto.", title(item)),
         Everywhere::Plays(None) => "Ecco, suona dappertutto.".to_owned(),
-        Everywhere::Alone => "Tutti suonano di nuovo da soli.".to_owned(),
+        Everywhere::Alone => "Ogni lettore è di nuovo per conto suo.".to_owned(),
         Everywhere::Ordered => "Fatto dappertutto.".to_owned(),
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn speak(say: &Say) -> Spoken {
         Say::Moved(player) => saying(format!("De muziek speelt nu op {}.", Heard(player))),
         Say::Joined(player, Some(other)) => saying(format!("{} speelt samen met {}.", Heard(player), Heard(other))),
         Say::Joined(player, None) => saying(format!("{} speelt mee.", Heard(player))),
-        Say::Unjoined(player) => saying(format!("{} speelt weer alleen.", Heard(player))),
+        Say::Unjoined(player) => saying(format!("{} staat weer op zichzelf.", Heard(player))),
         Say::UsedHere(player) => saying(format!("Vanaf nu gebruik ik hier {}.", Heard(player))),
         Say::ForgottenHere => saying("Voor deze plek is geen speler meer onthouden."),
         Say::Done => saying("Klaar."),
@@ -122,7 +122,7 @@ fn everywhere(deed: &Everywhere) -> String {
         Everywhere::SleepTimer(None) => "Alle slaaptimers staan uit.".to_owned(),
         Everywhere::Plays(Some(item)) => format!("Ik speel {} overal.", title(item)),
         Everywhere::Plays(None) => "Het speelt overal.".to_owned(),
-        Everywhere::Alone => "Alle spelers spelen weer alleen.".to_owned(),
+        Everywhere::Alone => "Elke speler staat weer op zichzelf.".to_owned(),
         Everywhere::Ordered => "Overal gedaan.".to_owned(),
     }
 }
