@@ -25,7 +25,9 @@ impl Executor {
         let deadline = Instant::now() + limit;
         let source = self.leader(player);
         let led = self.leader(other);
-        // Who plays along with the source already is taken out of its group by Music Assistant, and goes on alone.
+        // Who plays along with the source already is taken out of its group by Music Assistant, and goes on alone; not out of a group
+        // that is a player of its own, while that plays.
+        let led_by_group = led.id == source.id && source.kind == PlayerType::Group;
         let target = if led.id == source.id { other.clone() } else { led };
         not_announcing(player, &source)?;
         not_announcing(other, &target)?;
@@ -44,13 +46,17 @@ impl Executor {
             // It plays there.
             return self.done_at(player, other, |_| {}, |_| {});
         }
-        self.stop_before_replacing(&target.id).await;
+        let heard = report::now_playing(&self.ma.directory(), &source);
+        if led_by_group {
+            self.send(&source, "players/cmd/stop", json!({ "player_id": source.id }), limit).await?;
+        } else {
+            self.stop_before_replacing(&target.id).await;
+        }
         self.quiet.restarting(&target.id);
         self.paused.told_otherwise(&target.id);
         self.paused.told_otherwise(&source.id);
         let args = json!({ "source_queue_id": source.id, "target_queue_id": target.id, "auto_play": true });
         let left = deadline.saturating_duration_since(Instant::now());
-        let heard = report::now_playing(&self.ma.directory(), &source);
         self.send(other, "player_queues/transfer", args, left).await?;
         self.started.moved(&source.id, &target.id);
         self.move_sleep_timer(&source, &target);

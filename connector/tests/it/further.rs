@@ -331,6 +331,26 @@ async fn music_goes_on_elsewhere() {
 }
 
 #[tokio::test]
+async fn music_of_a_group_goes_on_at_one_of_its_members() {
+    let house = json!({"type": "group", "volume_control": "none", "playback_state": "playing", "group_members": ["up1", "up2"]});
+    let plays_along = json!({"playback_state": "playing", "active_source": "g", "active_group": "g"});
+    let players = vec![
+        player("up1", "Kitchen", plays_along.clone()),
+        player("up2", "Bath", plays_along),
+        player("g", "House", house),
+    ];
+    let home = Home::with(players, vec![playing_queue("g", json!(200)), queue("up2", 0, json!({}))]).await;
+    home.done("house", Action::MoveTo(named("bath"))).await;
+    let log = home.server.edit(|script| script.log.clone());
+    let of_the_group =
+        log.iter().filter(|(command, _)| matches!(&**command, "players/cmd/stop" | "player_queues/transfer"));
+    let told: Vec<(&str, &Value)> = of_the_group.map(|(command, args)| (&**command, args)).collect();
+    let moved = json!({"source_queue_id": "g", "target_queue_id": "up2", "auto_play": true});
+    let stopped = json!({"player_id": "g"});
+    assert_eq!(told, [("players/cmd/stop", &stopped), ("player_queues/transfer", &moved)]);
+}
+
+#[tokio::test]
 async fn music_is_taken_along_by_a_device_and_never_to_a_hidden_player() {
     let players = || {
         vec![
