@@ -255,7 +255,9 @@ impl Db {
             DatabaseSettings::Postgres { url, max_connections } => {
                 let options: PgConnectOptions = url.parse()?;
                 // Without the patience of the others: a migration, or waiting for a process that migrates, takes its time.
-                let mut migrating = PgConnection::connect_with(&options).await?;
+                // That the table of migrations is there already is nobody's news.
+                let quiet = options.clone().options([("client_min_messages", "warning")]);
+                let mut migrating = PgConnection::connect_with(&quiet).await?;
                 migrator(POSTGRES_MIGRATIONS).run(&mut migrating).await?;
                 migrating.close().await?;
                 let pool = PgPoolOptions::new()

@@ -133,12 +133,13 @@ fn tell_people(public_url: &str, for_a_proxy: Option<SocketAddr>, keeper: Option
     if keeper.is_some_and(|keeper| !keeper.is_good()) {
         eprintln!("MA Cloud gets its certificate now, and says so below; nobody can connect before.");
     }
-    if let Some(address) = for_a_proxy {
-        eprintln!(
-            "MA Cloud speaks plain HTTP on {address}: {public_url} opens once a proxy in front of it ends TLS there."
-        );
+    match for_a_proxy {
+        None => eprintln!("MA Cloud is running: open {public_url} in a browser. Ctrl-C stops it."),
+        Some(address) => eprintln!(
+            "MA Cloud is running, and speaks plain HTTP on {address}: {public_url} opens once a proxy in front of it ends TLS \
+             there. Ctrl-C stops it."
+        ),
     }
-    eprintln!("MA Cloud is running: open {public_url} in a browser. Ctrl-C stops it.");
 }
 
 fn relay_config(open_files: u64, client_address_header: Option<String>, directly: bool) -> RelayConfig {

@@ -74,6 +74,10 @@ fn as_text(state: &StateDir, status: Option<&Status>) -> anyhow::Result<String> 
         Some(pairing) => vec![format!("Home:            {} ({})", pairing.home_name, pairing.instance_id)],
         None => vec!["Home:            not paired yet".into()],
     };
+    if state.is_stopped() {
+        let resume = command("resume", state.path());
+        lines.push(format!("Stop switch:     pressed; nothing is carried out until: {resume}"));
+    }
     if let Some(key) = state.public_identity()? {
         lines.push(format!("Fingerprint:     {}", fingerprint(&key)));
     }
@@ -87,10 +91,6 @@ fn as_text(state: &StateDir, status: Option<&Status>) -> anyhow::Result<String> 
     }
     if let Some(status) = status {
         lines.extend(of_players(state, status));
-    }
-    if state.is_stopped() {
-        let resume = command("resume", state.path());
-        lines.push(format!("Stop switch:     pressed; nothing is carried out until: {resume}"));
     }
     Ok(lines.join("\n"))
 }
@@ -107,8 +107,11 @@ fn of_running(state: &StateDir, status: &Status) -> anyhow::Result<Vec<String>> 
     }
     let Counts { done, refused, last_at } = status.commands;
     if last_at > 0 {
-        let ago = now.saturating_sub(last_at).div_ceil(60);
-        lines.push(format!("Commands:        {done} done, {refused} refused; the last {ago} min ago"));
+        let ago = match now.saturating_sub(last_at) / 60 {
+            0 => "just now".to_owned(),
+            minutes => format!("{minutes} min ago"),
+        };
+        lines.push(format!("Commands:        {done} done, {refused} refused; the last {ago}"));
     }
     let house = house();
     lines.extend(status.recent.iter().map(|asked| {

@@ -334,6 +334,7 @@ fn what_opens_only_through_a_proxy_is_said_to() {
     };
     let (said, address) = told(&["--public-url", "https://localhost:9443"]);
     assert!(said.contains(&format!("plain HTTP on {address}: https://localhost:9443 opens once a proxy")), "{said}");
+    assert!(!said.contains("in a browser"), "{said}");
     let (said, address) = told(&[]);
     assert!(
         said.contains(&format!("open http://{address} in a browser")) && !said.contains("proxy in front"),
