@@ -143,6 +143,7 @@ if sys.argv[1:2] == ["prepare"]:
 
 import jsonschema_rs  # noqa: E402
 import requests  # noqa: E402
+import urllib3  # noqa: E402
 from ask_sdk_core.serialize import DefaultSerializer  # noqa: E402
 from ask_sdk_model import RequestEnvelope, ResponseEnvelope  # noqa: E402
 
@@ -156,6 +157,10 @@ SHARED = next(filter(os.path.isdir, (os.path.join(ROOT, up, "shared", "alexa") f
 SOON = 6.9
 RANDOM = random.Random(8)
 HTTP = requests.Session()
+# A connection that nothing was asked on for ten seconds ends, now and then in the moment that something is. What is closed on purpose
+# is closed the second time, too.
+HTTP.mount("http", requests.adapters.HTTPAdapter(
+    max_retries=urllib3.Retry(total=None, connect=0, read=1, redirect=0, status=0, other=0, allowed_methods=None)))
 
 
 def key_of(name):

@@ -236,7 +236,7 @@ fn transfer(world: &mut World, user: &User, args: &Args<'_>) -> Outcome {
     permit(world, user, &target)?;
     let find = |id: &str| queue_index(world, id).ok_or_else(|| Failure::unavailable("Queue", id));
     let (source, target) = (find(&source)?, find(&target)?);
-    world.transfer(source, target, args.optional_boolean("auto_play"));
+    world.transfer(source, target, args.optional_boolean("auto_play"))?;
     Ok(Answer::null())
 }
 

@@ -158,8 +158,13 @@ impl World {
     }
 
     /// `player_queues/transfer`: items, place and position move; the target plays if the source did.
-    pub(crate) fn transfer(&mut self, source: usize, target: usize, auto_play: Option<bool>) {
+    pub(crate) fn transfer(&mut self, source: usize, target: usize, auto_play: Option<bool>) -> Result<(), Failure> {
         let now = self.now;
+        if let Some(group) = self.active_group(&self.players[target]).and_then(|id| self.index(&id)) {
+            // Nobody is taken out of a permanent group that plays.
+            let name = &self.players[group].name;
+            return Err(Failure::player_command(format!("Player {name} does not support group commands")));
+        }
         let playback = self.players[source].intended;
         if let Some(leader) = self.players[target].synced_to.as_deref().and_then(|leader| self.index(leader)) {
             // Whoever follows another leaves it first: the whole group is dissolved.
@@ -176,5 +181,6 @@ impl World {
         if let Some(at) = at.filter(|_| auto_play.unwrap_or(playback == Playback::Playing)) {
             self.play_index(target, at, position);
         }
+        Ok(())
     }
 }

@@ -277,6 +277,24 @@ async fn a_queue_moves_to_another_room() {
 }
 
 #[tokio::test]
+async fn nothing_moves_from_a_permanent_group_that_plays_to_one_of_its_members() {
+    let (home, mut client) = kitchen_plays_kind_of_blue(fast()).await;
+    let group = json!({"provider": "sync_group", "name": "House", "members": [KITCHEN, BEDROOM]});
+    let group = client.result("players/create_group_player", group).await["player_id"].as_str().unwrap().to_owned();
+    client.result("player_queues/play_media", json!({"queue_id": group, "media": "library://album/1"})).await;
+    let plays = |state: &macloud_simulated_home::HomeState| state.player(&group).unwrap().state == Playback::Playing;
+    patiently(home.until(plays)).await;
+    let rooms = json!({"source_queue_id": group, "target_queue_id": BEDROOM, "auto_play": true});
+    let refused = (11, "Player House does not support group commands".to_owned());
+    assert_eq!(client.failure("player_queues/transfer", rooms.clone()).await, refused);
+    client.result("players/cmd/stop", json!({"player_id": group})).await;
+    patiently(home.until(|state| !plays(state))).await;
+    client.result("player_queues/transfer", rooms).await;
+    let moved = |state: &macloud_simulated_home::HomeState| state.player(BEDROOM).unwrap().state == Playback::Playing;
+    patiently(home.until(moved)).await;
+}
+
+#[tokio::test]
 async fn replacing_what_plays_is_overtaken_by_its_own_stop() {
     let (home, mut client) = kitchen_plays_kind_of_blue(fast()).await;
     let args = json!({"queue_id": KITCHEN, "media": "library://album/2", "option": "replace"});
