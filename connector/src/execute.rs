@@ -84,6 +84,8 @@ pub struct Executor {
     paused: Paused,
     presets: Presets,
     started: Started,
+    /// One player joins others at a time.
+    joining: tokio::sync::Mutex<()>,
     house: HouseRules,
     memory: Memory,
     searches: Semaphore,
@@ -110,6 +112,7 @@ impl Executor {
             paused: Paused::default(),
             presets: Presets::default(),
             started: Started::default(),
+            joining: tokio::sync::Mutex::default(),
             searches: Semaphore::new(SEARCHES),
             controls: Semaphore::new(CONTROLS),
         }
@@ -213,7 +216,7 @@ impl Executor {
             Action::Play { .. } | Action::PlayPreset(_) | Action::PlaySimilar | Action::SaveCurrent => {
                 (&self.searches, PLAY_LIMIT)
             }
-            Action::MoveTo(_) => (&self.searches, MOVE_LIMIT),
+            Action::MoveTo(_) | Action::JoinTo(_) => (&self.searches, MOVE_LIMIT),
             _ => (&self.controls, CONTROL_LIMIT),
         };
         let _permit = lane.try_acquire().map_err(|_| Refusal::Busy)?;
@@ -532,13 +535,14 @@ impl Executor {
             Transport::Rewind => ("player_queues/skip", json!({ "queue_id": id, "seconds": -SKIP_SECONDS })),
         };
         let to_be_quiet = matches!(transport, Transport::Pause | Transport::Stop);
+        let tries = self.tries(id);
         if !to_be_quiet {
             self.quiet.restarting(id);
         }
         self.paused.told_otherwise(id);
         let moves_within = matches!(transport, Transport::StartOver | Transport::FastForward | Transport::Rewind);
         if moves_within {
-            self.send_within(player, command, args.clone(), limit).await?;
+            self.send_within(player, command, args.clone(), tries, limit).await?;
         } else {
             self.send(player, command, args.clone(), limit).await?;
         }

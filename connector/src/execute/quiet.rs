@@ -64,8 +64,13 @@ impl Quiet {
 
     /// Whether player `id` was told to play, and nothing else since, so recently that it may be silent still.
     pub(super) fn is_starting(&self, id: &str) -> bool {
-        let told = lock(&self.told).get(id).copied();
-        told.is_some_and(|told| told.is_to_play && told.restarted.is_some_and(|at| at.elapsed() < RESTART))
+        self.restarted(id).is_some()
+    }
+
+    /// When the stream of player `id` was last told to start anew, if that is its latest word and may not have happened yet.
+    pub(super) fn restarted(&self, id: &str) -> Option<Instant> {
+        let told = lock(&self.told).get(id).copied().filter(|told| told.is_to_play)?;
+        told.restarted.filter(|at| at.elapsed() < RESTART)
     }
 
     /// Player `id` was told to be quiet, by this command. Watch it if a stream may still be starting.

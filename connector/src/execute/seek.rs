@@ -11,8 +11,10 @@ use tokio::time::Instant;
 use super::{CHANGING, Executor, not_announcing, playing};
 use crate::music_assistant::model::Player;
 
-/// A queue that has just begun to play says for up to a second that nothing is loaded.
+/// What refuses for as long as this cannot do it, unless it has only just been told to play.
 const TRIES: usize = 3;
+/// A queue that has just begun to play says for up to a second that nothing is loaded, and of an audiobook for up to two and a half.
+const TRIES_AT_START: usize = 6;
 
 /// Where to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +52,19 @@ impl Executor {
             }
             (_, target) => ("player_queues/seek", json!({ "queue_id": id, "position": target.unwrap_or(0) })),
         };
+        let tries = self.tries(id);
         self.quiet.restarting(id);
         self.paused.told_otherwise(id);
-        self.send_within(player, command, args, limit).await?;
+        self.send_within(player, command, args, tries, limit).await?;
         self.done(&player.id, |state| {
             playing(state);
             state.position = target.and_then(|target| u32::try_from(target).ok());
         })
+    }
+
+    /// How often it is worth trying to move within what plays at `id`. To be asked before that is noted as a start of its own.
+    pub(super) fn tries(&self, id: &str) -> usize {
+        if self.quiet.is_starting(id) { TRIES_AT_START } else { TRIES }
     }
 
     /// Send what moves within the current item.
@@ -65,10 +73,11 @@ impl Executor {
         player: &Player,
         command: &'static str,
         args: Value,
+        tries: usize,
         limit: Duration,
     ) -> Result<(), Refusal> {
         let deadline = Instant::now() + limit;
-        for _ in 1..TRIES {
+        for _ in 1..tries {
             let left = deadline.saturating_duration_since(Instant::now());
             let sent = self.send(player, command, args.clone(), left).await;
             let is_refused = matches!(sent, Err(Refusal::MusicAssistantFailed | Refusal::NotSupported));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use macloud_e2ee::vocabulary::{Playback, PlayerState, Refusal, Reply};
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Executor, not_announcing, playing, report, stopped};
 use crate::music_assistant::directory::Directory;
@@ -15,6 +15,10 @@ use crate::music_assistant::model::{Activity, Player, PlayerType};
 
 /// Players are together, or apart, within this time: it is a third of a second, and more where they speak different protocols.
 const TOGETHER_LIMIT: Duration = Duration::from_secs(2);
+
+/// Music that is started anew is silent by then, and heard again by then.
+const SILENT_WITHIN: Duration = Duration::from_millis(700);
+const HEARD_WITHIN: Duration = Duration::from_millis(2500);
 
 /// Who has not parted by then was forgotten, and is told again: the others have within a third of this.
 const FORGOTTEN_AFTER: Duration = Duration::from_millis(900);
@@ -71,6 +75,17 @@ impl Executor {
         )
     }
 
+    /// Wait until the music of `lead` is heard that was started anew a moment ago: who joins begins it anew, and one that begins while
+    /// another does is silent for up to nine seconds.
+    async fn heard_again(&self, lead: &Player, deadline: Instant) {
+        let Some(restarted) = self.quiet.restarted(&lead.id) else { return };
+        let until = (restarted + HEARD_WITHIN).min(deadline);
+        tokio::time::sleep_until((restarted + SILENT_WITHIN).min(until)).await;
+        let plays =
+            |directory: &Directory| directory.player(&lead.id).is_some_and(|lead| lead.activity == Activity::Playing);
+        self.ma.wait_until(until.saturating_duration_since(Instant::now()), plays).await;
+    }
+
     /// Let `player` play along with `other`.
     pub(super) async fn join_to(&self, player: &Player, other: &Player, limit: Duration) -> Result<Reply, Refusal> {
         let lead = self.leader(other);
@@ -86,9 +101,17 @@ impl Executor {
             return Err(Refusal::CannotGroup(self.called(other)));
         }
         let deadline = Instant::now() + limit;
+        let until = Instant::now() + limit.saturating_sub(TOGETHER_LIMIT);
+        let Ok(turn) = timeout_at(until, self.joining.lock()).await else { return Err(Refusal::Busy) };
+        self.heard_again(&lead, until).await;
         self.quiet.told_otherwise(&player.id);
         let args = json!({ "player_id": player.id, "target_player": lead.id });
-        self.send(player, "players/cmd/group", args, limit).await?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.send(player, "players/cmd/group", args, left).await?;
+        if lead.activity == Activity::Playing {
+            self.quiet.restarting(&lead.id);
+        }
+        drop(turn);
         let joined = |directory: &Directory| {
             directory.leader_of(&player.id).is_some_and(|leader| leader.id == lead.id)
                 || directory.player(&lead.id).is_some_and(|lead| lead.members.contains(&player.id))

@@ -331,6 +331,34 @@ async fn music_goes_on_elsewhere() {
 }
 
 #[tokio::test]
+async fn who_joins_waits_until_the_one_before_is_heard() {
+    let players = vec![
+        player("up1", "Kitchen", json!({"playback_state": "playing", "can_group_with": ["up2", "up3"]})),
+        player("up2", "Bath", json!({"can_group_with": ["up1"]})),
+        player("up3", "Attic", json!({"can_group_with": ["up1"]})),
+    ];
+    let home = Home::with(players, vec![playing_queue("up1", json!(200))]).await;
+    let joins = |id: &'static str, name: &'static str| {
+        let home = &home;
+        async move {
+            home.on(name, Action::JoinTo(named("kitchen"))).await;
+            id
+        }
+    };
+    let both = async { tokio::join!(joins("up2", "bath"), joins("up3", "attic")) };
+    let restarts = async {
+        home.server.called("players/cmd/group", 1).await;
+        home.server.update_player("up1", json!({"playback_state": "paused", "group_members": ["up1", "up2"]}));
+        let second = home.server.called("players/cmd/group", 2);
+        assert!(timeout(Duration::from_secs(1), second).await.is_err(), "the first is not heard yet");
+        home.server.update_player("up1", json!({"playback_state": "playing"}));
+        home.server.called("players/cmd/group", 2).await;
+        home.server.update_player("up1", json!({"group_members": ["up1", "up2", "up3"]}));
+    };
+    tokio::join!(both, restarts);
+}
+
+#[tokio::test]
 async fn music_of_a_group_goes_on_at_one_of_its_members() {
     let house = json!({"type": "group", "volume_control": "none", "playback_state": "playing", "group_members": ["up1", "up2"]});
     let plays_along = json!({"playback_state": "playing", "active_source": "g", "active_group": "g"});
