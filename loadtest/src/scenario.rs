@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Homes that begin anew in each second of `soak`, as after a power cut.
     #[arg(long, default_value_t = 2.0, value_name = "COUNT")]
     churn: f64,
+    /// How quickly homes dial in for `idle`: what a connect costs depends on how many come at once. A storm's pace is the redial rules'.
+    #[arg(long, default_value_t = 4000.0, value_name = "COUNT")]
+    dials_per_second: f64,
     /// Homes make a whole TLS handshake each time, as those do that were away for a day. Connectors resume their last session.
     #[arg(long)]
     full_handshakes: bool,

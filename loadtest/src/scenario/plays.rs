@@ -92,7 +92,7 @@ async fn idle(args: &Args) -> anyhow::Result<Scenario> {
     // The slope counts from the first step on: what the process needs once is not a connection's cost.
     for step in [homes / 15, homes / 4, homes / 2, homes * 3 / 4, homes] {
         let (wanted, before) = (step.max(1), tree.processor_time());
-        all.add(done as u64..wanted as u64, Duration::from_secs_f64((wanted - done) as f64 / CONNECTS_PER_SECOND));
+        all.add(done as u64..wanted as u64, Duration::from_secs_f64((wanted - done) as f64 / args.dials_per_second));
         all.until_connected(wanted, Duration::from_secs(30) + Duration::from_millis(wanted as u64 * 5)).await?;
         done = wanted;
         tokio::time::sleep(AFTER_WELCOME).await;
@@ -126,6 +126,7 @@ async fn idle(args: &Args) -> anyhow::Result<Scenario> {
         ..Sample::default()
     };
     let mut settings = settings(args, 1, homes);
+    settings.insert("dials a second".into(), args.dials_per_second.to_string());
     let alone = format!("{alone_ms:.3} ms, of which each connect took {:.2} times", each_ms / alone_ms);
     settings.insert("a connect's cryptography alone".into(), alone);
     Ok(Scenario {
