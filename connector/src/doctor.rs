@@ -570,9 +570,9 @@ async fn running_link(state: &StateDir, round_trip: Option<Duration>) -> Check {
 
 async fn trial_link(admission: &Admission) -> Check {
     const NAME: &str = "relay";
-    match admission.dial().await {
-        Ok(websocket) => {
-            let took = echo(websocket).await.map(|took| format!(" An echo takes {} ms.", took.as_millis()));
+    match admission.dial(None).await {
+        Ok(dialled) => {
+            let took = echo(dialled.websocket).await.map(|took| format!(" An echo takes {} ms.", took.as_millis()));
             let took = took.unwrap_or_default();
             Check::good(NAME, format!("It lets this home in.{took} The connector does not run at the moment."))
         }

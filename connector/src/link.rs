@@ -23,13 +23,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::network::WebSocket;
 use crate::status::LinkState;
 use crate::watchdog::Watch;
 use commands::Commands;
 pub use dial::Admission;
-use dial::DialFailure;
 pub(crate) use dial::KeySetTaker;
+use dial::{DialFailure, Dialled};
 use events::Outbox;
 use session::{News, ToSession};
 
@@ -77,7 +76,7 @@ impl Session {
 enum Woke {
     Stop,
     Dial,
-    Dialled(Box<Result<WebSocket, DialFailure>>),
+    Dialled(Box<Result<Dialled, DialFailure>>),
     News(News),
     OldNews(News),
 }
@@ -138,14 +137,14 @@ impl Link {
                     if draining.is_none() {
                         self.set(LinkState::Connecting);
                     }
-                    dialling = Some(Box::pin(self.admission.dial()));
+                    dialling = Some(Box::pin(self.admission.dial(Some(self.settings.hello()))));
                     continue;
                 }
                 Woke::Dialled(dialled) => {
                     dialling = None;
                     match *dialled {
-                        Ok(websocket) => {
-                            current = Some(self.begin(websocket, &mut sessions));
+                        Ok(dialled) => {
+                            current = Some(self.begin(dialled, &mut sessions));
                             continue;
                         }
                         Err(failure) => failure.because_and_explanation(),
@@ -230,11 +229,11 @@ impl Link {
         self.leave(current, draining, &mut sessions).await;
     }
 
-    fn begin(&self, websocket: WebSocket, sessions: &mut JoinSet<()>) -> Session {
+    fn begin(&self, dialled: Dialled, sessions: &mut JoinSet<()>) -> Session {
         let (say, said) = session::channel();
         let (tell, news) = mpsc::channel(16);
         let running = session::run(
-            websocket,
+            dialled,
             self.settings.clone(),
             Arc::clone(&self.commands),
             Arc::clone(&self.outbox),

@@ -22,6 +22,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http::{Request, Response};
+use macloud_service_kit::corked::Corked;
 use proxy::{Proxies, SettingError, Way};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -248,7 +249,12 @@ impl Dialer {
             None => None,
         };
         let name = name.ok_or(DialError::Address("the address has no valid host name"))?;
-        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.map_err(DialError::Tls)?;
+        // The last of the handshake leaves with the request that follows.
+        let mut stream = Corked::new(stream);
+        stream.cork();
+        let mut stream =
+            TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.map_err(DialError::Tls)?;
+        stream.get_mut().0.uncork();
         Ok(Stream::Tls(Box::new(stream)))
     }
 }
@@ -479,7 +485,7 @@ pub enum Stream {
     /// Not encrypted.
     Plain(TcpStream),
     /// TLS, over one of the others.
-    Tls(Box<TlsStream<Stream>>),
+    Tls(Box<TlsStream<Corked<Stream>>>),
     /// Through a proxy, with what it sent at once.
     Tunnel(Box<BufReader<Stream>>),
     /// To something within this process.

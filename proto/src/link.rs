@@ -7,6 +7,7 @@
 //! - [`frame`]: one message in, one checked value out, and back.
 //! - [`relay_side`]: one session of a home, as the relay holds it.
 //! - [`connector_side`]: the same session, as the home holds it.
+//! - [`introduction`]: how it says hello within the upgrade.
 //! - [`redial`]: when a connector dials again.
 //! - [`resumption`]: how it dials again without signatures.
 //! - [`event_outbox`]: what a home has to tell without being asked, until the relay has taken it.
@@ -16,6 +17,7 @@ pub mod command_memory;
 pub mod connector_side;
 pub mod event_outbox;
 pub mod frame;
+pub mod introduction;
 pub mod redial;
 pub mod relay_side;
 pub mod resumption;

@@ -12,7 +12,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use macloud_proto::ids::InstanceId;
 use macloud_proto::link::SUBPROTOCOL;
-use macloud_service_kit::http::{Peer, Security, client_address, network};
+use macloud_proto::link::frame::Hello;
+use macloud_proto::link::introduction::{HELLO_HEADER, TAKEN};
+use macloud_service_kit::http::{Handshaken, Peer, Security, client_address, network};
 use macloud_service_kit::places::Place;
 use macloud_service_kit::random;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -20,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::admission::Refusal;
 use crate::node::Node;
-use crate::session;
+use crate::session::{self, Introduction};
 
 /// GET [`CONNECT_PATH`](crate::CONNECT_PATH).
 pub(crate) async fn connect(State(node): State<Arc<Node>>, request: Request) -> Response {
@@ -40,6 +42,7 @@ async fn try_connect(node: &Arc<Node>, request: Request) -> Result<Response, No>
         return Err(No::OldTls);
     }
     let key = websocket_key(&request)?;
+    let hello = hello(&request)?;
     let (parts, body) = request.into_parts();
     let room = Room::take(node, &parts)?;
     let now = node.unix_seconds();
@@ -49,9 +52,30 @@ async fn try_connect(node: &Arc<Node>, request: Request) -> Result<Response, No>
         return Err(No::Refused(Refusal::Token("the home's plan has changed: get a newer token")));
     }
     let home = place_of_home(node, &claims.sub)?;
+    // Taken where the way there and back is known, which otherwise shows in how long the home takes to say hello: not behind a proxy,
+    // which may have made a handshake of its own.
+    let is_direct = node.config.client_address_header.is_none();
+    let handshaken = parts.extensions.get::<Handshaken>().cloned().filter(|_| is_direct);
+    let introduction = hello.zip(handshaken).map(|(hello, handshaken)| Introduction {
+        hello,
+        round_trip: handshaken.round_trip,
+        kept: handshaken.cork.keep(),
+    });
+    let is_introduced = introduction.is_some();
     let upgrade = hyper::upgrade::on(Request::from_parts(parts, body));
-    session::spawn(node.clone(), upgrade, admitted, room, home);
-    Ok(switching_protocols(key, &node.admission.nonces.newest()))
+    session::spawn(node.clone(), upgrade, admitted, introduction, room, home);
+    let mut answer = switching_protocols(key, &node.admission.nonces.newest());
+    if is_introduced {
+        answer.headers_mut().insert(HELLO_HEADER, HeaderValue::from_static(TAKEN));
+    }
+    Ok(answer)
+}
+
+/// What a home says in its request already.
+fn hello(request: &Request) -> Result<Option<Hello>, No> {
+    let Some(value) = request.headers().get(HELLO_HEADER) else { return Ok(None) };
+    let hello = value.to_str().ok().and_then(Hello::from_header);
+    hello.map(Some).ok_or(No::Malformed("Link-Hello is not a Hello in base64url"))
 }
 
 /// Room on the node, taken before anything is verified and given back by dropping it.

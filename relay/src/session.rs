@@ -17,6 +17,7 @@ use macloud_proto::link::relay_side::{
 };
 use macloud_proto::link::{GoodbyeReason, Transmit};
 use macloud_proto::time::Micros;
+use macloud_service_kit::corked::Kept;
 use macloud_service_kit::places::Place;
 use macloud_service_kit::random;
 use tokio::sync::mpsc;
@@ -65,15 +66,32 @@ impl From<Order> for Input {
     }
 }
 
+/// Hello, said within the upgrade.
+#[derive(Debug)]
+pub(crate) struct Introduction {
+    pub(crate) hello: Hello,
+    /// To the home and back.
+    pub(crate) round_trip: Duration,
+    /// The upgrade's answer waits for Welcome.
+    pub(crate) kept: Kept,
+}
+
 /// Start the session of an admitted home; it begins when the upgrade's answer has been sent.
 ///
 /// What is only needed to begin and to end is boxed apart, so that it does not stay in the task for the connection's
 /// whole life: idle homes are most of the relay's memory.
-pub(crate) fn spawn(node: Arc<Node>, upgrade: OnUpgrade, admitted: Admitted, room: Room, home: Place<InstanceId>) {
+pub(crate) fn spawn(
+    node: Arc<Node>,
+    upgrade: OnUpgrade,
+    admitted: Admitted,
+    introduction: Option<Introduction>,
+    room: Room,
+    home: Place<InstanceId>,
+) {
     let tasks = node.tasks.clone();
     let Room { handshake, connection } = room;
     tasks.spawn(async move {
-        let begun = Box::pin(begin(node, upgrade, admitted)).await;
+        let begun = Box::pin(begin(node, upgrade, admitted, introduction)).await;
         drop((handshake, home));
         let Some((mut driver, registered)) = begun else { return };
         if let Step::Ended(ended) = driver.run().await {
@@ -86,7 +104,12 @@ pub(crate) fn spawn(node: Arc<Node>, upgrade: OnUpgrade, admitted: Admitted, roo
 }
 
 /// From the upgrade to the Welcome.
-async fn begin(node: Arc<Node>, upgrade: OnUpgrade, admitted: Admitted) -> Option<(Box<Driver>, Registered)> {
+async fn begin(
+    node: Arc<Node>,
+    upgrade: OnUpgrade,
+    admitted: Admitted,
+    introduction: Option<Introduction>,
+) -> Option<(Box<Driver>, Registered)> {
     let Admitted { claims, installation } = admitted;
     let upgraded = match tokio::time::timeout(node.config.link.hello_limit, upgrade).await {
         Ok(Ok(upgraded)) => upgraded,
@@ -100,7 +123,18 @@ async fn begin(node: Arc<Node>, upgrade: OnUpgrade, admitted: Admitted) -> Optio
         }
     };
     let (mut driver, inbox) = Driver::new(node.clone(), upgraded, &claims).await;
-    let hello = match driver.run().await {
+    let mut kept = introduction.map(|Introduction { hello, round_trip, kept }| {
+        driver.machine.introduced(hello, round_trip, node.now());
+        kept
+    });
+    let step = match driver.report() {
+        Some(step) => step,
+        None => {
+            drop(kept.take());
+            driver.run().await
+        }
+    };
+    let hello = match step {
         Step::Hello(hello) => hello,
         Step::Ended(ended) => {
             tracing::debug!(instance.id = %claims.sub, ?ended, "ended before hello");
@@ -109,6 +143,7 @@ async fn begin(node: Arc<Node>, upgrade: OnUpgrade, admitted: Admitted) -> Optio
     };
     if installation.is_some_and(|installation| installation != hello.install_id) {
         // A ticket in the wrong hands must not become a session under another name.
+        drop(kept);
         driver.machine.close(GoodbyeReason::Protocol, "the ticket was given to another installation", node.now());
         driver.run().await;
         return None;
@@ -118,6 +153,8 @@ async fn begin(node: Arc<Node>, upgrade: OnUpgrade, admitted: Admitted) -> Optio
     let (issued_at, key) = (claims.iat, claims.cnf.jkt.as_str().into());
     let registered = Registered { node, instance: claims.sub.clone(), issued_at, key, epoch: claimed.epoch };
     registered.enter(&mut driver, hello, &claims, &claimed, inbox).await;
+    // Now Welcome is what is written next.
+    drop(kept);
     Some((driver, registered))
 }
 

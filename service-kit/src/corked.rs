@@ -1,41 +1,98 @@
 //! A stream on which what is written waits for what follows it, as long as something may.
 //!
-//! The last that a server says in a TLS 1.3 handshake is a ticket, and mostly it says more at once: the answer to the request that
-//! came in one segment with the last of the client's handshake. Apart, they are two system calls, two segments, and the client
-//! is woken twice; of the processor time of a home's connect that was about a fortieth.
+//! The last that a client says in a TLS 1.3 handshake is followed by its request at once, and the last that a server says, a ticket,
+//! by the answer. Apart, they are two system calls and two segments each, and the other side is woken twice.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// While it is [corked](Corked::cork) it holds back what is written and flushed until nothing more can be read, which is when the
 /// other side waits for it. So that suits a conversation in which nobody speaks without end, such as a handshake. Once it is
-/// [uncorked](Corked::uncork), what is held leaves with what is written next, and nothing is held any more.
+/// [uncorked](Corked::uncork), what is held leaves with what is written next, with a flush, or when nothing can be read, and then
+/// nothing is held any more.
 ///
 /// Dropping it loses what is held, as with any writer that is not flushed.
 #[derive(Debug)]
-pub(crate) struct Corked<S> {
+pub struct Corked<S> {
     stream: S,
     held: Vec<u8>,
-    corked: bool,
+    cork: Cork,
+}
+
+/// Says from elsewhere what a [`Corked`] does.
+#[derive(Debug, Clone, Default)]
+pub struct Cork(Arc<AtomicU8>);
+
+/// What is held leaves with the next write, with a flush, or when nothing can be read.
+const OPEN: u8 = 0;
+/// Between the two: what is held leaves with the next write, or when so many reads more than one have found nothing. The TLS library looks
+/// once when a handshake is done, and hyper once more while a request is being answered.
+const LOOKS: u8 = 2;
+/// Everything is held until nothing can be read.
+const CORKED: u8 = 254;
+/// Everything is held.
+const KEPT: u8 = 255;
+
+impl Cork {
+    /// Nothing leaves any more, whether the other side waits for it or not, until what this gives is dropped. For an answer that is
+    /// followed by something else at once, where whoever wrote the one does not know of the other.
+    pub fn keep(&self) -> Kept {
+        self.set(KEPT);
+        Kept(self.clone())
+    }
+
+    fn is(&self) -> u8 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self, state: u8) {
+        self.0.store(state, Ordering::Release);
+    }
+}
+
+/// Until this is dropped, nothing leaves. What is held then leaves with what is written next, or when somebody waits for more to read.
+#[derive(Debug)]
+#[must_use = "what is held leaves when this is dropped"]
+pub struct Kept(Cork);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.set(LOOKS);
+    }
 }
 
 impl<S> Corked<S> {
     /// Not corked.
-    pub(crate) const fn new(stream: S) -> Self {
-        Self { stream, held: Vec::new(), corked: false }
+    pub fn new(stream: S) -> Self {
+        Self { stream, held: Vec::new(), cork: Cork::default() }
     }
 
     /// From now on a flush waits.
-    pub(crate) const fn cork(&mut self) {
-        self.corked = true;
+    pub fn cork(&mut self) {
+        self.cork.set(CORKED);
     }
 
     /// From now on a flush is one.
-    pub(crate) const fn uncork(&mut self) {
-        self.corked = false;
+    pub fn uncork(&mut self) {
+        self.cork.set(OPEN);
+    }
+
+    /// From now on a flush is one, once something was written. For what the other side can do without until it gets an answer, as the
+    /// tickets of TLS 1.3: while that is made, whoever makes it may flush, and look for more and find nothing. Where no answer is ever
+    /// written, what is held may never leave.
+    pub(crate) fn uncork_for_an_answer(&mut self) {
+        self.cork.set(LOOKS);
+    }
+
+    /// To say the same from elsewhere.
+    #[must_use]
+    pub fn handle(&self) -> Cork {
+        self.cork.clone()
     }
 }
 
@@ -61,16 +118,17 @@ impl<S: AsyncWrite + Unpin> Corked<S> {
         for part in parts {
             self.held.extend_from_slice(part);
         }
-        if !self.corked
-            && let Poll::Ready(Err(error)) = self.poll_let_go(context)
-        {
-            return Poll::Ready(Err(error));
+        if self.cork.is() <= LOOKS {
+            self.cork.set(OPEN);
+            if let Poll::Ready(Err(error)) = self.poll_let_go(context) {
+                return Poll::Ready(Err(error));
+            }
         }
         Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()))
     }
 
-    const fn is_holding(&self) -> bool {
-        self.corked || !self.held.is_empty()
+    fn is_holding(&self) -> bool {
+        self.cork.is() > LOOKS || !self.held.is_empty()
     }
 }
 
@@ -78,11 +136,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Corked<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let read = Pin::new(&mut this.stream).poll_read(context, into);
-        // Nothing came, so the other side may be waiting for what is held.
-        if read.is_pending()
-            && let Poll::Ready(Err(error)) = this.poll_let_go(context)
-        {
-            return Poll::Ready(Err(error));
+        if read.is_pending() && !this.held.is_empty() {
+            match this.cork.is() {
+                KEPT => {}
+                looks @ 1..=LOOKS => this.cork.set(looks - 1),
+                // The other side may be waiting for what is held.
+                _ => {
+                    if let Poll::Ready(Err(error)) = this.poll_let_go(context) {
+                        return Poll::Ready(Err(error));
+                    }
+                }
+            }
         }
         read
     }
@@ -112,7 +176,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Corked<S> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.corked {
+        if this.cork.is() > OPEN && this.is_holding() {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_let_go(context))?;
@@ -212,6 +276,64 @@ mod tests {
         stream.write_all(b"more").await.unwrap();
         assert_eq!(stream.stream.written[1..], [b"ticket, answer".to_vec(), b"more".to_vec()]);
         assert_eq!(stream.held.capacity(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_speaks_second_gets_the_end_of_the_handshake_without_an_answer() {
+        let mut stream = Wire::corked(&[], usize::MAX);
+        stream.write_all(b"finished").await.unwrap();
+        stream.flush().await.unwrap();
+        stream.uncork();
+        assert!(stream.stream.written.is_empty());
+        assert!(!read(&mut stream));
+        assert_eq!(stream.stream.written.concat(), b"finished");
+    }
+
+    #[tokio::test]
+    async fn while_an_answer_is_made_some_may_look_for_more() {
+        let corked = async || {
+            let mut stream = Wire::corked(&[], usize::MAX);
+            stream.write_all(b"ticket").await.unwrap();
+            stream.uncork_for_an_answer();
+            stream.flush().await.unwrap();
+            assert!(!read(&mut stream) && !read(&mut stream));
+            assert!(stream.stream.written.is_empty());
+            stream
+        };
+        let mut answered = corked().await;
+        answered.write_all(b", answer").await.unwrap();
+        assert_eq!(answered.stream.written, [b"ticket, answer"]);
+        let mut waited = corked().await;
+        assert!(!read(&mut waited));
+        assert_eq!(waited.stream.written, [b"ticket"]);
+        let mut full = corked().await;
+        full.uncork_for_an_answer();
+        full.stream.takes = 3;
+        full.write_all(b", answer").await.unwrap();
+        full.flush().await.unwrap();
+        assert_eq!(full.stream.written.concat(), b"ticket, answer");
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_leaves_with_what_follows() {
+        let mut stream = Wire::corked(&[], usize::MAX);
+        stream.uncork();
+        let kept = stream.handle().keep();
+        stream.write_all(b"go on").await.unwrap();
+        stream.flush().await.unwrap();
+        assert!((0..9).all(|_| !read(&mut stream)));
+        assert!(stream.stream.written.is_empty());
+        drop(kept);
+        assert!(!read(&mut stream));
+        stream.write_all(b", welcome").await.unwrap();
+        stream.write_all(b"more").await.unwrap();
+        assert_eq!(stream.stream.written, [b"go on, welcome".to_vec(), b"more".to_vec()]);
+        let mut silent = Wire::corked(&[], usize::MAX);
+        let kept = silent.handle().keep();
+        silent.write_all(b"go on").await.unwrap();
+        drop(kept);
+        assert!((0..3).all(|_| !read(&mut silent)));
+        assert_eq!(silent.stream.written, [b"go on"], "nothing follows");
     }
 
     #[tokio::test]

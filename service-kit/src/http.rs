@@ -24,12 +24,13 @@ use opentelemetry::metrics::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::corked::Corked;
+use crate::corked::{Cork, Corked};
 use crate::places::{Place, Places};
 use crate::socket;
 use crate::stop::Stop;
@@ -43,6 +44,15 @@ pub struct Peer {
     pub addr: SocketAddr,
     /// The connection's protection.
     pub security: Security,
+}
+
+/// What is known of a connection on which this server has made a TLS 1.3 handshake. In the extensions of its HTTP/1 requests.
+#[derive(Debug, Clone)]
+pub struct Handshaken {
+    /// From the server's first flight to the client's second: the way to it and back, and what it took in between.
+    pub round_trip: Duration,
+    /// Over what is written to the connection.
+    pub cork: Cork,
 }
 
 /// Where a request comes from: what the proxy in front says in the header `declared_in`, else the connection's address. Name a
@@ -291,7 +301,7 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let _ = socket::set_user_timeout(&stream, self.limits.user_timeout);
         let Some(tls) = tls else {
-            return Box::pin(self.serve(stream, Security::Plain)).await;
+            return Box::pin(self.serve(stream, Security::Plain, None)).await;
         };
         let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), Corked::new(stream));
         let mut hello = match tokio::time::timeout(self.limits.hello_timeout, hello).await {
@@ -318,14 +328,21 @@ impl Connection {
             self.in_time(handshake, permit).await
         };
         match handshake {
-            Ok(Ok(mut stream)) => {
-                stream.get_mut().0.uncork();
-                let version = stream.get_ref().1.protocol_version();
-                let tls13 = version == Some(rustls::ProtocolVersion::TLSv1_3);
+            Ok((Ok(mut stream), round_trip)) => {
+                let (corked, session) = stream.get_mut();
+                let tls13 = session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+                // Before TLS 1.3 the client waits for what is held.
+                let handshaken = tls13.then(|| Handshaken { round_trip, cork: corked.handle() });
+                if tls13 {
+                    corked.uncork_for_an_answer();
+                } else {
+                    corked.uncork();
+                }
                 // Boxed: what the handshake took is not held for as long as the connection lives.
-                Box::pin(self.serve(stream, if tls13 { Security::Tls13 } else { Security::Tls12 })).await;
+                let security = if tls13 { Security::Tls13 } else { Security::Tls12 };
+                Box::pin(self.serve(stream, security, handshaken)).await;
             }
-            Ok(Err((error, mut stream))) => {
+            Ok((Err((error, mut stream)), _)) => {
                 self.shed.count("handshake_failed");
                 tracing::debug!(%error, "TLS handshake failed");
                 // The alert that says why is small, and not worth waiting for.
@@ -348,33 +365,40 @@ impl Connection {
     ) {
         let proof = pin!(async { hello.into_stream(answer).await?.shutdown().await });
         match self.in_time(proof, permit).await {
-            Ok(Ok(())) => {
+            Ok((Ok(()), _)) => {
                 tracing::info!("a certificate authority looked at this machine's proof that the name is its own");
             }
-            Ok(Err(error)) => tracing::debug!(%error, "a certificate authority left before it saw the proof"),
+            Ok((Err(error), _)) => tracing::debug!(%error, "a certificate authority left before it saw the proof"),
             Err(_) => tracing::debug!("a certificate authority did not finish its TLS handshake in time"),
         }
     }
 
-    /// What comes of `handshake`, which has its place until the client's hello is answered.
+    /// What comes of `handshake`, which has its place until the client's hello is answered; and how long after that it was over.
     async fn in_time<F: Future>(
         &self,
         mut handshake: Pin<&mut F>,
         permit: OwnedSemaphorePermit,
-    ) -> Result<F::Output, Elapsed> {
+    ) -> Result<(F::Output, Duration), Elapsed> {
         let limit = tokio::time::timeout(self.limits.handshake_timeout, async {
             // The hello is here already, so one poll answers it, and then waits for the client.
             let answered = poll_fn(|context| Poll::Ready(handshake.as_mut().poll(context))).await;
             drop(permit);
-            match answered {
+            let at = Instant::now();
+            let done = match answered {
                 Poll::Ready(done) => done,
                 Poll::Pending => handshake.await,
-            }
+            };
+            (done, at.elapsed())
         });
         limit.await
     }
 
-    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, security: Security) {
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        stream: S,
+        security: Security,
+        handshaken: Option<Handshaken>,
+    ) {
         let Self { addr, waits, open, limits, router, stop, shed } = self;
         let (waits, open) = (Arc::new(Mutex::new(Some(waits))), Arc::new(Mutex::new(Some(open))));
         let first = waits.clone();
@@ -383,6 +407,9 @@ impl Connection {
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             drop(take(&first));
             request.extensions_mut().insert(Peer { addr, security });
+            if let Some(handshaken) = handshaken.clone().filter(|_| request.version() == hyper::Version::HTTP_11) {
+                request.extensions_mut().insert(handshaken);
+            }
             let asked = (request.version() == hyper::Version::HTTP_2).then(|| Asked::on(&in_service));
             let names_one_host = names_one_host(&request);
             let (answer, open) = (router.clone().oneshot(request), open.clone());

@@ -3,6 +3,7 @@
 //! - [`clock`], [`random`], [`stop`]: time, randomness and being told to stop, as values that tests replace.
 //! - [`lifecycle`]: saying where a program listens, and stopping it by signals.
 //! - [`gather`]: what is ready together leaves together.
+//! - [`corked`]: the end of a TLS handshake leaves with what follows it.
 //! - [`config`]: one definition of a setting serves flag, environment variable and TOML file.
 //! - [`telemetry`]: logs, and with feature `server` traces and metrics.
 //! - `memory` (feature `server`): what is freed goes back to the system.
@@ -14,8 +15,7 @@
 pub mod client;
 pub mod clock;
 pub mod config;
-#[cfg(feature = "server")]
-mod corked;
+pub mod corked;
 #[cfg(feature = "server")]
 mod expiry;
 pub mod gather;

@@ -8,6 +8,8 @@ use http::{HeaderMap, StatusCode};
 use macloud_proto::dpop;
 use macloud_proto::jose::SigningKey;
 use macloud_proto::link::SUBPROTOCOL;
+use macloud_proto::link::frame::Hello;
+use macloud_proto::link::introduction::{HELLO_HEADER, TAKEN};
 use macloud_proto::link::redial::Because;
 use macloud_proto::link::resumption::{Credential, PROOF_HEADER};
 use macloud_proto::{MAX_FRAME_BYTES, ids::InstanceId};
@@ -49,6 +51,13 @@ struct Known {
 enum Shown {
     Token(String),
     Credential(Credential, String),
+}
+
+/// A session's socket.
+pub(crate) struct Dialled {
+    pub(crate) websocket: WebSocket,
+    /// The relay has taken the Hello already.
+    pub(super) introduced: bool,
 }
 
 /// Why a dial did not lead to a session.
@@ -152,8 +161,9 @@ impl Admission {
         token.access_token
     }
 
-    /// Open a session's socket.
-    pub(crate) async fn dial(&self) -> Result<WebSocket, DialFailure> {
+    /// Open the socket of a session that says this first; without a Hello nothing comes of it but the knowledge that it can be done.
+    pub(crate) async fn dial(&self, hello: Option<Hello>) -> Result<Dialled, DialFailure> {
+        let hello = hello.map(Hello::to_header);
         let mut refused_before = false;
         let mut last = DialFailure::Unauthorized;
         for _ in 0..ATTEMPTS {
@@ -169,8 +179,8 @@ impl Admission {
                 (Some(credential), Some(nonce)) => Shown::Credential(credential, nonce),
                 _ => Shown::Token(token),
             };
-            match self.upgrade(&url, &shown, nonce.as_deref()).await {
-                Ok(websocket) => return Ok(websocket),
+            match self.upgrade(&url, &shown, nonce.as_deref(), hello.as_deref()).await {
+                Ok(dialled) => return Ok(dialled),
                 Err(DialError::Refused(response)) => match self.learn(response.status(), response.headers())? {
                     Lesson::Credential => {}
                     // A relay that wants another one each time says nothing about this home.
@@ -216,10 +226,20 @@ impl Admission {
         }
     }
 
-    async fn upgrade(&self, url: &Url, shown: &Shown, nonce: Option<&str>) -> Result<WebSocket, DialError> {
+    async fn upgrade(
+        &self,
+        url: &Url,
+        shown: &Shown,
+        nonce: Option<&str>,
+        hello: Option<&str>,
+    ) -> Result<Dialled, DialError> {
         let htu = proof_url(url);
         let id = macloud_proto::ids::base32(&macloud_service_kit::random::bytes::<16>());
         let request = upgrade_request(url)?.header("Sec-WebSocket-Protocol", SUBPROTOCOL);
+        let request = match hello {
+            Some(hello) => request.header(HELLO_HEADER, hello),
+            None => request,
+        };
         let request = match shown {
             Shown::Token(token) => {
                 let request_of_proof = dpop::Request { method: "GET", url: &htu, access_token: Some(token) };
@@ -231,8 +251,9 @@ impl Admission {
                 .header(PROOF_HEADER, credential.prove(&htu, nonce, &id)),
         };
         let request = request.body(()).map_err(|_| DialError::Address("the relay's address is not valid"))?;
-        let (websocket, _) = self.dialer.websocket(url, request, websocket_config()).await?;
-        Ok(websocket)
+        let (websocket, answer) = self.dialer.websocket(url, request, websocket_config()).await?;
+        let introduced = answer.headers().get(HELLO_HEADER).is_some_and(|value| value == TAKEN);
+        Ok(Dialled { websocket, introduced })
     }
 
     fn current_token(&self) -> Option<String> {

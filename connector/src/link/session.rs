@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::commands::{Commands, Taken};
+use super::dial::Dialled;
 use super::events::Outbox;
 use crate::network::WebSocket;
 use crate::watchdog::Pulse;
@@ -67,7 +68,7 @@ pub(super) fn channel() -> (mpsc::Sender<ToSession>, mpsc::Receiver<ToSession>) 
 
 /// Run the session to its end.
 pub(super) async fn run(
-    websocket: WebSocket,
+    dialled: Dialled,
     settings: ConnectorSettings,
     commands: Arc<Commands>,
     outbox: Arc<Outbox>,
@@ -75,7 +76,9 @@ pub(super) async fn run(
     pulse: Pulse,
 ) {
     let Ends { own, mut said, tell } = ends;
-    let mut machine = ConnectorSide::new(settings, commands.now());
+    let Dialled { websocket, introduced } = dialled;
+    let begin = if introduced { ConnectorSide::introduced } else { ConnectorSide::new };
+    let mut machine = begin(settings, commands.now());
     let mut stirred = outbox.stirred();
     let mut socket = Socket { websocket, outgoing: None, unflushed: false, closed: false };
     loop {

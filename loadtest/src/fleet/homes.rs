@@ -22,10 +22,12 @@ use macloud_proto::jose::SigningKey;
 use macloud_proto::link::command_memory::{CommandMemory, Verdict};
 use macloud_proto::link::connector_side::{ConnectorEvent, ConnectorSettings, ConnectorSide, Ended};
 use macloud_proto::link::frame::Command;
+use macloud_proto::link::introduction::{HELLO_HEADER, TAKEN};
 use macloud_proto::link::redial::{Because, Redial, RedialSettings};
 use macloud_proto::link::resumption::{Credential, PROOF_HEADER};
 use macloud_proto::link::{SUBPROTOCOL, Transmit};
 use macloud_proto::time::Millis;
+use macloud_service_kit::corked::Corked;
 use macloud_service_kit::{clock, random};
 use rustls::client::Resumption;
 use rustls::{ClientConfig, RootCertStore};
@@ -122,7 +124,13 @@ struct Core {
     sessions: usize,
 }
 
-type Socket = WebSocketStream<TlsStream<TcpStream>>;
+/// A session's socket, and whether the relay has taken the Hello already.
+struct Dialled {
+    socket: Socket,
+    introduced: bool,
+}
+
+type Socket = WebSocketStream<TlsStream<Corked<TcpStream>>>;
 
 /// What a session tells its home.
 enum News {
@@ -248,6 +256,13 @@ impl Shared {
         Millis(self.started.elapsed().as_millis() as u64)
     }
 
+    /// How the sessions of this home are.
+    fn settings(&self, number: u64) -> ConnectorSettings {
+        let mut install_id = [self.config.installation; 16];
+        install_id[..8].copy_from_slice(&number.to_be_bytes());
+        ConnectorSettings { install_id, software: "loadtest".into(), ..ConnectorSettings::default() }
+    }
+
     fn door(&self, draw: &mut Draw) -> Option<SocketAddr> {
         let doors = self.doors.read().expect("nobody panics with it");
         (!doors.is_empty()).then(|| doors[draw.below(doors.len())])
@@ -262,10 +277,10 @@ async fn live(shared: &Arc<Shared>, number: u64) {
     let alive = watch::Sender::new(());
     for session in 0.. {
         let because = match dialler.dial(shared, &core).await {
-            Ok(socket) => {
+            Ok(dialled) => {
                 let (tell, news) = mpsc::channel(8);
                 // A task of its own: when it drains it goes on while the next one is dialled, make before break.
-                let serving = serve(shared.clone(), core.clone(), socket, (number, session), tell);
+                let serving = serve(shared.clone(), core.clone(), dialled, (number, session), tell);
                 let mut gone = alive.subscribe();
                 tokio::spawn(async move {
                     tokio::select! {
@@ -317,18 +332,23 @@ impl Dialler {
         Self { number, identity, key, tls: Arc::new(tls), token: None, draw: Draw(number) }
     }
 
-    async fn dial(&mut self, shared: &Shared, core: &Mutex<Core>) -> Result<Socket, NotIn> {
+    async fn dial(&mut self, shared: &Shared, core: &Mutex<Core>) -> Result<Dialled, NotIn> {
         let door = shared.door(&mut self.draw).ok_or_else(|| NotIn::Failed("no relay is there".into()))?;
         shared.dials.tried.fetch_add(1, Ordering::Relaxed);
         let dialling = async {
             let tcp = self.tcp(door).await.map_err(failed)?;
             let name = ServerName::try_from(HOST).expect("a valid name");
-            let tls = TlsConnector::from(self.tls.clone()).connect(name, tcp).await.map_err(failed)?;
+            // As connectors do: the last of the handshake leaves with the request.
+            let mut tcp = Corked::new(tcp);
+            tcp.cork();
+            let mut tls = TlsConnector::from(self.tls.clone()).connect(name, tcp).await.map_err(failed)?;
+            tls.get_mut().0.uncork();
             // Small, since there are many; what is sent together is one write.
             let config = WebSocketConfig::default().read_buffer_size(2048).write_buffer_size(4096);
             let nonce = shared.nonce.lock().expect("nobody panics with it").clone();
             let credential = core.lock().expect("nobody panics with it").credential.clone();
-            let request = self.request(nonce.as_deref(), credential.filter(|_| shared.config.credentials));
+            let hello = shared.settings(self.number).hello().to_header();
+            let request = self.request(nonce.as_deref(), credential.filter(|_| shared.config.credentials), &hello);
             let opened = tokio_tungstenite::client_async_with_config(request, tls, Some(config)).await;
             opened.map_err(|error| match error {
                 WsError::Http(response) => refused(shared, &response),
@@ -336,7 +356,9 @@ impl Dialler {
             })
         };
         let dialled = timeout(DIAL_LIMIT, Box::pin(dialling)).await;
-        dialled.map_err(|_| NotIn::Failed("dialling took too long".into()))?.map(|(socket, _)| socket)
+        let (socket, answer) = dialled.map_err(|_| NotIn::Failed("dialling took too long".into()))??;
+        let introduced = answer.headers().get(HELLO_HEADER).is_some_and(|value| value == TAKEN);
+        Ok(Dialled { socket, introduced })
     }
 
     /// From one of many addresses, as homes do: a server lets only so many wait from one.
@@ -348,7 +370,7 @@ impl Dialler {
         socket.connect(door).await
     }
 
-    fn request(&mut self, nonce: Option<&str>, credential: Option<Credential>) -> http::Request<()> {
+    fn request(&mut self, nonce: Option<&str>, credential: Option<Credential>, hello: &str) -> http::Request<()> {
         let url = format!("https://{HOST}/relay/v1/connect");
         let id = format!("{:032x}", u128::from_be_bytes(random::bytes()));
         let request = http::Request::get(url.replacen("https", "wss", 1))
@@ -357,7 +379,8 @@ impl Dialler {
             .header("upgrade", "websocket")
             .header("sec-websocket-version", "13")
             .header("sec-websocket-key", generate_key())
-            .header("sec-websocket-protocol", SUBPROTOCOL);
+            .header("sec-websocket-protocol", SUBPROTOCOL)
+            .header(HELLO_HEADER, hello);
         let request = match (credential, nonce) {
             (Some(credential), Some(nonce)) => request
                 .header("authorization", credential.authorization())
@@ -407,14 +430,12 @@ fn refused(shared: &Shared, response: &http::Response<Option<Vec<u8>>>) -> NotIn
 async fn serve(
     shared: Arc<Shared>,
     core: Arc<Mutex<Core>>,
-    socket: Socket,
+    Dialled { socket, introduced }: Dialled,
     (number, session): (u64, u64),
     tell: mpsc::Sender<News>,
 ) {
-    let mut install_id = [shared.config.installation; 16];
-    install_id[..8].copy_from_slice(&number.to_be_bytes());
-    let settings = ConnectorSettings { install_id, software: "loadtest".into(), ..ConnectorSettings::default() };
-    let mut link = Link { machine: ConnectorSide::new(settings, shared.now()), socket };
+    let begin = if introduced { ConnectorSide::introduced } else { ConnectorSide::new };
+    let mut link = Link { machine: begin(shared.settings(number), shared.now()), socket };
     let mut counted = None;
     loop {
         while number < shared.deaf_below.load(Ordering::Relaxed) {

@@ -34,7 +34,7 @@ pub struct ConnectorSettings {
     pub software: String,
     /// Commands taken at once; at least one.
     pub credit: u32,
-    /// Welcome must arrive within this time of Hello.
+    /// Welcome must arrive within this time of the upgrade.
     pub welcome_limit: Duration,
     /// Bytes handed out but not taken by the socket for this long end the session.
     pub write_limit: Duration,
@@ -57,6 +57,25 @@ impl Default for ConnectorSettings {
             pong_limit: Duration::from_secs(4),
             close_limit: Duration::from_secs(1),
         }
+    }
+}
+
+impl ConnectorSettings {
+    /// What a session with these settings says first.
+    #[must_use]
+    pub fn hello(&self) -> Hello {
+        let software = self.software.chars().filter(|c| matches!(c, ' '..='~'));
+        Hello {
+            version_min: VERSION_MIN,
+            version_max: VERSION_MAX,
+            install_id: self.install_id,
+            software: software.take(super::frame::MAX_SOFTWARE).collect(),
+            credit: self.credit(),
+        }
+    }
+
+    fn credit(&self) -> u32 {
+        self.credit.clamp(1, super::frame::MAX_CREDIT)
     }
 }
 
@@ -154,19 +173,20 @@ enum Control {
 impl ConnectorSide {
     /// A session whose upgrade has just been accepted. Hello is the first thing it sends.
     #[must_use]
-    pub fn new(mut settings: ConnectorSettings, now: Millis) -> Self {
-        settings.credit = settings.credit.clamp(1, super::frame::MAX_CREDIT);
-        let software = settings.software.chars().filter(|c| matches!(c, ' '..='~'));
-        let hello = Hello {
-            version_min: VERSION_MIN,
-            version_max: VERSION_MAX,
-            install_id: settings.install_id,
-            software: software.take(super::frame::MAX_SOFTWARE).collect(),
-            credit: settings.credit,
-        };
+    pub fn new(settings: ConnectorSettings, now: Millis) -> Self {
+        let hello = settings.hello();
+        let mut session = Self::introduced(settings, now);
+        session.control.push_back(Control::Frame(FromConnector::Hello(hello)));
+        session
+    }
+
+    /// A session whose upgrade has just been accepted, [Hello](ConnectorSettings::hello) included (see [`super::introduction`]).
+    #[must_use]
+    pub fn introduced(mut settings: ConnectorSettings, now: Millis) -> Self {
+        settings.credit = settings.credit();
         Self {
             phase: Phase::AwaitingWelcome { until: now.plus(settings.welcome_limit) },
-            control: VecDeque::from([Control::Frame(FromConnector::Hello(hello))]),
+            control: VecDeque::new(),
             replies: VecDeque::new(),
             events_out: VecDeque::new(),
             events_due: None,

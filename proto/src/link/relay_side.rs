@@ -293,6 +293,14 @@ impl<T> RelaySide<T> {
         }
     }
 
+    /// The home has said hello within the upgrade (see [`super::introduction`]), and the way to it and back took so long. To be called
+    /// before anything else.
+    pub fn introduced(&mut self, hello: Hello, round_trip: Duration, now: Micros) {
+        if matches!(self.phase, Phase::AwaitingHello { .. }) {
+            self.greet(hello, round_trip, now);
+        }
+    }
+
     /// Whether the home has been welcomed and the session has not begun to end.
     #[must_use]
     pub const fn is_open(&self) -> bool {
@@ -546,20 +554,20 @@ impl<T> RelaySide<T> {
     fn handle_frame(&mut self, frame: FromConnector, now: Micros) {
         match (&self.phase, frame) {
             (_, FromConnector::Goodbye(goodbye)) => self.peer_leaves(goodbye, now),
-            (Phase::AwaitingHello { .. }, FromConnector::Hello(hello)) => self.greet(hello, now),
+            (Phase::AwaitingHello { begun }, FromConnector::Hello(hello)) => {
+                self.greet(hello, now.since(*begun), now);
+            }
             (Phase::Open, frame) => self.handle_open_frame(frame, now),
             _ => self.close(GoodbyeReason::Protocol, "frame out of order", now),
         }
     }
 
-    fn greet(&mut self, hello: Hello, now: Micros) {
+    fn greet(&mut self, hello: Hello, round_trip: Duration, now: Micros) {
         let version = hello.version_max.min(VERSION_MAX);
         if version < hello.version_min.max(VERSION_MIN) {
             return self.close(GoodbyeReason::Version, "no common protocol version", now);
         }
-        if let Phase::AwaitingHello { begun } = self.phase {
-            self.liveness.greeted(now.since(begun));
-        }
+        self.liveness.greeted(round_trip);
         self.phase = Phase::Registering { version };
         self.commands.add_credit(hello.credit);
         self.events.push_back(RelayEvent::Hello(hello));

@@ -289,11 +289,16 @@ fn an_unconfirmed_command_causes_a_ping_and_then_eviction() {
     assert_eq!(bench.ended(), Some(Ended::Here(GoodbyeReason::Unresponsive, "no answer to a ping")));
 }
 
-/// Of a session whose Hello took this long: when a command that nothing answers ends it.
-fn given_up_after(hello_took: Duration) -> Duration {
+/// Of a session whose Hello took this long, or the handshake before it: when a command that nothing answers ends it.
+fn given_up_after(round_trip: Duration, introduced: bool) -> Duration {
     let mut bench = Bench::fresh(RelaySettings::default());
-    bench.pass(hello_took);
-    bench.arrives(hello(1, 1, 2));
+    if introduced {
+        let hello = ConnectorSettings { credit: 2, ..ConnectorSettings::default() }.hello();
+        bench.machine.introduced(hello, round_trip, bench.now);
+    } else {
+        bench.pass(round_trip);
+        bench.arrives(hello(1, 1, 2));
+    }
     bench.machine.welcome(Registration { epoch: 1, ..Registration::default() });
     bench.submit(1, SECOND * 30);
     bench.transmits();
@@ -307,8 +312,29 @@ fn given_up_after(hello_took: Duration) -> Duration {
 #[test]
 fn on_a_slow_line_two_round_trips_are_waited_for() {
     for (round_trip, given_up) in [(50, 2500), (1200, 2500), (2000, 4000), (3000, 6000), (4900, 6500)] {
-        assert_eq!(given_up_after(MS * round_trip), MS * given_up, "{round_trip} ms");
+        for introduced in [false, true] {
+            assert_eq!(given_up_after(MS * round_trip, introduced), MS * given_up, "{round_trip} ms");
+        }
     }
+}
+
+#[test]
+fn hello_within_the_upgrade_is_hello() {
+    let settings = ConnectorSettings { install_id: [3; 16], credit: 5000, ..ConnectorSettings::default() };
+    let mut home = ConnectorSide::introduced(settings.clone(), Millis(0));
+    assert_eq!(home.poll_transmit(Millis(0)), None);
+    let mut relay = RelaySide::<u64>::new(RelaySettings::default(), Micros(0), &mut Seeded(1));
+    relay.introduced(settings.hello(), MS, Micros(0));
+    assert_eq!(relay.poll_event(), Some(RelayEvent::Hello(settings.hello())));
+    relay.introduced(settings.hello(), MS, Micros(0));
+    assert_eq!(relay.poll_event(), None, "it is said once");
+    relay.welcome(Registration { epoch: 1, ..Registration::default() });
+    exchange(&mut home, &mut relay, Millis(0));
+    assert!(home.is_open() && relay.is_open());
+    let mut again = ConnectorSide::new(settings, Millis(0));
+    let Some(Transmit::Binary(hello)) = again.poll_transmit(Millis(0)) else { panic!("no hello") };
+    relay.handle_message(hello, Micros(0));
+    assert!(!relay.is_open(), "a second one is a protocol error");
 }
 
 #[test]

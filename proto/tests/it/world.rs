@@ -243,9 +243,16 @@ impl World {
         }
         let settings = ConnectorSettings { credit: 1 + self.random.below(8) as u32, ..ConnectorSettings::default() };
         let relay = RelaySettings { queue_commands: 16, ..RelaySettings::default() };
+        let mut relay = RelaySide::new(relay, self.now, &mut self.random);
+        // Some say hello within the upgrade, the others in a frame.
+        let introduced = self.random.below(2) == 0;
+        if introduced {
+            relay.introduced(settings.hello(), Duration::ZERO, self.now);
+        }
+        let begin = if introduced { ConnectorSide::introduced } else { ConnectorSide::new };
         self.links.push(Link {
-            relay: RelaySide::new(relay, self.now, &mut self.random),
-            home: ConnectorSide::new(settings, self.millis()),
+            relay,
+            home: begin(settings, self.millis()),
             down: Pipe::default(),
             up: Pipe::default(),
             epoch: 0,

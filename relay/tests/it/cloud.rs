@@ -20,6 +20,8 @@ use macloud_proto::link::frame::{FromConnector, FromRelay, Hello, Reply, Welcome
 use macloud_relay::presence::MemoryPresence;
 use macloud_relay::{CONNECT_PATH, Relay, RelayConfig};
 use macloud_service_kit::clock::{Clock as _, ManualClock};
+use macloud_service_kit::corked::Corked;
+use macloud_service_kit::http::Handshaken;
 use macloud_service_kit::random;
 use macloud_service_kit::stop::Stop;
 use tokio::io::DuplexStream;
@@ -112,11 +114,21 @@ impl Cloud {
         self.wire.cut();
     }
 
-    /// A new connection to the relay's web server.
+    /// A new connection to the relay's web server, as after a TLS handshake.
     pub(crate) fn connection(&self) -> DuplexStream {
+        self.connection_with(true)
+    }
+
+    /// The same, perhaps behind something that has made the handshake.
+    pub(crate) fn connection_with(&self, handshaken: bool) -> DuplexStream {
         let (client, server) = tokio::io::duplex(64 * 1024);
+        let server = Corked::new(server);
         let router = self.relay.router();
-        let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let handshaken = handshaken.then(|| Handshaken { round_trip: ROUND_TRIP, cork: server.handle() });
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            if let Some(handshaken) = handshaken.clone() {
+                request.extensions_mut().insert(handshaken);
+            }
             tower::ServiceExt::oneshot(router.clone(), request)
         });
         tokio::spawn(async move {
@@ -188,6 +200,9 @@ impl Cloud {
         (stream, opened)
     }
 }
+
+/// To a home and back, as its handshake has shown.
+pub(crate) const ROUND_TRIP: Duration = Duration::from_millis(20);
 
 /// One dial-in at a node that may not be there.
 async fn dial_over(connection: DuplexStream, dial: Dial) -> Option<Result<Socket, Refused>> {

@@ -10,6 +10,7 @@ mod drain;
 mod events;
 mod hostile;
 mod hosts;
+mod introduction;
 mod liveness;
 mod load;
 mod loopback;

@@ -57,12 +57,19 @@ impl World {
             return self.redial(home, Because::Failed);
         }
         let settings = ConnectorSettings { credit: 1 + self.random.below(8) as u32, ..ConnectorSettings::default() };
+        let mut relay = RelaySide::new(RelaySettings::default(), self.now, &mut self.random);
+        // Two of three say hello within the upgrade, the third in a frame.
+        let introduced = !self.next_link.is_multiple_of(3);
+        if introduced {
+            relay.introduced(settings.hello(), Duration::ZERO, self.now);
+        }
+        let begin = if introduced { ConnectorSide::introduced } else { ConnectorSide::new };
         let link = Link {
             home,
             node,
             generation,
-            relay: RelaySide::new(RelaySettings::default(), self.now, &mut self.random),
-            connector: ConnectorSide::new(settings, self.millis()),
+            relay,
+            connector: begin(settings, self.millis()),
             pipes: Default::default(),
             black_hole: false,
             epoch: 0,

@@ -25,7 +25,7 @@ impl Liveness {
         Self { last_heard: now, last_sent: now, interval, dead_at: None, pinged_at: now, round_trip: Duration::ZERO }
     }
 
-    /// The home has answered the upgrade after this long.
+    /// The home has said hello, and so long the way to it and back took meanwhile.
     pub(super) const fn greeted(&mut self, after: Duration) {
         self.round_trip = after;
     }
