@@ -300,12 +300,12 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// The session's epoch and node, and for how long there has been none. Epochs are times as a rule: what ended before the newest
-/// session began is not its end.
+/// The session's epoch and node, and for how long there has been none. Only a goodbye takes the node away, so where none is left,
+/// it is the last session's.
 static LOCATE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"local home = redis.call('HMGET', KEYS[1], 'epoch', 'node', 'ended')
-        if home[2] or not home[3] or tonumber(home[3]) < tonumber(home[1]) then return {home[1], home[2], false} end
+        if home[2] or not home[3] then return {home[1], home[2], false} end
         local time = redis.call('TIME')
         local now = time[1] * 1000 + math.floor(time[2] / 1000)
         return {home[1], home[2], math.max(0, now - tonumber(home[3]))}",

@@ -168,6 +168,10 @@ async fn goodbyes_are_remembered(presence: &dyn Presence, later: impl AsyncFn())
     let third = claim(presence, 4, "a", 0).await.epoch;
     presence.release(&home(4), third).await.unwrap();
     assert!(away().await.is_some_and(|away| away < long), "it counts from the last session's end");
+    let ahead = third + 1_000_000;
+    assert_eq!(restore(presence, 4, "a", ahead).await, Ok(newest(None)));
+    presence.release(&home(4), ahead).await.unwrap();
+    assert!(away().await.is_some_and(|away| away < long), "although its epoch is ahead of the clock");
 }
 
 const LATER: Duration = Duration::from_millis(500);
