@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -36,7 +37,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, Sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
@@ -435,7 +436,8 @@ async fn serve(
     tell: mpsc::Sender<News>,
 ) {
     let begin = if introduced { ConnectorSide::introduced } else { ConnectorSide::new };
-    let mut link = Link { machine: begin(shared.settings(number), shared.now()), socket };
+    let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
+    let mut link = Link { machine: begin(shared.settings(number), shared.now()), socket, timer, timer_at: None };
     let mut counted = None;
     loop {
         while number < shared.deaf_below.load(Ordering::Relaxed) {
@@ -570,6 +572,8 @@ impl Drop for Counted {
 struct Link {
     machine: ConnectorSide,
     socket: Socket,
+    timer: Pin<Box<Sleep>>,
+    timer_at: Option<Millis>,
 }
 
 impl Link {
@@ -583,18 +587,34 @@ impl Link {
                 self.machine.handle_socket_closed();
                 continue;
             }
-            let wake_in = self.machine.poll_timeout().map_or(IDLE, |at| at.since(shared.now()));
-            let arrived = timeout(wake_in, self.socket.next()).await;
+            self.set_timer(shared);
+            let arrived = tokio::select! {
+                biased;
+                arrived = self.socket.next() => arrived,
+                () = &mut self.timer, if self.timer_at.is_some() => {
+                    self.timer_at = None;
+                    self.machine.handle_timeout(shared.now());
+                    continue;
+                }
+            };
             let now = shared.now();
             match arrived {
-                Err(_) => self.machine.handle_timeout(now),
-                Ok(Some(Ok(Message::Binary(bytes)))) => self.machine.handle_message(bytes, now),
-                Ok(Some(Ok(Message::Ping(_)))) => self.machine.handle_ping(now),
-                Ok(Some(Ok(Message::Pong(_)))) => self.machine.handle_pong(now),
-                Ok(Some(Ok(Message::Text(_)))) => self.machine.handle_unreadable(now),
-                Ok(Some(Ok(Message::Close(_) | Message::Frame(_)))) => {}
-                Ok(Some(Err(_)) | None) => self.machine.handle_socket_closed(),
+                Some(Ok(Message::Binary(bytes))) => self.machine.handle_message(bytes, now),
+                Some(Ok(Message::Ping(_))) => self.machine.handle_ping(now),
+                Some(Ok(Message::Pong(_))) => self.machine.handle_pong(now),
+                Some(Ok(Message::Text(_))) => self.machine.handle_unreadable(now),
+                Some(Ok(Message::Close(_) | Message::Frame(_))) => {}
+                Some(Err(_)) | None => self.machine.handle_socket_closed(),
             }
+        }
+    }
+
+    /// One that is set for earlier stays: re-arming it for every command would cost more than one early wake-up.
+    fn set_timer(&mut self, shared: &Shared) {
+        let Some(at) = self.machine.poll_timeout() else { return };
+        if self.timer_at.is_none_or(|set| at < set) {
+            self.timer_at = Some(at);
+            self.timer.as_mut().reset(Instant::now() + at.since(shared.now()));
         }
     }
 
@@ -619,4 +639,3 @@ impl Link {
 }
 
 const DIAL_LIMIT: Duration = Duration::from_secs(10);
-const IDLE: Duration = Duration::from_secs(3600);
