@@ -19,6 +19,7 @@ use macloud_alexa_skill::verify::Dangerous;
 use macloud_e2ee::keys::SkillSigner;
 use macloud_service_kit::clock::ManualClock;
 use macloud_service_kit::internal::InternalTls;
+use macloud_service_kit::prompt::Prompt;
 use macloud_service_kit::telemetry::TelemetryArgs;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -241,6 +242,7 @@ fn channel(url: &str, internal: Option<&Arc<InternalTls>>) -> anyhow::Result<Cha
 /// Whoever waits for an answer of a peer that has fallen silent learns so after three seconds, as the relays do among themselves.
 fn watchful(endpoint: Endpoint) -> Endpoint {
     endpoint
+        .executor(Prompt)
         .connect_timeout(Duration::from_secs(3))
         .tcp_nodelay(true)
         .http2_keep_alive_interval(Duration::from_secs(1))

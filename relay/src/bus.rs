@@ -15,7 +15,7 @@ use macloud_proto::MAX_SEALED_BYTES;
 use macloud_proto::bus::v1::command_bus_server::CommandBus;
 use macloud_proto::bus::v1::{self, FromRelay, ToRelay, call, from_relay, to_relay};
 use macloud_proto::ids::{CommandId, InstanceId};
-use macloud_service_kit::gather::Gathered;
+use macloud_service_kit::gather::{Expecting, Gathered};
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
@@ -300,6 +300,12 @@ impl Stream for Answers {
             self.caller.open.fetch_sub(1, Ordering::Relaxed);
         }
         Poll::Ready(item)
+    }
+}
+
+impl Expecting for Answers {
+    fn expects_more(&self) -> bool {
+        self.caller.open.load(Ordering::Relaxed) > 0
     }
 }
 

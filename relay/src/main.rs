@@ -15,11 +15,13 @@ use macloud_relay::events::{EventQueue, MemoryEvents, RedisEvents};
 use macloud_relay::presence::{MemoryPresence, RedisPresence, Servers, StoreSettings};
 use macloud_relay::{CONNECT_PATH, Cluster, Connect, NonceKey, Relay, RelayConfig};
 use macloud_service_kit::clock::SharedClock;
+use macloud_service_kit::grpc::{self, KEEP_ALIVE_EVERY, KEEP_ALIVE_LIMIT};
 use macloud_service_kit::health::Health;
 use macloud_service_kit::http::Server;
 use macloud_service_kit::internal::InternalTls;
 use macloud_service_kit::lifecycle::{announce, raise_open_file_limit, stop_on_signals};
 use macloud_service_kit::metrics::Metrics;
+use macloud_service_kit::prompt::Prompt;
 use macloud_service_kit::stop::Stop;
 use macloud_service_kit::telemetry::{self, TelemetryArgs};
 use macloud_service_kit::tickets::TicketKeys;
@@ -231,7 +233,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let bus = tokio::spawn(serve_bus(relay.clone(), bus, internal, until_drained.clone()));
     relay.run(stop).await;
     until_drained.stop_soft();
-    bus.await??;
+    bus.await?;
     until_drained.stop_hard();
     homes.await?;
     admin.await?;
@@ -246,22 +248,10 @@ async fn watch_health(relay: Relay, health: Health, stop: Stop) {
     }
 }
 
-async fn serve_bus(
-    relay: Relay,
-    listener: TcpListener,
-    internal: Option<Arc<InternalTls>>,
-    stop: Stop,
-) -> anyhow::Result<()> {
-    // A peer that has vanished is noticed within seconds, whatever its TCP connection looks like.
-    let mut server = tonic::transport::Server::builder()
-        .http2_keepalive_interval(Some(KEEP_ALIVE_EVERY))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE_LIMIT));
-    let server = server.add_service(relay.bus()).add_service(relay.events()).add_service(relay.nodes());
+async fn serve_bus(relay: Relay, listener: TcpListener, internal: Option<Arc<InternalTls>>, stop: Stop) {
+    let services = tonic::service::Routes::new(relay.bus()).add_service(relay.events()).add_service(relay.nodes());
+    let routes = services.prepare().into_axum_router();
     // When the drain is over every stream ends by itself; who does not let go then is left behind.
-    let drained = {
-        let stop = stop.clone();
-        async move { stop.soft().await }
-    };
     let left_behind = async {
         stop.soft().await;
         tokio::time::sleep(LAST_ANSWERS).await;
@@ -270,18 +260,18 @@ async fn serve_bus(
         match internal {
             Some(internal) => {
                 let mut accepted = internal.accept(listener);
-                let incoming = futures_util::stream::poll_fn(move |context| accepted.poll_recv(context));
-                server.serve_with_incoming_shutdown(incoming, drained).await
+                let connections = futures_util::stream::poll_fn(move |context| accepted.poll_recv(context));
+                grpc::serve(routes, connections, stop.clone()).await;
             }
             None => {
-                let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
-                server.serve_with_incoming_shutdown(incoming, drained).await
+                let connections = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+                grpc::serve(routes, connections, stop.clone()).await;
             }
         }
     };
     tokio::select! {
-        result = serving => Ok(result?),
-        () = left_behind => Ok(()),
+        () = serving => {}
+        () = left_behind => {}
     }
 }
 
@@ -299,6 +289,7 @@ impl Connect for Others {
         };
         let endpoint = Endpoint::from_shared(url)
             .ok()?
+            .executor(Prompt)
             .connect_timeout(Duration::from_secs(1))
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE_EVERY)
@@ -323,9 +314,6 @@ fn over_tls(endpoint: &Endpoint, internal: Arc<InternalTls>) -> Channel {
     }))
 }
 
-/// The bus carries something all the time, or this.
-const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(1);
-const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(2);
 /// For answers that were given to streams just before these ended.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 

@@ -9,6 +9,7 @@
 //! - `memory` (feature `server`): what is freed goes back to the system.
 //! - [`places`]: bounds for each of many.
 //! - [`socket`]: what a TCP connection is asked beyond the usual.
+//! - `prompt`, `grpc` (feature `server`): tasks of HTTP/2 that need no turn of the scheduler, and serving gRPC with them.
 //! - `http`, `tls`, `tickets`, `internal`, `health`, `client` (features `server` and `client`): serving and calling, with time limits and bounds everywhere.
 
 #[cfg(feature = "client")]
@@ -19,6 +20,8 @@ pub mod corked;
 #[cfg(feature = "server")]
 mod expiry;
 pub mod gather;
+#[cfg(feature = "server")]
+pub mod grpc;
 #[cfg(feature = "server")]
 pub mod health;
 #[cfg(feature = "server")]
@@ -33,6 +36,8 @@ pub mod metrics;
 pub mod places;
 #[cfg(feature = "server")]
 mod process;
+#[cfg(feature = "server")]
+pub mod prompt;
 pub mod random;
 pub mod socket;
 pub mod stop;

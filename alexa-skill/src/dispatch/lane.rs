@@ -11,12 +11,11 @@ use macloud_service_kit::stop::Stop;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
 use super::Bus;
-use super::stream::Stream;
+use super::stream::{Outgoing, Stream};
 
 pub(super) struct Lane {
     bus: Bus,
@@ -88,9 +87,11 @@ impl Lane {
 
     async fn open(&mut self) -> Option<(Arc<Stream>, Streaming<FromRelay>)> {
         let (outgoing, messages) = mpsc::channel(OUTGOING);
+        let in_flight = Arc::default();
+        let messages = Gathered::new(Outgoing { messages, in_flight: Arc::clone(&in_flight) });
         let mut client = CommandBusClient::new(self.channel.clone());
         let opening = async {
-            let mut incoming = client.link(Gathered::new(ReceiverStream::new(messages))).await?.into_inner();
+            let mut incoming = client.link(messages).await?.into_inner();
             let first = incoming.message().await?;
             Ok::<_, tonic::Status>((first, incoming))
         };
@@ -99,7 +100,7 @@ impl Lane {
                 if self.warned.take().is_some() {
                     tracing::info!(relay.node = opened.node_id, "a stream to a relay is open again");
                 }
-                Some((Arc::new(Stream::new(opened, outgoing)), incoming))
+                Some((Arc::new(Stream::new(opened, outgoing, in_flight)), incoming))
             }
             Ok(Ok(_)) => self.failed("a relay did not begin its stream as agreed", None),
             Ok(Err(status)) => self.failed("cannot open a stream to a relay", Some(status.code())),

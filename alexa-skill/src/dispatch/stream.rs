@@ -1,12 +1,15 @@
 //! One open stream to a relay node, with the calls that are in flight on it.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use macloud_proto::bus::v1::{self, Call, Cancel, ToRelay, answer, call, not_sent, to_relay, unknown};
 use macloud_proto::ids::InstanceId;
+use macloud_service_kit::gather::Expecting;
 use macloud_service_kit::telemetry;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -20,12 +23,12 @@ pub(super) struct Stream {
     outgoing: mpsc::Sender<ToRelay>,
     /// Calls that the relay is ready to take.
     credit: Semaphore,
-    in_flight: Mutex<InFlight>,
+    in_flight: Arc<Mutex<InFlight>>,
     draining: AtomicBool,
 }
 
 #[derive(Default)]
-struct InFlight {
+pub(super) struct InFlight {
     next: u64,
     calls: HashMap<u64, oneshot::Sender<Answer>>,
     broken: bool,
@@ -35,13 +38,13 @@ struct InFlight {
 const GRACE: Duration = Duration::from_millis(150);
 
 impl Stream {
-    pub(super) fn new(opened: v1::Opened, outgoing: mpsc::Sender<ToRelay>) -> Self {
+    pub(super) fn new(opened: v1::Opened, outgoing: mpsc::Sender<ToRelay>, in_flight: Arc<Mutex<InFlight>>) -> Self {
         Self {
             node: opened.node_id,
             sees_all_nodes: opened.sees_all_nodes,
             outgoing,
             credit: Semaphore::new((opened.credit as usize).min(Semaphore::MAX_PERMITS)),
-            in_flight: Mutex::default(),
+            in_flight,
             draining: AtomicBool::new(false),
         }
     }
@@ -144,7 +147,31 @@ impl Stream {
     }
 
     fn in_flight(&self) -> MutexGuard<'_, InFlight> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.in_flight)
+    }
+}
+
+fn lock(in_flight: &Mutex<InFlight>) -> MutexGuard<'_, InFlight> {
+    in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What goes to the relay.
+pub(super) struct Outgoing {
+    pub(super) messages: mpsc::Receiver<ToRelay>,
+    pub(super) in_flight: Arc<Mutex<InFlight>>,
+}
+
+impl futures_util::Stream for Outgoing {
+    type Item = ToRelay;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<ToRelay>> {
+        self.messages.poll_recv(context)
+    }
+}
+
+impl Expecting for Outgoing {
+    fn expects_more(&self) -> bool {
+        lock(&self.in_flight).calls.len() > 1
     }
 }
 

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use macloud_loadtest::driver::Server;
+use macloud_service_kit::prompt::Prompt;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -134,7 +135,9 @@ impl Nodes {
 
 impl Node {
     pub(crate) fn channel(&self) -> anyhow::Result<Channel> {
+        // As the skill's own.
         Ok(Endpoint::from_shared(format!("http://{}", self.bus))?
+            .executor(Prompt)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(Duration::from_secs(1))
             .keep_alive_timeout(Duration::from_secs(2))

@@ -13,7 +13,7 @@ use macloud_proto::bus::v1::{self, Cancel, FromRelay, ToRelay, call, from_relay,
 use macloud_proto::ids::CommandId;
 use macloud_proto::nodes::v1::nodes_client::NodesClient;
 use macloud_proto::time::Micros;
-use macloud_service_kit::gather::Gathered;
+use macloud_service_kit::gather::{Expecting, Gathered};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep_until, timeout};
 use tonic::transport::Channel;
@@ -244,5 +244,12 @@ impl Stream for Outgoing {
             }
         }
         Poll::Ready(message)
+    }
+}
+
+impl Expecting for Outgoing {
+    fn expects_more(&self) -> bool {
+        let link = self.link.lock().expect("no code panics while holding this lock").upgrade();
+        link.is_some_and(|link| link.crossed().calls.len() > 1)
     }
 }
