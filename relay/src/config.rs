@@ -136,7 +136,7 @@ impl Default for RelayConfig {
             session_life: Duration::from_secs(24 * 3600),
             reconnect_window: Duration::from_secs(2),
             // The library's default of 128 KiB costs ten times the memory of everything else together.
-            read_buffer_bytes: 2 * 1024,
+            read_buffer_bytes: 1024,
             write_buffer_bytes: 4 * 1024,
             bus_credit: 256,
             inbox_calls: 128,
